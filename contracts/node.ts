@@ -1,0 +1,25 @@
+import type { NodeStateChange } from './activities.ts';
+
+/** Workflow type of the entity that watches one node. */
+export const NODE_WORKFLOW = 'node';
+
+/** Workflow id of a node's entity. */
+export function nodeWorkflowId(nodeId: string): string {
+  return `node/${nodeId}`;
+}
+
+/** Signal: the node has enrolled (again), so watching it is worth trying at once. No argument. */
+export const ENROLLED_SIGNAL = 'enrolled';
+
+/** Input of the node workflow. Times in milliseconds. */
+export interface NodeInput {
+  readonly nodeId: string;
+  /** Silence after which the node counts as lost. */
+  readonly heartbeatMs: number;
+  /** Longest single watch; a new one follows. */
+  readonly watchMs: number;
+  /** Pause before a lost node is tried again, unless it enrols sooner. */
+  readonly retryMs: number;
+  /** What survives continue-as-new; absent in a first run. */
+  readonly carried?: { readonly known: NodeStateChange['state'] };
+}

@@ -1,0 +1,12 @@
+/** Queue of the orchestrators: all workflows, and the activities that touch databases and the ingress. */
+export const CONTROL_QUEUE = 'control';
+
+/** Queue of one node: activities that call its Docker daemon. Only that node's worker polls it. */
+export function nodeQueue(nodeId: string): string {
+  return `node.${nodeId}`;
+}
+
+/** Queue of one node's image builds, apart from `nodeQueue` so that a long build never delays a start. */
+export function buildQueue(nodeId: string): string {
+  return `build.${nodeId}`;
+}

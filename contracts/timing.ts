@@ -1,0 +1,34 @@
+/**
+ * Durations of a rollout, in milliseconds. They are part of a workflow's input, so a test gives milliseconds to the
+ * real server, and a change of the configuration never changes a rollout that is under way.
+ */
+export interface RolloutTiming {
+  /** How long a node may take to pick up work before it counts as unavailable. */
+  readonly nodePickUpMs: number;
+  /** Silence after which a node's activity counts as dead. */
+  readonly heartbeatMs: number;
+  /** Bound of everything on one node for one replica, retries included, on top of the health check's own bound. */
+  readonly nodeWorkMs: number;
+  /** Bound of one image build. */
+  readonly buildMs: number;
+  /** How long the ingress may take to serve a new generation of routes. */
+  readonly ingressMs: number;
+  /** How long requests under way get after a replica was taken out of its routes. */
+  readonly drainMs: number;
+  /** Time from SIGTERM to SIGKILL of a replica that is removed. */
+  readonly stopGraceMs: number;
+}
+
+/**
+ * Defaults. Heartbeat 10 s with the worker's throttle at 2 s: a cancel arrives within about 1 s and a dead node is
+ * noticed after about 10 s. Drain 10 s: longest ordinary request; long streams end at the stop.
+ */
+export const DEFAULT_TIMING: RolloutTiming = {
+  nodePickUpMs: 60_000,
+  heartbeatMs: 10_000,
+  nodeWorkMs: 10 * 60_000,
+  buildMs: 30 * 60_000,
+  ingressMs: 60_000,
+  drainMs: 10_000,
+  stopGraceMs: 10_000,
+};

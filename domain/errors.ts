@@ -1,0 +1,114 @@
+/**
+ * Every way in which this platform refuses or fails, by a stable code.
+ *
+ * Codes are part of the public contract (`ErrorDetail.code`): they are added, never renamed.
+ */
+export type ErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'NOT_FOUND'
+  | 'NAME_TAKEN'
+  | 'IDEMPOTENCY_CONFLICT'
+  | 'UNAUTHENTICATED'
+  | 'PERMISSION_DENIED'
+  | 'PROJECT_NOT_EMPTY'
+  | 'DEPLOYMENT_DELETED'
+  | 'PAYLOAD_TOO_LARGE'
+  | 'INSUFFICIENT_CAPACITY'
+  | 'NO_NODE_READY'
+  | 'NODE_UNAVAILABLE'
+  | 'IMAGE_UNAVAILABLE'
+  | 'BUILD_FAILED'
+  | 'REPLICA_UNHEALTHY'
+  | 'REPLICA_EXITED'
+  | 'REPLICA_CONFLICT'
+  | 'INGRESS_UNCONFIRMED'
+  | 'DOCKER_UNAVAILABLE'
+  | 'DATABASE_UNAVAILABLE'
+  | 'WORKFLOWS_UNAVAILABLE'
+  | 'STREAMER_UNAVAILABLE'
+  | 'CANCELLED'
+  | 'CONFIGURATION'
+  | 'INTERNAL';
+
+/**
+ * Whether trying the same again may succeed. Final is what no retry can change.
+ *
+ * Total on purpose: a new code compiles only when this question is answered.
+ */
+export const RETRYABLE: Record<ErrorCode, boolean> = {
+  INVALID_ARGUMENT: false,
+  NOT_FOUND: false,
+  NAME_TAKEN: false,
+  IDEMPOTENCY_CONFLICT: false,
+  UNAUTHENTICATED: false,
+  PERMISSION_DENIED: false,
+  PROJECT_NOT_EMPTY: false,
+  DEPLOYMENT_DELETED: false,
+  PAYLOAD_TOO_LARGE: false,
+  INSUFFICIENT_CAPACITY: false,
+  NO_NODE_READY: false,
+  NODE_UNAVAILABLE: true,
+  IMAGE_UNAVAILABLE: false,
+  BUILD_FAILED: false,
+  REPLICA_UNHEALTHY: false,
+  REPLICA_EXITED: false,
+  REPLICA_CONFLICT: false,
+  INGRESS_UNCONFIRMED: true,
+  DOCKER_UNAVAILABLE: true,
+  DATABASE_UNAVAILABLE: true,
+  WORKFLOWS_UNAVAILABLE: true,
+  STREAMER_UNAVAILABLE: true,
+  CANCELLED: false,
+  CONFIGURATION: false,
+  INTERNAL: true,
+};
+
+/** What an error says beside its message; goes to the caller, so it holds no secrets. */
+export interface ErrorDetails {
+  /** Path of proto names of the field at fault, for example `spec.port`. */
+  readonly field?: string;
+  /** One imperative sentence: what to do. */
+  readonly hint?: string;
+  /** The error underneath, for the log only. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error class of this code base.
+ *
+ * The message says what was tried, on what, what was found and what is allowed: lower case, no full stop, no secrets,
+ * units on numbers.
+ */
+export class DomainError extends Error {
+  override readonly name = 'DomainError';
+  readonly code: ErrorCode;
+  readonly field: string | undefined;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? {} : { cause: details.cause });
+    this.code = code;
+    this.field = details.field;
+    this.hint = details.hint;
+  }
+}
+
+/** Refuses a field: what was found, and what is allowed. */
+export function invalidArgument(field: string, finding: string, allowed: string): DomainError {
+  return new DomainError('INVALID_ARGUMENT', `${field}: ${finding}; allowed is ${allowed}`, { field });
+}
+
+/** Says that something does not exist, in the same words whether it never did or belongs to somebody else. */
+export function notFound(resource: string): DomainError {
+  return new DomainError('NOT_FOUND', `${resource} not found`);
+}
+
+/** Tells this platform's own errors from everything else. */
+export function isDomainError(error: unknown): error is DomainError {
+  return error instanceof DomainError;
+}
+
+/** Reads an error code from outside; `undefined` for anything that is not one. */
+export function toErrorCode(value: unknown): ErrorCode | undefined {
+  return typeof value === 'string' && Object.hasOwn(RETRYABLE, value) ? (value as ErrorCode) : undefined;
+}

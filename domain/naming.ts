@@ -1,0 +1,78 @@
+/** What the platform puts on everything that it makes on Docker. */
+export const LABEL = {
+  managed: 'cloud.obiente.managed',
+  instance: 'cloud.obiente.instance',
+  deploymentId: 'cloud.obiente.deployment_id',
+  projectId: 'cloud.obiente.project_id',
+  serviceName: 'cloud.obiente.service_name',
+  revision: 'cloud.obiente.revision',
+  replica: 'cloud.obiente.replica',
+  operation: 'cloud.obiente.operation',
+} as const;
+
+/** Who a replica is: enough to name its container on any node. */
+export interface ReplicaIdentity {
+  readonly instance: string;
+  readonly deploymentId: string;
+  readonly revision: number;
+  readonly index: number;
+}
+
+/** Replica id within its deployment, for example `r3-0`. */
+export function replicaId(revision: number, index: number): string {
+  return `r${revision}-${index}`;
+}
+
+/**
+ * Name of a replica's container: the same for every attempt, so creating it twice finds the first one (409) instead of
+ * making a second. The deployment's whole id is in it, so no two deployments share a prefix.
+ */
+export function containerName(replica: ReplicaIdentity): string {
+  const deployment = replica.deploymentId.replaceAll('-', '');
+  return `obiente-${replica.instance}-${deployment}-${replicaId(replica.revision, replica.index)}`;
+}
+
+/** Name of the private bridge network of a project on each node. */
+export function networkName(instance: string, projectId: string): string {
+  return `obiente-${instance}-${projectId.replaceAll('-', '')}`;
+}
+
+/** Repository of the images built for a deployment; the tag is `r<revision>`. */
+export function builtImageRepository(instance: string, deploymentId: string): string {
+  return `obiente-${instance}/${deploymentId.replaceAll('-', '')}`;
+}
+
+/** Tag under which a revision's own build is kept. */
+export function builtImageTag(instance: string, deploymentId: string, revision: number): string {
+  return `${builtImageRepository(instance, deploymentId)}:r${revision}`;
+}
+
+/** Labels of a replica's container. */
+export function replicaLabels(
+  replica: ReplicaIdentity & { projectId: string; serviceName: string; operationId: string },
+): Record<string, string> {
+  return {
+    [LABEL.managed]: 'true',
+    [LABEL.instance]: replica.instance,
+    [LABEL.deploymentId]: replica.deploymentId,
+    [LABEL.projectId]: replica.projectId,
+    [LABEL.serviceName]: replica.serviceName,
+    [LABEL.revision]: String(replica.revision),
+    [LABEL.replica]: replicaId(replica.revision, replica.index),
+    [LABEL.operation]: replica.operationId,
+  };
+}
+
+/** Labels of a project's network and of images built for a deployment. */
+export function ownedLabels(owner: {
+  instance: string;
+  projectId: string;
+  deploymentId?: string;
+}): Record<string, string> {
+  return {
+    [LABEL.managed]: 'true',
+    [LABEL.instance]: owner.instance,
+    [LABEL.projectId]: owner.projectId,
+    ...(owner.deploymentId === undefined ? {} : { [LABEL.deploymentId]: owner.deploymentId }),
+  };
+}
