@@ -35,7 +35,7 @@ export interface StoreActivities {
   /** Pins the revision to the image that was built for it. */
   recordBuild(input: OperationRef & { readonly revision: number; readonly imageId: string }): Promise<void>;
   /**
-   * Makes the routes send requests to `serve` and no longer to `drain`, and pins the revision's digest.
+   * Makes the routes send requests to `serve` and `resume` and no longer to `drain`, and pins the revision's digest.
    *
    * @returns the generation that the ingress must reach; `null` when the deployment has no route.
    */
@@ -65,7 +65,11 @@ export interface StoreInput<Request> {
 /** Input of {@link StoreActivities.switchRoutes}. */
 export interface SwitchRoutesInput extends OperationRef {
   readonly revision: number;
+  /** Replicas that have just become healthy. */
   readonly serve: readonly StartedReplica[];
+  /** Replicas that served before and shall again: how a switch is undone. */
+  readonly resume: readonly string[];
+  /** Replicas that the routes shall leave out. */
   readonly drain: readonly string[];
 }
 

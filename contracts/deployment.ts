@@ -44,6 +44,8 @@ export interface OperationAccepted {
   readonly operationId: string;
   /** The revision that the operation brings up; 0 for a removal. */
   readonly revision: number;
+  /** Whether it still has to be carried out: false when a repeated request finds it ended. */
+  readonly open: boolean;
 }
 
 /** An accepted operation that waits for its turn, or is being carried out. */

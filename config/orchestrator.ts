@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import { durationMs, integer, logLevel, url } from './variables.ts';
+
+/** Where the Temporal server is, and the key of everything stored there. */
+export const temporalVariables = z.object({
+  TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
+  TEMPORAL_NAMESPACE: z.string().default('default'),
+  PAYLOAD_KEY_FILE: z.string(),
+});
+
+/** Variables of the role `orchestrator`. */
+export const orchestratorVariables = temporalVariables.extend({
+  LOG_LEVEL: logLevel,
+  SHUTDOWN_GRACE: durationMs('30s'),
+  DATABASE_URL: url('postgres', 'postgresql'),
+  TRAEFIK_INTERNAL_URLS: z.string().default('http://127.0.0.1:7401'),
+  DOMAIN: z.string().default('localhost'),
+  DEPLOYMENT_STRATEGY: z.enum(['least-loaded']).default('least-loaded'),
+  MAX_DEPLOYMENTS_PER_NODE: integer({ min: 1, max: 10_000, default: 50 }),
+  WORKFLOW_CACHE_SIZE: integer({ min: 0, max: 10_000, default: 200 }),
+});

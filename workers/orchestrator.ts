@@ -1,0 +1,48 @@
+import { createAwaitIngress } from '../activities/await-ingress.ts';
+import { withFailures } from '../activities/failures.ts';
+import type { Log } from '../adapters/logging/log.ts';
+import { openDatabase } from '../adapters/postgres/database.ts';
+import { createDeploymentStore } from '../adapters/postgres/deployment-store.ts';
+import { readPayloadKey } from '../adapters/temporal/data-converter.ts';
+import { bundleWorkflows, connectWorkers, installTemporalLog, startWorker } from '../adapters/temporal/worker.ts';
+import { createIngressProbe } from '../adapters/traefik/generation-probe.ts';
+import { readEnvironment } from '../config/environment.ts';
+import { orchestratorVariables } from '../config/orchestrator.ts';
+import { CONTROL_QUEUE } from '../contracts/task-queues.ts';
+import type { RunningRole } from './run-role.ts';
+
+/** Looks at the ingress wait, they do not work: many may wait at a time. */
+const MAX_ACTIVITIES = 200;
+
+/** Starts the role `orchestrator`: all workflows, and the activities on databases and ingress. */
+export async function startOrchestrator(
+  environment: Record<string, string | undefined>,
+  log: Log,
+): Promise<RunningRole> {
+  const config = readEnvironment(orchestratorVariables, environment);
+  const payloadKey = await readPayloadKey(config.PAYLOAD_KEY_FILE);
+  const temporal = { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKey };
+  installTemporalLog(log);
+
+  const database = openDatabase({ url: config.DATABASE_URL });
+  const store = createDeploymentStore(database, {
+    domain: config.DOMAIN,
+    placement: { strategy: config.DEPLOYMENT_STRATEGY, maxDeploymentsPerNode: config.MAX_DEPLOYMENTS_PER_NODE },
+  });
+  const probe = createIngressProbe({ urls: config.TRAEFIK_INTERNAL_URLS.split(',') });
+  const [connection, workflowBundle] = await Promise.all([connectWorkers(temporal), bundleWorkflows(log)]);
+  const worker = await startWorker(connection, temporal, {
+    taskQueue: CONTROL_QUEUE,
+    activities: withFailures({ ...store, ...createAwaitIngress(probe) }),
+    workflowBundle,
+    maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
+    maxActivities: MAX_ACTIVITIES,
+  });
+  return {
+    stop: async () => {
+      await worker.stop();
+      await connection.close();
+      await database.destroy();
+    },
+  };
+}

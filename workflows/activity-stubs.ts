@@ -1,0 +1,57 @@
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { BuildActivities, IngressActivities, NodeActivities, StoreActivities } from '../contracts/activities.ts';
+import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
+import type { RolloutTiming } from '../contracts/timing.ts';
+
+/**
+ * Database writes, as local activities: they avoid a round through the server. Without an end of their retries, since
+ * an operation outlives any outage of the database; refusals are final by their code.
+ */
+export const store = proxyLocalActivities<StoreActivities>({
+  startToCloseTimeout: '15s',
+  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+});
+
+/** The same writes on behalf of a caller who waits for the answer of an update. */
+export const storeForCaller = proxyLocalActivities<StoreActivities>({
+  startToCloseTimeout: '5s',
+  scheduleToCloseTimeout: '20s',
+  retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '2s' },
+});
+
+/** Effects on one node, on its own queue. Extra time is what the work itself may take beyond `nodeWorkMs`. */
+export function onNode(nodeId: string, timing: RolloutTiming, extraMs = 0): NodeActivities {
+  return proxyActivities<NodeActivities>({
+    taskQueue: nodeQueue(nodeId),
+    scheduleToStartTimeout: timing.nodePickUpMs,
+    startToCloseTimeout: timing.nodeWorkMs + extraMs,
+    scheduleToCloseTimeout: timing.nodePickUpMs + timing.nodeWorkMs + extraMs,
+    heartbeatTimeout: timing.heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '5s' },
+  });
+}
+
+/** Image builds on one node, apart from its other work. A build is tried twice: its node may have died under it. */
+export function onBuilder(nodeId: string, timing: RolloutTiming): BuildActivities {
+  return proxyActivities<BuildActivities>({
+    taskQueue: buildQueue(nodeId),
+    startToCloseTimeout: timing.buildMs,
+    scheduleToCloseTimeout: 2 * timing.buildMs,
+    heartbeatTimeout: timing.heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '1s', maximumAttempts: 2 },
+  });
+}
+
+/** Looks at the ingress, from the control queue. */
+export function atIngress(timing: RolloutTiming): IngressActivities {
+  return proxyActivities<IngressActivities>({
+    taskQueue: CONTROL_QUEUE,
+    startToCloseTimeout: timing.ingressMs,
+    scheduleToCloseTimeout: 2 * timing.ingressMs,
+    heartbeatTimeout: timing.heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '200ms', maximumInterval: '5s' },
+  });
+}

@@ -1,0 +1,13 @@
+import type { BuildInput } from '../contracts/build.ts';
+import { onBuilder } from './activity-stubs.ts';
+
+/**
+ * Builds the image of one revision on the node that will run it.
+ *
+ * One per revision, `deployment/<deployment id>/build/<revision>`, a child of the deployment: builds are long, and have
+ * a history of their own. Ends with the image id, or fails with the last lines of the build. Cancelling it stops the
+ * build itself.
+ */
+export async function buildImage({ nodeId, timing, ...build }: BuildInput): Promise<{ imageId: string }> {
+  return await onBuilder(nodeId, timing).buildImage(build);
+}

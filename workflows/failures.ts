@@ -1,0 +1,40 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  isCancellation,
+  TimeoutFailure,
+} from '@temporalio/workflow';
+import type { OperationFailure } from '../contracts/rollout.ts';
+import { toErrorCode } from '../domain/errors.ts';
+
+/**
+ * What an operation is recorded to have failed of: the innermost cause that this platform knows.
+ *
+ * A node that is silent shows as a timeout of its activity, whatever the reason.
+ */
+export function toOperationFailure(error: unknown): OperationFailure {
+  if (isCancellation(error)) return { code: 'CANCELLED', message: 'cancelled before it reached its goal', hint: '' };
+  if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure) return silentNode(error);
+  if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) return toOperationFailure(error.cause);
+  if (error instanceof ApplicationFailure) {
+    const details = error.details?.[0] as { hint?: string } | undefined;
+    return { code: toErrorCode(error.type) ?? 'INTERNAL', message: error.message, hint: details?.hint ?? '' };
+  }
+  return { code: 'INTERNAL', message: 'internal error', hint: 'Look at the workflow of the deployment in Temporal.' };
+}
+
+function silentNode(failure: ActivityFailure): OperationFailure {
+  const timeout = failure.cause instanceof TimeoutFailure ? failure.cause.timeoutType : undefined;
+  const found = timeout === 'SCHEDULE_TO_START' ? 'was not picked up in time' : 'gave no sign of life in time';
+  return {
+    code: 'NODE_UNAVAILABLE',
+    message: `the step ${failure.activityType} ${found}`,
+    hint: 'Check the node with "obiente nodes", then deploy again.',
+  };
+}
+
+/** The failure that a caller of an update gets: the activity's own one, without the wrapping. */
+export function unwrapped(error: unknown): unknown {
+  return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure ? error.cause : error;
+}

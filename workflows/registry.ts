@@ -1,0 +1,4 @@
+/** Every workflow type of this platform: what the orchestrator's bundle holds. */
+export { buildImage } from './build-image.ts';
+export { deployment } from './deployment.ts';
+export { node } from './node.ts';
