@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Connection } from '@temporalio/client';
+import { eventually } from './eventually.ts';
+import { freePort } from './free-port.ts';
+
+/** A real Temporal server of this test run. */
+export interface TestTemporal {
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+/** Starts the Temporal server that the set-up found or built, with its database in a file. */
+export async function startTemporal(): Promise<TestTemporal> {
+  const folder = await mkdtemp(join(tmpdir(), 'obiente-temporal-'));
+  const port = await freePort();
+  const args = ['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port)];
+  const file = ['--db-filename', join(folder, 'temporal.db'), '--log-level', 'error'];
+  const server = spawn(await temporalPath(), [...args, ...file], { stdio: 'ignore' });
+  const address = `127.0.0.1:${port}`;
+  await eventually(async () => {
+    const connection = await Connection.connect({ address });
+    await connection.close();
+  });
+  return {
+    address,
+    stop: async () => {
+      await ended(server);
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function temporalPath(): Promise<string> {
+  const stateDir = process.env.OBIENTE_STATE_DIR ?? join(import.meta.dirname, '../../.obiente');
+  const toolchain = JSON.parse(await readFile(join(stateDir, 'toolchain.json'), 'utf8')) as {
+    temporal: { path: string };
+  };
+  return toolchain.temporal.path;
+}
+
+async function ended(process: ChildProcess): Promise<void> {
+  if (process.exitCode !== null) return;
+  const exit = new Promise((resolve) => process.once('exit', resolve));
+  process.kill('SIGTERM');
+  await exit;
+}
+
+/** A payload key of its own for each test. */
+export function aPayloadKey(): Uint8Array {
+  return randomBytes(32);
+}

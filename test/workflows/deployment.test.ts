@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { toApplicationFailure } from '../../activities/failures.ts';
+import { deploymentWorkflowId } from '../../contracts/deployment.ts';
+import { DomainError } from '../../domain/errors.ts';
+import { aDeployRequest, aRemoveRequest, aSpec } from '../support/builders.ts';
+import { eventually } from '../support/eventually.ts';
+import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
+import { aPlace, startWorkflowRig } from '../support/workflow-rig.ts';
+
+let rig: Awaited<ReturnType<typeof startWorkflowRig>>;
+beforeAll(async () => {
+  rig = await startWorkflowRig();
+}, 60_000);
+afterAll(async () => await rig.stop());
+
+type Cluster = ReturnType<typeof createFakeCluster>;
+
+/** A deployment of its own on a cluster of its own, and the words of these tests. */
+async function onCluster(
+  behaviour: FakeBehaviour,
+  use: (on: { cluster: Cluster; place: ReturnType<typeof aPlace> } & ReturnType<typeof wordsFor>) => Promise<void>,
+): Promise<void> {
+  const cluster = createFakeCluster(behaviour);
+  const place = aPlace();
+  await rig.withCluster(cluster, async () => {
+    await use({ cluster, place, ...wordsFor(cluster, place) });
+    await rig.client.workflow
+      .getHandle(deploymentWorkflowId(place.deploymentId))
+      .terminate()
+      .catch(() => undefined);
+  });
+}
+
+function wordsFor(cluster: Cluster, place: ReturnType<typeof aPlace>) {
+  const deploy = (changes: Parameters<typeof aDeployRequest>[0] = {}) =>
+    rig.gateway.deploy({ ...place, request: aDeployRequest(changes) });
+  const remove = () => rig.gateway.remove({ ...place, request: aRemoveRequest() });
+  const outcome = (operationId: string) =>
+    eventually(() => {
+      const operation = cluster.operations.get(operationId);
+      expect(operation?.state).toMatch(/succeeded|failed|superseded/);
+      return operation;
+    });
+  const deployed = async (changes: Parameters<typeof aDeployRequest>[0] = {}) => {
+    const { operationId } = await deploy(changes);
+    expect(await outcome(operationId)).toMatchObject({ state: 'succeeded' });
+  };
+  return { deploy, remove, outcome, deployed };
+}
+
+describe('the deployment workflow', { timeout: 60_000 }, () => {
+  it('starts the replicas, switches the routes, and is done once the ingress serves them', async () => {
+    await onCluster({}, async ({ cluster, deployed }) => {
+      await deployed({ spec: aSpec({ replicas: 2 }) });
+      expect(cluster.steps).toEqual(['start r1-0', 'start r1-1', 'switch to [r1-0,r1-1] from []', 'ingress confirmed']);
+    });
+  });
+
+  it('removes the old revision only after the ingress serves the new one', async () => {
+    await onCluster({}, async ({ cluster, deployed }) => {
+      await deployed();
+      cluster.steps.length = 0;
+      await deployed({ createAs: null });
+      expect(cluster.steps).toEqual(['start r2-0', 'switch to [r2-0] from [r1-0]', 'ingress confirmed', 'remove r1-0']);
+      expect([...cluster.containers]).toEqual(['r2-0']);
+    });
+  });
+
+  it('keeps the old revision serving when the new one never becomes healthy, and leaves nothing of it', async () => {
+    const onStart: FakeBehaviour['onStart'] = async ({ replicaId }) => {
+      if (replicaId === 'r2-1') throw toApplicationFailure(new DomainError('REPLICA_UNHEALTHY', 'r2-1 never listened'));
+    };
+    await onCluster({ onStart }, async ({ cluster, deploy, deployed, outcome }) => {
+      await deployed({ spec: aSpec({ replicas: 2 }) });
+      const { operationId } = await deploy({ createAs: null, spec: aSpec({ replicas: 2 }) });
+      expect(await outcome(operationId)).toMatchObject({ state: 'failed', failure: { code: 'REPLICA_UNHEALTHY' } });
+      expect([...cluster.containers].sort()).toEqual(['r1-0', 'r1-1']);
+      expect([...cluster.replicas.values()].every((replica) => replica.serving && replica.revision === 1)).toBe(true);
+    });
+  });
+
+  it('routes back to the old revision when the ingress was never seen serving the new one', async () => {
+    let refuse = false;
+    const onIngress = async (): Promise<void> => {
+      if (!refuse) return;
+      refuse = false;
+      throw toApplicationFailure(new DomainError('INSUFFICIENT_CAPACITY', 'a failure that no retry helps'));
+    };
+    await onCluster({ onIngress }, async ({ cluster, deploy, deployed, outcome }) => {
+      await deployed();
+      refuse = true;
+      const { operationId } = await deploy({ createAs: null });
+      expect(await outcome(operationId)).toMatchObject({ state: 'failed' });
+      expect(cluster.steps.slice(-3)).toEqual(['switch to [r1-0] from [r2-0]', 'ingress confirmed', 'remove r2-0']);
+      expect([...cluster.containers]).toEqual(['r1-0']);
+    });
+  });
+
+  it('builds once before it starts a replica from a Dockerfile', async () => {
+    await onCluster({}, async ({ cluster, deployed }) => {
+      const source = { kind: 'dockerfile', contextSha256: 'a'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
+      await deployed({ spec: aSpec({ source, replicas: 2 }) });
+      expect(cluster.steps.slice(0, 2)).toEqual(['build', 'record build']);
+      expect(cluster.steps.filter((step) => step === 'build')).toHaveLength(1);
+    });
+  });
+
+  it('lets a newer deploy supersede the one that waits, never the one under way', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await onCluster({ onStart: () => held }, async ({ deploy, outcome }) => {
+      const first = await deploy();
+      const second = await deploy({ createAs: null });
+      const third = await deploy({ createAs: null });
+      release();
+      expect(await outcome(second.operationId)).toMatchObject({ state: 'superseded' });
+      expect(await outcome(first.operationId)).toMatchObject({ state: 'succeeded' });
+      expect(await outcome(third.operationId)).toMatchObject({ state: 'succeeded', revision: 3 });
+    });
+  });
+
+  it('cancels a rollout for a removal, which ends with nothing left and the workflow closed', async () => {
+    await onCluster({ onStart: untilCancelled }, async ({ cluster, place, deploy, remove, outcome }) => {
+      const { operationId } = await deploy();
+      await eventually(() => expect(cluster.steps).toContain('start r1-0'));
+      const removal = await remove();
+      expect(await outcome(operationId)).toMatchObject({ state: 'failed', failure: { code: 'CANCELLED' } });
+      expect(await outcome(removal.operationId)).toMatchObject({ state: 'succeeded' });
+      await rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId)).result();
+      expect(cluster.containers.size).toBe(0);
+      expect(cluster.isPurged()).toBe(true);
+    });
+  });
+
+  it('answers a repeated request with the same operation and carries it out once', async () => {
+    await onCluster({}, async ({ cluster, place, outcome }) => {
+      const request = aDeployRequest();
+      const answers = await Promise.all(Array.from({ length: 10 }, () => rig.gateway.deploy({ ...place, request })));
+      expect(new Set(answers.map((answer) => answer.operationId)).size).toBe(1);
+      await outcome(request.operationId);
+      expect(await rig.gateway.deploy({ ...place, request })).toMatchObject({ revision: 1 });
+      expect(cluster.steps.filter((step) => step === 'start r1-0')).toHaveLength(1);
+    });
+  });
+
+  it('refuses the same key with other content, by its code', async () => {
+    await onCluster({}, async ({ place, outcome }) => {
+      const request = aDeployRequest();
+      await rig.gateway.deploy({ ...place, request });
+      const other = { ...request, requestHash: 'f'.repeat(64) };
+      await expect(rig.gateway.deploy({ ...place, request: other })).rejects.toMatchObject({
+        code: 'IDEMPOTENCY_CONFLICT',
+      });
+      await outcome(request.operationId);
+    });
+  });
+
+  it('ends when the creation was refused, so that nothing stays open', async () => {
+    const refuseStore = () =>
+      new DomainError('NAME_TAKEN', 'name: app exists', { field: 'name', hint: 'Choose another.' });
+    await onCluster({ refuseStore }, async ({ place, deploy }) => {
+      await expect(deploy()).rejects.toMatchObject({ code: 'NAME_TAKEN', field: 'name', hint: 'Choose another.' });
+      await rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId)).result();
+    });
+  });
+
+  it('needs at most 25 history events for a rollout of one replica', async () => {
+    await onCluster({}, async ({ place, deployed }) => {
+      await deployed();
+      const handle = rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId));
+      await eventually(async () => expect(await handle.query('view')).toMatchObject({ current: null }));
+      const { events } = await handle.fetchHistory();
+      expect(events?.length).toBeLessThanOrEqual(25);
+    });
+  });
+});
