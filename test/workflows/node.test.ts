@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { heartbeat } from '@temporalio/activity';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectWorkers, startWorker } from '../../adapters/temporal/worker.ts';
+import { nodeWorkflowId } from '../../contracts/node.ts';
+import { CONTROL_QUEUE, nodeQueue } from '../../contracts/task-queues.ts';
+import { eventually } from '../support/eventually.ts';
+import { createFakeCluster } from '../support/fake-cluster.ts';
+import { startWorkflowRig } from '../support/workflow-rig.ts';
+
+let rig: Awaited<ReturnType<typeof startWorkflowRig>>;
+beforeAll(async () => {
+  rig = await startWorkflowRig();
+}, 60_000);
+afterAll(async () => await rig.stop());
+
+/** A node's worker whose daemon a test makes sick or well. */
+function aDaemon() {
+  let state: 'ready' | 'degraded' = 'ready';
+  let changed = (): void => undefined;
+  const watchNode = async ({ known }: { known: string }) => {
+    if (known === state) {
+      const beat = setInterval(() => heartbeat(), 100);
+      await new Promise<void>((resolve) => {
+        changed = resolve;
+      });
+      clearInterval(beat);
+    }
+    return { state, reason: state === 'ready' ? '' : 'docker does not answer' };
+  };
+  const become = (next: typeof state): void => {
+    state = next;
+    changed();
+  };
+  /** Ends the watch, so that its worker can stop. */
+  const die = (): void => changed();
+  return { watchNode, become, die };
+}
+
+describe('the node workflow', { timeout: 60_000 }, () => {
+  it('records a node as ready, as degraded with its reason, as lost in silence, and as ready again', async () => {
+    const nodeId = `node-${randomUUID()}`;
+    const cluster = createFakeCluster();
+    const daemon = aDaemon();
+    const { temporal, workflowBundle } = rig;
+    const connection = await connectWorkers(temporal);
+    const control = { taskQueue: CONTROL_QUEUE, activities: { ...cluster.store, ...cluster.ingress } };
+    const controlWorker = await startWorker(connection, temporal, { ...control, workflowBundle, maxActivities: 10 });
+    const nodeOptions = { taskQueue: nodeQueue(nodeId), activities: { watchNode: daemon.watchNode }, maxActivities: 4 };
+    const firstWorker = await startWorker(connection, temporal, nodeOptions);
+    const seen = (state: string) => eventually(() => expect(cluster.steps.at(-1)).toBe(`${nodeId} is ${state}`));
+
+    await rig.gateway.nodeEnrolled(nodeId);
+    await seen('ready');
+    daemon.become('degraded');
+    await seen('degraded');
+    daemon.die();
+    await firstWorker.stop();
+    await seen('lost');
+    daemon.become('ready');
+    const secondWorker = await startWorker(connection, temporal, nodeOptions);
+    await rig.gateway.nodeEnrolled(nodeId);
+    await seen('ready');
+
+    await rig.client.workflow.getHandle(nodeWorkflowId(nodeId)).terminate();
+    await Promise.all([controlWorker.stop(), secondWorker.stop()]);
+    await connection.close();
+  });
+});
