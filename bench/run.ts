@@ -1,0 +1,43 @@
+import { parseArgs } from 'node:util';
+import type { Bench, Figure } from './figure.ts';
+
+/** Every bench by name; loaded when it is run, so that listing costs nothing. */
+const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Bench }> }> = {
+  deploy: {
+    about: 'API call to replica running, against bare Docker create + start + inspect',
+    load: () => import('./deploy.ts'),
+  },
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false } },
+});
+const [name] = positionals;
+
+if (name === undefined) {
+  for (const [known, { about }] of Object.entries(BENCHES)) process.stdout.write(`${known.padEnd(12)} ${about}\n`);
+} else {
+  process.exit(await runNamed(name));
+}
+
+async function runNamed(wanted: string): Promise<number> {
+  const entry = BENCHES[wanted];
+  if (!entry) {
+    process.stderr.write(`no bench is called ${wanted}; there are: ${Object.keys(BENCHES).join(', ')}\n`);
+    return 2;
+  }
+  const { bench } = await entry.load();
+  const figures = await bench.run();
+  process.stdout.write(values.json ? `${JSON.stringify({ bench: wanted, figures }, null, 2)}\n` : table(figures));
+  return figures.every((figure) => figure.holds) ? 0 : 1;
+}
+
+function table(figures: readonly Figure[]): string {
+  const rows = figures.map(({ name: figure, value, unit, floor, ratio, goal, holds }) => {
+    const beside = floor === null ? '' : `floor ${floor.toFixed(1)} ${unit}, ratio ${(ratio ?? Number.NaN).toFixed(2)}`;
+    const verdict = goal === null ? '' : `${holds ? 'holds' : 'MISSED'}: ${goal}`;
+    return `${figure.padEnd(32)} ${value.toFixed(1).padStart(10)} ${unit.padEnd(6)} ${beside.padEnd(36)} ${verdict}`.trimEnd();
+  });
+  return `${rows.join('\n')}\n`;
+}
