@@ -1,0 +1,149 @@
+import type { Readable } from 'node:stream';
+import { DomainError, isDomainError } from '../../domain/errors.ts';
+import { answerOf, type DockerConnection, statusOf } from './connection.ts';
+import { readJsonLines } from './json-lines.ts';
+import { createStallGuard } from './stall.ts';
+
+/** How many of a failed build's last lines its error carries, and how much of them: an answer has to hold it. */
+const LAST_LINES = 20;
+const LAST_LINES_CHARACTERS = 4 * 1024;
+
+/** A build step that prints nothing for this long has hung; compilers are silent for minutes. */
+const BUILD_SILENCE_MS = 10 * 60_000;
+
+/** A build. */
+export interface BuildRequest {
+  /** The context as a tar archive, compressed or not. */
+  readonly context: Readable;
+  readonly dockerfilePath: string;
+  readonly tag: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly limits: { readonly cpuCores: number; readonly memoryBytes: number };
+  readonly signal: AbortSignal;
+  /** Told of every line that the build prints. */
+  readonly onLine: (line: string) => void;
+}
+
+/** Builds on one daemon. */
+export interface DockerBuilds {
+  /**
+   * Builds an image; aborting the signal stops the build itself. Layers of a failed build are removed.
+   *
+   * @throws BUILD_FAILED (final) with the build's last lines.
+   */
+  buildImage(request: BuildRequest): Promise<{ readonly imageId: string }>;
+}
+
+interface BuildMessage {
+  readonly stream?: string;
+  readonly status?: string;
+  readonly error?: string;
+  readonly aux?: { readonly ID?: string };
+}
+
+/** Creates the part of the adapter that builds. */
+export function createDockerBuilds(docker: DockerConnection): DockerBuilds {
+  return {
+    buildImage: async (request) => {
+      const guard = createStallGuard(BUILD_SILENCE_MS, request.signal);
+      const output = createTail();
+      const layers: string[] = [];
+      let imageId: string | undefined;
+      try {
+        const stream = await start(docker, request, guard.signal);
+        for await (const message of readJsonLines<BuildMessage>(stream, guard.seen)) {
+          imageId = message.aux?.ID ?? imageId;
+          if (message.error) throw failed(message.error, output.text());
+          for (const line of linesOf(message)) {
+            output.push(line);
+            request.onLine(line);
+            layers.push(...(/^ ---> ([0-9a-f]{12,64})$/.exec(line)?.slice(1) ?? []));
+          }
+        }
+        if (imageId !== undefined) return { imageId };
+        throw new DomainError('DOCKER_UNAVAILABLE', 'cannot build the image: docker broke the build off');
+      } catch (error) {
+        await removeLayers(docker, layers);
+        request.signal.throwIfAborted();
+        if (guard.stalled()) throw failed(`it printed nothing for ${BUILD_SILENCE_MS / 60_000} min`, output.text());
+        throw toBuildError(error, output.text());
+      } finally {
+        guard.stop();
+      }
+    },
+  };
+}
+
+async function start(
+  docker: DockerConnection,
+  request: BuildRequest,
+  signal: AbortSignal,
+): Promise<AsyncIterable<Buffer>> {
+  const { cpuCores, memoryBytes } = request.limits;
+  const options = {
+    t: request.tag,
+    dockerfile: request.dockerfilePath,
+    labels: { ...request.labels },
+    memory: memoryBytes,
+    memswap: memoryBytes,
+    cpuperiod: 100_000,
+    cpuquota: Math.round(cpuCores * 100_000),
+    networkmode: 'default',
+    rm: true,
+    forcerm: true,
+    version: '1' as const,
+    abortSignal: signal,
+  };
+  const answer = docker.call('build the image', () => docker.client.buildImage(request.context, options), {
+    timeoutMs: BUILD_SILENCE_MS,
+    signal,
+  });
+  return (await answer) as AsyncIterable<Buffer>;
+}
+
+function linesOf(message: BuildMessage): string[] {
+  const text = message.stream ?? message.status ?? '';
+  return text.split(/\r?\n/).filter((line) => line.trim() !== '');
+}
+
+/** Keeps the last lines within bounds, whatever a build prints. */
+function createTail() {
+  const lines: string[] = [];
+  return {
+    push: (line: string): void => {
+      lines.push(line.slice(0, LAST_LINES_CHARACTERS));
+      if (lines.length > LAST_LINES) lines.shift();
+    },
+    text: (): string => lines.join('\n').slice(-LAST_LINES_CHARACTERS),
+  };
+}
+
+/** Newest first, since a layer goes only after those on top of it; named images and those in use are left alone. */
+async function removeLayers(docker: DockerConnection, layers: readonly string[]): Promise<void> {
+  for (const id of layers.toReversed()) {
+    try {
+      const image = docker.impatient.getImage(id);
+      const { RepoTags: tags, RepoDigests: digests } = await docker.call(`inspect layer ${id}`, () => image.inspect());
+      if ((tags?.length ?? 0) + (digests?.length ?? 0) > 0) return;
+      await docker.call(`remove layer ${id}`, () => image.remove({ noprune: false }));
+    } catch {
+      // A layer that another build uses, or that went with the one above it. The build's own error matters more.
+    }
+  }
+}
+
+function toBuildError(error: unknown, lastLines: string): unknown {
+  const status = statusOf(error);
+  if (status !== undefined && (status < 500 || /dockerfile/i.test(answerOf(error)))) {
+    return failed(answerOf(error), lastLines);
+  }
+  if (isDomainError(error)) return error;
+  return new DomainError('DOCKER_UNAVAILABLE', 'cannot build the image: docker broke the build off', { cause: error });
+}
+
+function failed(reason: string, lastLines: string): DomainError {
+  const output = lastLines === '' ? '' : `; last lines:\n${lastLines}`;
+  return new DomainError('BUILD_FAILED', `the image does not build: ${reason.trim()}${output}`, {
+    hint: 'Mend the Dockerfile or its context, and deploy again.',
+  });
+}

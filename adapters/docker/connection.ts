@@ -1,0 +1,107 @@
+import { Agent } from 'node:http';
+import Dockerode from 'dockerode';
+import { DomainError } from '../../domain/errors.ts';
+
+/** One Docker daemon, every call of which ends by a deadline of its own. */
+export interface DockerConnection {
+  readonly client: Dockerode;
+  /** The same daemon for calls that the client cannot abort: their sockets are closed when they stay silent. */
+  readonly impatient: Dockerode;
+  /**
+   * Makes one call and waits for its answer.
+   *
+   * A timeout says nothing about what happened: the daemon may carry the call out later. So whoever changes something
+   * looks again under the same name before trying again.
+   *
+   * @param what the call in words, for the error: "start container x".
+   * @throws DOCKER_UNAVAILABLE (retryable) when the daemon is away, hangs or fails; INSUFFICIENT_CAPACITY when its disk
+   * or address pool is used up; otherwise the code for its refusal, with {@link statusOf} telling which.
+   */
+  call<Answer>(
+    what: string,
+    run: (abortSignal: AbortSignal) => Promise<Answer>,
+    options?: CallOptions,
+  ): Promise<Answer>;
+}
+
+/** How long a call may take, and what else ends it. */
+export interface CallOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Creates the connection; the socket is opened at the first call, so a daemon may be away at the start. */
+export function createDockerConnection(to: { socketPath: string; requestTimeoutMs: number }): DockerConnection {
+  const options = { socketPath: to.socketPath, agent: new Agent({ keepAlive: true, maxFreeSockets: 16 }) };
+  const client = new Dockerode(options);
+  const impatient = new Dockerode({ ...options, timeout: to.requestTimeoutMs });
+  return {
+    client,
+    impatient,
+    call: async (what, run, options = {}) => {
+      const timeoutMs = options.timeoutMs ?? to.requestTimeoutMs;
+      const timeout = AbortSignal.timeout(timeoutMs);
+      const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
+      signal.throwIfAborted();
+      try {
+        return await orAborted(run(signal), signal);
+      } catch (error) {
+        if (options.signal?.aborted) throw options.signal.reason;
+        if (timeout.aborted) throw unanswered(what, timeoutMs);
+        throw toDomainError(what, error);
+      }
+    },
+  };
+}
+
+/** HTTP status with which the daemon refused a call; `undefined` when there was no answer. */
+export function statusOf(error: unknown): number | undefined {
+  const cause = error instanceof DomainError ? error.cause : error;
+  const status = (cause as { statusCode?: unknown } | undefined)?.statusCode;
+  return typeof status === 'number' ? status : undefined;
+}
+
+/** What the daemon said about a refusal, without the client's decoration. */
+export function answerOf(error: unknown): string {
+  const cause = error instanceof DomainError ? error.cause : error;
+  const { json, message } = (cause ?? {}) as { json?: { message?: unknown }; message?: unknown };
+  const said = typeof json?.message === 'string' ? json.message : String(message ?? cause);
+  return said.replace(/^\(HTTP code \d+\) [^-]*- /, '').trim();
+}
+
+function toDomainError(what: string, cause: unknown): DomainError {
+  const status = statusOf(cause);
+  const said = `cannot ${what}: docker answered "${answerOf(cause)}"`;
+  if (status === undefined) {
+    const hint = 'Check that the Docker daemon of this node runs.';
+    return new DomainError('DOCKER_UNAVAILABLE', `cannot ${what}: docker cannot be reached`, { cause, hint });
+  }
+  if (/no space left on device|non-overlapping IPv4 address pool/.test(answerOf(cause))) {
+    const hint = 'Free disk space or address pools on this node, or add a node.';
+    return new DomainError('INSUFFICIENT_CAPACITY', said, { cause, hint });
+  }
+  if (status === 404) return new DomainError('NOT_FOUND', said, { cause });
+  if (status === 409) return new DomainError('REPLICA_CONFLICT', said, { cause });
+  if (status >= 400 && status < 500) return new DomainError('INVALID_ARGUMENT', said, { cause });
+  return new DomainError('DOCKER_UNAVAILABLE', said, { cause });
+}
+
+function unanswered(what: string, timeoutMs: number): DomainError {
+  const hint = 'Check that the Docker daemon of this node and its containerd answer.';
+  return new DomainError('DOCKER_UNAVAILABLE', `cannot ${what}: docker gave no answer within ${timeoutMs} ms`, {
+    hint,
+  });
+}
+
+/** The client's own promise never settles when a body stalls, so the signal decides as well. */
+async function orAborted<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  answer.catch(() => undefined);
+  try {
+    return await Promise.race([answer, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,42 @@
+import { createDockerBuilds, type DockerBuilds } from './builds.ts';
+import { createDockerConnection } from './connection.ts';
+import { createDockerContainers, type DockerContainers } from './containers.ts';
+import { createDockerEvents, type DockerEvents } from './events.ts';
+import { createDockerHealth, type DockerHealth } from './health.ts';
+import { createDockerImages, type DockerImages } from './images.ts';
+import { createDockerLogs, type DockerLogs } from './logs.ts';
+import { createDockerNetworks, type DockerNetworks } from './networks.ts';
+
+/** One node's Docker daemon, as one installation sees it. */
+export type Docker = DockerImages &
+  DockerNetworks &
+  DockerContainers &
+  DockerLogs &
+  DockerEvents &
+  DockerBuilds &
+  DockerHealth;
+
+/** Where the daemon is, and whose containers on it are ours. */
+export interface DockerOptions {
+  readonly socketPath: string;
+  /** Instance id, in the labels of everything that is made. */
+  readonly instance: string;
+  /** Address on which ports are published. */
+  readonly nodeAddress: string;
+  /** Deadline of an ordinary call, milliseconds. */
+  readonly requestTimeoutMs: number;
+}
+
+/** Creates the adapter without touching the daemon, which may be away. */
+export function createDocker(options: DockerOptions): Docker {
+  const connection = createDockerConnection(options);
+  return {
+    ...createDockerImages(connection, options.instance),
+    ...createDockerNetworks(connection),
+    ...createDockerContainers(connection, options),
+    ...createDockerLogs(connection),
+    ...createDockerEvents(connection, options.instance),
+    ...createDockerBuilds(connection),
+    ...createDockerHealth(connection),
+  };
+}
