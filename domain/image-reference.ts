@@ -1,0 +1,124 @@
+import { invalidArgument } from './errors.ts';
+
+/** Longest repository name with its registry that Docker takes. */
+const MAX_NAME_LENGTH = 255;
+
+/** Words of `distribution/reference`, the grammar that every Docker version follows. */
+const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const REGISTRY =
+  /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?::[0-9]{1,5})?$/;
+
+/** Names that lead into the platform's own network, by RFC 6761, RFC 6762 and common use. */
+const LOCAL_SUFFIXES = ['localhost', 'local', 'internal', 'lan', 'home.arpa'];
+
+/** Blocks of IPv4 that are not the open internet: first octets, and how many bits of them count. */
+const RESERVED_BLOCKS: readonly (readonly [octets: readonly number[], bits: number])[] = [
+  [[0], 8],
+  [[10], 8],
+  [[100, 64], 10],
+  [[127], 8],
+  [[169, 254], 16],
+  [[172, 16], 12],
+  [[192, 0, 0], 24],
+  [[192, 168], 16],
+  [[198, 18], 15],
+  [[224], 4],
+  [[240], 4],
+];
+
+/** Which registries a caller may name although they look like a part of the platform's own network. */
+export interface RegistryRules {
+  /** `host` or `host:port`, lower case, exactly as references name them. */
+  readonly allowedRegistries: readonly string[];
+}
+
+/**
+ * Checks an image reference and gives it its one spelling: with a tag wherever it names neither tag nor digest, so that
+ * a daemon can never take it for the beginning of an image id.
+ *
+ * Refused are registries on the platform's own network (the node would fetch from there on a caller's behalf) and the
+ * repositories in which the platform keeps what it built for somebody.
+ *
+ * @throws INVALID_ARGUMENT with the field.
+ */
+export function parseImageReference(field: string, reference: string, rules: RegistryRules): string {
+  const refuse = (finding: string, allowed: string) => invalidArgument(field, finding, allowed);
+  const shape = 'an image reference such as nginx:1.29 or ghcr.io/acme/api@sha256:…';
+  const [named = '', digest, ...rest] = reference.split('@');
+  const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
+  const name = colon < 0 ? named : named.slice(0, colon);
+  const tag = colon < 0 ? undefined : named.slice(colon + 1);
+  const { registry, path } = splitRegistry(name);
+
+  if (name.length === 0 || rest.length > 0) throw refuse(`found ${shown(reference)}`, shape);
+  if (name.length > MAX_NAME_LENGTH) {
+    throw refuse(`the name has ${name.length} characters`, `at most ${MAX_NAME_LENGTH}`);
+  }
+  if (tag !== undefined && !TAG.test(tag))
+    throw refuse(`found tag ${shown(tag)}`, 'letters, digits, _ . - (128 at most)');
+  if (digest !== undefined && !DIGEST.test(digest)) {
+    throw refuse(`found digest ${shown(digest)}`, 'sha256: and 64 hex digits');
+  }
+  if (!path.split('/').every((component) => COMPONENT.test(component))) {
+    throw refuse(`found repository ${shown(path)}`, 'lower-case letters and digits, separated by . _ - and /');
+  }
+  if (registry === undefined && path === 'sha256') throw refuse('found an image id', shape);
+  if (registry !== undefined) checkRegistry(field, registry, rules);
+  if (isPlatformRepository(registry, path)) throw refuse('found a repository of the platform', 'an image of your own');
+  return tag === undefined && digest === undefined ? `${name}:latest` : reference;
+}
+
+/** The part before the first slash is a registry when it can be nothing else: Docker's own rule. */
+function splitRegistry(name: string): { registry: string | undefined; path: string } {
+  const slash = name.indexOf('/');
+  const first = name.slice(0, Math.max(slash, 0));
+  const isRegistry = slash >= 0 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase());
+  return isRegistry ? { registry: first, path: name.slice(slash + 1) } : { registry: undefined, path: name };
+}
+
+function checkRegistry(field: string, registry: string, { allowedRegistries }: RegistryRules): void {
+  const lower = registry.toLowerCase();
+  if (!REGISTRY.test(registry)) {
+    throw invalidArgument(field, `found registry ${shown(registry)}`, 'a hostname with an optional port');
+  }
+  if (allowedRegistries.includes(lower)) return;
+  const host = lower.replace(/:\d+$/, '');
+  if (isPublicHost(host)) return;
+  throw invalidArgument(
+    field,
+    `found registry ${shown(registry)}`,
+    'a registry on the internet, or one the operator allows',
+  );
+}
+
+/** Whether a host looks like the open internet. What a name resolves to is checked where the connection is made. */
+function isPublicHost(host: string): boolean {
+  const last = host.slice(host.lastIndexOf('.') + 1);
+  if (/^(\d+|0x[0-9a-f]*)$/.test(last)) return isPublicAddress(host);
+  return host.includes('.') && !LOCAL_SUFFIXES.some((suffix) => host === suffix || host.endsWith(`.${suffix}`));
+}
+
+/** Only the plain dotted form counts as an address: the other ones (octal, hex, short) exist to get past checks. */
+function isPublicAddress(host: string): boolean {
+  if (!/^(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})$/.test(host)) return false;
+  const octets = host.split('.').map(Number);
+  if (octets.some((octet) => octet > 255)) return false;
+  return !RESERVED_BLOCKS.some(([block, bits]) => toNumber(octets) >>> (32 - bits) === toNumber(block) >>> (32 - bits));
+}
+
+function toNumber(octets: readonly number[]): number {
+  const [a = 0, b = 0, c = 0, d = 0] = octets;
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+}
+
+/** `docker.io/x` and `x` are the same to Docker. */
+function isPlatformRepository(registry: string | undefined, path: string): boolean {
+  const isHub = registry === undefined || /^(index\.)?docker\.io$/i.test(registry);
+  return isHub && /^(library\/)?obiente-/.test(path);
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
