@@ -1,0 +1,60 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type ContextValues, createContextKey, type Interceptor } from '@connectrpc/connect';
+import { readBearerToken } from '../../adapters/tokens/bearer.ts';
+import type { NodeTokenVerifier } from '../../adapters/tokens/node-token.ts';
+import { DomainError } from '../../domain/errors.ts';
+
+/** The node that makes a call of the internal service. */
+export interface CallingNode {
+  readonly nodeId: string;
+}
+
+/** Where the calling node stands in a call's context. */
+export const nodeKey = createContextKey<CallingNode | undefined>(undefined, { description: 'calling node' });
+
+/** Calls that a node makes before it has proven a key: they carry a join token, which their handler checks. */
+const BEFORE_ENROLMENT = new Set(['obiente.internal.v1.ControlService/EnrolNode']);
+
+/**
+ * Creates the interceptor of the internal service: every call but the enrolment carries a token that the calling node
+ * signed, and the handler learns from it alone which node calls.
+ */
+export function createNodeAuthInterceptor(verifier: NodeTokenVerifier): Interceptor {
+  return (next) => async (request) => {
+    const rpc = `${request.method.parent.typeName}/${request.method.name}`;
+    if (!BEFORE_ENROLMENT.has(rpc)) {
+      request.contextValues.set(nodeKey, await verifier.verify(readBearerToken(request.header)));
+    }
+    return await next(request);
+  };
+}
+
+/**
+ * The node that makes this call.
+ *
+ * @throws INTERNAL when the interceptor was left out, so that no handler runs for nobody.
+ */
+export function getCallingNode(context: { readonly values: ContextValues }): CallingNode {
+  const node = context.values.get(nodeKey);
+  if (!node) throw new DomainError('INTERNAL', 'the call was not authorised');
+  return node;
+}
+
+/**
+ * Creates the check of join tokens; it takes equally long for every wrong one.
+ *
+ * @returns a function that throws UNAUTHENTICATED for any token but the given one.
+ */
+export function createJoinTokenCheck(joinToken: string): (presented: string) => void {
+  const expected = digest(joinToken);
+  return (presented) => {
+    if (timingSafeEqual(digest(presented), expected)) return;
+    throw new DomainError('UNAUTHENTICATED', 'node refused: its join token is not valid', {
+      hint: 'Copy the join token file of the control plane to the node.',
+    });
+  };
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

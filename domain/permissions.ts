@@ -1,0 +1,218 @@
+import { DomainError } from './errors.ts';
+
+/** The roles of an organization's members, the mightiest first. */
+export const ROLES = ['owner', 'admin', 'member', 'viewer'] as const;
+
+/** A member's role in an organization. */
+export type Role = (typeof ROLES)[number];
+
+/** What a role may allow. `exec` is never part of reading: a shell is as mighty as a deploy. */
+export type Permission =
+  | 'organization.read'
+  | 'organization.update'
+  | 'organization.delete'
+  | 'organization.members.read'
+  | 'organization.members.update'
+  | 'project.read'
+  | 'project.create'
+  | 'project.update'
+  | 'project.delete'
+  | 'deployment.read'
+  | 'deployment.logs'
+  | 'deployment.create'
+  | 'deployment.update'
+  | 'deployment.delete'
+  | 'deployment.deploy'
+  | 'deployment.start'
+  | 'deployment.stop'
+  | 'deployment.restart'
+  | 'deployment.scale'
+  | 'deployment.exec'
+  | 'deployment.manage';
+
+const VIEWER: readonly Permission[] = [
+  'organization.read',
+  'organization.members.read',
+  'project.read',
+  'deployment.read',
+  'deployment.logs',
+];
+
+const MEMBER: readonly Permission[] = [
+  ...VIEWER,
+  'project.create',
+  'project.update',
+  'deployment.create',
+  'deployment.update',
+  'deployment.delete',
+  'deployment.deploy',
+  'deployment.start',
+  'deployment.stop',
+  'deployment.restart',
+  'deployment.scale',
+  'deployment.exec',
+];
+
+const ADMIN: readonly Permission[] = [
+  ...MEMBER,
+  'project.delete',
+  'deployment.manage',
+  'organization.update',
+  'organization.members.update',
+];
+
+/** What each role may do. Each role may do all that the next one may. */
+export const ROLE_PERMISSIONS: Record<Role, ReadonlySet<Permission>> = {
+  owner: new Set([...ADMIN, 'organization.delete']),
+  admin: new Set(ADMIN),
+  member: new Set(MEMBER),
+  viewer: new Set(VIEWER),
+};
+
+/** Whether a role allows something. */
+export function isAllowed(role: Role, permission: Permission): boolean {
+  return ROLE_PERMISSIONS[role].has(permission);
+}
+
+/** The least role that allows something, to tell a caller whose role does not. */
+export function leastRole(permission: Permission): Role {
+  return ROLES.findLast((role) => isAllowed(role, permission)) ?? 'owner';
+}
+
+/** Reads a role from outside; `undefined` for anything that is not one, so that it allows nothing. */
+export function toRole(value: unknown): Role | undefined {
+  return ROLES.find((role) => role === value);
+}
+
+/** Kinds of resources that belong to an organization, whose own organization decides about a call. */
+export type OwnedKind = 'organization' | 'project' | 'deployment';
+
+/**
+ * Where a request names a resource: the path of proto names to a field that holds its id. For a stream of requests
+ * the first message must hold it.
+ */
+export interface OwnedReference {
+  readonly kind: OwnedKind;
+  readonly field: string;
+}
+
+/**
+ * What an RPC demands.
+ *
+ * `permission` null: being signed in is enough, for calls that concern nobody's organization or the caller alone.
+ * `filters` are further ids of the request: when set, each must belong to the same organization as `resource`.
+ */
+export type RpcPolicy =
+  | { readonly permission: null; readonly resource: { readonly kind: 'none' } }
+  | {
+      readonly permission: Permission;
+      readonly resource: OwnedReference;
+      readonly filters?: readonly OwnedReference[];
+    };
+
+const SIGNED_IN: RpcPolicy = { permission: null, resource: { kind: 'none' } };
+
+function inOrganization(permission: Permission, field = 'organization_id'): RpcPolicy {
+  return { permission, resource: { kind: 'organization', field } };
+}
+
+function inProject(permission: Permission): RpcPolicy {
+  return { permission, resource: { kind: 'project', field: 'project_id' } };
+}
+
+function ofDeployment(permission: Permission): RpcPolicy {
+  return { permission, resource: { kind: 'deployment', field: 'deployment_id' } };
+}
+
+/** What each RPC of the public contract demands, by `<service>/<method>`. The only place where this is said. */
+export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
+  'obiente.cloud.v1.IdentityService/WhoAmI': SIGNED_IN,
+
+  'obiente.cloud.v1.OrganizationsService/CreateOrganization': SIGNED_IN,
+  'obiente.cloud.v1.OrganizationsService/GetOrganization': inOrganization('organization.read'),
+  'obiente.cloud.v1.OrganizationsService/ListOrganizations': SIGNED_IN,
+
+  'obiente.cloud.v1.ProjectsService/CreateProject': inOrganization('project.create'),
+  'obiente.cloud.v1.ProjectsService/GetProject': inProject('project.read'),
+  'obiente.cloud.v1.ProjectsService/ListProjects': inOrganization('project.read'),
+  'obiente.cloud.v1.ProjectsService/DeleteProject': inProject('project.delete'),
+
+  'obiente.cloud.v1.DeploymentsService/CreateDeployment': inProject('deployment.create'),
+  'obiente.cloud.v1.DeploymentsService/GetDeployment': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.DeploymentsService/ListDeployments': {
+    permission: 'deployment.read',
+    resource: { kind: 'organization', field: 'organization_id' },
+    filters: [{ kind: 'project', field: 'project_id' }],
+  },
+  'obiente.cloud.v1.DeploymentsService/UpdateDeployment': ofDeployment('deployment.update'),
+  'obiente.cloud.v1.DeploymentsService/DeleteDeployment': ofDeployment('deployment.delete'),
+  'obiente.cloud.v1.DeploymentsService/WatchDeployment': ofDeployment('deployment.read'),
+
+  'obiente.cloud.v1.SourcesService/UploadContext': inOrganization('deployment.create', 'header.organization_id'),
+
+  'obiente.cloud.v1.LogsService/StreamLogs': ofDeployment('deployment.logs'),
+
+  'obiente.cloud.v1.MetricsService/StreamMetrics': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.MetricsService/GetLatestMetrics': ofDeployment('deployment.read'),
+
+  'obiente.cloud.v1.NodesService/GetNode': SIGNED_IN,
+  'obiente.cloud.v1.NodesService/ListNodes': SIGNED_IN,
+
+  'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
+};
+
+/** What {@link assertEveryRpcHasAnEntry} reads of a message descriptor; `@bufbuild/protobuf`'s fits. */
+export interface MessageShape {
+  readonly fields: readonly { readonly name: string; readonly message?: MessageShape | undefined }[];
+}
+
+/** What {@link assertEveryRpcHasAnEntry} reads of a service descriptor; `@bufbuild/protobuf`'s fits. */
+export interface ServiceShape {
+  readonly typeName: string;
+  readonly methods: readonly { readonly name: string; readonly input: MessageShape }[];
+}
+
+/**
+ * Refuses services whose RPCs {@link PERMISSIONS} does not cover, so that a process with such a hole does not start.
+ *
+ * An RPC is covered when it has an entry, the entry's fields exist in the request, and no id of a project, deployment
+ * or organization in the request is left out of the entry.
+ *
+ * @throws INTERNAL with every hole at once.
+ */
+export function assertEveryRpcHasAnEntry(
+  services: readonly ServiceShape[],
+  permissions: Readonly<Record<string, RpcPolicy>> = PERMISSIONS,
+): void {
+  const holes = services.flatMap((service) =>
+    service.methods.flatMap((method) => {
+      const rpc = `${service.typeName}/${method.name}`;
+      const policy = Object.hasOwn(permissions, rpc) ? permissions[rpc] : undefined;
+      return policy ? holesOf(rpc, policy, method.input) : [`${rpc} has no entry`];
+    }),
+  );
+  if (holes.length > 0) throw new DomainError('INTERNAL', `permissions do not cover every rpc: ${holes.join('; ')}`);
+}
+
+function holesOf(rpc: string, policy: RpcPolicy, input: MessageShape): string[] {
+  const named =
+    policy.permission === null ? [] : [policy.resource, ...(policy.filters ?? [])].map(({ field }) => field);
+  const present = idFields(input, '');
+  const unknown = named.filter((field) => !present.includes(field)).map((field) => `${rpc} has no field ${field}`);
+  const unchecked = present.filter((field) => !named.includes(field)).map((field) => `${rpc} does not check ${field}`);
+  return [...unknown, ...unchecked];
+}
+
+const OWNED_ID = /^(organization|project|deployment)_ids?$/;
+
+/** Requests are trees of a few levels; deeper than this nothing of the contract goes. */
+const MAX_DEPTH = 8;
+
+function idFields(message: MessageShape, prefix: string, depth = 0): string[] {
+  if (depth > MAX_DEPTH) return [];
+  return message.fields.flatMap((field) => {
+    const path = `${prefix}${field.name}`;
+    if (field.message) return idFields(field.message, `${path}.`, depth + 1);
+    return OWNED_ID.test(field.name) ? [path] : [];
+  });
+}
