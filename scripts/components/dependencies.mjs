@@ -45,9 +45,9 @@ export async function ensure(context) {
 
 /** @param {SetupContext} context @param {string} why */
 async function install(context, why) {
-  await context.progress.during('installing the dependencies', why, async () => {
+  await context.progress.during({ what: 'installing the dependencies', why }, async () => {
     const npm = npmCommand(context);
-    await runCommand(npm.command, [...npm.args, 'ci', '--no-fund', '--no-audit'], {
+    await runCommand(npm.command, [...npm.args, 'ci', '--no-fund', '--no-audit', '--loglevel=error'], {
       cwd: context.root,
       env: npm.env,
       hint: INSTALL_HINT,

@@ -29,7 +29,7 @@ export function isDebian(osRelease) {
  */
 export async function ensureDebianPackages(context, packages, why) {
   if (packages.length === 0) return;
-  await context.progress.during(`installing ${packages.join(', ')} with apt-get`, why, async () => {
+  await context.progress.during({ what: `installing ${packages.join(', ')} with apt-get`, why }, async () => {
     try {
       await aptGet(context, ['install', '--no-install-recommends', '--no-remove', ...packages]);
     } catch (error) {

@@ -63,7 +63,7 @@ export function chooseAddressPool(addresses) {
  * @throws {SetupError} when it ends or doesn't answer in time
  */
 export async function startDaemon(context) {
-  await context.progress.during('starting the Docker Engine', 'it does not run', async () => {
+  await context.progress.during({ what: 'starting the Docker Engine', why: 'it does not run' }, async () => {
     if (existsSync('/run/systemd/system')) return await startBySystemd();
     const ended = startDetached(context);
     await untilAnswers(() => ended.reason);

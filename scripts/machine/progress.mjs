@@ -3,7 +3,12 @@
  *
  * @typedef {object} Progress
  * @property {(message: string) => void} note one line
- * @property {<T>(what: string, why: string, work: () => Promise<T>) => Promise<T>} during runs the work, with its time
+ * @property {<T>(step: Step, work: () => Promise<T>) => Promise<T>} during runs the work, with its time
+ *
+ * @typedef {object} Step
+ * @property {string} what
+ * @property {string} why
+ * @property {boolean} [isAttempt] another way follows when it fails, so its failure needs no line of its own
  */
 
 const REMINDER_MS = 15_000;
@@ -23,7 +28,7 @@ export function createProgress({ quiet = false, stream = process.stderr } = {}) 
   };
   return {
     note: (message) => write(`  ${message}\n`),
-    during: async (what, why, work) => {
+    during: async ({ what, why, isAttempt = false }, work) => {
       const startedAt = Date.now();
       const seconds = () => Math.round((Date.now() - startedAt) / 1000);
       write(isTerminal ? `… ${what} (${why})` : `… ${what} (${why})\n`);
@@ -38,7 +43,8 @@ export function createProgress({ quiet = false, stream = process.stderr } = {}) 
         finish('✓');
         return result;
       } catch (error) {
-        finish('✗');
+        if (isAttempt) write(isTerminal ? '\r\x1b[2K' : '');
+        else finish('✗');
         throw error;
       } finally {
         clearInterval(timer);

@@ -5,8 +5,9 @@ import { SetupError } from './setup-error.mjs';
 
 /** Output kept of a command, in bytes: enough for its last words, never unbounded. */
 const OUTPUT_TAIL_BYTES = 64 * 1024;
-/** Lines of a failed command that its error shows. */
-const ERROR_LINES = 30;
+/** Lines of a failed command that its error shows: some programs say the cause first, others last. */
+const FIRST_LINES = 10;
+const LAST_LINES = 20;
 
 /**
  * Runs a program without a shell and keeps the end of its output.
@@ -35,10 +36,16 @@ export function runCommand(command, args, { cwd, env, timeoutMs, hint } = {}) {
     child.on('error', (cause) => reject(new SetupError(`cannot start ${shown}: ${cause.message}`, { cause, hint })));
     child.on('close', (code, signal) => {
       if (code === 0) return resolve(tail);
-      const last = tail.trimEnd().split('\n').slice(-ERROR_LINES).join('\n');
-      reject(new SetupError(`${shown} ended with ${signal ?? `code ${code}`}\n${last}`, { hint }));
+      reject(new SetupError(`${shown} ended with ${signal ?? `code ${code}`}\n${excerpt(tail)}`, { hint }));
     });
   });
+}
+
+/** @param {string} output */
+function excerpt(output) {
+  const lines = output.trimEnd().split('\n');
+  if (lines.length <= FIRST_LINES + LAST_LINES) return lines.join('\n');
+  return [...lines.slice(0, FIRST_LINES), '…', ...lines.slice(-LAST_LINES)].join('\n');
 }
 
 /**

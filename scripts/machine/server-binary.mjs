@@ -83,17 +83,16 @@ async function obtain(context, binary, work) {
   mkdirSync(folder);
   let reason;
   try {
-    return await context.progress.during(`downloading ${label}`, 'not on the PATH, not in the cache', () =>
-      downloadRelease(binary.release, folder),
-    );
+    const step = { what: `downloading ${label}`, why: 'not on the PATH, not in the cache', isAttempt: true };
+    return await context.progress.during(step, () => downloadRelease(binary.release, folder));
   } catch (error) {
+    // An untrustworthy archive carries a hint, and is no reason to go on; an unreachable publisher is.
     if (!(error instanceof SetupError) || error.hint !== undefined) throw error;
     reason = error.message;
   }
   try {
-    return await context.progress.during(`building ${label} from source`, `${reason}; ${binary.buildTime}`, () =>
-      binary.build({ context, folder: work }),
-    );
+    const step = { what: `building ${label} from source`, why: `${reason}; ${binary.buildTime}` };
+    return await context.progress.during(step, () => binary.build({ context, folder: work }));
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new SetupError(`cannot get ${label}: ${reason}, and building it failed: ${detail}`, {
