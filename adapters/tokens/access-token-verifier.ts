@@ -10,8 +10,8 @@ export interface VerifiedToken {
   readonly issuer: string;
   /** 1 to 255 characters, unique within the issuer. */
   readonly subject: string;
-  /** The e-mail address, where the provider puts one into its access tokens. Never proof of who calls. */
-  readonly email: string | null;
+  /** The e-mail address; empty where the provider puts none into its access tokens. Never proof of who calls. */
+  readonly email: string;
   /** From when on the token is not accepted any more. */
   readonly expiresAt: Date;
 }
@@ -104,7 +104,7 @@ function toVerifiedToken(claims: JWTPayload, rules: { issuer: string; maxTokenAg
   return {
     issuer: rules.issuer,
     subject: sub,
-    email: typeof email === 'string' && email.length <= 320 && email.includes('@') ? email : null,
+    email: typeof email === 'string' && email.length <= 320 && email.includes('@') ? email : '',
     expiresAt: new Date(expires * 1000),
   };
 }

@@ -16,11 +16,11 @@ import { readResourceId } from './request-resource.ts';
 /** What the authorisation asks of the database. Nothing of it is remembered from call to call but user ids. */
 export interface IdentityStore {
   /** Finds the user of a token's subject; on the first call creates it with a personal organization. */
-  ensureUser(identity: { issuer: string; subject: string; email: string | null }): Promise<{ userId: string }>;
+  ensureUser(identity: { issuer: string; subject: string; email: string }): Promise<{ userId: string }>;
   /** The organization that owns a resource; `undefined` when the resource does not exist. */
   findOrganizationOf(kind: OwnedKind, id: string): Promise<string | undefined>;
   /** A user's role in an organization; `undefined` for who is no member. */
-  findRole(userId: string, organizationId: string): Promise<Role | undefined>;
+  findRole(member: { userId: string; organizationId: string }): Promise<Role | undefined>;
 }
 
 /** A call that was let through. */
@@ -62,7 +62,7 @@ export async function authorize(store: IdentityStore, request: AuthorizationRequ
   if (organizationId === null) {
     throw invalidArgument(resource.field, 'is missing', `the id of the ${resource.kind} (a uuid)`);
   }
-  const role = organizationId && (await store.findRole(userId, organizationId));
+  const role = organizationId && (await store.findRole({ userId, organizationId }));
   if (!organizationId || !role) throw notFound(resource.kind);
   for (const filter of filters) {
     const owner = await findOrganization(store, request, filter);

@@ -8,7 +8,8 @@ export interface Caller {
   readonly userId: string;
   readonly issuer: string;
   readonly subject: string;
-  readonly email: string | null;
+  /** Empty where the provider gives none. */
+  readonly email: string;
   /** When the caller's token expires; the longest that a stream may last on it. */
   readonly expiresAt: Date;
   /** The organization of the resource that the call is about; `null` for calls that are about none. */

@@ -48,7 +48,7 @@ export function createAuthInterceptor(deps: AuthDeps): Interceptor {
     const { userId, organizationId, expiresAt } = caller;
     const isStillAllowed = async () => {
       if (organizationId === null || permission === null) return true;
-      const role = await store.findRole(userId, organizationId);
+      const role = await store.findRole({ userId, organizationId });
       return role !== undefined && isAllowed(role, permission);
     };
     return createStreamGuard({ expiresAt, signal, isStillAllowed, recheckMs, unansweredMs: UNANSWERED_MS, now });
