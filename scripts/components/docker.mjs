@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { ensureDebianPackages, isDebianRoot } from '../machine/debian.mjs';
 import { ensureDaemonSettings, SYSTEM_SOCKET, startDaemon } from '../machine/docker-daemon.mjs';
 import { askEngine, dockerEndpoints } from '../machine/docker-endpoint.mjs';
@@ -91,7 +92,9 @@ function fixFor(state, { env }) {
   if (state === 'failed') return 'look at the engine: docker info';
   if (env.DOCKER_HOST) return 'correct or unset DOCKER_HOST';
   if (process.platform === 'darwin') return 'start Docker Desktop, OrbStack or Colima';
-  if (findProgram('dockerd', { env, alsoIn: ['/usr/sbin'] })) return 'sudo systemctl start docker';
+  if (findProgram('dockerd', { env, alsoIn: ['/usr/sbin'] })) {
+    return existsSync('/run/systemd/system') ? 'sudo systemctl start docker' : 'sudo service docker start';
+  }
   return `${INSTALL_COMMAND} (on other systems: https://docs.docker.com/engine/install/)`;
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, openSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync, unlinkSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { askEngine } from './docker-endpoint.mjs';
@@ -12,6 +12,7 @@ import { readIfThere, writeWhole } from './write-file.mjs';
 /** The system's engine; nothing else is ever started. */
 export const SYSTEM_SOCKET = '/var/run/docker.sock';
 
+const PID_FILE = '/var/run/docker.pid';
 const SETTINGS = '/etc/docker/daemon.json';
 const LOG = '/var/log/dockerd.log';
 /** A longer log of earlier runs is dropped when the daemon is started. */
@@ -65,15 +66,19 @@ export function chooseAddressPool(addresses) {
 export async function startDaemon(context) {
   await context.progress.during({ what: 'starting the Docker Engine', why: 'it does not run' }, async () => {
     if (existsSync('/run/systemd/system')) return await startBySystemd();
+    // One that runs and doesn't answer is on its way up or down.
+    const running = pidOf(PID_FILE, 'dockerd');
+    const isGone = () => (running === pidOf(PID_FILE, 'dockerd') ? undefined : 'it shut down');
+    if (running !== undefined && (await reasonForSilence(isGone)) === undefined) return;
     const ended = startDetached(context);
-    await untilAnswers(() => ended.reason);
+    failOn(await reasonForSilence(() => ended.reason));
   });
 }
 
 async function startBySystemd() {
   const hint = 'run systemctl status docker and look at what it says';
   await runCommand('systemctl', ['enable', '--now', 'docker'], { hint });
-  await untilAnswers(() => undefined);
+  failOn(await reasonForSilence(() => undefined));
 }
 
 /**
@@ -85,11 +90,12 @@ async function startBySystemd() {
 function startDetached({ env }) {
   const dockerd = findProgram('dockerd', { env, alsoIn: ['/usr/sbin', '/usr/local/bin'] });
   if (dockerd === undefined) throw new SetupError('dockerd is not installed');
-  removeStalePid('/var/run/docker.pid', 'dockerd');
+  removeStalePid(PID_FILE, 'dockerd');
   removeStalePid('/var/run/docker/containerd/containerd.pid', 'containerd');
   const isLong = existsSync(LOG) && statSync(LOG).size > LOG_LIMIT_BYTES;
   const log = openSync(LOG, isLong ? 'w' : 'a', 0o600);
   const child = spawn(dockerd, [], { stdio: ['ignore', log, log], detached: true, cwd: '/', env });
+  closeSync(log);
   const ended = { reason: /** @type {string | undefined} */ (undefined) };
   child.on('error', (error) => {
     ended.reason = error.message;
@@ -101,32 +107,49 @@ function startDetached({ env }) {
   return ended;
 }
 
-/** @param {() => string | undefined} endedBecause */
-async function untilAnswers(endedBecause) {
+/**
+ * Waits for the engine's answer.
+ *
+ * @param {() => string | undefined} endedBecause
+ * @returns {Promise<string | undefined>} why there was none; undefined when it answered
+ */
+async function reasonForSilence(endedBecause) {
   const deadline = Date.now() + READY_TIMEOUT_MS;
   for (;;) {
     const answer = await askEngine({ socket: SYSTEM_SOCKET });
-    if (answer.state === 'up') return;
+    if (answer.state === 'up') return undefined;
     const ended = endedBecause();
-    if (ended !== undefined || Date.now() > deadline) {
-      const last = (readIfThere(LOG) ?? '').trimEnd().split('\n').slice(-5).join('\n');
-      const found = ended ?? `no answer within ${READY_TIMEOUT_MS / 1000} s (${answer.detail})`;
-      throw new SetupError(`cannot start the Docker Engine: ${found}\n${last}`, { hint: `look at ${LOG}` });
-    }
+    if (ended !== undefined) return ended;
+    if (Date.now() > deadline) return `no answer within ${READY_TIMEOUT_MS / 1000} s (${answer.detail})`;
     await delay(RETRY_MS);
   }
 }
 
+/** @param {string | undefined} reason */
+function failOn(reason) {
+  if (reason === undefined) return;
+  const last = (readIfThere(LOG) ?? '').trimEnd().split('\n').slice(-5).join('\n');
+  throw new SetupError(`cannot start the Docker Engine: ${reason}\n${last}`, { hint: `look at ${LOG}` });
+}
+
 /**
- * A daemon that was killed leaves its pid behind, and its successor refuses to start once somebody else has that pid.
+ * A daemon that was killed leaves its pid behind, and its successor refuses to start while somebody has that pid.
  * With live-restore a killed dockerd leaves containerd running, whose file must stay.
  *
  * @param {string} path
  * @param {string} program whose pid it is if it still runs
  */
 function removeStalePid(path, program) {
+  if (existsSync(path) && pidOf(path, program) === undefined) unlinkSync(path);
+}
+
+/**
+ * @param {string} path of a pid file
+ * @param {string} program
+ * @returns {string | undefined} the pid in it if that process runs this program; a zombie doesn't
+ */
+function pidOf(path, program) {
   const pid = readIfThere(path)?.trim();
-  if (pid === undefined) return;
-  const running = readIfThere(`/proc/${pid}/comm`)?.trim();
-  if (running !== program) unlinkSync(path);
+  const stat = pid === undefined ? undefined : readIfThere(`/proc/${pid}/stat`);
+  return stat?.startsWith(`${pid} (${program}) `) && !stat.startsWith(`${pid} (${program}) Z`) ? pid : undefined;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const RETRY_MS = 250;
@@ -40,6 +40,7 @@ export async function withLock(path, { onWait }, work) {
     }
     held.add(path);
     mineHeld = true;
+    sweepTickets(path);
     return await work();
   } finally {
     if (mineHeld) {
@@ -47,6 +48,16 @@ export async function withLock(path, { onWait }, work) {
       if (readOwner(path) === process.pid) unlinkSync(path);
     }
     unlinkSync(mine);
+  }
+}
+
+/** Removes what killed processes left beside the lock. @param {string} path */
+function sweepTickets(path) {
+  const folder = dirname(path);
+  for (const entry of readdirSync(folder)) {
+    if (!entry.startsWith(`${basename(path)}.`)) continue;
+    const owner = readOwner(join(folder, entry));
+    if (owner !== undefined && !isAlive(owner)) rmSync(join(folder, entry), { force: true });
   }
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { withLock } from './lock.mjs';
 import { downloadRelease } from './release-download.mjs';
@@ -66,6 +66,7 @@ export async function ensureBinary(context, binary) {
     context.progress.note(`waiting for process ${pid}, which fetches ${binary.name}`);
   await withLock(lock, { onWait }, async () => {
     if (isExecutable(cachedPath(context, binary))) return;
+    removeUnfinished(folder, binary);
     const work = mkdtempSync(join(folder, `.${binary.name}-`));
     try {
       installInto(cachedPath(context, binary), await obtain(context, binary, work));
@@ -74,6 +75,13 @@ export async function ensureBinary(context, binary) {
     }
   });
   return { path: cachedPath(context, binary) };
+}
+
+/** Under the lock, what other builds left is what killed ones left. @param {string} folder @param {ServerBinary} binary */
+function removeUnfinished(folder, { name }) {
+  for (const entry of readdirSync(folder)) {
+    if (entry.startsWith(`.${name}-`)) rmSync(join(folder, entry), { recursive: true, force: true });
+  }
 }
 
 /** @param {SetupContext} context @param {ServerBinary} binary @param {string} work */
