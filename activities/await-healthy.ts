@@ -1,0 +1,70 @@
+import type { ReplicaTemplate } from '../contracts/rollout.ts';
+import type { ObservedContainer } from '../domain/container.ts';
+import { DomainError } from '../domain/errors.ts';
+import { hasGivenUp, openGate, passGate } from '../domain/health-gate.ts';
+import { lookAtReplica } from './look-at-replica.ts';
+import type { ReplicaPorts } from './node-ports.ts';
+import { replicaExited, replicaUnhealthy } from './replica-failure.ts';
+import { createWakeUp } from './wake-up.ts';
+
+/** A replica whose container has been started. */
+export interface StartingReplica {
+  readonly template: ReplicaTemplate;
+  readonly replicaId: string;
+  readonly container: ObservedContainer;
+  /** Restarts that the container had before this start. */
+  readonly restartsBefore: number;
+  /** Values that must not appear in an error. */
+  readonly secrets: Iterable<string>;
+}
+
+/**
+ * Returns once a starting replica is healthy, with how its container is then.
+ *
+ * Looks by itself at the pace of the gate, and at once when Docker tells that something happened to the container.
+ *
+ * @throws REPLICA_UNHEALTHY, REPLICA_EXITED (final) with the reason and the last lines; leaves the container.
+ */
+export async function awaitHealthy(
+  replica: StartingReplica,
+  ports: ReplicaPorts,
+  signal: AbortSignal,
+): Promise<ObservedContainer> {
+  const { template, replicaId, restartsBefore, secrets } = replica;
+  const { healthCheck: check, port, restartPolicy } = template;
+  const failed = (container: ObservedContainer) => ({
+    replicaId,
+    container,
+    memoryBytes: template.limits.memoryBytes,
+    secrets,
+  });
+  const rules = { restartPolicy, retries: check.retries, restartsBefore };
+  const wakeUp = createWakeUp();
+  const unsubscribe = ports.onContainerChange(replica.container.id, wakeUp.ring);
+  try {
+    let { container } = replica;
+    for (let gate = openGate(performance.now()); ; ) {
+      if (hasGivenUp(container, rules)) throw await replicaExited(failed(container), ports.runtime);
+      const verdict = passGate(
+        gate,
+        await lookAtReplica(container, { check, port }, ports.prober),
+        check,
+        performance.now(),
+      );
+      if (verdict.kind === 'healthy') return container;
+      if (verdict.kind === 'unhealthy') throw await replicaUnhealthy(failed(container), verdict.reason, ports.runtime);
+      gate = verdict.gate;
+      await wakeUp.wait(verdict.delayMs, signal);
+      container = await stillThere(container.id, ports);
+    }
+  } finally {
+    unsubscribe();
+  }
+}
+
+/** Somebody's hand, or a clean-up, may take a container away while it starts; making it again may well succeed. */
+async function stillThere(id: string, { runtime }: ReplicaPorts): Promise<ObservedContainer> {
+  const container = await runtime.findContainer(id);
+  if (container) return container;
+  throw new DomainError('DOCKER_UNAVAILABLE', `container ${id} was removed while its replica was starting`);
+}

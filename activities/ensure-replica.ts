@@ -1,0 +1,147 @@
+import { Context } from '@temporalio/activity';
+import type { EnsureReplicaInput, NodeActivities } from '../contracts/activities.ts';
+import type { StartedReplica } from '../contracts/rollout.ts';
+import type { ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
+import { DomainError, isDomainError } from '../domain/errors.ts';
+import { containerName, LABEL, networkName, ownedLabels } from '../domain/naming.ts';
+import { awaitHealthy } from './await-healthy.ts';
+import { type Heartbeats, withHeartbeats } from './heartbeats.ts';
+import type { ReplicaPorts } from './node-ports.ts';
+import { planContainer } from './plan-container.ts';
+
+/** A replica that never served needs no time to finish requests, only to put its own things in order. */
+const GIVE_UP_GRACE_MS = 2_000;
+
+/**
+ * Creates the activity that brings one replica up and returns once it is healthy.
+ *
+ * Safe to run twice: the container is named after the replica, so a retry after a crash finds what the first attempt
+ * created and goes on with it. Heartbeats tell the step and the container. A failed health check, an exit or a cancel
+ * remove the container; a shutdown of this process, a timeout and a silent Docker leave it for the retry to adopt.
+ */
+export function createEnsureReplica(ports: ReplicaPorts): Pick<NodeActivities, 'ensureReplica'> {
+  return {
+    ensureReplica: (input) =>
+      withHeartbeats({ step: 'prepare' }, async (heartbeats) => {
+        try {
+          return await bringUp(input, ports, heartbeats);
+        } catch (error) {
+          if (mustCleanUp(error)) await giveUp(input, ports);
+          throw error;
+        }
+      }),
+  };
+}
+
+async function bringUp(
+  input: EnsureReplicaInput,
+  ports: ReplicaPorts,
+  heartbeats: Heartbeats,
+): Promise<StartedReplica> {
+  const { template, replicaId } = input;
+  const signal = Context.current().cancellationSignal;
+  const { image, environment } = await prepare(input, ports, heartbeats);
+  signal.throwIfAborted();
+  const wanted = planContainer(input, { instance: ports.instance, imageId: image.imageId, environment });
+  heartbeats.report({ step: 'start' });
+  const { container, restartsBefore } = await ports.startSlot(() => createAndStart(input, wanted, ports));
+  signal.throwIfAborted();
+  heartbeats.report({ step: 'await health', containerId: container.id });
+  const secrets = Object.values(environment);
+  const starting = { template, replicaId, container, restartsBefore, secrets };
+  const healthy = await awaitHealthy(starting, ports, signal);
+  ports.foundHealthy(healthy);
+  return toStartedReplica(input, healthy, image, ports.nodeAddress);
+}
+
+/** Everything that a container needs before it is created, at once: none of it depends on the rest. */
+async function prepare(
+  { template, image: wantedImage }: EnsureReplicaInput,
+  ports: ReplicaPorts,
+  heartbeats: Heartbeats,
+): Promise<{ image: PresentImage; environment: Readonly<Record<string, string>> }> {
+  const { deploymentId, projectId, revision, hasEnvironment } = template;
+  const onProgress = (status: string): void => heartbeats.report({ step: 'pull', status });
+  const signal = Context.current().cancellationSignal;
+  const [image, environment] = await Promise.all([
+    ports.runtime.ensureImage(wantedImage, { deploymentId, signal, onProgress }),
+    hasEnvironment ? ports.fetchEnvironment({ deploymentId, revision }) : {},
+    ports.runtime.ensureNetwork(networkOf(projectId, ports.instance)),
+  ]);
+  return { image, environment };
+}
+
+function networkOf(projectId: string, instance: string) {
+  return { name: networkName(instance, projectId), labels: ownedLabels({ instance, projectId }) };
+}
+
+/** Past this point of no return a cancel waits: what Docker was asked for is finished, and then taken back. */
+async function createAndStart(
+  { template }: EnsureReplicaInput,
+  wanted: WantedContainer,
+  { runtime, instance }: ReplicaPorts,
+): Promise<{ container: ObservedContainer; restartsBefore: number }> {
+  for (let again = true; ; again = false) {
+    const { id, adopted } = await runtime.createContainer(wanted);
+    const restartsBefore = adopted ? ((await runtime.findContainer(id))?.restarts ?? 0) : 0;
+    try {
+      await runtime.startContainer(id);
+    } catch (error) {
+      if (!again || !isDomainError(error) || error.code !== 'NOT_FOUND') throw vanished(error);
+      // The project's network, or the container itself, went away since it was seen: made once more from the start.
+      runtime.forgetNetwork(wanted.network);
+      await runtime.removeContainer(id);
+      await runtime.ensureNetwork(networkOf(template.projectId, instance));
+      continue;
+    }
+    const container = await runtime.findContainer(id);
+    if (container) return { container, restartsBefore };
+    throw new DomainError('DOCKER_UNAVAILABLE', `container ${wanted.name} was removed just after it was started`);
+  }
+}
+
+/** Something that goes away under our hands is no final answer. */
+function vanished(error: unknown): unknown {
+  if (!isDomainError(error) || error.code !== 'NOT_FOUND') return error;
+  return new DomainError('DOCKER_UNAVAILABLE', error.message, { cause: error });
+}
+
+function mustCleanUp(error: unknown): boolean {
+  if (isDomainError(error) && (error.code === 'REPLICA_UNHEALTHY' || error.code === 'REPLICA_EXITED')) return true;
+  return Context.current().cancellationDetails?.cancelRequested ?? false;
+}
+
+/** By name: a create that seemed to fail may have been carried out. What cannot be removed now, the workflow's undo does. */
+async function giveUp({ template, index }: EnsureReplicaInput, { instance, runtime }: ReplicaPorts): Promise<void> {
+  const { deploymentId, revision } = template;
+  try {
+    const found = await runtime.findContainer(containerName({ instance, deploymentId, revision, index }));
+    if (found?.labels[LABEL.deploymentId] !== deploymentId) return;
+    await runtime.stopContainer(found.id, GIVE_UP_GRACE_MS);
+    await runtime.removeContainer(found.id);
+  } catch (error) {
+    Context.current().log.warn('a replica that was given up could not be removed yet', { error });
+  }
+}
+
+function toStartedReplica(
+  { template, replicaId }: EnsureReplicaInput,
+  container: ObservedContainer,
+  image: PresentImage,
+  host: string,
+): StartedReplica {
+  const { hostPort } = container;
+  if (template.port !== null && hostPort === null) {
+    throw new DomainError(
+      'DOCKER_UNAVAILABLE',
+      `docker has not published port ${template.port} of replica ${replicaId}`,
+    );
+  }
+  return {
+    replicaId,
+    containerId: container.id,
+    imageDigest: image.digest,
+    address: hostPort === null ? null : { host, port: hostPort },
+    startedAt: container.startedAt ?? '',
+  };
+}

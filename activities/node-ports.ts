@@ -1,0 +1,83 @@
+import type { Readable } from 'node:stream';
+import type { WantedImage } from '../contracts/rollout.ts';
+import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
+
+/** What a node's activities need of its Docker daemon; `adapters/docker` says what each promises. */
+export interface ContainerRuntime {
+  ensureImage(
+    wanted: WantedImage,
+    options: { deploymentId: string; signal?: AbortSignal; onProgress?: (status: string) => void },
+  ): Promise<PresentImage>;
+  removeImages(labels: Readonly<Record<string, string>>): Promise<void>;
+  ensureNetwork(network: { name: string; labels: Readonly<Record<string, string>> }): Promise<void>;
+  forgetNetwork(name: string): void;
+  removeNetworkIfUnused(name: string): Promise<void>;
+  findContainer(idOrName: string): Promise<ObservedContainer | undefined>;
+  createContainer(wanted: WantedContainer): Promise<{ readonly id: string; readonly adopted: boolean }>;
+  startContainer(id: string): Promise<void>;
+  stopContainer(id: string, graceMs: number): Promise<void>;
+  removeContainer(id: string): Promise<void>;
+  readLogTail(containerId: string, lines: number): Promise<readonly LogLine[]>;
+}
+
+/** What knocks at applications; an answer of `null` means that the check passed. */
+export interface HealthProber {
+  probeTcp(target: { host: string; port: number; timeoutMs: number }): Promise<string | null>;
+  probeHttp(target: {
+    host: string;
+    port: number;
+    timeoutMs: number;
+    path: string;
+    expectedStatus: number | null;
+  }): Promise<string | null>;
+}
+
+/** What the replica activities need from the world. */
+export interface ReplicaPorts {
+  /** Instance id of the installation. */
+  readonly instance: string;
+  /** Address at which published ports are reached. */
+  readonly nodeAddress: string;
+  readonly runtime: ContainerRuntime;
+  readonly prober: HealthProber;
+  /** Opens a revision's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
+  fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<Readonly<Record<string, string>>>;
+  /** Runs a task when one of the node's few start slots is free. */
+  startSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
+  /** Calls back whenever something happened to a container, or may have; answers with how to stop that. */
+  onContainerChange(containerId: string, listener: () => void): () => void;
+  /** Told of a container that has just passed its gate, so that nobody else doubts it until its next check. */
+  foundHealthy(container: ObservedContainer): void;
+}
+
+/** State of a node's Docker daemon. */
+export interface DaemonState {
+  readonly state: 'ready' | 'degraded';
+  /** For people; empty when all is well. */
+  readonly reason: string;
+}
+
+/** What watches a node's Docker daemon all the time. */
+export interface DaemonWatch {
+  current(): DaemonState;
+  /** Calls back at every change; answers with how to stop that. */
+  onChange(listener: () => void): () => void;
+}
+
+/** What the build activity needs from the world. */
+export interface BuildPorts {
+  readonly instance: string;
+  /** What one build may use. */
+  readonly limits: { readonly cpuCores: number; readonly memoryBytes: number };
+  /** Streams a stored build context; the stream fails when its content does not have that hash. */
+  fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
+  buildImage(request: {
+    context: Readable;
+    dockerfilePath: string;
+    tag: string;
+    labels: Readonly<Record<string, string>>;
+    limits: { cpuCores: number; memoryBytes: number };
+    signal: AbortSignal;
+    onLine: (line: string) => void;
+  }): Promise<{ readonly imageId: string }>;
+}

@@ -1,0 +1,24 @@
+import type { NodeActivities } from '../contracts/activities.ts';
+import { LABEL, networkName } from '../domain/naming.ts';
+import { withHeartbeats } from './heartbeats.ts';
+import type { ReplicaPorts } from './node-ports.ts';
+
+/**
+ * Creates the activity that removes what a deleted deployment leaves on a node: the images built for it, and the
+ * project's network once no container is attached.
+ *
+ * Safe to run twice: what is gone counts as removed. Pulled images stay, as others may run them.
+ */
+export function createRemoveLeftovers({
+  instance,
+  runtime,
+}: Pick<ReplicaPorts, 'instance' | 'runtime'>): Pick<NodeActivities, 'removeLeftovers'> {
+  return {
+    removeLeftovers: ({ deploymentId, projectId }) =>
+      withHeartbeats({ step: 'remove images' }, async (heartbeats) => {
+        await runtime.removeImages({ [LABEL.instance]: instance, [LABEL.deploymentId]: deploymentId });
+        heartbeats.report({ step: 'remove network' });
+        await runtime.removeNetworkIfUnused(networkName(instance, projectId));
+      }),
+  };
+}
