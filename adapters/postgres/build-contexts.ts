@@ -1,0 +1,54 @@
+import { sql } from 'kysely';
+import type { Database } from './database.ts';
+
+/** A build context that an organization has uploaded. */
+export interface BuildContextRecord {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly entries: number;
+}
+
+/** Records an uploaded context; a second time changes nothing, since the content is the same by its hash. */
+export async function recordBuildContext(
+  db: Database,
+  { organizationId, sha256, sizeBytes, entries }: BuildContextRecord & { readonly organizationId: string },
+): Promise<void> {
+  await db
+    .insertInto('build_contexts')
+    .values({ organization_id: organizationId, sha256, size_bytes: sizeBytes, entries })
+    .onConflict((conflict) => conflict.columns(['organization_id', 'sha256']).doNothing())
+    .execute();
+}
+
+/** Finds a context of this organization; another one's with the same content does not count. */
+export async function findBuildContext(
+  db: Database,
+  { organizationId, sha256 }: { readonly organizationId: string; readonly sha256: string },
+): Promise<BuildContextRecord | undefined> {
+  return await db
+    .selectFrom('build_contexts')
+    .select(['sha256', 'size_bytes as sizeBytes', 'entries'])
+    .where('organization_id', '=', organizationId)
+    .where('sha256', '=', sha256)
+    .executeTakeFirst();
+}
+
+/** Whether a node may read a context: it holds a replica of a revision that is built from it. */
+export async function mayReadContext(
+  db: Database,
+  { nodeId, deploymentId, sha256 }: { readonly nodeId: string; readonly deploymentId: string; readonly sha256: string },
+): Promise<boolean> {
+  const held = await db
+    .selectFrom('replicas')
+    .innerJoin('revisions', (join) =>
+      join
+        .onRef('revisions.deployment_id', '=', 'replicas.deployment_id')
+        .onRef('revisions.number', '=', 'replicas.revision'),
+    )
+    .select('replicas.replica_id')
+    .where('replicas.deployment_id', '=', deploymentId)
+    .where('replicas.node_id', '=', nodeId)
+    .where(sql<string>`revisions.spec -> 'source' ->> 'contextSha256'`, '=', sha256)
+    .executeTakeFirst();
+  return held !== undefined;
+}

@@ -1,0 +1,91 @@
+import type { Database, DatabaseTransaction } from './database.ts';
+
+/** What happened to a deployment: the kinds of `WatchDeployment`. */
+export type EventKind =
+  | 'operation.queued'
+  | 'operation.started'
+  | 'operation.succeeded'
+  | 'operation.failed'
+  | 'operation.superseded'
+  | 'build.started'
+  | 'build.finished'
+  | 'replica.placed'
+  | 'replica.healthy'
+  | 'replica.unhealthy'
+  | 'replica.exited'
+  | 'replica.removed'
+  | 'route.switched';
+
+/** Something that happened to a deployment. */
+export interface DeploymentEventRecord {
+  /** Rises within a deployment, with gaps, in the order in which events can be seen. */
+  readonly sequence: number;
+  readonly at: Date;
+  readonly operationId: string | null;
+  readonly kind: string;
+  readonly message: string;
+  readonly replicaId: string | null;
+}
+
+/** Lists a deployment's events after a sequence, in order; of deleted deployments as well. */
+export async function listEvents(
+  db: Database,
+  wanted: { readonly deploymentId: string; readonly afterSequence: number; readonly limit: number },
+): Promise<DeploymentEventRecord[]> {
+  return await db
+    .selectFrom('deployment_events')
+    .select(['sequence', 'at', 'operation_id as operationId', 'kind', 'message', 'replica_id as replicaId'])
+    .where('deployment_id', '=', wanted.deploymentId)
+    .where('sequence', '>', wanted.afterSequence)
+    .orderBy('sequence')
+    .limit(wanted.limit)
+    .execute();
+}
+
+/** An event to be recorded. */
+export interface NewEvent {
+  readonly kind: EventKind;
+  readonly message: string;
+  readonly operationId?: string;
+  readonly replicaId?: string;
+}
+
+/** Longest message that the table takes. */
+export const MAX_MESSAGE_LENGTH = 8192;
+
+/**
+ * Records events of one deployment, in the given order.
+ *
+ * The transaction must hold the deployment's row, or have inserted it: that is what makes sequences of one deployment
+ * become visible in order, so a watcher that goes on after the last one it saw misses none.
+ */
+export async function recordEvents(
+  tx: DatabaseTransaction,
+  deployment: { readonly id: string; readonly organizationId: string },
+  events: readonly NewEvent[],
+): Promise<void> {
+  if (events.length === 0) return;
+  await tx
+    .insertInto('deployment_events')
+    .values(
+      events.map((event) => ({
+        deployment_id: deployment.id,
+        organization_id: deployment.organizationId,
+        operation_id: event.operationId ?? null,
+        kind: event.kind,
+        message: toStorableText(event.message, MAX_MESSAGE_LENGTH),
+        replica_id: event.replicaId ?? null,
+      })),
+    )
+    .execute();
+  await tx
+    .updateTable('deployments')
+    .set((eb) => ({ updated_at: eb.fn<Date>('now') }))
+    .where('id', '=', deployment.id)
+    .execute();
+}
+
+/** Cuts a text to what the table takes; the database refuses NUL, which the output of a build may hold. */
+export function toStorableText(text: string, maxLength: number): string {
+  return text.replaceAll('\0', '').toWellFormed().slice(0, maxLength).toWellFormed();
+}

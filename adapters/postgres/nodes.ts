@@ -1,0 +1,160 @@
+import { sql } from 'kysely';
+import { DomainError } from '../../domain/errors.ts';
+import type { Database } from './database.ts';
+import type { NodeState, PublicJwk } from './schema.ts';
+
+/** What a node says of itself when it enrols. */
+export interface NodeEnrolment {
+  readonly nodeId: string;
+  readonly hostname: string;
+  readonly cpuCores: number;
+  readonly memoryBytes: number;
+  readonly dockerVersion: string;
+  readonly architecture: string;
+  /** Address at which its replicas' published ports are reached. */
+  readonly address: string;
+  readonly gatewayUrl: string;
+  readonly streamerUrl: string;
+  readonly signingJwk: PublicJwk;
+  readonly encryptionJwk: PublicJwk;
+  /** How long the first lease holds, milliseconds. */
+  readonly leaseMs: number;
+}
+
+/** A node and what is reserved on it. */
+export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs'> {
+  readonly state: NodeState;
+  /** For people; empty when all is well. */
+  readonly reason: string;
+  readonly reservedCpuCores: number;
+  readonly reservedMemoryBytes: number;
+  readonly replicas: number;
+  readonly leaseExpiresAt: Date;
+  readonly lastSeenAt: Date;
+}
+
+/**
+ * Makes a node known, or known again with its present capacity and addresses.
+ *
+ * A new node counts as lost until its workflow has seen it; an enrolment by itself never changes the state. The keys
+ * of a known node cannot be replaced, so whoever learns the join token cannot take over a node's id.
+ *
+ * @throws PERMISSION_DENIED when the id belongs to a node with other keys.
+ */
+export async function enrolNode(db: Database, node: NodeEnrolment): Promise<void> {
+  const facts = {
+    hostname: node.hostname,
+    cpu_cores: node.cpuCores,
+    memory_bytes: node.memoryBytes,
+    docker_version: node.dockerVersion,
+    architecture: node.architecture,
+    address: node.address,
+    gateway_url: node.gatewayUrl,
+    streamer_url: node.streamerUrl,
+    lease_expires_at: leaseEnd(node.leaseMs),
+    last_seen_at: sql<Date>`now()`,
+  };
+  const keys = { signing_jwk: JSON.stringify(node.signingJwk), encryption_jwk: JSON.stringify(node.encryptionJwk) };
+  const enrolled = await db
+    .insertInto('nodes')
+    .values({ id: node.nodeId, state: 'lost', reason: 'enrolled, not seen working yet', ...facts, ...keys })
+    .onConflict((conflict) =>
+      conflict
+        .column('id')
+        .doUpdateSet(facts)
+        .whereRef('nodes.signing_jwk', '=', 'excluded.signing_jwk')
+        .whereRef('nodes.encryption_jwk', '=', 'excluded.encryption_jwk'),
+    )
+    .returning('id')
+    .executeTakeFirst();
+  if (!enrolled) {
+    throw new DomainError('PERMISSION_DENIED', `cannot enrol node ${node.nodeId}: the id belongs to other keys`, {
+      hint: 'Let the node make a new id by emptying its key folder.',
+    });
+  }
+}
+
+/** Renews a node's lease. Answers with whether the node is known; if not, it has to enrol again. */
+export async function renewLease(
+  db: Database,
+  { nodeId, leaseMs }: { readonly nodeId: string; readonly leaseMs: number },
+): Promise<boolean> {
+  const renewed = await db
+    .updateTable('nodes')
+    .set({ lease_expires_at: leaseEnd(leaseMs), last_seen_at: sql<Date>`now()` })
+    .where('id', '=', nodeId)
+    .returning('id')
+    .executeTakeFirst();
+  return renewed !== undefined;
+}
+
+function leaseEnd(leaseMs: number) {
+  return sql<Date>`now() + ${leaseMs} * interval '1 millisecond'`;
+}
+
+/** Finds one node. */
+export async function findNode(db: Database, nodeId: string): Promise<NodeRecord | undefined> {
+  return await selectNodes(db).where('nodes.id', '=', nodeId).executeTakeFirst();
+}
+
+/** Lists nodes by id. */
+export async function listNodes(
+  db: Database,
+  { limit, afterId }: { readonly limit: number; readonly afterId?: string | undefined },
+): Promise<NodeRecord[]> {
+  return await selectNodes(db)
+    .$if(afterId !== undefined, (query) => query.where('nodes.id', '>', afterId ?? ''))
+    .orderBy('nodes.id')
+    .limit(limit)
+    .execute();
+}
+
+/** Lists the nodes that hold replicas of a deployment, by id. */
+export async function listNodesOfDeployment(db: Database, deploymentId: string): Promise<NodeRecord[]> {
+  return await selectNodes(db)
+    .where('nodes.id', 'in', (eb) =>
+      eb.selectFrom('replicas').select('replicas.node_id').where('replicas.deployment_id', '=', deploymentId),
+    )
+    .orderBy('nodes.id')
+    .execute();
+}
+
+function selectNodes(db: Database) {
+  return db
+    .selectFrom('nodes')
+    .leftJoinLateral(
+      (eb) =>
+        eb
+          .selectFrom('replicas')
+          .select((of) => [
+            of.fn.coalesce(of.fn.sum<number>('replicas.cpu_cores'), sql<number>`0`).as('reservedCpuCores'),
+            sql<number>`coalesce(sum(replicas.memory_bytes), 0)::bigint`.as('reservedMemoryBytes'),
+            of.fn.countAll<number>().as('replicas'),
+          ])
+          .whereRef('replicas.node_id', '=', 'nodes.id')
+          .as('held'),
+      (join) => join.onTrue(),
+    )
+    .select([
+      'nodes.id as nodeId',
+      'nodes.hostname',
+      'nodes.cpu_cores as cpuCores',
+      'nodes.memory_bytes as memoryBytes',
+      'nodes.docker_version as dockerVersion',
+      'nodes.architecture',
+      'nodes.address',
+      'nodes.gateway_url as gatewayUrl',
+      'nodes.streamer_url as streamerUrl',
+      'nodes.signing_jwk as signingJwk',
+      'nodes.encryption_jwk as encryptionJwk',
+      'nodes.state',
+      'nodes.reason',
+      'nodes.lease_expires_at as leaseExpiresAt',
+      'nodes.last_seen_at as lastSeenAt',
+    ])
+    .select((eb) => [
+      eb.ref('held.reservedCpuCores').$notNull().as('reservedCpuCores'),
+      eb.ref('held.reservedMemoryBytes').$notNull().as('reservedMemoryBytes'),
+      eb.ref('held.replicas').$notNull().as('replicas'),
+    ]);
+}

@@ -1,0 +1,138 @@
+import type { Selectable } from 'kysely';
+import type { Database, DatabaseTransaction } from './database.ts';
+import { type NewEvent, recordEvents } from './events.ts';
+import { isOneOf } from './page.ts';
+import type { ReplicaState, Schema } from './schema.ts';
+
+/** A container of a replica as its node sees it. */
+export interface ObservedReplica {
+  readonly deploymentId: string;
+  readonly revision: number;
+  readonly replicaId: string;
+  readonly containerId: string;
+  readonly state: 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removed';
+  /** Of the last exit; `null` when it has not exited. */
+  readonly exitCode: number | null;
+  readonly outOfMemory: boolean;
+  /** Published port on the node's address; `null` without one. */
+  readonly hostPort: number | null;
+  readonly startedAt: Date | null;
+}
+
+/** What a node reports. */
+export interface ReplicaReport {
+  readonly nodeId: string;
+  readonly replicas: readonly ObservedReplica[];
+  /** Whether `replicas` is everything that the node has. */
+  readonly complete: boolean;
+}
+
+type ReplicaRow = Selectable<Schema['replicas']>;
+type Change = Partial<
+  Pick<ReplicaRow, 'state' | 'container_id' | 'address_port' | 'exit_code' | 'out_of_memory' | 'started_at'>
+>;
+
+/** A row that a report changes, and what there is to tell of it. */
+interface RowChange {
+  readonly row: ReplicaRow;
+  readonly change: Change;
+  readonly event: NewEvent | undefined;
+}
+
+/**
+ * Stores what a node reports of its replicas. Only rows of that node change, so a node cannot speak for another.
+ *
+ * Whether a replica serves stays the rollout's to say. Unknown replicas are ignored, and so are those on their way
+ * out. A report that says nothing new writes nothing, so reporting twice is safe.
+ */
+export async function reportReplicas(db: Database, report: ReplicaReport): Promise<void> {
+  const seen = changesOf(await readRows(db, report), report);
+  if (seen.length === 0) return;
+  const deploymentIds = [...new Set(seen.map(({ row }) => row.deployment_id))];
+  await db.transaction().execute(async (tx) => {
+    const deployments = await tx
+      .selectFrom('deployments')
+      .select(['id', 'organization_id as organizationId'])
+      .where(isOneOf('id', deploymentIds))
+      .orderBy('id')
+      .forNoKeyUpdate()
+      .execute();
+    const locked = new Set(deployments.map((deployment) => deployment.id));
+    const rows = (await readRows(tx, report)).filter((row) => locked.has(row.deployment_id));
+    const changes = changesOf(rows, report);
+    for (const { row, change } of changes) await applyChange(tx, row, change);
+    for (const deployment of deployments) {
+      const own = changes.filter(({ row }) => row.deployment_id === deployment.id);
+      await recordEvents(
+        tx,
+        deployment,
+        own.flatMap(({ event }) => event ?? []),
+      );
+    }
+  });
+}
+
+async function readRows(db: Database, { nodeId, replicas, complete }: ReplicaReport): Promise<ReplicaRow[]> {
+  let query = db.selectFrom('replicas').selectAll().where('node_id', '=', nodeId);
+  if (!complete) query = query.where(isOneOf('deployment_id', [...new Set(replicas.map((seen) => seen.deploymentId))]));
+  return await query.orderBy('deployment_id').orderBy('replica_id').execute();
+}
+
+async function applyChange(tx: DatabaseTransaction, row: ReplicaRow, change: Change): Promise<void> {
+  await tx
+    .updateTable('replicas')
+    .set(change)
+    .where('deployment_id', '=', row.deployment_id)
+    .where('replica_id', '=', row.replica_id)
+    .execute();
+}
+
+function changesOf(rows: readonly ReplicaRow[], { replicas, complete }: ReplicaReport): RowChange[] {
+  const observed = new Map(replicas.map((seen) => [`${seen.deploymentId} ${seen.replicaId}`, seen]));
+  return rows.flatMap((row) => {
+    const seen = observed.get(`${row.deployment_id} ${row.replica_id}`);
+    if (row.state === 'removing') return [];
+    if (seen && isSameContainer(row, seen)) return observedChange(row, seen) ?? [];
+    return complete && row.container_id !== null && row.state !== 'exited' ? [goneChange(row)] : [];
+  });
+}
+
+/** What is told of another container than the recorded one is older or newer than the record, and so not about it. */
+function isSameContainer(row: ReplicaRow, seen: ObservedReplica): boolean {
+  return seen.revision === row.revision && (row.container_id === null || row.container_id === seen.containerId);
+}
+
+function observedChange(row: ReplicaRow, seen: ObservedReplica): RowChange | undefined {
+  if (seen.state === 'removed') return row.state === 'exited' ? undefined : goneChange(row);
+  const wanted: Required<Change> = {
+    state: seen.state,
+    container_id: seen.containerId,
+    address_port: row.address_port === null ? null : (seen.hostPort ?? row.address_port),
+    exit_code: seen.exitCode ?? row.exit_code,
+    out_of_memory: seen.outOfMemory,
+    started_at: seen.startedAt ?? row.started_at,
+  };
+  const isSame = (Object.keys(wanted) as (keyof Change)[]).every(
+    (key) => row[key]?.valueOf() === wanted[key]?.valueOf(),
+  );
+  return isSame ? undefined : { row, change: wanted, event: eventOf(row, seen.state, seen) };
+}
+
+function goneChange(row: ReplicaRow): RowChange {
+  const message = `container of ${row.replica_id} is gone from ${row.node_id}`;
+  return { row, change: { state: 'exited' }, event: { kind: 'replica.exited', message, replicaId: row.replica_id } };
+}
+
+/** Before a replica serves, its health is the rollout's to tell; only an exit is news. */
+function eventOf(row: ReplicaRow, state: ReplicaState, seen: ObservedReplica): NewEvent | undefined {
+  if (state === row.state) return undefined;
+  const replicaId = row.replica_id;
+  if (state === 'exited') {
+    const cause = seen.outOfMemory ? 'it used more memory than its limit' : `exit code ${seen.exitCode ?? 'unknown'}`;
+    return { kind: 'replica.exited', message: `${replicaId} exited: ${cause}`, replicaId };
+  }
+  if (!row.serving || state === 'starting') return undefined;
+  return state === 'healthy'
+    ? { kind: 'replica.healthy', message: `${replicaId} is healthy again`, replicaId }
+    : { kind: 'replica.unhealthy', message: `${replicaId} is unhealthy`, replicaId };
+}

@@ -1,0 +1,83 @@
+import type { Database } from './database.ts';
+import { isOneOf } from './page.ts';
+import type { ReplicaState } from './schema.ts';
+
+/** As much of a replica as a status needs. */
+export interface ReplicaStanding {
+  readonly revision: number;
+  readonly state: ReplicaState;
+  readonly exitCode: number | null;
+}
+
+/** A replica: where it runs and what it is. */
+export interface ReplicaRecord extends ReplicaStanding {
+  readonly replicaId: string;
+  readonly index: number;
+  readonly nodeId: string;
+  /** `null` before its container was seen. */
+  readonly containerId: string | null;
+  /** Whether the routes send requests to it. */
+  readonly serving: boolean;
+  readonly address: { readonly host: string; readonly port: number } | null;
+  readonly imageDigest: string | null;
+  readonly startedAt: Date | null;
+}
+
+/** The replicas of each of the deployments, by revision and index. */
+export async function listReplicas(
+  db: Database,
+  deploymentIds: readonly string[],
+): Promise<Map<string, ReplicaRecord[]>> {
+  if (deploymentIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('replicas')
+    .select([
+      'deployment_id as deploymentId',
+      'replica_id as replicaId',
+      'revision',
+      'index',
+      'node_id as nodeId',
+      'container_id as containerId',
+      'state',
+      'serving',
+      'address_host as host',
+      'address_port as port',
+      'image_digest as imageDigest',
+      'exit_code as exitCode',
+      'started_at as startedAt',
+    ])
+    .where(isOneOf('deployment_id', deploymentIds))
+    .orderBy('revision')
+    .orderBy('index')
+    .execute();
+  const byDeployment = Map.groupBy(rows, (row) => row.deploymentId);
+  return new Map([...byDeployment].map(([id, group]) => [id, group.map(toRecord)]));
+}
+
+function toRecord({
+  deploymentId: _,
+  host,
+  port,
+  ...row
+}: Omit<ReplicaRecord, 'address'> & { deploymentId: string; host: string | null; port: number | null }): ReplicaRecord {
+  return { ...row, address: host !== null && port !== null ? { host, port } : null };
+}
+
+/** The same for lists: what a status needs and nothing more. */
+export async function listReplicaStandings(
+  db: Database,
+  deploymentIds: readonly string[],
+): Promise<Map<string, ReplicaStanding[]>> {
+  if (deploymentIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('replicas')
+    .select(['deployment_id as deploymentId', 'revision', 'state', 'exit_code as exitCode'])
+    .where(isOneOf('deployment_id', deploymentIds))
+    .orderBy('revision')
+    .orderBy('index')
+    .execute();
+  const byDeployment = Map.groupBy(rows, (row) => row.deploymentId);
+  return new Map(
+    [...byDeployment].map(([id, group]) => [id, group.map(({ deploymentId: _, ...standing }) => standing)]),
+  );
+}

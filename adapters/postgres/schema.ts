@@ -1,0 +1,178 @@
+import type { ColumnType, Generated } from 'kysely';
+import type { DeploymentSpec } from '../../domain/spec.ts';
+
+/** Role of a user in an organization, from most to least. */
+export type Role = 'owner' | 'admin' | 'member' | 'viewer';
+
+/** What was asked of a deployment. */
+export type OperationKind = 'deploy' | 'remove';
+
+/** How an operation stands: the first two are open, the others final. */
+export type OperationState = 'queued' | 'running' | 'succeeded' | 'failed' | 'superseded';
+
+/** What a replica is. */
+export type ReplicaState = 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removing';
+
+/** What a node is. */
+export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
+
+/** A public key as a JSON Web Key. The database refuses one with a private part. */
+export type PublicJwk = Readonly<Record<string, unknown>>;
+
+/** Filled by the database at the insert, never written by code. */
+type ByDatabase<Type> = ColumnType<Type, never, never>;
+
+/** A time that the database fills in unless it is given. Milliseconds. */
+type Moment = ColumnType<Date, Date | undefined, Date>;
+
+/** JSON that is written as text and read as a value. */
+type Json<Value> = ColumnType<Value, string, string>;
+
+/** A column that starts as `null` unless it is given. */
+type Optional<Type> = ColumnType<Type | null, Type | null | undefined, Type | null>;
+
+/** The tables as `migrations/` makes them; a test holds the two together. */
+export interface Schema {
+  users: {
+    id: string;
+    issuer: string;
+    subject: string;
+    email: string;
+    created_at: Moment;
+  };
+  organizations: {
+    id: string;
+    name: string;
+    created_at: Moment;
+  };
+  memberships: {
+    organization_id: string;
+    user_id: string;
+    role: Role;
+    created_at: Moment;
+  };
+  projects: {
+    id: string;
+    organization_id: string;
+    name: string;
+    created_at: Moment;
+  };
+  deployments: {
+    id: string;
+    organization_id: string;
+    project_id: string;
+    name: string;
+    revision: number;
+    serving_revision: Generated<number>;
+    deleting: Generated<boolean>;
+    created_at: Moment;
+    updated_at: Moment;
+  };
+  revisions: {
+    deployment_id: string;
+    number: number;
+    spec: Json<DeploymentSpec>;
+    image_digest: Optional<string>;
+    operation_id: string;
+    created_at: Moment;
+  };
+  operations: {
+    id: string;
+    sequence: ByDatabase<number>;
+    organization_id: string;
+    project_id: string;
+    deployment_id: string;
+    deployment_name: string;
+    idempotency_key: string;
+    request_hash: string;
+    kind: OperationKind;
+    state: OperationState;
+    revision: number;
+    actor_user_id: string;
+    superseded_by: Optional<string>;
+    error_code: Optional<string>;
+    error_message: Optional<string>;
+    error_hint: Optional<string>;
+    created_at: Moment;
+    started_at: Optional<Date>;
+    finished_at: Optional<Date>;
+  };
+  deployment_events: {
+    sequence: ByDatabase<number>;
+    deployment_id: string;
+    organization_id: string;
+    at: Moment;
+    operation_id: Optional<string>;
+    kind: string;
+    message: string;
+    replica_id: Optional<string>;
+  };
+  nodes: {
+    id: string;
+    hostname: string;
+    state: NodeState;
+    reason: string;
+    cpu_cores: number;
+    memory_bytes: number;
+    docker_version: string;
+    architecture: string;
+    address: string;
+    gateway_url: string;
+    streamer_url: string;
+    signing_jwk: Json<PublicJwk>;
+    encryption_jwk: Json<PublicJwk>;
+    lease_expires_at: Date;
+    last_seen_at: Date;
+    created_at: Moment;
+  };
+  replicas: {
+    deployment_id: string;
+    replica_id: string;
+    revision: number;
+    index: number;
+    node_id: string;
+    state: ReplicaState;
+    serving: Generated<boolean>;
+    cpu_cores: number;
+    memory_bytes: number;
+    container_id: Optional<string>;
+    address_host: Optional<string>;
+    address_port: Optional<number>;
+    image_digest: Optional<string>;
+    exit_code: Optional<number>;
+    out_of_memory: Generated<boolean>;
+    started_at: Optional<Date>;
+    created_at: Moment;
+  };
+  routes: {
+    id: string;
+    organization_id: string;
+    deployment_id: string;
+    hostname: string;
+    created_at: Moment;
+  };
+  ingress_generation: {
+    only_row: Generated<boolean>;
+    generation: number;
+    changed_in: string;
+  };
+  organization_keys: {
+    organization_id: string;
+    wrapped_key: string;
+    created_at: Moment;
+  };
+  build_contexts: {
+    organization_id: string;
+    sha256: string;
+    size_bytes: number;
+    entries: number;
+    created_at: Moment;
+  };
+  mutation_keys: {
+    scope: string;
+    key: string;
+    request_hash: string;
+    resource_id: string;
+    created_at: Moment;
+  };
+}
