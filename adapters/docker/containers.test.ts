@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { WantedContainer } from '../../domain/container.ts';
 import { containerName, networkName, ownedLabels, replicaLabels } from '../../domain/naming.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS } from '../../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../../test/support/docker.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let test: TestDocker;
 let imageId: string;

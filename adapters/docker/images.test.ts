@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { builtImageTag, ownedLabels } from '../../domain/naming.ts';
 import { openTestDocker, type TestDocker, tarOf } from '../../test/support/docker.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let test: TestDocker;
 beforeAll(async () => {

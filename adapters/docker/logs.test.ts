@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ContainerEvent, LogLine } from '../../domain/container.ts';
 import { LABEL } from '../../domain/naming.ts';
 import { openTestDocker, type TestDocker } from '../../test/support/docker.ts';
 import { type LogFrame, readLogFrames } from './log-frames.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let test: TestDocker;
 beforeAll(async () => {
