@@ -1,14 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { chmodSync, mkdirSync, realpathSync, symlinkSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import * as busybox from './components/busybox.mjs';
-import * as dependencies from './components/dependencies.mjs';
-import * as docker from './components/docker.mjs';
-import * as node24 from './components/node24.mjs';
-import * as postgres from './components/postgres.mjs';
-import * as temporal from './components/temporal.mjs';
-import * as traefik from './components/traefik.mjs';
+import { COMPONENTS } from './components/all.mjs';
 import { createContext } from './machine/context.mjs';
 import { SetupError } from './machine/setup-error.mjs';
 import { readIfThere, writeWhole } from './machine/write-file.mjs';
@@ -25,9 +19,6 @@ import { readIfThere, writeWhole } from './machine/write-file.mjs';
  * @property {{ kind: 'embedded', binDir: string } | { kind: 'external' }} [postgres]
  * @property {string} [busybox] a statically linked one
  */
-
-/** Every part, in the order in which one needs the other. */
-export const COMPONENTS = [dependencies, node24, docker, busybox, temporal, traefik, postgres];
 
 const INSTANCE_LENGTH = 8;
 const INSTANCE_ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
@@ -115,8 +106,7 @@ function linkCommand({ root }) {
   symlinkSync('../../bin/obiente.js', link);
 }
 
-const isProgram = process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
-if (isProgram) {
+if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const components = process.argv.slice(2);
   await reportingFailure(async () => {
     await setup(components.length === 0 ? {} : { components });
