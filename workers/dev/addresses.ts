@@ -1,0 +1,76 @@
+import type { DevConfig } from '../../config/dev.ts';
+import type { Installation } from './installation.ts';
+import { readSecret } from './keys.ts';
+import type { WantedPort } from './ports.ts';
+
+/** Everything but what people reach is on the loopback address. */
+export const LOOPBACK = '127.0.0.1';
+
+/** Roles and names of the two databases. */
+export const CONTROL_DATABASE = 'obiente';
+export const METRICS_DATABASE = 'obiente_metrics';
+
+/** Addresses at which the parts of a platform reach each other, and people reach it. */
+export interface Addresses {
+  readonly api: string;
+  readonly issuer: string;
+  readonly temporal: string;
+  readonly temporalUi: string;
+  readonly traefikInternal: string;
+  readonly nodeGateway: string;
+  readonly streamerGateway: string;
+  /** Of an application called `<name>`. */
+  readonly applications: string;
+}
+
+/** The addresses that follow from the ports. */
+export function toAddresses(config: DevConfig): Addresses {
+  const local = (port: number): string => `http://${LOOPBACK}:${port}`;
+  return {
+    api: local(config.API_PORT),
+    issuer: local(config.OIDC_PORT),
+    temporal: `${LOOPBACK}:${config.TEMPORAL_PORT}`,
+    temporalUi: local(config.TEMPORAL_UI_PORT),
+    traefikInternal: local(config.TRAEFIK_INTERNAL_PORT),
+    nodeGateway: local(config.NODE_GATEWAY_PORT),
+    streamerGateway: local(config.STREAMER_GATEWAY_PORT),
+    applications: `http://<name>.${config.DOMAIN}:${config.HTTP_PORT}`,
+  };
+}
+
+/** Every port that is about to be taken. */
+export function wantedPorts({ config, toolchain }: Installation): WantedPort[] {
+  const isEmbedded = toolchain.postgres.kind === 'embedded';
+  const onLoopback = [
+    ...(['TRAEFIK_INTERNAL_PORT', 'OIDC_PORT', 'NODE_GATEWAY_PORT', 'STREAMER_GATEWAY_PORT'] as const),
+    ...(['TEMPORAL_PORT', 'TEMPORAL_UI_PORT'] as const),
+    ...(isEmbedded ? (['POSTGRES_PORT'] as const) : []),
+  ];
+  const onBindAddress = ['API_PORT', 'HTTP_PORT', 'HTTPS_PORT'] as const;
+  return [
+    ...onLoopback.map((variable) => ({ variable, host: LOOPBACK, port: config[variable] })),
+    ...onBindAddress.map((variable) => ({ variable, host: config.BIND_ADDRESS, port: config[variable] })),
+  ];
+}
+
+/** Where the control database is: the one that the user named, else the embedded one. */
+export function databaseUrl({ config, keys, toolchain }: Installation): string {
+  if (toolchain.postgres.kind === 'external' && config.DATABASE_URL) return config.DATABASE_URL;
+  return embeddedUrl(config, CONTROL_DATABASE, CONTROL_DATABASE, keys.databasePassword);
+}
+
+/** Where minute rows of metrics go. Without a database of their own they are in the control database. */
+export function metricsDatabaseUrl({ config, keys, toolchain }: Installation): string | undefined {
+  if (config.METRICS_DATABASE_URL) return config.METRICS_DATABASE_URL;
+  if (toolchain.postgres.kind === 'external') return config.DATABASE_URL;
+  return embeddedUrl(config, METRICS_DATABASE, METRICS_DATABASE, keys.metricsPassword);
+}
+
+/** The embedded server's own administrator. */
+export function adminUrl({ config, keys }: Installation): string {
+  return embeddedUrl(config, 'postgres', 'postgres', keys.postgresPassword);
+}
+
+function embeddedUrl(config: DevConfig, role: string, database: string, passwordFile: string): string {
+  return `postgres://${role}:${readSecret(passwordFile)}@${LOOPBACK}:${config.POSTGRES_PORT}/${database}`;
+}

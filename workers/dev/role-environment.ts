@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import { databaseUrl, LOOPBACK, metricsDatabaseUrl, toAddresses } from './addresses.ts';
+import type { Installation } from './installation.ts';
+
+/** Names of the roles that the supervisor runs as processes of this code base. */
+export type RoleName = 'dev-oidc' | 'api' | 'orchestrator' | 'node' | 'streamer';
+
+type Environment = Record<string, string>;
+
+/** What any program needs of its surroundings; nothing of it is a secret. */
+const SURROUNDINGS = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'];
+
+/** Settings that a user may give for a role, by prefix or name. Everything else is the supervisor's to say. */
+const SETTINGS: Readonly<Record<RoleName, RegExp>> = {
+  'dev-oidc': /^$/,
+  api: /^(OIDC_ISSUER|ZITADEL_URL|OIDC_AUDIENCE|OIDC_CLIENT_ID|CORS_[A-Z_]+|API_[A-Z_]+)$/,
+  orchestrator: /^(DEPLOYMENT_STRATEGY|MAX_DEPLOYMENTS_PER_NODE|WORKFLOW_CACHE_SIZE)$/,
+  node: /^(NODE_[A-Z_]+|BUILD_[A-Z_]+)$/,
+  streamer: /^METRICS_[A-Z_]+$/,
+};
+
+/** Variables that are the same for all roles. */
+const SHARED_SETTINGS = /^(SHUTDOWN_GRACE)$/;
+
+/**
+ * The whole environment of a role's process.
+ *
+ * Each role is given what it needs and no more: only the control plane knows the control database and the keys, a node
+ * has its join token, a streamer the metrics database.
+ */
+export function roleEnvironment(role: RoleName, installation: Installation): Environment {
+  const { environment, stateDir, instance, config } = installation;
+  const given = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const isWanted = ([name]: [string, string]): boolean =>
+    SURROUNDINGS.includes(name) || SHARED_SETTINGS.test(name) || SETTINGS[role].test(name);
+  return {
+    ...Object.fromEntries(given.filter(isWanted)),
+    OBIENTE_INSTANCE: instance,
+    OBIENTE_STATE_DIR: stateDir,
+    LOG_LEVEL: config.LOG_LEVEL,
+    NODE_COMPILE_CACHE: join(stateDir, 'cache', 'compile'),
+    ...ROLE_VARIABLES[role](installation),
+  };
+}
+
+const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => Environment>> = {
+  'dev-oidc': ({ config, keys }) => ({
+    BIND_ADDRESS: LOOPBACK,
+    OIDC_PORT: String(config.OIDC_PORT),
+    OIDC_ISSUER: toAddresses(config).issuer,
+    SIGN_IN_TOKEN_FILE: keys.signInToken,
+  }),
+  api: (installation) => {
+    const { config, keys, stateDir } = installation;
+    return {
+      ...temporalVariables(installation),
+      BIND_ADDRESS: config.BIND_ADDRESS,
+      API_PORT: String(config.API_PORT),
+      DATABASE_URL: databaseUrl(installation),
+      MASTER_KEY_FILE: keys.master,
+      CONTROL_KEY_FILE: keys.control,
+      NODE_JOIN_TOKEN_FILE: keys.joinToken,
+      TRAEFIK_TOKEN_FILE: keys.traefikToken,
+      CONTEXT_DIR: join(stateDir, 'contexts'),
+      DOMAIN: config.DOMAIN,
+      PUBLIC_HTTP_PORT: String(config.HTTP_PORT),
+      PUBLIC_HTTPS_PORT: String(config.HTTPS_PORT),
+      ...(usesDevelopmentIssuer(installation) ? { OIDC_ISSUER: toAddresses(config).issuer } : {}),
+    };
+  },
+  orchestrator: (installation) => ({
+    ...temporalVariables(installation),
+    DATABASE_URL: databaseUrl(installation),
+    TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
+    DOMAIN: installation.config.DOMAIN,
+  }),
+  node: (installation) => {
+    const { config, keys } = installation;
+    return {
+      ...temporalVariables(installation),
+      ...hostVariables(installation),
+      NODE_JOIN_TOKEN_FILE: keys.joinToken,
+      NODE_ADDRESS: config.NODE_ADDRESS,
+      NODE_GATEWAY_PORT: String(config.NODE_GATEWAY_PORT),
+    };
+  },
+  streamer: (installation) => {
+    const metrics = metricsDatabaseUrl(installation);
+    return { ...hostVariables(installation), ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}) };
+  },
+};
+
+/** Whether people sign in at the development provider, because no other was named. */
+export function usesDevelopmentIssuer({ environment }: Installation): boolean {
+  return !environment.OIDC_ISSUER && !environment.ZITADEL_URL;
+}
+
+function temporalVariables({ config, keys }: Installation): Environment {
+  return {
+    TEMPORAL_ADDRESS: toAddresses(config).temporal,
+    TEMPORAL_NAMESPACE: 'default',
+    PAYLOAD_KEY_FILE: keys.payload,
+  };
+}
+
+/** What both roles on a Docker host need. */
+function hostVariables({ config, stateDir, toolchain }: Installation): Environment {
+  return {
+    CONTROL_URL: toAddresses(config).api,
+    BIND_ADDRESS: LOOPBACK,
+    NODE_KEY_DIR: join(stateDir, 'node'),
+    STREAMER_GATEWAY_PORT: String(config.STREAMER_GATEWAY_PORT),
+    ...('socket' in toolchain.docker ? { DOCKER_SOCKET: toolchain.docker.socket } : {}),
+  };
+}
