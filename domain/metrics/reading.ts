@@ -1,0 +1,49 @@
+/** What the kernel has counted for a container since it started. Whole numbers that only rise, until it restarts. */
+export interface Counters {
+  readonly cpuNanos: number;
+  readonly networkReceiveBytes: number;
+  readonly networkTransmitBytes: number;
+  readonly diskReadBytes: number;
+  readonly diskWriteBytes: number;
+}
+
+/** A container that runs, as far as measuring it goes. */
+export interface MeteredContainer {
+  /** Docker's full id, 64 hex digits. */
+  readonly id: string;
+  /** Its first process, as the host numbers it. */
+  readonly pid: number;
+  /** RFC 3339 with nanoseconds: what tells one run of a container from the next. */
+  readonly startedAt: string;
+  readonly deploymentId: string;
+  readonly replicaId: string;
+}
+
+/** What one look at a container found. */
+export interface Reading {
+  /** The run and the way of reading that the counters belong to; another one starts from zero. */
+  readonly incarnation: string;
+  /** When it was read, by the wall clock. */
+  readonly atMs: number;
+  /** The same moment by a clock that never jumps, for rates. */
+  readonly clockMs: number;
+  readonly counters: Counters;
+  /** Working set: usage less inactive file cache, as `docker stats` and kubelet compute it. */
+  readonly memoryBytes: number;
+  /** 0 when there is no limit. */
+  readonly memoryLimitBytes: number;
+  readonly pids: number;
+}
+
+/** A reading with whose it is: what is kept, streamed and stored. */
+export interface Sample extends Reading {
+  /** Number of the round in which it was taken, rising within one streamer. */
+  readonly round: number;
+  readonly containerId: string;
+  readonly deploymentId: string;
+  readonly replicaId: string;
+  /** When this run of the container began. */
+  readonly startedAtMs: number;
+  /** CPU used since the sample before, in percent of one core; `null` in the first sample of a run. */
+  readonly cpuPercent: number | null;
+}
