@@ -1,0 +1,92 @@
+import { type Client, Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
+import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
+import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
+import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
+import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
+import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
+import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
+import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { retryInterceptor } from './retry.ts';
+import type { TokenSource } from './tokens.ts';
+
+/** Every service of the contract, under the name that the command uses. */
+export const SERVICES = {
+  deployments: DeploymentsService,
+  identity: IdentityService,
+  logs: LogsService,
+  metrics: MetricsService,
+  nodes: NodesService,
+  organizations: OrganizationsService,
+  projects: ProjectsService,
+  routes: RoutesService,
+  sources: SourcesService,
+} as const;
+
+/** A connection to the API of one platform. */
+export type Api = { readonly [Name in keyof typeof SERVICES]: Client<(typeof SERVICES)[Name]> } & {
+  readonly url: string;
+  readonly transport: Transport;
+  close(): void;
+};
+
+/** Longest answer to a call that is not a stream; the API's own bounds are shorter. */
+const CALL_TIMEOUT_MS = 60_000;
+
+/** Notices a connection whose other end is gone: streams would wait for ever. */
+const PING_INTERVAL_MS = 20_000;
+
+/** Creates the clients of one platform; connects with the first call. HTTP/2, in clear text where the URL says so. */
+export function createApi(options: { url: string; tokens: TokenSource }): Api {
+  const url = options.url.replace(/\/$/, '');
+  const sessionManager = new Http2SessionManager(url, { pingIntervalMs: PING_INTERVAL_MS });
+  const transport = createConnectTransport({
+    baseUrl: url,
+    httpVersion: '2',
+    sessionManager,
+    interceptors: [retryInterceptor, timeoutInterceptor, authInterceptor(options.tokens)],
+  });
+  return {
+    deployments: createClient(DeploymentsService, transport),
+    identity: createClient(IdentityService, transport),
+    logs: createClient(LogsService, transport),
+    metrics: createClient(MetricsService, transport),
+    nodes: createClient(NodesService, transport),
+    organizations: createClient(OrganizationsService, transport),
+    projects: createClient(ProjectsService, transport),
+    routes: createClient(RoutesService, transport),
+    sources: createClient(SourcesService, transport),
+    url,
+    transport,
+    close: () => sessionManager.abort(),
+  };
+}
+
+const timeoutInterceptor: Interceptor = (next) => async (request) => {
+  if (request.stream) return await next(request);
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
+  try {
+    return await next({ ...request, signal });
+  } catch (error) {
+    if (request.signal.aborted || !signal.aborted) throw error;
+    throw new ConnectError(`no answer within ${CALL_TIMEOUT_MS / 1000} s`, Code.DeadlineExceeded);
+  }
+};
+
+/** Adds the bearer token; a unary call whose token is refused is repeated once with a renewed one. */
+function authInterceptor(tokens: TokenSource): Interceptor {
+  return (next) => async (request) => {
+    const token = await tokens.accessToken();
+    if (token !== undefined) request.header.set('authorization', `Bearer ${token}`);
+    try {
+      return await next(request);
+    } catch (error) {
+      const isRefused = error instanceof ConnectError && error.code === Code.Unauthenticated;
+      if (!isRefused || request.stream || token === undefined || !(await tokens.renew(token))) throw error;
+      request.header.set('authorization', `Bearer ${await tokens.accessToken()}`);
+      return await next(request);
+    }
+  };
+}

@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import { deploy } from '../deploy.ts';
+import type { DeployOptions } from '../deploy-options.ts';
+import { action, type CliContext } from '../invocation.ts';
+
+/** What `obiente deploy` takes beside the options that make the spec. */
+export interface DeployCommandOptions extends DeployOptions {
+  readonly envFile?: readonly string[];
+  readonly replace?: boolean;
+  /** False with `--no-wait`. */
+  readonly wait: boolean;
+  readonly detach?: boolean;
+  readonly timeout?: string;
+  readonly idempotencyKey?: string;
+}
+
+const collect = (value: string, all: readonly string[] = []): readonly string[] => [...all, value];
+
+/** Adds `obiente deploy`. */
+export function addDeploy(program: Command, context: CliContext): void {
+  program
+    .command('deploy')
+    .description('deploy a folder with a Dockerfile, or an image; updates the deployment when its name exists')
+    .argument('[dir]', 'folder with a Dockerfile and perhaps an obiente.yaml (default: this one)')
+    .option('--image <reference>', 'an image instead of a folder')
+    .option('--dockerfile <path>', 'path of the Dockerfile within the folder')
+    .option('--name <name>', 'name of the deployment (default: name of the folder or image)')
+    .option('--project <name>', 'project that it belongs to (default: "default")')
+    .option('--replicas <count>', 'how many copies run')
+    .option('--port <port>', 'port that the application listens on; without one it gets no address')
+    .option('--no-port', 'take the port and with it the address away')
+    .option('-e, --env <name=value>', 'set a variable; without =value, to your own (repeatable)', collect)
+    .option('--env-file <file>', 'set the variables in a file (repeatable)', collect)
+    .option('--unset-env <name>', 'remove a variable (repeatable)', collect)
+    .option('--health-path <path>', 'healthy when an HTTP GET of this path succeeds')
+    .option('--health-status <status>', 'the only status that counts as success')
+    .option('--health-command <command>', 'healthy when this shell command in the container succeeds')
+    .option('--no-health', 'healthy as soon as it runs')
+    .option('--cpu <cores>', 'limit of CPU, for example 0.5')
+    .option('--memory <size>', 'limit of memory, for example 256MiB')
+    .option('--restart <policy>', 'always, on-failure or never')
+    .option('--command <word...>', 'command in place of the image’s, word by word')
+    .option('--replace', 'start from nothing instead of from the present settings')
+    .option('--no-wait', 'return as soon as the operation is stored')
+    .option('--detach', 'the same as --no-wait')
+    .option('--timeout <duration>', 'wait no longer than this, for example 10m')
+    .option('--idempotency-key <key>', 'same key, same answer: makes repeating the command harmless')
+    .action(action<DeployCommandOptions, [string | undefined]>(context, deploy));
+}

@@ -1,0 +1,62 @@
+import { timestampDate } from '@bufbuild/protobuf/wkt';
+import type { Command } from 'commander';
+import { type LogLine, LogLineSchema, type StreamLogsResponse } from '../../gen/obiente/cloud/v1/logs_pb.ts';
+import { action, type CliContext, type Invocation } from '../invocation.ts';
+import { colouredText, plainText } from '../plain-text.ts';
+import { parseWhole } from '../quantities.ts';
+import { getDeployment } from '../resolve.ts';
+import { resumingStream } from '../resuming-stream.ts';
+import { messageJson } from '../show.ts';
+
+interface LogsOptions {
+  readonly follow?: boolean;
+  readonly tail: string;
+  readonly replica?: string;
+  readonly project?: string;
+  readonly timestamps?: boolean;
+}
+
+/** Adds `obiente logs`. */
+export function addLogs(program: Command, context: CliContext): void {
+  program
+    .command('logs')
+    .description('print what a deployment prints')
+    .argument('<name>', 'name or id of the deployment')
+    .option('-f, --follow', 'go on with new lines until Ctrl-C')
+    .option('-n, --tail <lines>', 'how many of the newest lines of each replica to begin with', '100')
+    .option('-t, --timestamps', 'show when each line was printed')
+    .option('--replica <id>', 'only of this replica')
+    .option('--project <name>', 'the project that it belongs to')
+    .action(action<LogsOptions, [string]>(context, printLogs));
+}
+
+async function printLogs(invocation: Invocation, options: LogsOptions, name: string): Promise<void> {
+  const { openApi, organization, terminal, signal } = invocation;
+  const tail = parseWhole('--tail', options.tail, { min: 0, max: 10_000 });
+  const api = await openApi();
+  const { id: deploymentId } = await getDeployment(api, { name, organization, project: options.project });
+  const request = { deploymentId, tail, follow: options.follow === true, replicaId: options.replica ?? '' };
+  const messages = resumingStream<StreamLogsResponse, string>({
+    open: (cursor, streamSignal) => api.logs.streamLogs({ ...request, cursor }, { signal: streamSignal }),
+    advance: (cursor, message) => message.cursor || cursor,
+    start: '',
+    signal,
+    onInterruption: () => terminal.note('the connection to the API broke, trying again'),
+  });
+  for await (const { line } of messages) {
+    if (line === undefined) continue;
+    terminal.record(messageJson(LogLineSchema, line));
+    terminal.line(showLine(invocation, line, options.timestamps === true));
+  }
+}
+
+const REPLICA_COLOURS = ['cyan', 'magenta', 'blue', 'yellow', 'green'] as const;
+
+function showLine({ terminal }: Invocation, line: LogLine, hasTime: boolean): string {
+  const { paint } = terminal;
+  const index = Number(/-(\d+)$/.exec(line.replicaId)?.[1] ?? 0) % REPLICA_COLOURS.length;
+  const replica = paint[REPLICA_COLOURS[index] ?? 'cyan'](plainText(line.replicaId));
+  const time = hasTime && line.at !== undefined ? `${paint.dim(timestampDate(line.at).toISOString())} ` : '';
+  const text = paint.level > 0 ? colouredText(line.text) : plainText(line.text);
+  return `${time}${replica} ${paint.dim('|')} ${text}`;
+}

@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import {
+  type Deployment,
+  DeploymentSchema,
+  OperationState,
+  type Replica,
+} from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { action, type CliContext } from '../invocation.ts';
+import { plainText } from '../plain-text.ts';
+import { getDeployment } from '../resolve.ts';
+import { age, messageJson, paintState, replicaCount, words } from '../show.ts';
+import { type Column, table } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+/** Adds `obiente status`. */
+export function addStatus(program: Command, context: CliContext): void {
+  program
+    .command('status')
+    .description('show a deployment and its replicas')
+    .argument('<name>', 'name or id of the deployment')
+    .option('--project <name>', 'the project that it belongs to')
+    .action(
+      action<{ project?: string }, [string]>(
+        context,
+        async ({ openApi, organization, terminal }, { project }, name) => {
+          const api = await openApi();
+          const { id: deploymentId } = await getDeployment(api, { name, organization, project });
+          const { deployment } = await api.deployments.getDeployment({ deploymentId });
+          if (deployment === undefined) return;
+          terminal.document(messageJson(DeploymentSchema, deployment));
+          if (!terminal.isJson) describe(terminal, deployment);
+        },
+      ),
+    );
+}
+
+function describe(terminal: Terminal, deployment: Deployment): void {
+  const { paint } = terminal;
+  const reason = deployment.statusReason === '' ? '' : `, ${plainText(deployment.statusReason)}`;
+  const facts: readonly (readonly [string, string])[] = [
+    ['name', plainText(deployment.name)],
+    ['id', deployment.id],
+    ['status', `${paintState(terminal, words.status(deployment.status))}${reason}`],
+    ['replicas', replicaCount(deployment)],
+    ['revision', `${deployment.revision}, serving ${deployment.servingRevision || 'none'}`],
+    ['image', deployment.spec === undefined ? '-' : plainText(imageOf(deployment))],
+    ['operation', operationOf(deployment)],
+    ['url', deployment.urls.map(plainText).join('  ') || '-'],
+  ];
+  for (const [label, value] of facts) terminal.line(`${paint.dim(label.padEnd(10))}${value}`);
+  if (deployment.replicas.length === 0) return;
+  const columns: readonly Column<Replica>[] = [
+    { heading: 'REPLICA', cell: ({ id }) => id },
+    { heading: 'STATE', cell: ({ state }) => words.replica(state), paint: (text) => paintState(terminal, text) },
+    { heading: 'NODE', cell: ({ nodeId }) => nodeId },
+    { heading: 'ADDRESS', cell: ({ address }) => address || '-' },
+    { heading: 'CONTAINER', cell: ({ containerId }) => containerId.slice(0, 12) || '-' },
+    { heading: 'EXIT', cell: ({ exitCode }) => (exitCode === undefined ? '-' : String(exitCode)), isNumber: true },
+    { heading: 'UP', cell: ({ startedAt }) => age(startedAt) || '-', isNumber: true },
+  ];
+  terminal.line('');
+  terminal.line(table(terminal, columns, deployment.replicas));
+}
+
+function imageOf({ spec, imageDigest }: Deployment): string {
+  const digest = imageDigest === '' ? '' : ` (${imageDigest.slice(0, 19)})`;
+  const source = spec?.source;
+  if (source?.case === 'image') return `${source.value.reference}${digest}`;
+  return `built from ${source?.value?.dockerfilePath || 'Dockerfile'}${digest}`;
+}
+
+function operationOf({ operation }: Deployment): string {
+  if (operation === undefined) return '-';
+  const text = `${words.kind(operation.kind)} ${words.operation(operation.state)}, ${age(operation.createdAt)} ago`;
+  if (operation.state !== OperationState.FAILED) return text;
+  return `${text}: ${operation.errorCode}: ${plainText(operation.errorMessage)}`;
+}

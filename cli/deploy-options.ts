@@ -1,0 +1,128 @@
+import { parseEnv } from 'node:util';
+import type { AppFile, AppHealth } from './app-file.ts';
+import { refuse } from './failures.ts';
+import { parseBytes, parseCores, parseWhole } from './quantities.ts';
+
+/** What was typed after `obiente deploy`, unparsed. */
+export interface DeployOptions {
+  readonly image?: string;
+  readonly dockerfile?: string;
+  readonly name?: string;
+  readonly project?: string;
+  readonly replicas?: string;
+  readonly port?: string | false;
+  readonly env?: readonly string[];
+  readonly unsetEnv?: readonly string[];
+  readonly healthPath?: string;
+  readonly healthStatus?: string;
+  readonly healthCommand?: string;
+  readonly health?: boolean;
+  readonly cpu?: string;
+  readonly memory?: string;
+  readonly restart?: string;
+  readonly command?: readonly string[];
+}
+
+/** What the caller wants, from the file and the options; what neither names stays as it is. */
+export interface Wishes {
+  readonly name: string | undefined;
+  readonly project: string | undefined;
+  readonly image: string | undefined;
+  readonly dockerfile: string | undefined;
+  readonly replicas: number | undefined;
+  /** `null`: no port any more. */
+  readonly port: number | null | undefined;
+  readonly cpuCores: number | undefined;
+  readonly memoryBytes: bigint | undefined;
+  readonly restart: 'always' | 'on-failure' | 'never' | undefined;
+  readonly command: readonly string[] | undefined;
+  readonly health: AppHealth | undefined;
+  /** Variables to set, by name. */
+  readonly variables: ReadonlyMap<string, string>;
+  readonly unset: ReadonlySet<string>;
+}
+
+const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,255}$/;
+
+/** Reads options over the file's settings. @throws INVALID_ARGUMENT naming the option at fault. */
+export function readWishes(input: {
+  options: DeployOptions;
+  app: AppFile;
+  /** Texts of the files given by `--env-file`, in order. */
+  envFiles: readonly string[];
+  /** The caller's own environment, for variables named without a value. */
+  env: Record<string, string | undefined>;
+}): Wishes {
+  const { options, app, envFiles, env } = input;
+  const { replicas, port } = options;
+  return {
+    name: options.name ?? app.name,
+    project: options.project ?? app.project,
+    image: options.image ?? app.image,
+    dockerfile: options.dockerfile ?? app.dockerfile,
+    replicas: replicas === undefined ? app.replicas : parseWhole('--replicas', replicas, { min: 0, max: 10_000 }),
+    port: readPort(port, app.port),
+    cpuCores: options.cpu === undefined ? app.cpu : parseCores('--cpu', options.cpu),
+    memoryBytes: options.memory === undefined ? app.memory : parseBytes('--memory', options.memory),
+    restart: options.restart === undefined ? app.restart : readRestart(options.restart),
+    command: options.command ?? app.command,
+    health: readHealth(options) ?? app.health,
+    variables: readVariables({ app, envFiles, typed: options.env ?? [], env }),
+    unset: new Set(options.unsetEnv ?? []),
+  };
+}
+
+function readPort(typed: string | false | undefined, fromFile: number | undefined): number | null | undefined {
+  if (typed === false) return null;
+  return typed === undefined ? fromFile : parseWhole('--port', typed, { min: 1, max: 65_535 });
+}
+
+function readRestart(text: string): 'always' | 'on-failure' | 'never' {
+  if (text === 'always' || text === 'on-failure' || text === 'never') return text;
+  throw refuse('--restart', `"${text}" is not allowed; allowed are always, on-failure and never`);
+}
+
+function readHealth(options: DeployOptions): AppHealth | undefined {
+  const { health, healthPath, healthCommand, healthStatus } = options;
+  const given = [health === false, healthPath !== undefined, healthCommand !== undefined].filter(Boolean).length;
+  if (given > 1) throw refuse('--health-…', 'only one of --health-path, --health-command and --no-health is possible');
+  if (healthStatus !== undefined && healthPath === undefined) throw refuse('--health-status', 'needs --health-path');
+  if (health === false) return 'none';
+  if (healthCommand !== undefined) return { command: ['/bin/sh', '-c', healthCommand] };
+  if (healthPath === undefined) return undefined;
+  if (!healthPath.startsWith('/')) throw refuse('--health-path', `"${healthPath}" does not begin with /`);
+  if (healthStatus === undefined) return { path: healthPath };
+  return { path: healthPath, status: parseWhole('--health-status', healthStatus, { min: 100, max: 599 }) };
+}
+
+/** Later ones win: the file's, then those of `--env-file`, then those of `--env`. */
+function readVariables(input: {
+  app: AppFile;
+  envFiles: readonly string[];
+  typed: readonly string[];
+  env: Record<string, string | undefined>;
+}): ReadonlyMap<string, string> {
+  const variables = new Map<string, string>();
+  const put = (name: string, value: string | null): void => {
+    if (!NAME.test(name)) {
+      throw refuse('--env', `"${name}" is no name of a variable; allowed are letters, digits and _, no digit first`);
+    }
+    variables.set(name, value ?? ownVariable(name, input.env));
+  };
+  for (const [name, value] of Object.entries(input.app.env ?? {})) put(name, value === null ? null : String(value));
+  for (const text of input.envFiles) {
+    for (const [name, value] of Object.entries(parseEnv(text))) put(name, value ?? '');
+  }
+  for (const item of input.typed) {
+    const at = item.indexOf('=');
+    if (at === -1) put(item, null);
+    else put(item.slice(0, at), item.slice(at + 1));
+  }
+  return variables;
+}
+
+function ownVariable(name: string, env: Record<string, string | undefined>): string {
+  const value = env[name];
+  if (value !== undefined) return value;
+  throw refuse('--env', `${name} has no value, and your own environment has none either`, `Write ${name}=value.`);
+}

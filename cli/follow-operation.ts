@@ -1,0 +1,109 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import {
+  type Deployment,
+  type DeploymentEvent,
+  type Operation,
+  OperationState,
+  type WatchDeploymentResponse,
+} from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import type { Api } from './client.ts';
+import { OperationFailed } from './failures.ts';
+import { resumingStream } from './resuming-stream.ts';
+
+/** How much of what the application printed a failure shows, and how long to wait for it. */
+const LAST_LINES = 10;
+const LAST_LINES_TIMEOUT_MS = 3_000;
+
+/** How an operation is followed. */
+export interface Following {
+  readonly deploymentId: string;
+  readonly operation: Operation;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: DeploymentEvent) => void;
+  readonly onInterruption: () => void;
+}
+
+/**
+ * Watches an operation until it has ended, through restarts of the API.
+ *
+ * Returns the deployment as it then stands; `undefined` when it is gone, as after a removal.
+ *
+ * @throws OperationFailed when the operation failed or a newer one took its place.
+ */
+export async function followOperation(api: Api, following: Following): Promise<Deployment | undefined> {
+  const { deploymentId, operation, signal, onEvent } = following;
+  const messages = resumingStream<WatchDeploymentResponse, bigint>({
+    open: (afterSequence, streamSignal) =>
+      api.deployments.watchDeployment({ deploymentId, afterSequence }, { signal: streamSignal }),
+    advance: (cursor, { sequence }) => (sequence === 0n ? cursor : sequence),
+    start: 0n,
+    signal,
+    onInterruption: following.onInterruption,
+  });
+  try {
+    for await (const { event, deployment } of messages) {
+      const isOurs = event?.operationId === operation.id;
+      if (event !== undefined && isOurs) onEvent(event);
+      const ended = hasEnded(deployment?.operation, operation) || (isOurs && isLast(event?.kind));
+      if (ended) return await conclude(api, following);
+    }
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+  return undefined;
+}
+
+/** Reads how the operation ended. @throws OperationFailed as {@link followOperation} does. */
+async function conclude(api: Api, { deploymentId, operation }: Following): Promise<Deployment | undefined> {
+  const { deployment } = await api.deployments.getDeployment({ deploymentId });
+  const newest = deployment?.operation;
+  if (deployment === undefined || newest === undefined) return deployment;
+  if (newest.id !== operation.id) throw superseded();
+  if (newest.state === OperationState.SUPERSEDED) throw superseded();
+  if (newest.state !== OperationState.FAILED) return deployment;
+  throw new OperationFailed({
+    code: newest.errorCode,
+    message: newest.errorMessage,
+    hint: newest.errorHint,
+    lastLines: await readLastLines(api, deploymentId),
+  });
+}
+
+/** A newer operation that is under way shows that an older one is not: there is one at a time. */
+function hasEnded(newest: Operation | undefined, ours: Operation): boolean {
+  if (newest === undefined) return false;
+  if (newest.id !== ours.id) return newest.state !== OperationState.QUEUED;
+  return newest.state >= OperationState.SUCCEEDED;
+}
+
+function isLast(kind: string | undefined): boolean {
+  return kind === 'operation.succeeded' || kind === 'operation.failed' || kind === 'operation.superseded';
+}
+
+function superseded(): OperationFailed {
+  return new OperationFailed({
+    code: 'SUPERSEDED',
+    message: 'a newer operation has taken the place of this one',
+    hint: 'Run "obiente status" to see how the newer one goes on.',
+    lastLines: [],
+  });
+}
+
+/** The newest lines are an extra: when they can't be had, the failure is shown without them. */
+async function readLastLines(api: Api, deploymentId: string): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const request = { deploymentId, tail: LAST_LINES, follow: false };
+  try {
+    const signal = AbortSignal.timeout(LAST_LINES_TIMEOUT_MS);
+    for await (const { line } of api.logs.streamLogs(request, { signal })) {
+      if (line !== undefined) lines.push(`${line.replicaId} | ${line.text}`);
+    }
+  } catch (error) {
+    if (!(error instanceof ConnectError)) throw error;
+  }
+  return lines.slice(-LAST_LINES);
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof ConnectError && error.code === Code.NotFound;
+}
