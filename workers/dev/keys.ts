@@ -15,8 +15,6 @@ export interface KeyFiles {
   readonly joinToken: string;
   /** Lets an ingress read the routes. */
   readonly traefikToken: string;
-  /** Lets the supervisor sign the local command in. */
-  readonly signInToken: string;
   /** Superuser of the embedded PostgreSQL. */
   readonly postgresPassword: string;
   /** Owner of the control database. */
@@ -40,7 +38,6 @@ export function ensureKeys(stateDir: string): KeyFiles {
     control: keep('control.jwk', () => JSON.stringify(generateControlKey().privateJwk)),
     joinToken: keep('join.token', token),
     traefikToken: keep('traefik.token', token),
-    signInToken: keep('sign-in.token', token),
     postgresPassword: keep('postgres.password', token),
     databasePassword: keep('database.password', token),
     metricsPassword: keep('metrics.password', token),

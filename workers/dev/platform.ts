@@ -11,7 +11,6 @@ import { toMembers, traefikConfigFile } from './members.ts';
 import { endStaleProcesses, findStaleProcesses } from './pid-files.ts';
 import { assertPortsFree } from './ports.ts';
 import { startGroup } from './process-group.ts';
-import { signIn } from './sign-in.ts';
 import type { ProcessEvent, SupervisedProcess } from './supervised-process.ts';
 import { lockStateDir } from './supervisor-lock.ts';
 
@@ -67,10 +66,6 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       await group.stop();
       await lock.release();
     };
-    await signIn(installation).catch(async (error: unknown) => {
-      await group.stop();
-      throw error;
-    });
     return { addresses: toAddresses(config), instance: installation.instance, processes: group.processes, stop };
   } catch (error) {
     await lock.release();

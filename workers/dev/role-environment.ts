@@ -12,7 +12,7 @@ const SURROUNDINGS = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_OPTIONS', 'N
 
 /** Settings that a user may give for a role, by prefix or name. Everything else is the supervisor's to say. */
 const SETTINGS: Readonly<Record<RoleName, RegExp>> = {
-  'dev-oidc': /^$/,
+  'dev-oidc': /^(OIDC_AUDIENCE|OIDC_CLIENT_ID)$/,
   api: /^(OIDC_ISSUER|ZITADEL_URL|OIDC_AUDIENCE|OIDC_CLIENT_ID|CORS_[A-Z_]+|API_[A-Z_]+)$/,
   orchestrator: /^(DEPLOYMENT_STRATEGY|MAX_DEPLOYMENTS_PER_NODE|WORKFLOW_CACHE_SIZE)$/,
   node: /^(NODE_[A-Z_]+|BUILD_[A-Z_]+)$/,
@@ -44,11 +44,10 @@ export function roleEnvironment(role: RoleName, installation: Installation): Env
 }
 
 const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => Environment>> = {
-  'dev-oidc': ({ config, keys }) => ({
-    BIND_ADDRESS: LOOPBACK,
+  'dev-oidc': ({ config }) => ({
     OIDC_PORT: String(config.OIDC_PORT),
     OIDC_ISSUER: toAddresses(config).issuer,
-    SIGN_IN_TOKEN_FILE: keys.signInToken,
+    CONTROL_URL: toAddresses(config).api,
   }),
   api: (installation) => {
     const { config, keys, stateDir } = installation;
