@@ -1,0 +1,102 @@
+import { findBuildContext } from '../adapters/postgres/build-contexts.ts';
+import type { Database } from '../adapters/postgres/database.ts';
+import { listNodes, type NodeRecord } from '../adapters/postgres/nodes.ts';
+import type { Sealing } from '../adapters/sealing/sealing.ts';
+import { DomainError, invalidArgument } from '../domain/errors.ts';
+import type { RegistryRules } from '../domain/image-reference.ts';
+import type { DeploymentSpec, SealedVariable, SpecInput } from '../domain/spec.ts';
+import { parseSpec } from '../domain/spec-parse.ts';
+import type { DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
+import { fromWireSpec } from './wire/spec.ts';
+
+/** What making a spec out of a request needs. */
+export interface WantedSpecDeps {
+  readonly db: Database;
+  readonly sealing: Sealing;
+  readonly registries: RegistryRules;
+}
+
+/** Nodes that one capacity check looks at: as many as a cluster of this platform has. */
+const MAX_NODES = 1000;
+
+const MEBIBYTE = 1024 * 1024;
+
+/** Parses a spec off the wire. @throws INVALID_ARGUMENT */
+export function readSpec(deps: WantedSpecDeps, spec: WireSpec | undefined): SpecInput {
+  return parseSpec(fromWireSpec(spec), deps.registries);
+}
+
+/**
+ * A spec as a request's hash covers it: values of variables by a keyed hash, so that the hash tells two values apart
+ * and nobody can find one out from it.
+ */
+export async function toHashable(deps: WantedSpecDeps, organizationId: string, spec: SpecInput): Promise<unknown> {
+  const environment = await Promise.all(
+    spec.environment.map(async ({ name, value }) =>
+      value === undefined ? [name] : [name, await deps.sealing.fingerprint({ organizationId, value })],
+    ),
+  );
+  return { ...spec, environment };
+}
+
+/**
+ * Makes a spec storable: variables sealed, those without a value taken from `kept`, and checks what only the database
+ * knows.
+ *
+ * @throws INVALID_ARGUMENT for a variable without a value and a context that the organization has not uploaded;
+ *   INSUFFICIENT_CAPACITY when one replica is larger than every node.
+ */
+export async function toStoredSpec(
+  deps: WantedSpecDeps,
+  { organizationId, spec, kept }: { organizationId: string; spec: SpecInput; kept: readonly SealedVariable[] },
+): Promise<DeploymentSpec> {
+  const { source, limits } = spec;
+  if (source.kind === 'dockerfile') await checkContext(deps.db, organizationId, source.contextSha256);
+  await checkCapacity(deps.db, limits.memoryBytes);
+  const known = new Map(kept.map((variable) => [variable.name, variable]));
+  const environment = await Promise.all(
+    spec.environment.map(async ({ name, value }, index) => {
+      if (value !== undefined) return await sealVariable(deps.sealing, { organizationId, name, value });
+      const variable = known.get(name);
+      if (variable) return variable;
+      const field = `spec.environment[${index}].value`;
+      throw invalidArgument(field, `${name} has no value to keep`, 'a value for every new variable');
+    }),
+  );
+  return { ...spec, environment };
+}
+
+async function sealVariable(
+  sealing: Sealing,
+  variable: { organizationId: string; name: string; value: string },
+): Promise<SealedVariable> {
+  const [sealed, fingerprint] = await Promise.all([sealing.seal(variable), sealing.fingerprint(variable)]);
+  return { name: variable.name, sealed, fingerprint };
+}
+
+async function checkContext(db: Database, organizationId: string, sha256: string): Promise<void> {
+  if (await findBuildContext(db, { organizationId, sha256 })) return;
+  const finding = 'no such context in this organization';
+  throw invalidArgument('spec.dockerfile.context_sha256', finding, 'a context that UploadContext has stored');
+}
+
+/** Whether it fits beside the others is the placement's to say; here only that it could on an empty node. */
+async function checkCapacity(db: Database, memoryBytes: number): Promise<void> {
+  const nodes = await listNodes(db, { limit: MAX_NODES });
+  if (nodes.length === 0 || nodes.some((node) => node.memoryBytes >= memoryBytes)) return;
+  const free = nodes.slice(0, 5).map(freeOf).join(', ');
+  const message = `one replica wants ${toMebibytes(memoryBytes)}, more than any node has: ${free}`;
+  throw new DomainError('INSUFFICIENT_CAPACITY', message, {
+    field: 'spec.limits.memory_bytes',
+    hint: 'Lower the memory limit or add a larger node.',
+  });
+}
+
+function freeOf(node: NodeRecord): string {
+  const free = toMebibytes(node.memoryBytes - node.reservedMemoryBytes);
+  return `${node.nodeId} has ${free} free of ${toMebibytes(node.memoryBytes)}`;
+}
+
+function toMebibytes(bytes: number): string {
+  return `${Math.floor(bytes / MEBIBYTE)} MiB`;
+}

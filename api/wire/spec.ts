@@ -1,0 +1,124 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { durationFromMs, durationMs } from '@bufbuild/protobuf/wkt';
+import type { DeploymentSpec, RestartPolicy as DomainRestartPolicy, HealthProbe, Source } from '../../domain/spec.ts';
+import type { RawHealthCheck, RawSpec } from '../../domain/spec-parse.ts';
+import {
+  DeploymentSpecSchema,
+  type HealthCheckSchema,
+  RestartPolicy,
+  type DeploymentSpec as WireSpec,
+} from '../../gen/obiente/cloud/v1/spec_pb.ts';
+
+const FROM_RESTART_POLICY: Record<RestartPolicy, DomainRestartPolicy | undefined> = {
+  [RestartPolicy.UNSPECIFIED]: undefined,
+  [RestartPolicy.ALWAYS]: 'always',
+  [RestartPolicy.ON_FAILURE]: 'on-failure',
+  [RestartPolicy.NEVER]: 'never',
+};
+
+const TO_RESTART_POLICY: Record<DomainRestartPolicy, RestartPolicy> = {
+  always: RestartPolicy.ALWAYS,
+  'on-failure': RestartPolicy.ON_FAILURE,
+  never: RestartPolicy.NEVER,
+};
+
+/** Takes a spec off the wire; nothing of it is checked here, `parseSpec` does that. */
+export function fromWireSpec(spec: WireSpec | undefined): RawSpec {
+  const wire = spec ?? create(DeploymentSpecSchema);
+  const { limits, port, replicas } = wire;
+  return {
+    source: fromSource(wire.source),
+    replicas,
+    port,
+    environment: wire.environment.map(({ name, value }) => ({ name, value })),
+    healthCheck: wire.healthCheck && fromHealthCheck(wire.healthCheck),
+    cpuCores: limits?.cpuCores,
+    memoryBytes: limits?.memoryBytes === undefined ? undefined : Number(limits.memoryBytes),
+    restartPolicy: FROM_RESTART_POLICY[wire.restartPolicy],
+    command: wire.command,
+  };
+}
+
+function fromSource(source: WireSpec['source']): Source | undefined {
+  if (source.case === 'image') return { kind: 'image', reference: source.value.reference };
+  if (source.case === 'dockerfile') return { kind: 'dockerfile', ...pathsOf(source.value) };
+  return undefined;
+}
+
+function pathsOf({ contextSha256, dockerfilePath }: { contextSha256: string; dockerfilePath: string }) {
+  return { contextSha256, dockerfilePath };
+}
+
+type WireHealthCheck = NonNullable<WireSpec['healthCheck']>;
+
+function fromHealthCheck(check: WireHealthCheck): RawHealthCheck {
+  return {
+    probe: fromProbe(check.kind),
+    intervalMs: check.interval && durationMs(check.interval),
+    timeoutMs: check.timeout && durationMs(check.timeout),
+    retries: check.retries,
+    startPeriodMs: check.startPeriod && durationMs(check.startPeriod),
+  };
+}
+
+function fromProbe(kind: WireHealthCheck['kind']): HealthProbe | undefined {
+  switch (kind.case) {
+    case 'automatic':
+      return { kind: 'automatic' };
+    case 'http':
+      return { kind: 'http', path: kind.value.path, expectedStatus: kind.value.expectedStatus ?? null };
+    case 'command':
+      return { kind: 'command', command: kind.value.command };
+    case 'none':
+      return { kind: 'none' };
+    default:
+      return undefined;
+  }
+}
+
+/** Puts a spec on the wire: variables by name and fingerprint only. */
+export function toWireSpec(spec: DeploymentSpec): MessageInitShape<typeof DeploymentSpecSchema> {
+  return {
+    source: toSource(spec.source),
+    replicas: spec.replicas,
+    ...(spec.port === null ? {} : { port: spec.port }),
+    environment: spec.environment.map(({ name, fingerprint }) => ({ name, fingerprint })),
+    healthCheck: toHealthCheck(spec),
+    limits: { cpuCores: spec.limits.cpuCores, memoryBytes: BigInt(spec.limits.memoryBytes) },
+    restartPolicy: TO_RESTART_POLICY[spec.restartPolicy],
+    command: [...spec.command],
+  };
+}
+
+function toSource(source: Source): NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']> {
+  return source.kind === 'image'
+    ? { case: 'image', value: { reference: source.reference } }
+    : { case: 'dockerfile', value: pathsOf(source) };
+}
+
+function toHealthCheck({ healthCheck: check }: DeploymentSpec): MessageInitShape<typeof HealthCheckSchema> {
+  return {
+    kind: toProbe(check.probe),
+    interval: durationFromMs(check.intervalMs),
+    timeout: durationFromMs(check.timeoutMs),
+    retries: check.retries,
+    startPeriod: durationFromMs(check.startPeriodMs),
+  };
+}
+
+function toProbe(probe: HealthProbe): NonNullable<MessageInitShape<typeof HealthCheckSchema>['kind']> {
+  switch (probe.kind) {
+    case 'automatic':
+      return { case: 'automatic', value: {} };
+    case 'none':
+      return { case: 'none', value: {} };
+    case 'command':
+      return { case: 'command', value: { command: [...probe.command] } };
+    case 'http':
+      return { case: 'http', value: { path: probe.path, ...statusOf(probe.expectedStatus) } };
+  }
+}
+
+function statusOf(expectedStatus: number | null): { expectedStatus?: number } {
+  return expectedStatus === null ? {} : { expectedStatus };
+}
