@@ -3,7 +3,7 @@ import { logLevel, port, url } from './variables.ts';
 
 /** Variables of the supervisor that `npm start` runs. Each port is on BIND_ADDRESS or on 127.0.0.1. */
 export const devVariables = z.object({
-  OBIENTE_STATE_DIR: z.string().optional(),
+  OBIENTE_STATE_DIR: z.string().default('.obiente'),
   LOG_LEVEL: logLevel,
   DOMAIN: z.string().default('localhost'),
   BIND_ADDRESS: z.string().default('127.0.0.1'),

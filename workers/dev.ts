@@ -9,7 +9,8 @@ const EXIT_INTERRUPTED = 130;
 
 const startedAt = performance.now();
 const terminal = createTerminal(process.stdout);
-const stateDir = resolve(process.env.OBIENTE_STATE_DIR || join(import.meta.dirname, '../.obiente'));
+const root = join(import.meta.dirname, '..');
+const stateDir = resolve(root, process.env.OBIENTE_STATE_DIR || '.obiente');
 const stopAsked = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopAsked.abort());
 
