@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findStaleProcesses } from '../../workers/dev/pid-files.ts';
 import { type Platform, startPlatform } from '../../workers/dev/platform.ts';
 import { eventually } from '../support/eventually.ts';
-import { createTestInstallation, type TestInstallation } from '../support/platform.ts';
+import { createTestInstallation, type TestInstallation } from '../support/installation.ts';
 
 const SUPERVISOR = join(import.meta.dirname, '../../workers/dev.ts');
 const MEMBERS = ['postgres', 'temporal', 'dev-oidc', 'api', 'orchestrator', 'node', 'streamer', 'traefik'];
