@@ -4,11 +4,12 @@ import { EXIT_CONFIGURATION } from '../run-role.ts';
 import { type RestartTiming, restartDelayMs } from './backoff.ts';
 import { type Exit, type Launched, launch, type ProcessSpec } from './launch.ts';
 import type { LogFile } from './log-file.ts';
+import { toPlainLine } from './log-line.ts';
 
 /** A process that never became ready is given up after this many starts. */
 const MAX_FIRST_STARTS = 5;
 
-const TAIL_LINES = 20;
+const TAIL_LINES = 10;
 
 /** What happens to a supervised process. */
 export type ProcessEvent =
@@ -133,7 +134,7 @@ function describeExit({ code, signal, error }: Exit): string {
 }
 
 function givenUp(name: string, reason: string, isFinal: boolean, log: LogFile): DomainError {
-  const tail = log.tail(TAIL_LINES).map((line) => `\n  ${line}`);
+  const tail = log.tail(TAIL_LINES).map((line) => `\n  ${toPlainLine(line)}`);
   return new DomainError(
     isFinal ? 'CONFIGURATION' : 'INTERNAL',
     `${name} cannot be started: ${reason}; the end of ${log.path}:${tail.join('')}`,
