@@ -1,0 +1,39 @@
+import Dockerode from 'dockerode';
+import type { TestProject } from 'vitest/node';
+import { LABEL } from '../../domain/naming.ts';
+import { DOCKER_SOCKET } from '../support/docker.ts';
+import { type PlatformFacts, startTestPlatform } from '../support/platform.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    platform: PlatformFacts;
+  }
+}
+
+/** Starts one platform for all tests of this folder, and fails the run when they leave anything on Docker. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { stop, ...facts } = await startTestPlatform();
+  project.provide('platform', facts);
+  return async () => {
+    const left = await leftovers(facts.instance);
+    await stop();
+    if (left.length > 0) throw new Error(`the tests left behind: ${left.join(', ')}`);
+  };
+}
+
+/** Everything on Docker that carries the instance's label; removed, so that one bad run does not spoil the next. */
+async function leftovers(instance: string): Promise<string[]> {
+  const client = new Dockerode({ socketPath: DOCKER_SOCKET });
+  const filters = { label: [`${LABEL.instance}=${instance}`] };
+  const containers = await client.listContainers({ all: true, filters });
+  for (const { Id } of containers) await client.getContainer(Id).remove({ force: true, v: true });
+  const networks = await client.listNetworks({ filters });
+  for (const { Id } of networks) await client.getNetwork(Id).remove();
+  const images = await client.listImages({ filters });
+  for (const { Id } of images) await client.getImage(Id).remove({ force: true });
+  return [
+    ...containers.map(({ Names }) => `container ${Names[0]}`),
+    ...networks.map(({ Name }) => `network ${Name}`),
+    ...images.map(({ RepoTags }) => `image ${RepoTags?.[0]}`),
+  ];
+}

@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Api, createApi } from '../../cli/client.ts';
+import { storedToken } from '../../cli/tokens.ts';
+import { startPlatform } from '../../workers/dev/platform.ts';
+import { createTestInstallation } from './installation.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** What tests in other processes need to know of the platform that this run started; can be sent between processes. */
+export interface PlatformFacts {
+  readonly stateDir: string;
+  readonly instance: string;
+  readonly apiUrl: string;
+  readonly temporalAddress: string;
+  readonly httpPort: number;
+  readonly httpsPort: number;
+}
+
+/** Starts a whole platform of its own: own state, own ports, own instance id on the shared Docker daemon. */
+export async function startTestPlatform(): Promise<PlatformFacts & { stop(): Promise<void> }> {
+  const { stateDir, instance, environment, remove } = await createTestInstallation();
+  const platform = await startPlatform({ stateDir, environment, instance });
+  const { api: apiUrl, temporal: temporalAddress } = platform.addresses;
+  const ports = { httpPort: Number(environment.HTTP_PORT), httpsPort: Number(environment.HTTPS_PORT) };
+  const stop = async (): Promise<void> => {
+    await platform.stop();
+    await remove();
+  };
+  return { stateDir, instance, apiUrl, temporalAddress, ...ports, stop };
+}
+
+/** The API as the platform's one development user. */
+export function openApi({ apiUrl, stateDir }: Pick<PlatformFacts, 'apiUrl' | 'stateDir'>): Api {
+  return createApi({ url: apiUrl, tokens: storedToken(join(stateDir, 'cli.json')) });
+}
+
+/** What a command printed, and how it ended. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the `obiente` command as a person does. */
+export async function obiente({ stateDir }: PlatformFacts, ...args: readonly string[]): Promise<CommandResult> {
+  const env = { ...process.env, OBIENTE_STATE_DIR: stateDir, NO_COLOR: '1' };
+  const options = { cwd: ROOT, env, maxBuffer: 16 * 1024 * 1024 };
+  return await new Promise((resolve) => {
+    execFile(process.execPath, [join(ROOT, 'bin/obiente.js'), ...args], options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+/** Process id of one of the platform's processes in its present run. */
+export async function pidOf({ stateDir }: PlatformFacts, name: string): Promise<number> {
+  const record = JSON.parse(await readFile(join(stateDir, 'run', `${name}.json`), 'utf8')) as { pid: number };
+  return record.pid;
+}
