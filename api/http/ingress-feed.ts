@@ -1,5 +1,6 @@
 import type { Log } from '../../adapters/logging/log.ts';
 import { type IngressSnapshot, type PemCertificate, toTraefikConfig } from '../../domain/routing.ts';
+import { createIngressAnswers } from './ingress-answers.ts';
 import { readLastGood, writeLastGood } from './last-good-snapshot.ts';
 
 /** What the feed needs from the world. */
@@ -14,112 +15,89 @@ export interface IngressFeedDeps {
   readonly log: Log;
 }
 
-/** A ready answer. */
-export interface IngressAnswer {
-  /** Grows whenever the body becomes another; of this process only. */
-  readonly version: number;
-  readonly generation: number;
-  readonly body: Buffer;
-}
-
 /**
  * Keeps the newest answer for ingresses, and tells when it becomes another.
  *
- * One read of the database at a time, and one more after it if a change came meanwhile. A read that fails leaves the
- * answer as it is. A generation that is older than the one served is refused: a lagging copy of the database must not
- * roll routes back. The file counts only until the database has answered once.
+ * A read that fails leaves the answer as it is. A generation that is older than the one served is refused: a lagging
+ * copy of the database must not roll routes back. The file counts only until the database has answered once.
  */
 export function createIngressFeed(deps: IngressFeedDeps) {
-  let answer: IngressAnswer | undefined;
+  const answers = createIngressAnswers();
   let isFromDatabase = false;
-  let reading: Promise<void> | undefined;
-  let isStale = false;
   let saving: Promise<void> = Promise.resolve();
-  const waiting = new Set<() => void>();
 
-  const adopt = async (snapshot: IngressSnapshot): Promise<void> => {
+  const adopt = async (snapshot: IngressSnapshot): Promise<boolean> => {
     const { config, refused } = toTraefikConfig({ ...snapshot, defaultCertificate: await deps.defaultCertificate() });
     for (const route of refused) deps.log.error(route, 'route left out of the ingress snapshot');
-    const body = Buffer.from(JSON.stringify(config));
-    if (answer?.body.equals(body)) return;
-    answer = { version: (answer?.version ?? 0) + 1, generation: snapshot.generation, body };
-    for (const wake of waiting) wake();
+    return answers.replace(snapshot.generation, Buffer.from(JSON.stringify(config)));
   };
 
-  const save = (snapshot: IngressSnapshot): void => {
-    saving = saving
-      .then(() => writeLastGood(deps.lastGoodFile, snapshot))
-      .catch((error: unknown) => deps.log.error({ err: error }, 'cannot keep the last ingress snapshot'));
-  };
-
-  const readOnce = async (): Promise<void> => {
-    try {
-      const snapshot = await deps.readSnapshot();
-      if (isFromDatabase && answer && snapshot.generation < answer.generation) {
-        deps.log.warn({ served: answer.generation, read: snapshot.generation }, 'older ingress snapshot refused');
-        return;
-      }
-      const versionBefore = answer?.version;
-      await adopt(snapshot);
-      if (!isFromDatabase || answer?.version !== versionBefore) save(snapshot);
-      isFromDatabase = true;
-    } catch (error) {
-      deps.log.warn({ err: error, served: answer?.generation }, 'cannot read the ingress snapshot: the last one stays');
-      if (!answer) await adoptLastGood();
+  const adoptFromDatabase = async (snapshot: IngressSnapshot): Promise<void> => {
+    const served = answers.current()?.generation ?? 0;
+    if (isFromDatabase && snapshot.generation < served) {
+      deps.log.warn({ served, read: snapshot.generation }, 'older ingress snapshot refused');
+      return;
     }
+    const isOther = await adopt(snapshot);
+    if (isOther || !isFromDatabase) {
+      saving = saving
+        .then(() => writeLastGood(deps.lastGoodFile, snapshot))
+        .catch((error: unknown) => deps.log.error({ err: error }, 'cannot keep the last ingress snapshot'));
+    }
+    isFromDatabase = true;
   };
 
   const adoptLastGood = async (): Promise<void> => {
     try {
       const snapshot = await readLastGood(deps.lastGoodFile);
-      if (!snapshot) return;
-      await adopt(snapshot);
-      deps.log.warn({ generation: snapshot.generation }, 'serving the kept ingress snapshot');
+      if (snapshot && (await adopt(snapshot))) deps.log.warn(`serving kept routes, generation ${snapshot.generation}`);
     } catch (error) {
       deps.log.error({ err: error }, 'cannot use the kept ingress snapshot');
     }
   };
 
-  const readAll = async (): Promise<void> => {
-    do {
-      isStale = false;
-      await readOnce();
-    } while (isStale);
-    reading = undefined;
+  const readOnce = async (): Promise<void> => {
+    try {
+      await adoptFromDatabase(await deps.readSnapshot());
+    } catch (error) {
+      deps.log.warn({ err: error }, 'cannot read the ingress snapshot: the last one stays');
+      if (!answers.current()) await adoptLastGood();
+    }
   };
 
-  const refresh = (): Promise<void> => {
-    reading ??= readAll();
-    return reading;
-  };
-
-  const unsubscribe = deps.subscribe(() => {
-    isStale = true;
-    void refresh();
-  });
-
+  const reads = coalesce(readOnce);
+  const unsubscribe = deps.subscribe(() => void reads.again());
   return {
-    /** The newest answer; `undefined` until there is one. */
-    current: (): IngressAnswer | undefined => answer,
+    current: answers.current,
+    untilOther: answers.untilOther,
     /** Reads the database, or joins the read under way. Never throws. */
-    refresh,
-    /** Resolves when the answer is another than `version`, or on abort. */
-    async untilOther(version: number, signal: AbortSignal): Promise<void> {
-      if (signal.aborted || answer?.version !== version) return;
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          waiting.delete(wake);
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        waiting.add(wake);
-        signal.addEventListener('abort', wake);
-      });
-    },
+    refresh: reads.join,
     /** Ends the subscription and waits for the file. */
     async close(): Promise<void> {
       unsubscribe();
       await saving;
     },
   };
+}
+
+/** Runs `work` one at a time: `join` takes part in the run under way, `again` makes sure that one begins after now. */
+function coalesce(work: () => Promise<void>) {
+  let running: Promise<void> | undefined;
+  let isStale = false;
+  const run = async (): Promise<void> => {
+    do {
+      isStale = false;
+      await work();
+    } while (isStale);
+    running = undefined;
+  };
+  const join = (): Promise<void> => {
+    running ??= run();
+    return running;
+  };
+  const again = (): Promise<void> => {
+    isStale = true;
+    return join();
+  };
+  return { join, again };
 }

@@ -33,7 +33,7 @@ describe('a real Traefik', () => {
     api = await openApi(0);
     const configUrl = `http://127.0.0.1:${portOf(api)}/traefik/config`;
     traefik = await startTraefik({ configUrl, token: TOKEN });
-  });
+  }, 60_000);
 
   afterAll(async () => {
     await traefik.stop();
@@ -170,7 +170,7 @@ describe('a real Traefik', () => {
     expect(failures).toEqual([]);
     expect(requests).toBeGreaterThan(SWITCHES);
     expect(await ask(aClient(true))).toEqual({ status: 200, body: `v${SWITCHES}` });
-  });
+  }, 60_000);
 
   it('keeps its routes while the API answers nonsense, and takes the next snapshot after it', async () => {
     route(await aReplica('before'));

@@ -14,7 +14,7 @@ import { eventually } from '../support/eventually.ts';
 const CHILD = join(import.meta.dirname, 'child.ts');
 const QUICK = { firstDelayMs: 1, longestDelayMs: 4, soundAfterMs: 60_000 };
 
-describe('a group of processes', () => {
+describe('a group of processes', { timeout: 60_000 }, () => {
   let folder: string;
   let runDir: string;
   let events: ProcessEvent[];

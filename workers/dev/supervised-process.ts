@@ -51,38 +51,14 @@ export interface SupervisedProcess {
 export function startSupervised(spec: ProcessSpec, deps: SupervisionDeps): SupervisedProcess {
   const stopping = new AbortController();
   const firstReady = Promise.withResolvers<void>();
-  let current: Launched | undefined;
-  let starts = 0;
-  let isReady = false;
-
-  const runOnce = async (): Promise<{ reason: string; isFinal: boolean; readyForMs: number }> => {
-    const launchedAt = performance.now();
-    const launched = launch(spec, deps);
-    current = launched;
-    const lateness = await raceToReady(launched, deps.readyWithinMs);
-    const readyAt = performance.now();
-    if (lateness === 'ready') {
-      starts += 1;
-      isReady = true;
-      firstReady.resolve();
-      deps.onEvent({ kind: 'ready', name: spec.name, tookMs: readyAt - launchedAt, starts });
-    } else if (lateness === 'late') {
-      launched.kill('SIGKILL');
-    }
-    const exit = await launched.exit;
-    isReady = false;
-    current = undefined;
-    const reason = lateness === 'late' ? `not ready after ${deps.readyWithinMs} ms` : describeExit(exit);
-    const isFinal = exit.code === EXIT_CONFIGURATION || exit.error !== undefined;
-    return { reason, isFinal, readyForMs: lateness === 'ready' ? performance.now() - readyAt : 0 };
-  };
+  const state: State = { current: undefined, starts: 0, isReady: false };
 
   const keepRunning = async (): Promise<void> => {
     for (let failures = 0; !stopping.signal.aborted; ) {
-      const { reason, isFinal, readyForMs } = await runOnce();
+      const { reason, isFinal, readyForMs } = await runOnce(spec, deps, state, firstReady.resolve);
       if (stopping.signal.aborted) break;
       failures = readyForMs >= deps.timing.soundAfterMs ? 1 : failures + 1;
-      if (starts === 0 && (isFinal || failures >= MAX_FIRST_STARTS)) {
+      if (state.starts === 0 && (isFinal || failures >= MAX_FIRST_STARTS)) {
         firstReady.reject(givenUp(spec.name, reason, isFinal, deps.log));
         return;
       }
@@ -94,22 +70,65 @@ export function startSupervised(spec: ProcessSpec, deps: SupervisionDeps): Super
     deps.onEvent({ kind: 'stopped', name: spec.name });
   };
 
+  // Whoever waits for `ready` hears of it; that nobody does must not end the supervisor.
   firstReady.promise.catch(() => {});
   const finished = keepRunning();
   return {
     name: spec.name,
-    pid: () => current?.pid,
-    starts: () => starts,
-    isReady: () => isReady,
+    pid: () => state.current?.pid,
+    starts: () => state.starts,
+    isReady: () => state.isReady,
     ready: firstReady.promise,
-    kill: (signal) => current?.kill(signal),
+    kill: (signal) => state.current?.kill(signal),
     stop: async () => {
       stopping.abort();
-      current?.kill(spec.stopSignal);
-      const force = setTimeout(() => current?.kill('SIGKILL'), spec.stopGraceMs);
+      state.current?.kill(spec.stopSignal);
+      const force = setTimeout(() => state.current?.kill('SIGKILL'), spec.stopGraceMs);
       await finished;
       clearTimeout(force);
     },
+  };
+}
+
+interface State {
+  current: Launched | undefined;
+  starts: number;
+  isReady: boolean;
+}
+
+/** How one run ended. */
+interface Ending {
+  readonly reason: string;
+  /** Starting again would not help. */
+  readonly isFinal: boolean;
+  readonly readyForMs: number;
+}
+
+async function runOnce(
+  spec: ProcessSpec,
+  deps: SupervisionDeps,
+  state: State,
+  onFirstReady: () => void,
+): Promise<Ending> {
+  const launchedAt = performance.now();
+  const launched = launch(spec, deps);
+  state.current = launched;
+  const outcome = await raceToReady(launched, deps.readyWithinMs);
+  const readyAt = performance.now();
+  if (outcome === 'ready') {
+    state.starts += 1;
+    state.isReady = true;
+    onFirstReady();
+    deps.onEvent({ kind: 'ready', name: spec.name, tookMs: readyAt - launchedAt, starts: state.starts });
+  }
+  if (outcome === 'late') launched.kill('SIGKILL');
+  const exit = await launched.exit;
+  state.isReady = false;
+  state.current = undefined;
+  return {
+    reason: outcome === 'late' ? `not ready after ${deps.readyWithinMs} ms` : describeExit(exit),
+    isFinal: exit.code === EXIT_CONFIGURATION || exit.error !== undefined,
+    readyForMs: outcome === 'ready' ? performance.now() - readyAt : 0,
   };
 }
 
