@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { toJsonString } from '@bufbuild/protobuf';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { DeploymentSchema, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { openTestDocker, type TestDocker } from '../support/docker.ts';
+import { openApi } from '../support/platform.ts';
+import { aWebServer, createSubject } from './deployed.ts';
+
+const platform = inject('platform');
+const api = openApi(platform);
+let docker: TestDocker;
+beforeAll(async () => {
+  docker = await openTestDocker();
+}, 60_000);
+afterAll(async () => {
+  api.close();
+  await docker.remove();
+});
+
+describe('values of variables', { timeout: 180_000 }, () => {
+  it('stand in no history, database, log, snapshot or answer, whether the deploy succeeds or fails', async () => {
+    const canary = `canary-${randomBytes(12).toString('hex')}`;
+    const environment = [
+      { name: 'BODY', value: 'hello' },
+      { name: 'CANARY', value: canary },
+    ];
+    const served = await createSubject(api, aWebServer(docker.image, '', { environment }));
+    expect(await served.outcome()).toMatchObject({ state: OperationState.SUCCEEDED });
+    const tellTale = { command: ['/bin/sh', '-c', 'echo "my secret is $CANARY"; exit 1'], restartPolicy: 3 };
+    const failed = await createSubject(api, aWebServer(docker.image, '', { environment, ...tellTale }));
+    const outcome = await failed.outcome();
+    expect(outcome).toMatchObject({ state: OperationState.FAILED });
+
+    expect(outcome.errorMessage).not.toContain(canary);
+    expect(toJsonString(DeploymentSchema, await served.get())).not.toContain(canary);
+    expect(await filesThatHold(platform.stateDir, canary)).toEqual([]);
+    expect(await filesThatHold(platform.stateDir, platform.instance)).not.toEqual([]);
+    await served.remove();
+    await failed.remove();
+  });
+});
+
+/** Every file of the state folder that has the text in it: databases with their logs, process logs, snapshots, keys. */
+async function filesThatHold(folder: string, text: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const holding = await Promise.all(files.map(async (file) => ((await holds(file, text)) ? [file] : [])));
+  return holding.flat();
+}
+
+async function holds(file: string, text: string): Promise<boolean> {
+  let rest = '';
+  try {
+    for await (const chunk of createReadStream(file, { encoding: 'latin1', highWaterMark: 1024 * 1024 })) {
+      const searched = rest + String(chunk);
+      if (searched.includes(text)) return true;
+      rest = searched.slice(-text.length);
+    }
+  } catch (error) {
+    // A database may remove a file between listing and reading it.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return false;
+}
