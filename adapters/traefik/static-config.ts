@@ -22,6 +22,12 @@ const LIFE_CYCLE = { requestAcceptGraceTimeout: '0s', graceTimeOut: '10s' };
 /** No read timeout: uploads may be long. Idle connections of clients end after 3 min. */
 const PUBLIC_TRANSPORT = { lifeCycle: LIFE_CYCLE, respondingTimeouts: { readTimeout: '0s', idleTimeout: '180s' } };
 
+/**
+ * Headers such as `X_Forwarded_For` are dropped: a backend that derives variables from header names would take them for
+ * those that the ingress sets, and so believe the client.
+ */
+const PUBLIC_HTTP = { aliasHeadersStrategy: 'delete' };
+
 /** A snapshot with 1,000 certificates is 750 kB. */
 const MAX_SNAPSHOT_BYTES = 32 * 1024 * 1024;
 
@@ -36,8 +42,12 @@ export function toStaticConfig(options: IngressOptions): object {
     global: { checkNewVersion: false, sendAnonymousUsage: false },
     log: { level: 'INFO', format: 'json' },
     entryPoints: {
-      web: { address: `${options.bindAddress}:${options.httpPort}`, transport: PUBLIC_TRANSPORT },
-      websecure: { address: `${options.bindAddress}:${options.httpsPort}`, transport: PUBLIC_TRANSPORT },
+      web: { address: `${options.bindAddress}:${options.httpPort}`, transport: PUBLIC_TRANSPORT, http: PUBLIC_HTTP },
+      websecure: {
+        address: `${options.bindAddress}:${options.httpsPort}`,
+        transport: PUBLIC_TRANSPORT,
+        http: PUBLIC_HTTP,
+      },
       internal: { address: `${options.internalAddress}:${options.internalPort}` },
     },
     ping: { entryPoint: 'internal' },

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { Agent, createServer, get, type Server } from 'node:http';
+import { Agent, createServer, get, type IncomingHttpHeaders, type OutgoingHttpHeaders, type Server } from 'node:http';
 import { request as requestSecurely } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -76,8 +76,10 @@ describe('a real Traefik', () => {
     await new Promise((resolve) => server.close(resolve));
   }
 
-  async function aReplica(name: string): Promise<Server> {
-    const server = createServer((_request, response) => response.end(name));
+  async function aReplica(answer: string | ((headers: IncomingHttpHeaders) => string)): Promise<Server> {
+    const server = createServer((request, response) => {
+      response.end(typeof answer === 'string' ? answer : answer(request.headers));
+    });
     replicas.push(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return server;
@@ -97,9 +99,9 @@ describe('a real Traefik', () => {
     probe.close();
   }
 
-  async function ask(agent: Agent, host = HOST): Promise<{ status: number; body: string }> {
+  async function ask(agent: Agent, more: OutgoingHttpHeaders = {}): Promise<{ status: number; body: string }> {
     return await new Promise((resolve, reject) => {
-      const options = { port: traefik.httpPort, agent, headers: { host } };
+      const options = { port: traefik.httpPort, agent, headers: { host: HOST, ...more } };
       get(options, (response) => {
         void response.toArray().then((parts) => {
           resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() });
@@ -135,6 +137,20 @@ describe('a real Traefik', () => {
       sent.on('error', reject).end();
     });
     expect(issuer).toEqual([200, 'Obiente Cloud']);
+  });
+
+  it('tells the application the name that was asked for, and nothing that a client made up about itself', async () => {
+    route(await aReplica((headers) => JSON.stringify(headers)));
+    await confirmed();
+    const made = {
+      'x-forwarded-for': '6.6.6.6',
+      x_forwarded_for: '6.6.6.6',
+      'x.real.ip': '6.6.6.6',
+      'x-real-ip': '6.6.6.6',
+    };
+    const { body } = await ask(aClient(true), made);
+    expect(JSON.parse(body)).toMatchObject({ host: HOST, 'x-forwarded-host': HOST, 'x-forwarded-for': '127.0.0.1' });
+    expect(body).not.toContain('6.6.6.6');
   });
 
   it('switches replicas without a failed request', async () => {

@@ -27,7 +27,8 @@ export function toMembers(installation: Installation): GroupMember[] {
     temporalMember(installation),
     ...identity,
     roleMember('api', installation, [...needsDatabase, 'temporal', ...identity.map(({ name }) => name)]),
-    roleMember('orchestrator', installation, [...needsDatabase, 'temporal']),
+    // A database of the user's own is migrated by the API.
+    roleMember('orchestrator', installation, [...(database.length > 0 ? needsDatabase : ['api']), 'temporal']),
     roleMember('node', installation, ['api']),
     roleMember('streamer', installation, ['node']),
     traefikMember(installation),
