@@ -23,6 +23,17 @@ export interface DeployOptions {
   readonly command?: readonly string[];
 }
 
+/** What `obiente deploy` takes beside the options that make the spec. */
+export interface DeployCommandOptions extends DeployOptions {
+  readonly envFile?: readonly string[];
+  readonly replace?: boolean;
+  /** False with `--no-wait`. */
+  readonly wait: boolean;
+  readonly detach?: boolean;
+  readonly timeout?: string;
+  readonly idempotencyKey?: string;
+}
+
 /** What the caller wants, from the file and the options; what neither names stays as it is. */
 export interface Wishes {
   readonly name: string | undefined;

@@ -55,6 +55,11 @@ export class StillRunning extends Error {
   }
 }
 
+/** Ends a command with 1 after its result, which says what is wrong, was written. */
+export class AlreadyShown extends Error {
+  override readonly name = 'AlreadyShown';
+}
+
 const EXIT_OF_CODE: Partial<Record<ErrorCode, number>> = {
   NOT_FOUND: EXIT.notFound,
   UNAUTHENTICATED: EXIT.denied,

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { isAbsolute, join, posix } from 'node:path';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import ignore from '@balena/dockerignore';
 import { pack as createPack, type Pack } from 'tar-stream';
@@ -65,14 +64,14 @@ export async function listContext(folder: string, dockerfile: string): Promise<r
  * Packs a build context as a tar archive that depends on the content only: sorted, without times and owners, modes
  * 0644 and 0755. So the same content has the same hash on every machine, and is built once.
  */
-export function packContext(folder: string, entries: readonly ContextEntry[]): Readable {
+export function packContext(folder: string, entries: readonly ContextEntry[]): AsyncIterable<Buffer> {
   const archive = createPack();
   const fill = async (): Promise<void> => {
     for (const entry of entries) await append(archive, folder, entry);
     archive.finalize();
   };
   fill().catch((error: unknown) => archive.destroy(error as Error));
-  return archive;
+  return archive as unknown as AsyncIterable<Buffer>;
 }
 
 async function append(archive: Pack, folder: string, entry: ContextEntry): Promise<void> {

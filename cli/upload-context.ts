@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { UploadContextRequestSchema } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import type { Api } from './client.ts';
@@ -51,7 +50,7 @@ export async function uploadContext(
 
 async function* toParts(
   organizationId: string,
-  archive: Readable,
+  archive: AsyncIterable<Buffer>,
   hash: { update(bytes: Uint8Array): unknown },
 ): AsyncGenerator<MessageInitShape<typeof UploadContextRequestSchema>> {
   yield { part: { case: 'header', value: { organizationId } } };
@@ -65,9 +64,8 @@ async function* toParts(
     return { part: { case: 'chunk', value: new Uint8Array(chunk) } };
   };
   for await (const piece of archive) {
-    const buffer: Buffer = piece;
-    waiting.push(buffer);
-    bytes += buffer.length;
+    waiting.push(piece);
+    bytes += piece.length;
     if (bytes >= CHUNK_BYTES) yield flush();
   }
   if (bytes > 0) yield flush();

@@ -1,18 +1,7 @@
 import type { Command } from 'commander';
 import { deploy } from '../deploy.ts';
-import type { DeployOptions } from '../deploy-options.ts';
+import type { DeployCommandOptions } from '../deploy-options.ts';
 import { action, type CliContext } from '../invocation.ts';
-
-/** What `obiente deploy` takes beside the options that make the spec. */
-export interface DeployCommandOptions extends DeployOptions {
-  readonly envFile?: readonly string[];
-  readonly replace?: boolean;
-  /** False with `--no-wait`. */
-  readonly wait: boolean;
-  readonly detach?: boolean;
-  readonly timeout?: string;
-  readonly idempotencyKey?: string;
-}
 
 const collect = (value: string, all: readonly string[] = []): readonly string[] => [...all, value];
 

@@ -1,0 +1,99 @@
+import { Command } from 'commander';
+import { addApi } from './commands/api.ts';
+import { addDeploy } from './commands/deploy.ts';
+import { addDoctor } from './commands/doctor.ts';
+import { addList } from './commands/list.ts';
+import { addLogin } from './commands/login.ts';
+import { addLogout } from './commands/logout.ts';
+import { addLogs } from './commands/logs.ts';
+import { addMetrics } from './commands/metrics.ts';
+import { addMigrate } from './commands/migrate.ts';
+import { addNodes } from './commands/nodes.ts';
+import { addOrganizations } from './commands/organizations.ts';
+import { addProjects } from './commands/projects.ts';
+import { addRemove } from './commands/remove.ts';
+import { addRoutes } from './commands/routes.ts';
+import { addStatus } from './commands/status.ts';
+import { addWhoAmI } from './commands/whoami.ts';
+import { AlreadyShown, EXIT, type Failure, OperationFailed, toFailure } from './failures.ts';
+import type { CliContext } from './invocation.ts';
+import { plainText } from './plain-text.ts';
+import { ROLE_DESCRIPTIONS } from './roles.ts';
+import { createTerminal } from './terminal.ts';
+
+const COMMANDS = [
+  addDeploy,
+  addList,
+  addStatus,
+  addLogs,
+  addMetrics,
+  addRemove,
+  addNodes,
+  addRoutes,
+  addProjects,
+  addOrganizations,
+  addLogin,
+  addLogout,
+  addWhoAmI,
+  addDoctor,
+  addApi,
+  addMigrate,
+];
+
+/**
+ * Runs one command line and returns its exit code. Never throws: what went wrong is on standard error, and with
+ * `--json` as `{ "error": … }` on standard output too.
+ */
+export async function run(args: readonly string[], context: CliContext): Promise<number> {
+  const program = createProgram(context);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return EXIT.ok;
+  } catch (error) {
+    return report(error, program.opts<{ json?: boolean }>().json === true, context);
+  }
+}
+
+function createProgram(context: CliContext): Command {
+  const program = new Command('obiente')
+    .description('Deploys and watches applications on Obiente Cloud.')
+    .option('--json', 'machine-readable results: one JSON document, of streams one a line')
+    .option('--org <name>', 'organization by name or id (default: OBIENTE_ORG, else your first)')
+    .showSuggestionAfterError()
+    .showHelpAfterError('(see "obiente --help")')
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+    })
+    .exitOverride();
+  for (const add of COMMANDS) add(program, context);
+  for (const [role, description] of Object.entries(ROLE_DESCRIPTIONS)) program.command(role).description(description);
+  return program;
+}
+
+function report(error: unknown, isJson: boolean, context: CliContext): number {
+  const { stdout, stderr, env } = context;
+  const isHelp = (error as { code?: string }).code?.startsWith('commander.help') === true;
+  if (isHelp) return (error as { exitCode?: number }).exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const failure = toFailure(error);
+  if (failure.exitCode === EXIT.usage) return failure.exitCode;
+  const terminal = createTerminal({ stdout, stderr, env, isJson });
+  if (error instanceof AlreadyShown) {
+    terminal.note(`obiente: ${failure.message}`);
+    return failure.exitCode;
+  }
+  const { exitCode, ...shown } = failure;
+  const lastLines = error instanceof OperationFailed ? error.lastLines : [];
+  if (!isJson) tell(failure, lastLines, (text) => terminal.note(text));
+  terminal.document({ error: { ...shown, ...(lastLines.length > 0 ? { lastLines } : {}) } });
+  return exitCode;
+}
+
+function tell(failure: Failure, lastLines: readonly string[], note: (text: string) => void): void {
+  for (const [index, line] of failure.message.split('\n').entries()) {
+    note(index === 0 ? `obiente: ${failure.code}: ${plainText(line)}` : `  ${plainText(line)}`);
+  }
+  if (failure.incidentId !== undefined) note(`  incident ${plainText(failure.incidentId)}`);
+  for (const line of lastLines) note(`  ${plainText(line)}`);
+  if (failure.hint !== undefined) note(`→ ${plainText(failure.hint)}`);
+}

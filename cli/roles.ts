@@ -1,0 +1,32 @@
+import type { StartRole } from '../workers/run-role.ts';
+
+/** The long-running processes of the platform. Each is loaded only by the process that runs it. */
+const ROLES: Readonly<Record<string, () => Promise<StartRole>>> = {
+  api: async () => (await import('../workers/api.ts')).startApi,
+  orchestrator: async () => (await import('../workers/orchestrator.ts')).startOrchestrator,
+  node: async () => (await import('../workers/node.ts')).startNode,
+  streamer: async () => (await import('../workers/streamer.ts')).startStreamer,
+  'dev-oidc': async () => (await import('../workers/dev-oidc.ts')).startDevOidcRole,
+};
+
+/** What each role does, for the help. */
+export const ROLE_DESCRIPTIONS: Readonly<Record<string, string>> = {
+  orchestrator: 'run the workflows in this process',
+  node: 'run this Docker host’s work in this process',
+  streamer: 'run this Docker host’s live metrics in this process',
+  'dev-oidc': 'run the identity provider of development in this process',
+};
+
+/** The role that the arguments ask for: its name alone. `obiente api` with an argument is a call, not the role. */
+export function roleOf(args: readonly string[]): string | undefined {
+  const [name = '', ...rest] = args;
+  return rest.length === 0 && Object.hasOwn(ROLES, name) ? name : undefined;
+}
+
+/** Runs a role as this process; returns only when it has been stopped. */
+export async function runAsProcess(role: string): Promise<void> {
+  const load = ROLES[role];
+  if (load === undefined) return;
+  const { runRole } = await import('../workers/run-role.ts');
+  await runRole(role, async (environment, log) => await (await load())(environment, log));
+}
