@@ -22,7 +22,9 @@ export async function readSecretFile(path: string, variable: string): Promise<st
     );
   });
   try {
-    const { mode, size } = await file.stat();
+    const status = await file.stat();
+    const { mode, size } = status;
+    if (!status.isFile()) throw refuse(variable, path, 'is no file', 'Name the file that holds the secret.');
     if ((mode & OTHERS) !== 0) throw refuse(variable, path, 'is open to every user', `Run \`chmod 600 ${path}\`.`);
     if (size > MAX_SECRET_BYTES)
       throw refuse(variable, path, `has ${size} bytes`, 'Name the file that holds the secret.');

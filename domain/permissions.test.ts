@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
+import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
+import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
+import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
+import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
+import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
+import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import {
+  assertEveryRpcHasAnEntry,
+  isAllowed,
+  leastRole,
+  PERMISSIONS,
+  type Permission,
+  ROLE_PERMISSIONS,
+  ROLES,
+  toRole,
+} from './permissions.ts';
+
+const SERVICES = [
+  DeploymentsService,
+  IdentityService,
+  LogsService,
+  MetricsService,
+  NodesService,
+  OrganizationsService,
+  ProjectsService,
+  RoutesService,
+  SourcesService,
+];
+
+describe('the table of permissions', () => {
+  it('covers every rpc of the contract with every id of its request', () => {
+    expect(() => assertEveryRpcHasAnEntry(SERVICES)).not.toThrow();
+  });
+
+  it('names no rpc that the contract does not have', () => {
+    const rpcs = SERVICES.flatMap(({ typeName, methods }) => methods.map(({ name }) => `${typeName}/${name}`));
+    expect(Object.keys(PERMISSIONS).sort()).toEqual(rpcs.sort());
+  });
+
+  it.each(Object.keys(PERMISSIONS))('refuses to start without an entry for %s', (rpc) => {
+    const { [rpc]: _, ...others } = PERMISSIONS;
+    expect(() => assertEveryRpcHasAnEntry(SERVICES, others)).toThrow(`${rpc} has no entry`);
+  });
+
+  it('refuses an entry that leaves an id of the request unchecked', () => {
+    const rpc = 'obiente.cloud.v1.DeploymentsService/ListDeployments';
+    const policy = { permission: 'deployment.read', resource: { kind: 'organization', field: 'organization_id' } };
+    const table = { ...PERMISSIONS, [rpc]: policy } as typeof PERMISSIONS;
+    expect(() => assertEveryRpcHasAnEntry(SERVICES, table)).toThrow(`${rpc} does not check project_id`);
+  });
+
+  it('refuses an entry whose field the request does not have', () => {
+    const rpc = 'obiente.cloud.v1.ProjectsService/GetProject';
+    const policy = { permission: 'project.read', resource: { kind: 'project', field: 'id' } };
+    const table = { ...PERMISSIONS, [rpc]: policy } as typeof PERMISSIONS;
+    expect(() => assertEveryRpcHasAnEntry(SERVICES, table)).toThrow(`${rpc} has no field id`);
+  });
+
+  it('does not find an entry in what every object inherits', () => {
+    const service = { typeName: 'x', methods: [{ name: 'y', input: { fields: [] } }] };
+    expect(() => assertEveryRpcHasAnEntry([service], Object.create({ 'x/y': PERMISSIONS[''] }))).toThrow('x/y');
+  });
+});
+
+describe('roles', () => {
+  const permissions = [...ROLE_PERMISSIONS.owner];
+
+  it('are in order: whoever is above may do all that is allowed below', () => {
+    const anyPermission = fc.constantFrom(...permissions);
+    fc.assert(
+      fc.property(anyPermission, (permission) => {
+        const least = ROLES.indexOf(leastRole(permission));
+        ROLES.forEach((role, rank) => {
+          expect(isAllowed(role, permission)).toBe(rank <= least);
+        });
+      }),
+    );
+  });
+
+  it.each<[Permission]>([['deployment.exec'], ['deployment.update'], ['deployment.delete'], ['project.create']])(
+    'give a viewer nothing that changes anything: %s',
+    (permission) => {
+      expect(isAllowed('viewer', permission)).toBe(false);
+    },
+  );
+
+  it('are read from outside strictly', () => {
+    expect(toRole('admin')).toBe('admin');
+    for (const wrong of ['Admin', 'constructor', '', undefined, ['owner'], 0]) expect(toRole(wrong)).toBeUndefined();
+  });
+});
