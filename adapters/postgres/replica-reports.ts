@@ -97,9 +97,10 @@ function changesOf(rows: readonly ReplicaRow[], { replicas, complete }: ReplicaR
   });
 }
 
-/** What is told of another container than the recorded one is older or newer than the record, and so not about it. */
+/** What is told of another container than the one that serves is older or newer than the record, so not about it. */
 function isSameContainer(row: ReplicaRow, seen: ObservedReplica): boolean {
-  return seen.revision === row.revision && (row.container_id === null || row.container_id === seen.containerId);
+  const isOpen = row.container_id === null || !row.serving;
+  return seen.revision === row.revision && (isOpen || row.container_id === seen.containerId);
 }
 
 function observedChange(row: ReplicaRow, seen: ObservedReplica): RowChange | undefined {

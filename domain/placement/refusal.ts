@@ -1,0 +1,48 @@
+import { DomainError } from '../errors.ts';
+import type { NodeRoom, PlacementRefusal, PlacementRequest } from './placement.ts';
+
+/** Nodes that a refusal names; the rest is counted. */
+const NAMED_NODES = 20;
+
+/** Says why a placement was refused: what was wanted, and what each node has free. */
+export function toPlacementError(request: PlacementRequest, refusal: PlacementRefusal): DomainError {
+  const wanted = describeRequest(request);
+  if (refusal.code === 'NO_NODE_READY') {
+    const found = refusal.nodes === 0 ? 'there is no node' : `none of ${count(refusal.nodes, 'node')} is ready`;
+    return new DomainError('NO_NODE_READY', `cannot place ${wanted}: ${found}`, {
+      hint: 'Look at the nodes with "obiente nodes", then deploy again.',
+    });
+  }
+  const named = refusal.room.slice(0, NAMED_NODES).map(describeRoom);
+  const others = refusal.room.length - named.length;
+  const found = [...named, ...(others > 0 ? [`${count(others, 'other node')} cannot either`] : [])].join(', ');
+  return new DomainError('INSUFFICIENT_CAPACITY', `cannot place ${wanted}: ${found}`, {
+    hint: 'Ask for fewer replicas or smaller limits, or add a node.',
+  });
+}
+
+/** Bytes for people, rounded down: `4.0 GiB`, `512 MiB`. */
+export function describeBytes(bytes: number): string {
+  const mebibytes = bytes / 1024 ** 2;
+  if (mebibytes >= 1024) return `${(Math.floor((mebibytes / 1024) * 10) / 10).toFixed(1)} GiB`;
+  return `${Math.floor(mebibytes)} MiB`;
+}
+
+function describeRequest({ name, replicas, cpuCores, memoryBytes, together }: PlacementRequest): string {
+  const each = `${describeCores(cpuCores)}, ${describeBytes(memoryBytes)} each`;
+  return `${count(replicas, 'replica')} of ${name} (${each}${together && replicas > 1 ? ', all on one node' : ''})`;
+}
+
+function describeRoom({ nodeId, cpuCores, memoryBytes, isFull }: NodeRoom): string {
+  if (isFull) return `${nodeId} holds as many deployments as it may`;
+  return `${nodeId} has ${describeCores(cpuCores)} and ${describeBytes(memoryBytes)} free`;
+}
+
+function describeCores(cores: number): string {
+  const rounded = Math.floor(cores * 100 + 1e-6) / 100;
+  return `${rounded} ${rounded === 1 ? 'core' : 'cores'}`;
+}
+
+function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? '' : 's'}`;
+}
