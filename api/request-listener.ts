@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Code, ConnectError, type ConnectRouter, type Interceptor } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Log } from '../adapters/logging/log.ts';
 import { createCors } from './cors.ts';
@@ -11,7 +11,6 @@ export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** What answers requests. */
 export interface ListenerDeps {
   readonly routes: (router: ConnectRouter) => void;
-  readonly interceptors: Interceptor[];
   readonly httpRoutes: readonly HttpRoute[];
   readonly corsOrigins: readonly string[];
   readonly log: Log;
@@ -30,7 +29,6 @@ export function createRequestListener(deps: ListenerDeps): { listener: RequestLi
   const cors = createCors(deps.corsOrigins);
   const rpc = connectNodeAdapter({
     routes: deps.routes,
-    interceptors: deps.interceptors,
     readMaxBytes: MAX_MESSAGE_BYTES,
     shutdownSignal: ending.signal,
     fallback: (_request, response) =>

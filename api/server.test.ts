@@ -27,10 +27,10 @@ async function start(): Promise<void> {
     port: 0,
     log,
     corsOrigins: [ORIGIN],
-    interceptors: [createErrorInterceptor(log)],
     httpRoutes: [{ method: 'GET', path: '/health', handler: (_, response) => endJson(response, 200, { ok: true }) }],
     routes: (router) => {
-      router.service(IdentityService, { whoAmI: () => ({ subject: 'somebody' }) });
+      const interceptors = [createErrorInterceptor(log)];
+      router.service(IdentityService, { whoAmI: () => ({ subject: 'somebody' }) }, { interceptors });
       router.service(DeploymentsService, {
         getDeployment: async () => {
           await held;

@@ -1,3 +1,4 @@
+import { isDomainError } from '../../domain/errors.ts';
 import { createWakeUp } from '../wake-up.ts';
 import { createBoundedQueue } from './bounded-queue.ts';
 import type { LogPositions } from './cursor.ts';
@@ -148,7 +149,9 @@ function createPumps(options: PumpOptions, signal: AbortSignal) {
         retries.delete(containerId);
       }
     } catch (error) {
-      if (!follow && !all.aborted) failure ??= error;
+      // A container that went away meanwhile has no lines to miss.
+      const isGoneContainer = isDomainError(error) && error.code === 'NOT_FOUND';
+      if (!follow && !all.aborted && !isGoneContainer) failure ??= error;
     }
     active.delete(containerId);
     if (follow && !all.aborted) retryLater(containerId);

@@ -1,0 +1,82 @@
+import type { ConnectRouter, Interceptor, ServiceImpl } from '@connectrpc/connect';
+import type { Log } from '../adapters/logging/log.ts';
+import { assertEveryRpcHasAnEntry } from '../domain/permissions.ts';
+import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
+import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
+import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
+import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
+import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
+import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
+import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
+import { createErrorInterceptor } from './interceptors/errors.ts';
+import { createRequestLogInterceptor } from './interceptors/request-log.ts';
+import { createValidationInterceptor } from './interceptors/validation.ts';
+import { type ControlDeps, createControlService } from './services/control.ts';
+import { createDeploymentsService, type DeploymentsDeps } from './services/deployments.ts';
+import { createIdentityService } from './services/identity.ts';
+import { createLogsService, type LogsDeps } from './services/logs.ts';
+import { createNodesService } from './services/nodes.ts';
+import { createOrganizationsService } from './services/organizations.ts';
+import { createProjectsService } from './services/projects.ts';
+import { createRoutesService } from './services/routes.ts';
+import { createSourcesService } from './services/sources.ts';
+import type { ApiTelemetry } from './telemetry.ts';
+
+/** The services of the public contract. */
+export const PUBLIC_SERVICES = [
+  DeploymentsService,
+  IdentityService,
+  LogsService,
+  MetricsService,
+  NodesService,
+  OrganizationsService,
+  ProjectsService,
+  RoutesService,
+  SourcesService,
+] as const;
+
+/** What all services together need. */
+export interface RouterDeps extends DeploymentsDeps, LogsDeps, ControlDeps {
+  readonly workflows: DeploymentsDeps['workflows'] & ControlDeps['workflows'];
+  readonly heartbeatMs: number;
+  readonly metrics: ServiceImpl<typeof MetricsService>;
+  readonly log: Log;
+  readonly telemetry: ApiTelemetry;
+  /** Decides about calls of the public services. */
+  readonly userAuth: Interceptor;
+  /** Decides about calls of the internal service. */
+  readonly nodeAuth: Interceptor;
+}
+
+/**
+ * Registers every service, each behind its own authorisation.
+ *
+ * @throws INTERNAL when a public RPC has no entry in the table of permissions.
+ */
+export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void {
+  assertEveryRpcHasAnEntry(PUBLIC_SERVICES);
+  // The outermost first: what is logged and counted is what callers saw, and nobody unknown gets as far as validation.
+  const outer = [
+    createRequestLogInterceptor({ ...deps, elapsedMs: () => performance.now() }),
+    createErrorInterceptor(deps.log),
+  ];
+  const validation = createValidationInterceptor();
+  const forUsers = { interceptors: [...outer, deps.userAuth, validation] };
+  const forNodes = { interceptors: [...outer, deps.nodeAuth, validation] };
+  return (router) => {
+    router
+      .service(DeploymentsService, createDeploymentsService(deps), forUsers)
+      .service(IdentityService, createIdentityService(deps), forUsers)
+      .service(LogsService, createLogsService(deps), forUsers)
+      .service(MetricsService, deps.metrics, forUsers)
+      .service(NodesService, createNodesService(deps), forUsers)
+      .service(OrganizationsService, createOrganizationsService(deps), forUsers)
+      .service(ProjectsService, createProjectsService(deps), forUsers)
+      .service(RoutesService, createRoutesService(deps), forUsers)
+      .service(SourcesService, createSourcesService(deps), forUsers)
+      .service(ControlService, createControlService(deps), forNodes);
+  };
+}

@@ -1,0 +1,100 @@
+import { timestampDate } from '@bufbuild/protobuf/wkt';
+import type { ServiceImpl } from '@connectrpc/connect';
+import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
+import type { Database } from '../../adapters/postgres/database.ts';
+import { findSealedEnvironment } from '../../adapters/postgres/environments.ts';
+import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
+import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
+import type { PublicJwk } from '../../adapters/postgres/schema.ts';
+import type { Sealing } from '../../adapters/sealing/sealing.ts';
+import type { ContextStore } from '../../adapters/sources/context-store.ts';
+import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
+import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
+import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
+import { notFound } from '../../domain/errors.ts';
+import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
+import { getCallingNode } from '../auth/node-auth.ts';
+
+/** What the nodes' service needs. */
+export interface ControlDeps {
+  readonly db: Database;
+  readonly sealing: Sealing;
+  readonly contexts: ContextStore;
+  readonly workflows: Pick<WorkflowGateway, 'nodeEnrolled'>;
+  /** @throws UNAUTHENTICATED for any token but the right one. */
+  readonly checkJoinToken: (presented: string) => void;
+  /** The control plane's public keys as the JSON text of a JWK set. */
+  readonly publicJwks: string;
+}
+
+/** Nodes renew every 3 s: a lease outlives nine heartbeats that are lost in a row. */
+const LEASE_MS = 30_000;
+
+/** Creates the service of the nodes. Which node calls is known from its signed token alone, never from a field. */
+export function createControlService(deps: ControlDeps): ServiceImpl<typeof ControlService> {
+  const { db, publicJwks } = deps;
+  return {
+    async enrolNode(request) {
+      deps.checkJoinToken(request.joinToken);
+      await enrolNode(db, toEnrolment(request));
+      await deps.workflows.nodeEnrolled(request.nodeId);
+      return { controlJwks: publicJwks };
+    },
+    async heartbeat(_request, context) {
+      const { nodeId } = getCallingNode(context);
+      if (!(await renewLease(db, { nodeId, leaseMs: LEASE_MS }))) throw notFound('node');
+      return { leaseMs: BigInt(LEASE_MS), controlJwks: publicJwks };
+    },
+    async reportReplicas({ replicas, complete }, context) {
+      const { nodeId } = getCallingNode(context);
+      await reportReplicas(db, { nodeId, replicas: replicas.map(fromWire), complete });
+      return {};
+    },
+    async fetchEnvironment({ deploymentId, revision }, context) {
+      const { nodeId } = getCallingNode(context);
+      const [node, environment] = await Promise.all([
+        findNode(db, nodeId),
+        findSealedEnvironment(db, { deploymentId, revision, nodeId }),
+      ]);
+      if (!node || !environment) throw notFound('environment');
+      const { organizationId } = environment;
+      const variables = await Promise.all(
+        environment.variables.map(async ({ name, sealed }) => {
+          return { name, value: await deps.sealing.open({ organizationId, name, sealed }) };
+        }),
+      );
+      return { jwe: await encryptEnvironment(node.encryptionJwk, variables) };
+    },
+    async *fetchContext({ deploymentId, contextSha256: sha256 }, context) {
+      const { nodeId } = getCallingNode(context);
+      if (!(await mayReadContext(db, { nodeId, deploymentId, sha256 }))) throw notFound('context');
+      for await (const chunk of deps.contexts.read(sha256)) yield { chunk };
+    },
+  };
+}
+
+function toEnrolment(request: EnrolNodeRequest) {
+  const { nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl } = request;
+  return {
+    ...{ nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl },
+    memoryBytes: Number(request.memoryBytes),
+    signingJwk: publicJwk(request.signingJwk, 'signing_jwk'),
+    encryptionJwk: publicJwk(request.encryptionJwk, 'encryption_jwk'),
+    leaseMs: LEASE_MS,
+  };
+}
+
+function publicJwk(text: string, field: string): PublicJwk {
+  return { ...parsePublicJwk(text, field) };
+}
+
+function fromWire(replica: ObservedReplica) {
+  const { deploymentId, revision, replicaId, containerId, exitCode, outOfMemory, hostPort, startedAt } = replica;
+  return {
+    ...{ deploymentId, revision, replicaId, containerId, outOfMemory },
+    state: replica.state as 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removed',
+    exitCode: exitCode ?? null,
+    hostPort: hostPort === 0 ? null : hostPort,
+    startedAt: startedAt ? timestampDate(startedAt) : null,
+  };
+}

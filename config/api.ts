@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { identityVariables } from './identity.ts';
+import { temporalVariables } from './orchestrator.ts';
+import { durationMs, logLevel, port, url } from './variables.ts';
+
+/** Words between commas, without blanks. */
+function list() {
+  return z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((word) => word.trim().toLowerCase() || []));
+}
+
+/** Variables of the role `api`. */
+export const apiVariables = temporalVariables.extend(identityVariables.shape).extend({
+  LOG_LEVEL: logLevel,
+  SHUTDOWN_GRACE: durationMs('30s'),
+  OBIENTE_STATE_DIR: z.string().default('.obiente'),
+  BIND_ADDRESS: z.string().default('127.0.0.1'),
+  API_PORT: port(7400),
+  DATABASE_URL: url('postgres', 'postgresql'),
+  MASTER_KEY_FILE: z.string(),
+  CONTROL_KEY_FILE: z.string(),
+  NODE_JOIN_TOKEN_FILE: z.string(),
+  TRAEFIK_TOKEN_FILE: z.string(),
+  CONTEXT_DIR: z.string().default('.obiente/contexts'),
+  DOMAIN: z.string().default('localhost'),
+  PUBLIC_HTTP_PORT: port(8080),
+  PUBLIC_HTTPS_PORT: port(8443),
+  /** Origins of pages that may call the API. */
+  CORS_ORIGINS: list(),
+  /** Registries on the platform's own network that images may come from, as `host` or `host:port`. */
+  API_ALLOWED_REGISTRIES: list(),
+});
+
+/** What the role `api` is told. */
+export type ApiConfig = z.infer<typeof apiVariables>;

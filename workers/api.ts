@@ -1,0 +1,106 @@
+import type { Log } from '../adapters/logging/log.ts';
+import { openChangeFeed } from '../adapters/postgres/changes.ts';
+import { openDatabase } from '../adapters/postgres/database.ts';
+import { findOrCreateOrganizationKey } from '../adapters/postgres/organization-keys.ts';
+import { pingDatabase } from '../adapters/postgres/ownership.ts';
+import { createSealing } from '../adapters/sealing/sealing.ts';
+import { openContextStore } from '../adapters/sources/context-store.ts';
+import { createTemporalClient } from '../adapters/temporal/client.ts';
+import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
+import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
+import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
+import { createNodeLogs } from '../api/gateways/node-logs.ts';
+import { createHealthRoute } from '../api/http/health.ts';
+import { createMetricsRoute } from '../api/http/metrics.ts';
+import { createRoutes } from '../api/router.ts';
+import { type ApiServer, openApiServer } from '../api/server.ts';
+import { createApiTelemetry } from '../api/telemetry.ts';
+import { createPublicAddress } from '../api/wire/address.ts';
+import { type ApiConfig, apiVariables } from '../config/api.ts';
+import { readEnvironment } from '../config/environment.ts';
+import { DEFAULT_TIMING } from '../contracts/timing.ts';
+import { createAuthorisation } from './api/authorisation.ts';
+import { createIngressRoute } from './api/ingress.ts';
+import { readKeys } from './api/keys.ts';
+import { migrateOrLater } from './api/migrations.ts';
+import type { RunningRole } from './run-role.ts';
+
+/** Version that `/health` tells. */
+const VERSION = '0.1.0';
+
+/** Silence after which a stream says that it lives: proxies cut at 30 s and more. */
+const HEARTBEAT_MS = 15_000;
+
+/** How long a caller waits until its operation is stored. */
+const ANSWER_MS = 20_000;
+
+/** How nodes are watched: a silent node is lost after 10 s, and tried again every 5 s unless it enrols sooner. */
+const NODE_TIMING = { heartbeatMs: 10_000, watchMs: 10 * 60_000, retryMs: 5_000 };
+
+/** Starts the role `api`: RPCs, health, counters and the feed of the ingresses on one port. */
+export async function startApi(environment: Record<string, string | undefined>, log: Log): Promise<RunningRole> {
+  const config = readEnvironment(apiVariables, environment);
+  const world = await openWorld(config, log);
+  const { db, changes, keys } = world;
+  const telemetry = createApiTelemetry();
+  const ingress = createIngressRoute(config, { db, changes, log, bearer: keys.traefikToken });
+  let server: ApiServer | undefined;
+  const health = createHealthRoute({
+    version: VERSION,
+    pingDatabase: () => pingDatabase(db),
+    observeMetrics: async () => ({ healthy: true, consecutiveFailures: 0 }),
+    draining: () => server?.draining(),
+  });
+  const routes = createRoutes({
+    ...world,
+    ...createAuthorisation(db, config),
+    ...{ log, telemetry, heartbeatMs: HEARTBEAT_MS, now: () => new Date() },
+    registries: { allowedRegistries: config.API_ALLOWED_REGISTRIES },
+    address: addressOf(config),
+    checkJoinToken: createJoinTokenCheck(keys.joinToken),
+    metrics: {} as never,
+  });
+  const opened = await openApiServer({
+    ...{ host: config.BIND_ADDRESS, port: config.API_PORT, corsOrigins: config.CORS_ORIGINS },
+    ...{ routes, httpRoutes: [health, createMetricsRoute(telemetry), ingress], log },
+  });
+  server = opened;
+  return {
+    stop: async () => {
+      await Promise.all([ingress.close(), opened.stop(config.SHUTDOWN_GRACE)]);
+      await world.close();
+    },
+  };
+}
+
+/** Opens everything that the role talks to. Neither the database nor Temporal needs to be there yet. */
+async function openWorld(config: ApiConfig, log: Log) {
+  const keys = await readKeys(config);
+  const closing = new AbortController();
+  await migrateOrLater(config.DATABASE_URL, log, closing.signal);
+  const db = openDatabase({ url: config.DATABASE_URL });
+  const changes = await openChangeFeed({ url: config.DATABASE_URL, log });
+  const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = config;
+  const temporal = createTemporalClient({ address, namespace, payloadKey: keys.payload });
+  const timing = { timing: DEFAULT_TIMING, node: NODE_TIMING, answerMs: ANSWER_MS };
+  const signer = createControlTokenSigner(keys.control);
+  return {
+    ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
+    workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
+    sealing: createSealing({
+      masterKey: keys.master,
+      findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),
+    }),
+    contexts: await openContextStore({ folder: config.CONTEXT_DIR }),
+    nodeLogs: createNodeLogs({ signer }),
+    close: async () => {
+      closing.abort();
+      await Promise.all([changes.close(), temporal.close()]);
+      await db.destroy();
+    },
+  };
+}
+
+function addressOf({ DOMAIN: domain, PUBLIC_HTTP_PORT: httpPort, PUBLIC_HTTPS_PORT: httpsPort }: ApiConfig) {
+  return createPublicAddress({ domain, httpPort, httpsPort });
+}

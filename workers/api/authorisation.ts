@@ -1,0 +1,33 @@
+import type { Database } from '../../adapters/postgres/database.ts';
+import { findNode } from '../../adapters/postgres/nodes.ts';
+import { findOrganizationOf, findRole } from '../../adapters/postgres/ownership.ts';
+import { ensureUser } from '../../adapters/postgres/users.ts';
+import { createAccessTokenVerifier } from '../../adapters/tokens/access-token-verifier.ts';
+import { createNodeTokenVerifier } from '../../adapters/tokens/node-token.ts';
+import type { IdentityStore } from '../../api/auth/authorization.ts';
+import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
+import { createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
+import type { ApiConfig } from '../../config/api.ts';
+import { issuerOf } from '../../config/identity.ts';
+
+/** Who may call: users by the tokens of their issuer, nodes by the keys with which they enrolled. */
+export function createAuthorisation(db: Database, config: ApiConfig) {
+  const verifier = createAccessTokenVerifier({ issuer: issuerOf(config), audience: config.OIDC_AUDIENCE });
+  const findSigningJwk = async (nodeId: string) => {
+    const node = await findNode(db, nodeId);
+    return node && JSON.stringify(node.signingJwk);
+  };
+  return {
+    userAuth: createAuthInterceptor({ verifier, store: createIdentityStore(db) }),
+    nodeAuth: createNodeAuthInterceptor(createNodeTokenVerifier({ findSigningJwk })),
+  };
+}
+
+/** What the authorisation asks of the control database. */
+export function createIdentityStore(db: Database): IdentityStore {
+  return {
+    ensureUser: ({ email, ...identity }) => ensureUser(db, { ...identity, email: email ?? '' }),
+    findOrganizationOf: (kind, id) => findOrganizationOf(db, kind, id),
+    findRole: (userId, organizationId) => findRole(db, { userId, organizationId }),
+  };
+}
