@@ -1,0 +1,106 @@
+import type { Readable } from 'node:stream';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { createClient, type Interceptor } from '@connectrpc/connect';
+import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import type { HostFacts } from '../../domain/container.ts';
+import type { ReportedReplica } from '../../domain/reported-replica.ts';
+import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
+import { toContextStream } from './context-stream.ts';
+import { toControlError, toRetryableControlError } from './control-errors.ts';
+
+/** A call that takes longer than this is tried again; an API that drains or fails over answers sooner. */
+const CALL_TIMEOUT_MS = 10_000;
+
+/** Tells a dead connection from a silent one within 15 s. */
+const KEEP_ALIVE = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000, pingIdleConnection: true } as const;
+
+/** How a node introduces itself. */
+export interface Introduction extends HostFacts {
+  readonly nodeId: string;
+  readonly joinToken: string;
+  /** Public keys, JWKs as JSON. */
+  readonly signingJwk: string;
+  readonly encryptionJwk: string;
+  /** Address at which published ports are reached. */
+  readonly address: string;
+  readonly gatewayUrl: string;
+  readonly streamerUrl: string;
+}
+
+/** What this node says to the control plane, and asks of it. */
+export interface ControlClient {
+  /** @returns the control plane's public keys, a JWK set as JSON. @throws UNAUTHENTICATED, NODE_UNAVAILABLE */
+  enrol(introduction: Introduction): Promise<string>;
+  /** @returns as {@link ControlClient.enrol}. @throws UNAUTHENTICATED when the node is not known (any more). */
+  heartbeat(docker: { healthy: boolean; reason: string }): Promise<string>;
+  reportReplicas(report: { replicas: readonly ReportedReplica[]; complete: boolean }): Promise<void>;
+  /** @returns a revision's variables as a JWE for this node's key. @throws NOT_FOUND, NODE_UNAVAILABLE */
+  fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<string>;
+  /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
+  fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
+  close(): void;
+}
+
+/** Creates the client; it connects at its first call, and again whenever it has to. */
+export function createControlClient(to: { url: string; sign: () => Promise<string> }): ControlClient {
+  const authorize: Interceptor = (next) => async (request) => {
+    if (request.method !== ControlService.method.enrolNode) {
+      request.header.set('authorization', `Bearer ${await to.sign()}`);
+    }
+    return await next(request);
+  };
+  const sessionManager = new Http2SessionManager(to.url, KEEP_ALIVE);
+  const transport = createConnectTransport({
+    baseUrl: to.url,
+    httpVersion: '2',
+    sessionManager,
+    interceptors: [authorize],
+    defaultTimeoutMs: CALL_TIMEOUT_MS,
+  });
+  const client = createClient(ControlService, transport);
+  return {
+    enrol: async ({ memoryBytes, ...introduction }) => {
+      const answer = client.enrolNode({ ...introduction, memoryBytes: BigInt(memoryBytes) });
+      return (await explained('enrol this node', answer)).controlJwks;
+    },
+    heartbeat: async ({ healthy, reason }) => {
+      const answer = client.heartbeat({ dockerHealthy: healthy, reason: reason.slice(0, 1024) });
+      return (await explained('renew the lease of this node', answer)).controlJwks;
+    },
+    reportReplicas: async ({ replicas, complete }) => {
+      await explained('report replicas', client.reportReplicas({ replicas: replicas.map(toMessage), complete }));
+    },
+    fetchEnvironment: async (of) => {
+      const what = `fetch the environment of revision ${of.revision} of deployment ${of.deploymentId}`;
+      return (await explained(what, client.fetchEnvironment(of), toRetryableControlError)).jwe;
+    },
+    fetchContext: (of, signal) =>
+      toContextStream(chunksOf(client.fetchContext(of, { signal, timeoutMs: 0 })), of.contextSha256),
+    close: () => sessionManager.abort(),
+  };
+}
+
+async function explained<Answer>(what: string, answer: Promise<Answer>, toError = toControlError): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw toError(what, error);
+  }
+}
+
+async function* chunksOf(answers: AsyncIterable<{ readonly chunk: Uint8Array }>): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const { chunk } of answers) yield chunk;
+  } catch (error) {
+    throw toRetryableControlError('fetch the build context', error);
+  }
+}
+
+function toMessage({ startedAt, exitCode, hostPort, ...replica }: ReportedReplica) {
+  return {
+    ...replica,
+    hostPort: hostPort ?? 0,
+    ...(exitCode === null ? {} : { exitCode }),
+    ...(startedAt === null ? {} : { startedAt: timestampFromDate(new Date(startedAt)) }),
+  };
+}
