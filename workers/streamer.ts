@@ -1,0 +1,93 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Log } from '../adapters/logging/log.ts';
+import { watchFile } from '../adapters/node-files/watched-file.ts';
+import { openMetricsDatabase } from '../adapters/timescale/metrics-database.ts';
+import { createRowStore } from '../adapters/timescale/row-store.ts';
+import { readBearerToken } from '../adapters/tokens/bearer.ts';
+import { createControlTokenVerifier } from '../adapters/tokens/control-token.ts';
+import { readEnvironment } from '../config/environment.ts';
+import { type StreamerConfig, streamerVariables } from '../config/streamer.ts';
+import { DomainError } from '../domain/errors.ts';
+import { createStreamerGateway } from '../streamer/gateway.ts';
+import { openGatewayServer } from '../streamer/gateway-server.ts';
+import { startPipeline } from '../streamer/pipeline.ts';
+import { SYSTEM_CLOCK } from '../streamer/ports.ts';
+import type { RunningRole } from './run-role.ts';
+import { createStages } from './streamer/stages.ts';
+
+/** How long a stop waits for the metrics database; what it did not take by then is in the checkpoint. */
+const FLUSH_MS = 5_000;
+
+/**
+ * Starts the role `streamer`: live metrics of this node's containers.
+ *
+ * It is up once it listens. Sampling begins as soon as the node role of this host has made the node's id, and calls are
+ * accepted from when that one has received the control plane's keys: both are read from files in its folder.
+ */
+export async function startStreamer(environment: Record<string, string | undefined>, log: Log): Promise<RunningRole> {
+  const config = readEnvironment(streamerVariables, environment);
+  await mkdir(config.OBIENTE_STATE_DIR, { recursive: true, mode: 0o700 });
+  const nodeId = await watchFile(join(config.NODE_KEY_DIR, 'node-id'));
+  const jwks = await watchFile(join(config.NODE_KEY_DIR, 'control-jwks.json'));
+  const db = openMetricsDatabase(config.METRICS_DATABASE_URL);
+  const rows = createRowStore(db, () => nodeId.current() ?? '');
+  const stages = await createStages(config, rows, log);
+  const server = await openGatewayServer({
+    host: config.BIND_ADDRESS,
+    port: config.STREAMER_GATEWAY_PORT,
+    service: createStreamerGateway({
+      cache: stages.cache,
+      subscribers: stages.subscribers,
+      observability: stages.observer.snapshot,
+      nodeId: nodeId.current,
+    }),
+    authenticate: async (headers) => await authenticate(headers, nodeId.current(), jwks.current),
+  });
+  const stopping = new AbortController();
+  const pipeline = startOnceKnown(nodeId.untilPresent(stopping.signal), () =>
+    startPipeline(stages, timing(config, log)),
+  );
+  return {
+    stop: async () => {
+      stopping.abort(new Error('the streamer stops'));
+      await server.close();
+      await (await pipeline)?.stop();
+      await db.destroy();
+      nodeId.close();
+      jwks.close();
+    },
+  };
+}
+
+/** Starts something when the node is known; `undefined` when the streamer was stopped before. */
+async function startOnceKnown<Started>(known: Promise<string>, start: () => Started): Promise<Started | undefined> {
+  try {
+    await known;
+  } catch {
+    // Stopped while waiting, so there is nothing to start.
+    return undefined;
+  }
+  return start();
+}
+
+function timing(config: StreamerConfig, log: Log) {
+  return {
+    intervalMs: config.METRICS_COLLECTION_INTERVAL,
+    healthIntervalMs: config.METRICS_HEALTH_CHECK_INTERVAL,
+    flushMs: FLUSH_MS,
+    clock: SYSTEM_CLOCK,
+    onTrouble: (what: string, err: unknown) => log.error({ err }, what),
+  };
+}
+
+async function authenticate(
+  headers: Headers,
+  nodeId: string | undefined,
+  getJwks: () => string | undefined,
+): Promise<void> {
+  if (nodeId === undefined) {
+    throw new DomainError('UNAUTHENTICATED', 'this node has no id yet', { hint: 'Try again in a few seconds.' });
+  }
+  await createControlTokenVerifier({ getJwks, audience: `streamer:${nodeId}` }).verify(readBearerToken(headers));
+}
