@@ -6,7 +6,7 @@ import type { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts
 import { eventually } from '../support/eventually.ts';
 
 /** A spec as a caller writes it. */
-export type SpecInit = MessageInitShape<typeof DeploymentSpecSchema>;
+export type SpecInit = Extract<MessageInitShape<typeof DeploymentSpecSchema>, { $typeName?: never }>;
 
 /** A web server from the test image: answers `body` at every path under `/`. */
 export function aWebServer(image: string, body: string, changes: SpecInit = {}): SpecInit {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { DeploymentStatus, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { RestartPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { openTestDocker, type TestDocker } from '../support/docker.ts';
 import { askThroughIngress } from '../support/http.ts';
 import { openApi } from '../support/platform.ts';
@@ -61,7 +62,10 @@ describe('a rollout', { timeout: 240_000 }, () => {
 
   it('fails at once with the exit code and the last lines when the replica crashes', async () => {
     const crash = { command: ['/bin/sh', '-c', 'echo cannot find my config; exit 3'] };
-    const subject = await createSubject(api, aWebServer(docker.image, 'x', { ...crash, restartPolicy: 3 }));
+    const subject = await createSubject(
+      api,
+      aWebServer(docker.image, 'x', { ...crash, restartPolicy: RestartPolicy.NEVER }),
+    );
     const outcome = await subject.outcome();
     expect(outcome).toMatchObject({ state: OperationState.FAILED, errorCode: 'REPLICA_EXITED' });
     expect(outcome.errorMessage).toMatch(/cannot find my config/);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { toJsonString } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { DeploymentSchema, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { RestartPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { openTestDocker, type TestDocker } from '../support/docker.ts';
 import { openApi } from '../support/platform.ts';
 import { aWebServer, createSubject } from './deployed.ts';
@@ -29,7 +30,10 @@ describe('values of variables', { timeout: 180_000 }, () => {
     ];
     const served = await createSubject(api, aWebServer(docker.image, '', { environment }));
     expect(await served.outcome()).toMatchObject({ state: OperationState.SUCCEEDED });
-    const tellTale = { command: ['/bin/sh', '-c', 'echo "my secret is $CANARY"; exit 1'], restartPolicy: 3 };
+    const tellTale = {
+      command: ['/bin/sh', '-c', 'echo "my secret is $CANARY"; exit 1'],
+      restartPolicy: RestartPolicy.NEVER,
+    };
     const failed = await createSubject(api, aWebServer(docker.image, '', { environment, ...tellTale }));
     const outcome = await failed.outcome();
     expect(outcome).toMatchObject({ state: OperationState.FAILED });
