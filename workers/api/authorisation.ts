@@ -26,8 +26,8 @@ export function createAuthorisation(db: Database, config: ApiConfig) {
 /** What the authorisation asks of the control database. */
 export function createIdentityStore(db: Database): IdentityStore {
   return {
-    ensureUser: ({ email, ...identity }) => ensureUser(db, { ...identity, email: email ?? '' }),
+    ensureUser: (identity) => ensureUser(db, identity),
     findOrganizationOf: (kind, id) => findOrganizationOf(db, kind, id),
-    findRole: (userId, organizationId) => findRole(db, { userId, organizationId }),
+    findRole: (member) => findRole(db, member),
   };
 }
