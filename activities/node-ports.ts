@@ -60,7 +60,9 @@ export interface DaemonState {
 /** What watches a node's Docker daemon all the time. */
 export interface DaemonWatch {
   current(): DaemonState;
-  /** Calls back at every change; answers with how to stop that. */
+  /** Whether this process is about to end. */
+  isClosing(): boolean;
+  /** Calls back at every change, and when this process is about to end; answers with how to stop that. */
   onChange(listener: () => void): () => void;
 }
 

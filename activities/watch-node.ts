@@ -8,8 +8,8 @@ import { createWakeUp } from './wake-up.ts';
  * Creates the activity that watches this node's Docker daemon: its heartbeats are the node's sign of life, its result
  * is a change of state.
  *
- * Safe to run twice: it changes nothing. When this process shuts down it returns what it knows, so that a restart
- * within the pick-up time is no loss of the node.
+ * Safe to run twice: it changes nothing. When this process is about to end it returns what it knows, so that a
+ * restart within the pick-up time is no loss of the node.
  */
 export function createWatchNode(daemon: DaemonWatch): Pick<NodeActivities, 'watchNode'> {
   return {
@@ -19,12 +19,11 @@ export function createWatchNode(daemon: DaemonWatch): Pick<NodeActivities, 'watc
         const wakeUp = createWakeUp();
         const unsubscribe = daemon.onChange(wakeUp.ring);
         const endsAt = performance.now() + maxMs;
+        const isUnchanged = (): boolean => daemon.current().state === known && !daemon.isClosing();
         try {
-          while (daemon.current().state === known && performance.now() < endsAt) {
+          while (isUnchanged() && performance.now() < endsAt) {
             await wakeUp.wait(endsAt - performance.now(), context.cancellationSignal);
           }
-        } catch (error) {
-          if (!context.cancellationDetails?.workerShutdown) throw error;
         } finally {
           unsubscribe();
         }

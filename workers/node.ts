@@ -1,0 +1,134 @@
+import { availableParallelism } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import pLimit from 'p-limit';
+import type { z } from 'zod';
+import { createDocker, type Docker } from '../adapters/docker/docker.ts';
+import type { Log } from '../adapters/logging/log.ts';
+import { readControlJwks, writeControlJwks } from '../adapters/node-identity/node-identity.ts';
+import { createProber } from '../adapters/probe/prober.ts';
+import { readSecretFile } from '../adapters/sealing/secret-file.ts';
+import { readPayloadKey } from '../adapters/temporal/data-converter.ts';
+import { installTemporalLog } from '../adapters/temporal/worker.ts';
+import { createControlTokenVerifier } from '../adapters/tokens/control-token.ts';
+import { readEnvironment } from '../config/environment.ts';
+import { nodeVariables } from '../config/node.ts';
+import { createContainerHub } from './node/container-hub.ts';
+import { createDaemonWatch } from './node/daemon-watch.ts';
+import { createEnrolment } from './node/enrolment.ts';
+import { startNodeGateway } from './node/gateway.ts';
+import { createHealthMonitor } from './node/health-monitor.ts';
+import { connectIdentity, type NodeKeys } from './node/keys.ts';
+import { nodeQueues } from './node/queues.ts';
+import { createReplicaReporter } from './node/replica-reporter.ts';
+import { keepWorking } from './node/temporal-work.ts';
+import type { RunningRole } from './run-role.ts';
+
+type Config = z.infer<typeof nodeVariables>;
+
+/** Deadline of an ordinary call to Docker. */
+const DOCKER_TIMEOUT_MS = 10_000;
+
+/** A node is ready when it is enrolled and polls; when its control plane is away it goes on trying, started already. */
+const READY_WITHIN_MS = 10_000;
+
+/** Starts the role `node`: activities on this host's Docker daemon, reports of what runs here, and logs for the API. */
+export async function startNode(environment: Record<string, string | undefined>, log: Log): Promise<RunningRole> {
+  const config = readEnvironment(nodeVariables, environment);
+  const payloadKey = await readPayloadKey(config.PAYLOAD_KEY_FILE);
+  const joinToken = await readSecretFile(config.NODE_JOIN_TOKEN_FILE, 'NODE_JOIN_TOKEN_FILE');
+  const keys = await connectIdentity({ dir: config.NODE_KEY_DIR, controlUrl: config.CONTROL_URL });
+  let controlJwks = await readControlJwks(config.NODE_KEY_DIR);
+  installTemporalLog(log);
+
+  const docker = createDocker({
+    socketPath: config.DOCKER_SOCKET,
+    instance: config.OBIENTE_INSTANCE,
+    nodeAddress: config.NODE_ADDRESS,
+    requestTimeoutMs: DOCKER_TIMEOUT_MS,
+  });
+  const verifier = createControlTokenVerifier({ getJwks: () => controlJwks, audience: `node:${keys.nodeId}` });
+  const gateway = await startNodeGateway({
+    bindAddress: config.BIND_ADDRESS,
+    port: config.NODE_GATEWAY_PORT,
+    instance: config.OBIENTE_INSTANCE,
+    docker,
+    verifyToken: (token) => verifier.verify(token),
+    log,
+  });
+
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const daemon = createDaemonWatch(() => docker.checkHealth());
+  const { hub, monitor, reporter } = observeReplicas(docker, keys, log);
+  const work = keepWorking(
+    { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKey },
+    nodeQueues({ config, keys, docker, daemon, hub, monitor, cores: availableParallelism() }),
+    { signal, log },
+  );
+  const enrolment = createEnrolment({
+    control: keys.control,
+    introduce: async () => ({
+      ...(await docker.describeHost()),
+      ...keys.publicHalf,
+      joinToken,
+      ...addressesOf(config),
+    }),
+    docker: () => daemon.current(),
+    keepControlJwks: async (jwks) => {
+      if (jwks === controlJwks) return;
+      controlJwks = jwks;
+      await writeControlJwks(config.NODE_KEY_DIR, jwks);
+    },
+    log,
+  });
+  const loops = [
+    daemon.run(signal),
+    hub.run(docker.followEvents(signal)),
+    enrolment.run(signal),
+    enrolment.enrolled.then(() => reporter.run(signal)),
+  ];
+  const ready = Promise.all([work.polling, enrolment.enrolled]);
+  await Promise.race([ready, delay(READY_WITHIN_MS, undefined, { ref: false })]);
+  return {
+    stop: async () => {
+      daemon.close();
+      stopping.abort(new Error('this node stops'));
+      await Promise.all([work.ended, gateway.stop()]);
+      monitor.stop();
+      await Promise.race([Promise.allSettled(loops), delay(1_000)]);
+      keys.control.close();
+    },
+  };
+}
+
+/** What looks at containers by itself: events, health checks and reports. Looks are few at a time, each kind apart. */
+function observeReplicas(docker: Docker, keys: NodeKeys, log: Log) {
+  const hub = createContainerHub();
+  const monitor = createHealthMonitor({
+    prober: createProber(),
+    findContainer: docker.findContainer,
+    lookSlot: pLimit(16),
+    onHealthChange: (containerId) => reporter.tell({ kind: 'changed', containerId }),
+  });
+  const reporter = createReplicaReporter({
+    listContainerIds: docker.listContainerIds,
+    findContainer: docker.findContainer,
+    isDaemonHealthy: async () => (await docker.checkHealth()).kind === 'healthy',
+    observe: monitor.observe,
+    report: keys.control.reportReplicas,
+    lookSlot: pLimit(8),
+    log,
+  });
+  hub.onEvent(reporter.tell);
+  return { hub, monitor, reporter };
+}
+
+function addressesOf(config: Config) {
+  const { NODE_ADDRESS: address, NODE_GATEWAY_PORT, STREAMER_GATEWAY_PORT } = config;
+  const host = address.includes(':') ? `[${address}]` : address;
+  return {
+    address,
+    gatewayUrl: `http://${host}:${NODE_GATEWAY_PORT}`,
+    streamerUrl: `http://${host}:${STREAMER_GATEWAY_PORT}`,
+  };
+}

@@ -1,0 +1,131 @@
+import { once } from 'node:events';
+import { createServer, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { timestampDate } from '@bufbuild/protobuf/wkt';
+import type { ConnectRouter, HandlerContext, Interceptor } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import type { Docker } from '../../adapters/docker/docker.ts';
+import type { Log } from '../../adapters/logging/log.ts';
+import { readBearerToken } from '../../adapters/tokens/bearer.ts';
+import { createErrorInterceptor } from '../../api/interceptors/errors.ts';
+import { DomainError, notFound } from '../../domain/errors.ts';
+import { LABEL } from '../../domain/naming.ts';
+import { NodeGatewayService, type StreamContainerLogsRequest } from '../../gen/obiente/internal/v1/gateways_pb.ts';
+
+/** Logs that are streamed at a time; a node has few containers, and a person reads few logs. */
+const MOST_STREAMS = 200;
+
+/** No request of this service is longer. */
+const LARGEST_REQUEST_BYTES = 16 * 1024;
+
+/** What the gateway needs. */
+export interface GatewayOptions {
+  readonly bindAddress: string;
+  readonly port: number;
+  readonly instance: string;
+  readonly docker: Pick<Docker, 'findContainer' | 'streamLogs'>;
+  /** Verifies the control plane's token. @throws UNAUTHENTICATED */
+  verifyToken(token: string): Promise<void>;
+  readonly log: Log;
+}
+
+/** The gateway while it listens. */
+export interface RunningGateway {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the gateway through which the control plane reaches this node: ConnectRPC over cleartext HTTP/2, every call
+ * with a token.
+ *
+ * @throws CONFIGURATION when the port is taken.
+ */
+export async function startNodeGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const stopping = new AbortController();
+  const handler = connectNodeAdapter({
+    routes: (router) => addLogs(router, options),
+    interceptors: [createErrorInterceptor(options.log), requireToken(options.verifyToken)],
+    readMaxBytes: LARGEST_REQUEST_BYTES,
+    shutdownSignal: stopping.signal,
+  });
+  const server = createServer({ settings: { maxConcurrentStreams: MOST_STREAMS } }, handler);
+  const sessions = new Set<ServerHttp2Session>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  server.listen(options.port, options.bindAddress);
+  await once(server, 'listening').catch((cause: unknown) => {
+    const { port, bindAddress } = options;
+    throw new DomainError('CONFIGURATION', `NODE_GATEWAY_PORT: cannot listen on ${bindAddress}:${port}`, { cause });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: async () => {
+      stopping.abort();
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const session of sessions) session.close();
+      setTimeout(() => {
+        for (const session of sessions) session.destroy();
+      }, 2_000).unref();
+      await closed;
+    },
+  };
+}
+
+function requireToken(verifyToken: (token: string) => Promise<void>): Interceptor {
+  return (next) => async (request) => {
+    await verifyToken(readBearerToken(request.header));
+    return await next(request);
+  };
+}
+
+function addLogs(router: ConnectRouter, options: GatewayOptions): void {
+  let open = 0;
+  router.service(NodeGatewayService, {
+    streamContainerLogs: async function* (request, context) {
+      if (open >= MOST_STREAMS) {
+        throw new DomainError('NODE_UNAVAILABLE', `this node streams ${MOST_STREAMS} logs already, which is the most`);
+      }
+      open += 1;
+      try {
+        yield* streamLines(request, context, options);
+      } finally {
+        open -= 1;
+      }
+    },
+  });
+}
+
+/** A container of somebody else is not found, exactly like one that does not exist. */
+async function* streamLines(
+  request: StreamContainerLogsRequest,
+  { signal }: HandlerContext,
+  { docker, instance }: GatewayOptions,
+) {
+  const container = await docker.findContainer(containerIdOf(request));
+  if (container?.labels[LABEL.instance] !== instance || !container.labels[LABEL.replica]) throw notFound('container');
+  const { tail, follow } = request;
+  const lines = docker.streamLogs({ containerId: container.id, tail, follow, after: afterOf(request) }, signal);
+  for await (const { at, stream, text } of lines) yield { at: toTimestamp(at), stream, text };
+}
+
+/** Names are refused: an id says exactly one container, whatever comes to be called what. */
+function containerIdOf({ containerId }: StreamContainerLogsRequest): string {
+  if (/^[0-9a-f]{12,64}$/.test(containerId)) return containerId;
+  throw notFound('container');
+}
+
+function afterOf({ after }: StreamContainerLogsRequest): string | null {
+  if (!after) return null;
+  const seconds = timestampDate({ ...after, nanos: 0 })
+    .toISOString()
+    .slice(0, 19);
+  return `${seconds}.${String(after.nanos).padStart(9, '0')}Z`;
+}
+
+function toTimestamp(at: string): { seconds: bigint; nanos: number } {
+  const nanos = Number((/\.(\d{1,9})/.exec(at)?.[1] ?? '').padEnd(9, '0'));
+  return { seconds: BigInt(Math.floor(Date.parse(at) / 1000)), nanos };
+}

@@ -1,0 +1,70 @@
+import { totalmem } from 'node:os';
+import pLimit from 'p-limit';
+import { createBuildImage } from '../../activities/build-image.ts';
+import { createEnsureReplica } from '../../activities/ensure-replica.ts';
+import { withFailures } from '../../activities/failures.ts';
+import type { DaemonWatch } from '../../activities/node-ports.ts';
+import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
+import { createRemoveReplica } from '../../activities/remove-replica.ts';
+import { createWatchNode } from '../../activities/watch-node.ts';
+import type { Docker } from '../../adapters/docker/docker.ts';
+import { createProber } from '../../adapters/probe/prober.ts';
+import type { WorkerOptions } from '../../adapters/temporal/worker.ts';
+import { buildQueue, nodeQueue } from '../../contracts/task-queues.ts';
+import type { ContainerHub } from './container-hub.ts';
+import type { HealthMonitor } from './health-monitor.ts';
+import type { NodeKeys } from './keys.ts';
+
+/**
+ * Most activities of a replica's life only wait for its health, so many may be under way: a batch of a hundred starts
+ * must not wait to be picked up until others are healthy. What loads the host is bounded by {@link STARTS_PER_CORE}.
+ */
+const MOST_ACTIVITIES = 200;
+
+/** Past two starts a core only the time of each start grows, not their number a second. */
+const STARTS_PER_CORE = 2;
+
+/** What the activities of a node are made of. */
+export interface NodeParts {
+  readonly config: { readonly OBIENTE_INSTANCE: string; readonly NODE_ADDRESS: string };
+  readonly keys: NodeKeys;
+  readonly docker: Docker;
+  readonly daemon: DaemonWatch;
+  readonly hub: ContainerHub;
+  readonly monitor: HealthMonitor;
+  readonly cores: number;
+}
+
+/** Says what this node's two workers poll for: replicas, and one build at a time. */
+export function nodeQueues({ config, keys, docker, daemon, hub, monitor, cores }: NodeParts): readonly WorkerOptions[] {
+  const instance = config.OBIENTE_INSTANCE;
+  const replica = {
+    instance,
+    nodeAddress: config.NODE_ADDRESS,
+    runtime: docker,
+    prober: createProber(),
+    fetchEnvironment: keys.openEnvironment,
+    startSlot: pLimit(STARTS_PER_CORE * cores),
+    onContainerChange: hub.onContainerChange,
+    foundHealthy: monitor.foundHealthy,
+  };
+  const build = {
+    instance,
+    limits: { cpuCores: Math.max(1, cores / 2), memoryBytes: Math.floor(totalmem() / 2) },
+    fetchContext: keys.control.fetchContext,
+    buildImage: docker.buildImage,
+  };
+  return [
+    {
+      taskQueue: nodeQueue(keys.nodeId),
+      activities: withFailures({
+        ...createEnsureReplica(replica),
+        ...createRemoveReplica(replica),
+        ...createRemoveLeftovers(replica),
+        ...createWatchNode(daemon),
+      }),
+      maxActivities: MOST_ACTIVITIES,
+    },
+    { taskQueue: buildQueue(keys.nodeId), activities: withFailures(createBuildImage(build)), maxActivities: 1 },
+  ];
+}
