@@ -1,4 +1,10 @@
 import { join } from 'node:path';
+import type { z } from 'zod';
+import { apiVariables } from '../../config/api.ts';
+import { devOidcVariables } from '../../config/dev-oidc.ts';
+import { nodeVariables } from '../../config/node.ts';
+import { orchestratorVariables } from '../../config/orchestrator.ts';
+import { streamerVariables } from '../../config/streamer.ts';
 import { databaseUrl, LOOPBACK, metricsDatabaseUrl, toAddresses } from './addresses.ts';
 import type { Installation } from './installation.ts';
 
@@ -10,17 +16,14 @@ type Environment = Record<string, string>;
 /** What any program needs of its surroundings; nothing of it is a secret. */
 const SURROUNDINGS = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'];
 
-/** Settings that a user may give for a role, by prefix or name. Everything else is the supervisor's to say. */
-const SETTINGS: Readonly<Record<RoleName, RegExp>> = {
-  'dev-oidc': /^(OIDC_AUDIENCE|OIDC_CLIENT_ID)$/,
-  api: /^(OIDC_ISSUER|ZITADEL_URL|OIDC_AUDIENCE|OIDC_CLIENT_ID|CORS_[A-Z_]+|API_[A-Z_]+)$/,
-  orchestrator: /^(DEPLOYMENT_STRATEGY|MAX_DEPLOYMENTS_PER_NODE|WORKFLOW_CACHE_SIZE)$/,
-  node: /^(NODE_[A-Z_]+|BUILD_[A-Z_]+)$/,
-  streamer: /^METRICS_[A-Z_]+$/,
+/** What each role knows: variables of the caller with another name are not passed on. */
+const VARIABLES: Readonly<Record<RoleName, z.ZodObject>> = {
+  'dev-oidc': devOidcVariables,
+  api: apiVariables,
+  orchestrator: orchestratorVariables,
+  node: nodeVariables,
+  streamer: streamerVariables,
 };
-
-/** Variables that are the same for all roles. */
-const SHARED_SETTINGS = /^(SHUTDOWN_GRACE)$/;
 
 /**
  * The whole environment of a role's process.
@@ -29,18 +32,21 @@ const SHARED_SETTINGS = /^(SHUTDOWN_GRACE)$/;
  * has its join token, a streamer the metrics database.
  */
 export function roleEnvironment(role: RoleName, installation: Installation): Environment {
-  const { environment, stateDir, instance, config } = installation;
-  const given = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const isWanted = ([name]: [string, string]): boolean =>
-    SURROUNDINGS.includes(name) || SHARED_SETTINGS.test(name) || SETTINGS[role].test(name);
+  const known = VARIABLES[role].shape;
+  const wanted = { ...commonVariables(installation), ...ROLE_VARIABLES[role](installation) };
+  const given = Object.entries(installation.environment).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && (entry[0] in known || SURROUNDINGS.includes(entry[0])),
+  );
   return {
-    ...Object.fromEntries(given.filter(isWanted)),
-    OBIENTE_INSTANCE: instance,
-    OBIENTE_STATE_DIR: stateDir,
-    LOG_LEVEL: config.LOG_LEVEL,
-    NODE_COMPILE_CACHE: join(stateDir, 'cache', 'compile'),
-    ...ROLE_VARIABLES[role](installation),
+    ...Object.fromEntries(given),
+    ...Object.fromEntries(Object.entries(wanted).filter(([name]) => name in known)),
+    NODE_COMPILE_CACHE: join(installation.stateDir, 'cache', 'compile'),
   };
+}
+
+function commonVariables({ instance, stateDir, config }: Installation): Environment {
+  return { OBIENTE_INSTANCE: instance, OBIENTE_STATE_DIR: stateDir, LOG_LEVEL: config.LOG_LEVEL };
 }
 
 const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => Environment>> = {
