@@ -53,7 +53,12 @@ export function validate(validator: Validator, schema: DescMessage, message: Mes
 function allowedBy({ message, ruleId, field }: Violation): string {
   const name = nameOf(field);
   if (ruleId === 'string.pattern') return ALLOWED_BY_PATTERN[name] ?? 'letters, digits and underscores, no digit first';
-  return message.replace(/^(value )?must (be|have|contain) /, '') || ruleId;
+  const allowed = message
+    .replace(/^(value )?must (be|have|contain) /, '')
+    .replace(/^greater than or equal to (\S+) and less than or equal to (\S+)$/, '$1 to $2')
+    .replace(/^greater than or equal to /, 'at least ')
+    .replace(/^less than or equal to /, 'at most ');
+  return allowed || ruleId;
 }
 
 function foundAt(message: ReflectMessage, path: Path): string {

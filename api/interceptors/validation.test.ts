@@ -1,0 +1,89 @@
+import { create } from '@bufbuild/protobuf';
+import { createValidator } from '@bufbuild/protovalidate';
+import { describe, expect, it } from 'vitest';
+import { DomainError } from '../../domain/errors.ts';
+import {
+  CreateDeploymentRequestSchema,
+  GetDeploymentRequestSchema,
+} from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { ListProjectsRequestSchema } from '../../gen/obiente/cloud/v1/projects_pb.ts';
+import { validate } from './validation.ts';
+
+const validator = createValidator();
+
+function refusal(check: () => void): { field: string | undefined; message: string; code: string } {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof DomainError) return { field: error.field, message: error.message, code: error.code };
+    throw error;
+  }
+  throw new Error('the message was accepted');
+}
+
+type Init = Parameters<typeof create<typeof CreateDeploymentRequestSchema>>[1];
+
+function refusedCreation(changes: Init): ReturnType<typeof refusal> {
+  const spec = { source: { case: 'image', value: { reference: 'nginx' } } } as const;
+  const valid = {
+    idempotencyKey: 'key-00000001',
+    projectId: '00000000-0000-4000-8000-000000000000',
+    name: 'app',
+    spec,
+  };
+  const message = create(CreateDeploymentRequestSchema, { ...valid, ...changes } as typeof valid);
+  return refusal(() => validate(validator, CreateDeploymentRequestSchema, message));
+}
+
+function withSpec(spec: object): ReturnType<typeof refusal> {
+  return refusedCreation({ spec: { source: { case: 'image', value: { reference: 'nginx' } }, ...spec } });
+}
+
+describe('validation', () => {
+  it.each<[string, () => ReturnType<typeof refusal>]>([
+    ['name', () => refusedCreation({ name: '' })],
+    ['name', () => refusedCreation({ name: 'a' })],
+    ['name', () => refusedCreation({ name: 'a'.repeat(10_000) })],
+    ['name', () => refusedCreation({ name: 'Bad_Name' })],
+    ['name', () => refusedCreation({ name: '-rf' })],
+    ['name', () => refusedCreation({ name: 'a\nb' })],
+    ['name', () => refusedCreation({ name: 'аdmin' })],
+    ['idempotency_key', () => refusedCreation({ idempotencyKey: 'short' })],
+    ['project_id', () => refusedCreation({ projectId: 'not-a-uuid' })],
+    ['spec', () => refusedCreation({ spec: undefined as never })],
+    ['spec.port', () => withSpec({ port: 0 })],
+    ['spec.port', () => withSpec({ port: 70_000 })],
+    ['spec.replicas', () => withSpec({ replicas: 10_001 })],
+    ['spec.limits.memory_bytes', () => withSpec({ limits: { memoryBytes: 1000n } })],
+    ['spec.limits.cpu_cores', () => withSpec({ limits: { cpuCores: Number.NaN } })],
+    ['spec.environment[0].name', () => withSpec({ environment: [{ name: 'A=B' }] })],
+    ['spec.environment[0].value', () => withSpec({ environment: [{ name: 'A', value: 'x'.repeat(70_000) }] })],
+    ['spec.health_check.retries', () => withSpec({ healthCheck: { kind: { case: 'none', value: {} }, retries: 0 } })],
+  ])('names the field, what was found and what is allowed: %s', (field, check) => {
+    const { code, field: named, message } = check();
+    expect({ code, named }).toEqual({ code: 'INVALID_ARGUMENT', named: field });
+    expect(message).toMatch(/^\S+: (found|nothing is set).*; allowed is ./s);
+    expect(message.length).toBeLessThan(400);
+  });
+
+  it('reads like this', () => {
+    expect(withSpec({ port: 0 }).message).toMatchInlineSnapshot(`"spec.port: found 0; allowed is 1 to 65535"`);
+    expect(refusedCreation({ name: 'Bad' }).message).toMatchInlineSnapshot(
+      `"name: found "Bad"; allowed is lower-case letters, digits and hyphens, a letter first, no hyphen last"`,
+    );
+    expect(refusedCreation({ name: '' }).message).toMatchInlineSnapshot(
+      `"name: found ""; allowed is at least 2 characters (and 1 more)"`,
+    );
+  });
+
+  it('never repeats the value of a variable', () => {
+    const secret = 's3cr3t-'.repeat(12_000);
+    expect(withSpec({ environment: [{ name: 'A', value: secret }] }).message).not.toContain('s3cr3t');
+  });
+
+  it('accepts what is valid', () => {
+    const id = '00000000-0000-4000-8000-000000000000';
+    validate(validator, GetDeploymentRequestSchema, create(GetDeploymentRequestSchema, { deploymentId: id }));
+    validate(validator, ListProjectsRequestSchema, create(ListProjectsRequestSchema, { organizationId: id }));
+  });
+});
