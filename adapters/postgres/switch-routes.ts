@@ -1,0 +1,142 @@
+import { sql } from 'kysely';
+import type { OperationRef, SwitchRoutesInput } from '../../contracts/activities.ts';
+import type { StartedReplica } from '../../contracts/rollout.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
+import { hasRoute, lockExisting, pinRevision, settleGeneration } from './deployment-lock.ts';
+import { type NewEvent, recordEvents } from './events.ts';
+
+/**
+ * Makes the routes send requests to `serve` and `resume` and no longer to `drain`, and pins the revision to the digest
+ * of what serves. Writing the same twice moves no generation, so a repeated call answers with the one it made.
+ */
+export async function switchRoutes(
+  db: Database,
+  { deploymentId, operationId, revision, serve, resume, drain }: SwitchRoutesInput,
+): Promise<{ readonly generation: number | null }> {
+  return await db.transaction().execute(async (tx) => {
+    const deployment = await lockExisting(tx, deploymentId);
+    const began: NewEvent[] = [];
+    for (const started of [...serve].sort(byReplicaId)) {
+      if (await markServing(tx, deploymentId, started)) began.push(healthyEvent(operationId, started.replicaId));
+    }
+    const resumed = await setServing(tx, { deploymentId, replicaIds: resume, serving: true });
+    const drained = await setServing(tx, { deploymentId, replicaIds: drain, serving: false });
+    const digest = serve[0]?.imageDigest;
+    if (digest !== undefined) await pinRevision(tx, { deploymentId, number: revision, digest });
+    await recordServingRevision(tx, deploymentId);
+
+    const isRouted = await hasRoute(tx, deploymentId);
+    const generation = isRouted ? await settleGeneration(tx) : null;
+    const isSwitched = began.length + resumed + drained > 0;
+    const message = describeSwitch({ began: began.length, resumed, drained, generation });
+    const switched: NewEvent[] = isSwitched && isRouted ? [{ kind: 'route.switched', message, operationId }] : [];
+    await recordEvents(tx, deployment, [...began, ...switched]);
+    return { generation };
+  });
+}
+
+/** Forgets replicas whose containers have been removed, and releases their reservations. */
+export async function forgetReplicas(
+  db: Database,
+  { deploymentId, operationId, replicaIds }: OperationRef & { readonly replicaIds: readonly string[] },
+): Promise<void> {
+  if (replicaIds.length === 0) return;
+  await db.transaction().execute(async (tx) => {
+    const deployment = await lockExisting(tx, deploymentId);
+    const forgotten = await tx
+      .deleteFrom('replicas')
+      .where('deployment_id', '=', deploymentId)
+      .where('replica_id', '=', sql<string>`ANY(${replicaIds}::text[])`)
+      .returning('replica_id')
+      .execute();
+    const removed = forgotten.map((row): NewEvent => {
+      const message = `${row.replica_id} is removed`;
+      return { kind: 'replica.removed', message, replicaId: row.replica_id, operationId };
+    });
+    await recordServingRevision(tx, deploymentId);
+    await recordEvents(tx, deployment, removed);
+  });
+}
+
+/** @returns whether it began to serve by this call. */
+async function markServing(tx: DatabaseTransaction, deploymentId: string, started: StartedReplica): Promise<boolean> {
+  const before = await tx
+    .selectFrom('replicas')
+    .select(['serving', 'container_id'])
+    .where('deployment_id', '=', deploymentId)
+    .where('replica_id', '=', started.replicaId)
+    .executeTakeFirst();
+  if (!before || (before.serving && before.container_id === started.containerId)) return false;
+  await tx
+    .updateTable('replicas')
+    .set({
+      state: 'healthy',
+      serving: true,
+      container_id: started.containerId,
+      address_host: started.address?.host ?? null,
+      address_port: started.address?.port ?? null,
+      image_digest: started.imageDigest,
+      started_at: new Date(started.startedAt),
+      exit_code: null,
+      out_of_memory: false,
+    })
+    .where('deployment_id', '=', deploymentId)
+    .where('replica_id', '=', started.replicaId)
+    .execute();
+  return true;
+}
+
+/** What drains is on its way out; what resumes was healthy when it was drained. @returns how many rows changed. */
+async function setServing(
+  tx: DatabaseTransaction,
+  change: { readonly deploymentId: string; readonly replicaIds: readonly string[]; readonly serving: boolean },
+): Promise<number> {
+  if (change.replicaIds.length === 0) return 0;
+  const changed = await tx
+    .updateTable('replicas')
+    .set({ serving: change.serving, state: change.serving ? 'healthy' : 'removing' })
+    .where('deployment_id', '=', change.deploymentId)
+    .where('replica_id', '=', sql<string>`ANY(${change.replicaIds}::text[])`)
+    .where('serving', '<>', change.serving)
+    .where('container_id', 'is not', null)
+    .returning('replica_id')
+    .execute();
+  return changed.length;
+}
+
+/** The newest revision that serves; 0 when none does. */
+async function recordServingRevision(tx: DatabaseTransaction, deploymentId: string): Promise<void> {
+  const serving = sql<number>`coalesce((
+    SELECT max(revision) FROM replicas WHERE deployment_id = ${deploymentId} AND serving
+  ), 0)`;
+  await tx
+    .updateTable('deployments')
+    .set({ serving_revision: serving })
+    .where('id', '=', deploymentId)
+    .where('serving_revision', '<>', serving)
+    .execute();
+}
+
+function healthyEvent(operationId: string, replicaId: string): NewEvent {
+  return { kind: 'replica.healthy', message: `${replicaId} is healthy`, replicaId, operationId };
+}
+
+interface Switch {
+  readonly began: number;
+  readonly resumed: number;
+  readonly drained: number;
+  readonly generation: number | null;
+}
+
+function describeSwitch({ began, resumed, drained, generation }: Switch): string {
+  const parts = [
+    ...(began > 0 ? [`${began} new`] : []),
+    ...(resumed > 0 ? [`${resumed} again`] : []),
+    ...(drained > 0 ? [`${drained} no longer`] : []),
+  ];
+  return `routes switched: ${parts.join(', ')} (generation ${generation})`;
+}
+
+function byReplicaId(a: StartedReplica, b: StartedReplica): number {
+  return a.replicaId < b.replicaId ? -1 : Number(a.replicaId > b.replicaId);
+}
