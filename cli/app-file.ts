@@ -72,7 +72,7 @@ export function parseAppFile(text: string): AppFile {
   if (Buffer.byteLength(text) > MAX_BYTES) throw wrong([`larger than ${MAX_BYTES / 1024} KiB`]);
   const parsed = appSchema.safeParse(parseYaml(text) ?? {});
   if (parsed.success) return parsed.data;
-  throw wrong(parsed.error.issues.flatMap(problems));
+  throw wrong(parsed.error.issues.flatMap(problems).toSorted());
 }
 
 function parseYaml(text: string): unknown {

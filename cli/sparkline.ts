@@ -7,12 +7,11 @@ const BARS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
  * application looks idle.
  */
 export function sparkline(values: readonly number[], options: { width: number; ceiling: number }): string {
-  const shown = values.slice(-options.width);
+  const shown = values.slice(-options.width).map((value) => (Number.isFinite(value) ? Math.max(0, value) : 0));
   const top = Math.max(options.ceiling, ...shown, Number.MIN_VALUE);
   return shown.map((value) => BARS[barOf(value, top)] ?? BARS[0]).join('');
 }
 
 function barOf(value: number, top: number): number {
-  const share = Number.isFinite(value) ? Math.max(0, value) / top : 0;
-  return Math.min(BARS.length - 1, Math.floor(share * BARS.length));
+  return Math.min(BARS.length - 1, Math.floor((value / top) * BARS.length));
 }
