@@ -1,8 +1,57 @@
 import { defineConfig } from 'vitest/config';
 
+const TESTS = ['**/*.test.ts', '**/*.test.js'];
+const NEVER = ['node_modules/**', '.obiente/**'];
+
+/** Tests that start the whole platform. They share one, so they run one file at a time. */
+const WHOLE_PLATFORM = ['test/integration/**/*.test.ts'];
+
+/** Tests that start servers of their own, or talk to the Docker daemon. */
+const SERVERS = [
+  'activities/node-activities.test.ts',
+  'adapters/{docker,postgres,timescale,traefik,cgroup,dev-oidc}/**/*.test.ts',
+  'api/**/*.test.ts',
+  'streamer/**/*.test.ts',
+  'test/{cli,ingress,streamer,supervisor,workflows}/**/*.test.ts',
+  'workers/*.test.ts',
+];
+
+/** `npm run verify` runs `fast`; `npm test` runs all, in this order. */
 export default defineConfig({
   test: {
-    include: ['**/*.test.ts', '**/*.test.js'],
-    exclude: ['node_modules/**', '.obiente/**'],
+    pool: 'forks',
+    projects: [
+      {
+        test: {
+          name: 'fast',
+          include: TESTS,
+          exclude: [...NEVER, ...SERVERS, ...WHOLE_PLATFORM],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'servers',
+          include: SERVERS,
+          exclude: NEVER,
+          sequence: { groupOrder: 1 },
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'platform',
+          include: WHOLE_PLATFORM,
+          exclude: NEVER,
+          globalSetup: ['test/integration/global-setup.ts'],
+          sequence: { groupOrder: 2 },
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
   },
 });
