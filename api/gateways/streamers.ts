@@ -1,0 +1,92 @@
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { type Client, createClient, type Interceptor } from '@connectrpc/connect';
+import { createConnectTransport } from '@connectrpc/connect-node';
+import type { ControlTokenSigner } from '../../adapters/tokens/control-token.ts';
+import { DomainError } from '../../domain/errors.ts';
+import type { Delivery } from '../../domain/metrics/conflating-buffer.ts';
+import { type Observability, parseObservability } from '../../domain/metrics/observability.ts';
+import type { ContainerSample } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
+import { StreamerGatewayService } from '../../gen/obiente/internal/v1/gateways_pb.ts';
+
+/** The streamer of one node. */
+export interface Streamer {
+  readonly nodeId: string;
+  readonly streamerUrl: string;
+}
+
+/** Which samples of a streamer. */
+export interface SamplesRequest {
+  readonly deploymentId: string;
+  /** Only samples taken after this, milliseconds since 1970; `undefined` means from now on. */
+  readonly afterMs: number | undefined;
+}
+
+/** Asks the nodes' streamers. Every method throws STREAMER_UNAVAILABLE when the one asked does not answer. */
+export interface Streamers {
+  /** Streams rounds until the signal is aborted or the streamer stops. */
+  stream(streamer: Streamer, request: SamplesRequest, signal: AbortSignal): AsyncIterable<Delivery<ContainerSample>>;
+  /** The newest sample of each container. */
+  latest(streamer: Streamer, deploymentId: string, signal: AbortSignal): Promise<readonly ContainerSample[]>;
+  /** The streamer's own counters. */
+  observe(streamer: Streamer, signal: AbortSignal): Promise<Observability>;
+}
+
+/** Clients kept, one for each streamer; the one used longest ago makes room. */
+const MAX_CLIENTS = 1_000;
+
+/** A node that vanished says nothing by itself: its streams end at the latest after both of these. */
+const PING = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000 };
+
+/** Creates the client of the streamers' gateways. Every call carries a token for that one streamer. */
+export function createStreamers({ signer }: { readonly signer: ControlTokenSigner }): Streamers {
+  const clients = new Map<string, Client<typeof StreamerGatewayService>>();
+  const clientOf = ({ nodeId, streamerUrl }: Streamer) => {
+    const key = `${nodeId} ${streamerUrl}`;
+    const client = clients.get(key) ?? connect(streamerUrl, `streamer:${nodeId}`, signer);
+    clients.delete(key);
+    clients.set(key, client);
+    const [oldest] = clients.keys();
+    if (clients.size > MAX_CLIENTS && oldest !== undefined) clients.delete(oldest);
+    return client;
+  };
+  return {
+    stream: async function* (streamer, { deploymentId, afterMs }, signal) {
+      const request = { deploymentId, ...(afterMs === undefined ? {} : { after: timestampFromMs(afterMs) }) };
+      try {
+        for await (const { samples, missedRounds } of clientOf(streamer).streamSamples(request, { signal })) {
+          yield { samples, missedRounds: Number(missedRounds) };
+        }
+      } catch (error) {
+        throw unavailable(streamer, error);
+      }
+    },
+    latest: async (streamer, deploymentId, signal) => {
+      const answer = clientOf(streamer).getLatestSamples({ deploymentId }, { signal });
+      return (await answer.catch((error) => Promise.reject(unavailable(streamer, error)))).samples;
+    },
+    observe: async (streamer, signal) => {
+      try {
+        const { json } = await clientOf(streamer).getObservability({}, { signal });
+        return parseObservability(JSON.parse(json));
+      } catch (error) {
+        throw unavailable(streamer, error);
+      }
+    },
+  };
+}
+
+function connect(baseUrl: string, audience: string, signer: ControlTokenSigner): Client<typeof StreamerGatewayService> {
+  const authorize: Interceptor = (next) => async (request) => {
+    request.header.set('authorization', `Bearer ${await signer.sign({ audience })}`);
+    return await next(request);
+  };
+  const transport = createConnectTransport({ baseUrl, httpVersion: '2', interceptors: [authorize], ...PING });
+  return createClient(StreamerGatewayService, transport);
+}
+
+function unavailable({ nodeId }: Streamer, cause: unknown): DomainError {
+  return new DomainError('STREAMER_UNAVAILABLE', `the streamer of node ${nodeId} does not answer`, {
+    hint: 'Try again; "obiente nodes" says which nodes are ready.',
+    cause,
+  });
+}
