@@ -34,6 +34,7 @@ export default defineConfig({
           name: 'servers',
           include: SERVERS,
           exclude: NEVER,
+          globalSetup: ['test/support/postgres.ts'],
           sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 120_000,
