@@ -1,5 +1,4 @@
 import { Code, ConnectError } from '@connectrpc/connect';
-import { CommanderError } from 'commander';
 import { DomainError, type ErrorCode, isDomainError } from '../domain/errors.ts';
 import { ErrorDetailSchema } from '../gen/obiente/cloud/v1/resources_pb.ts';
 
@@ -91,7 +90,6 @@ export function toFailure(error: unknown): Failure {
   }
   if (isDomainError(error)) return fromDomainError(error);
   if (error instanceof ConnectError) return fromConnectError(error);
-  if (error instanceof CommanderError) return { exitCode: EXIT.usage, code: 'USAGE', message: error.message };
   if (isAbort(error)) return { exitCode: EXIT.interrupted, code: 'CANCELLED', message: 'interrupted' };
   return { exitCode: EXIT.failed, code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
 }

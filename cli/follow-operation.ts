@@ -14,6 +14,9 @@ import { resumingStream } from './resuming-stream.ts';
 const LAST_LINES = 10;
 const LAST_LINES_TIMEOUT_MS = 3_000;
 
+/** Kinds of events after which nothing more happens to an operation. */
+const LAST_KINDS: ReadonlySet<string> = new Set(['operation.succeeded', 'operation.failed', 'operation.superseded']);
+
 /** How an operation is followed. */
 export interface Following {
   readonly deploymentId: string;
@@ -44,8 +47,8 @@ export async function followOperation(api: Api, following: Following): Promise<D
     for await (const { event, deployment } of messages) {
       const isOurs = event?.operationId === operation.id;
       if (event !== undefined && isOurs) onEvent(event);
-      const ended = hasEnded(deployment?.operation, operation) || (isOurs && isLast(event?.kind));
-      if (ended) return await conclude(api, following);
+      const isLast = isOurs && LAST_KINDS.has(event?.kind ?? '');
+      if (isLast || hasEnded(deployment?.operation, operation)) return await conclude(api, following, event);
     }
   } catch (error) {
     if (!isGone(error)) throw error;
@@ -53,12 +56,19 @@ export async function followOperation(api: Api, following: Following): Promise<D
   return undefined;
 }
 
-/** Reads how the operation ended. @throws OperationFailed as {@link followOperation} does. */
-async function conclude(api: Api, { deploymentId, operation }: Following): Promise<Deployment | undefined> {
+/** Reads how the operation ended; of one that is not the newest any more, only its last event tells. */
+async function conclude(
+  api: Api,
+  { deploymentId, operation }: Following,
+  last: DeploymentEvent | undefined,
+): Promise<Deployment | undefined> {
   const { deployment } = await api.deployments.getDeployment({ deploymentId });
   const newest = deployment?.operation;
   if (deployment === undefined || newest === undefined) return deployment;
-  if (newest.id !== operation.id) throw superseded();
+  if (newest.id !== operation.id) {
+    if (last?.kind === 'operation.succeeded') return deployment;
+    throw last?.kind === 'operation.failed' ? failed(last.message) : superseded();
+  }
   if (newest.state === OperationState.SUPERSEDED) throw superseded();
   if (newest.state !== OperationState.FAILED) return deployment;
   throw new OperationFailed({
@@ -76,8 +86,9 @@ function hasEnded(newest: Operation | undefined, ours: Operation): boolean {
   return newest.state >= OperationState.SUCCEEDED;
 }
 
-function isLast(kind: string | undefined): boolean {
-  return kind === 'operation.succeeded' || kind === 'operation.failed' || kind === 'operation.superseded';
+/** The newest operation is another: what is known of ours is its last event. */
+function failed(message: string): OperationFailed {
+  return new OperationFailed({ code: 'OPERATION_FAILED', message, hint: '', lastLines: [] });
 }
 
 function superseded(): OperationFailed {

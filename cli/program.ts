@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { addApi } from './commands/api.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -73,10 +73,8 @@ function createProgram(context: CliContext): Command {
 
 function report(error: unknown, isJson: boolean, context: CliContext): number {
   const { stdout, stderr, env } = context;
-  const isHelp = (error as { code?: string }).code?.startsWith('commander.help') === true;
-  if (isHelp) return (error as { exitCode?: number }).exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   const failure = toFailure(error);
-  if (failure.exitCode === EXIT.usage) return failure.exitCode;
   const terminal = createTerminal({ stdout, stderr, env, isJson });
   if (error instanceof AlreadyShown) {
     terminal.note(`obiente: ${failure.message}`);

@@ -13,13 +13,17 @@ export function backoffMs(attempt: number, random: number = Math.random()): numb
   return full / 2 + (full / 2) * random;
 }
 
-/** Whether the call or stream broke on its way, so that trying again is worthwhile. */
+/**
+ * Whether the call or stream broke on its way, so that trying again is worthwhile.
+ *
+ * A connection that is cut looks like a cancellation; callers look at their own signal first to tell the two apart.
+ */
 export function isInterruption(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
   if (error.code === Code.Unavailable) return true;
-  const isOurOwn = error.code === Code.Canceled || error.code === Code.DeadlineExceeded;
+  if (error.isWireError || error.code === Code.DeadlineExceeded) return false;
   return (
-    !error.isWireError && !isOurOwn && (error.cause !== undefined || error.rawMessage === 'missing EndStreamResponse')
+    error.cause !== undefined || error.code === Code.Canceled || error.rawMessage.endsWith('missing EndStreamResponse')
   );
 }
 

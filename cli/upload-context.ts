@@ -42,6 +42,7 @@ export async function uploadContext(
       if (answer.contextSha256 !== sha256) throw refuse(folder, 'the upload arrived changed', 'Try again.');
       return { sha256, bytes: Number(answer.sizeBytes), entries: entries.length };
     } catch (error) {
+      signal.throwIfAborted();
       if (attempt === ATTEMPTS || !isInterruption(error)) throw error;
       await pause(backoffMs(attempt), signal);
     }

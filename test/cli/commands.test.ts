@@ -1,0 +1,306 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  CreateDeploymentRequestSchema,
+  UpdateDeploymentRequestSchema,
+} from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { startFakePlatform } from './fake-platform.ts';
+import { runCommand } from './run-command.ts';
+
+let platform: Awaited<ReturnType<typeof startFakePlatform>>;
+let folder: string;
+
+beforeEach(async () => {
+  platform = await startFakePlatform();
+  folder = mkdtempSync(join(tmpdir(), 'app-'));
+});
+
+afterEach(async () => {
+  await platform.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const obiente = (args: string[], options: Partial<Parameters<typeof runCommand>[1]> = {}) =>
+  runCommand(args, { url: platform.url, ...options });
+
+const deployImage = (...more: string[]) =>
+  obiente(['deploy', '--image', 'nginx:1', '--name', 'web', '--port', '80', ...more]);
+
+describe('obiente deploy', () => {
+  it('creates the project and the deployment, shows the steps on standard error and ends with the address', async () => {
+    const result = await deployImage();
+    expect(result).toMatchObject({ exitCode: 0, stdout: 'http://web.localhost:8080\n' });
+    expect(result.stderr).toMatch(/✓ .*replica r1-0 is healthy\n✓ .*done\n$/);
+    expect(platform.callsOf('CreateProject')).toMatchObject([{ request: { name: 'default' } }]);
+  });
+
+  it('writes one JSON document that holds the address', async () => {
+    const result = await deployImage('--json');
+    expect(result.json()).toMatchObject({
+      name: 'web',
+      status: 'DEPLOYMENT_STATUS_RUNNING',
+      url: 'http://web.localhost:8080',
+    });
+  });
+
+  it('uploads a folder under the hash of its content and reads its obiente.yaml', async () => {
+    writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch\n');
+    writeFileSync(join(folder, 'obiente.yaml'), 'name: shop\nport: 3000\nreplicas: 2\n');
+    const once = await obiente(['deploy', folder, '--json']);
+    const again = await obiente(['deploy', '.', '--json'], { cwd: folder });
+    expect([once.exitCode, again.exitCode]).toEqual([0, 0]);
+    const [created] = platform.requestsOf('CreateDeployment', CreateDeploymentRequestSchema);
+    const [updated] = platform.requestsOf('UpdateDeployment', UpdateDeploymentRequestSchema);
+    expect(created?.spec).toMatchObject({ replicas: 2, port: 3000, source: { case: 'dockerfile' } });
+    expect(updated?.spec?.source).toEqual(created?.spec?.source);
+  });
+
+  it('goes on watching through a killed API, and shows every step once', async () => {
+    platform.behaviour.steps = ['one', 'two', 'three'].map((message) => ({ kind: 'replica.placed', message }));
+    let cuts = 0;
+    platform.behaviour.beforeMessage = (sequence) => {
+      if (sequence !== cuts + 2 || cuts === 2) return;
+      cuts += 1;
+      platform.cutConnections();
+    };
+    const result = await deployImage();
+    expect(result.exitCode).toBe(0);
+    expect([...result.stderr.matchAll(/✓ .*\b(one|two|three|done)\n/g)].map(([, step]) => step)).toEqual([
+      'one',
+      'two',
+      'three',
+      'done',
+    ]);
+    expect(result.stderr).toContain('the connection to the API broke, trying again');
+  });
+
+  it('sends a call again with the same key when its answer was lost', async () => {
+    let lost = 0;
+    platform.behaviour.beforeCall = (method) => {
+      if (method !== 'CreateDeployment' || lost === 2) return;
+      lost += 1;
+      if (lost === 1) throw new ConnectError('draining', Code.Unavailable);
+      platform.cutConnections();
+    };
+    const result = await deployImage();
+    expect(result.exitCode).toBe(0);
+    const keys = platform
+      .requestsOf('CreateDeployment', CreateDeploymentRequestSchema)
+      .map(({ idempotencyKey }) => idempotencyKey);
+    expect(keys).toHaveLength(3);
+    expect(new Set(keys).size).toBe(1);
+  });
+
+  it('reaches the same operation when the command is repeated with its key', async () => {
+    const first = await deployImage('--idempotency-key', 'release-42', '--json');
+    const again = await deployImage('--idempotency-key', 'release-42', '--json');
+    expect(again.json()).toEqual(first.json());
+    expect(platform.callsOf('UpdateDeployment')).toEqual([]);
+    await deployImage('--idempotency-key', 'release-43');
+    expect(platform.callsOf('UpdateDeployment')).toMatchObject([{ request: { idempotencyKey: 'release-43.update' } }]);
+  });
+
+  it('fails with code, message, last lines and hint of a failed operation', async () => {
+    platform.behaviour.failure = {
+      code: 'REPLICA_UNHEALTHY',
+      message: 'replica r1-0 never listened',
+      hint: 'Listen on 80.',
+    };
+    platform.behaviour.logs = [{ line: { replicaId: 'r1-0', stream: 'stdout', text: 'bye\x1b]0;pwned\x07' } }];
+    const result = await deployImage();
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain(
+      'obiente: REPLICA_UNHEALTHY: replica r1-0 never listened\n  r1-0 | bye\n→ Listen on 80.\n',
+    );
+    const asJson = await deployImage('--json');
+    expect(asJson.json()).toEqual({
+      error: {
+        code: 'REPLICA_UNHEALTHY',
+        message: 'replica r1-0 never listened',
+        hint: 'Listen on 80.',
+        lastLines: [expect.any(String)],
+      },
+    });
+  });
+
+  it('says "still running" when Ctrl-C or the timeout ends the wait, and never "failed"', async () => {
+    platform.behaviour.hangs = true;
+    const interrupt = new AbortController();
+    platform.behaviour.beforeMessage = (sequence) => {
+      if (sequence === 2) interrupt.abort();
+    };
+    const args = ['deploy', '--image', 'nginx:1', '--name', 'web'];
+    const interrupted = await obiente(args, { signal: interrupt.signal });
+    expect(interrupted.exitCode).toBe(130);
+    expect(interrupted.stderr).toContain('web: still running');
+    const timedOut = await obiente([...args, '--timeout', '50ms']);
+    expect(timedOut.exitCode).toBe(75);
+    expect(timedOut.stderr).not.toContain('fail');
+  });
+
+  it('returns at once with --no-wait and --detach', async () => {
+    platform.behaviour.hangs = true;
+    expect((await deployImage('--no-wait')).exitCode).toBe(0);
+    expect((await deployImage('--detach')).exitCode).toBe(0);
+    expect(platform.callsOf('WatchDeployment')).toEqual([]);
+  });
+
+  it.each([
+    [['--replicas', '10001'], /--replicas/],
+    [['--port', '70000'], /--port/],
+    [['--env', '1X=y'], /--env/],
+    [['--env-file', '/nowhere/.env'], /--env-file: can't read/],
+    [['--timeout', 'soon'], /--timeout/],
+  ])('refuses %j with 3 before it calls anything', async (more, message) => {
+    const result = await deployImage(...more);
+    expect(result.exitCode).toBe(3);
+    expect(result.stderr).toMatch(message);
+    expect(platform.calls).toEqual([]);
+  });
+
+  it('refuses a folder without a Dockerfile, and leaves nothing behind', async () => {
+    const result = await obiente(['deploy', folder, '--name', 'web']);
+    expect(result.exitCode).toBe(3);
+    expect(result.stderr).toContain('has no Dockerfile');
+    expect(platform.callsOf('CreateDeployment')).toEqual([]);
+  });
+});
+
+describe('other commands', () => {
+  it('lists deployments, for people and as JSON', async () => {
+    expect((await obiente(['ls'])).stdout).toContain('no deployments yet');
+    await deployImage();
+    expect((await obiente(['ls'])).stdout).toMatch(/^NAME .*\nweb +running +1 +1 +http:\/\/web\.localhost:8080\n$/);
+    expect((await obiente(['ls', '--json'])).json()).toMatchObject([{ name: 'web', revision: 1 }]);
+  });
+
+  it('shows one deployment', async () => {
+    await deployImage();
+    const result = await obiente(['status', 'web']);
+    expect(result.stdout).toMatch(/status +running\n/);
+    expect(result.stdout).toMatch(/operation +deploy succeeded/);
+  });
+
+  it('reads logs through a broken connection, each line once and none with effect on the terminal', async () => {
+    await deployImage();
+    platform.behaviour.logs = ['one', 'two\x1b[2J', 'three'].map((text) => ({
+      line: { replicaId: 'r1-0', stream: 'stdout', text },
+    }));
+    let isCut = false;
+    platform.behaviour.beforeMessage = (sent) => {
+      if (sent !== 3 || isCut) return;
+      isCut = true;
+      platform.cutConnections();
+    };
+    const result = await obiente(['logs', 'web', '-f']);
+    expect(result.stdout).toBe('r1-0 | one\nr1-0 | two\nr1-0 | three\n');
+    const asJson = await obiente(['logs', 'web', '--json']);
+    expect(
+      asJson.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).text),
+    ).toEqual(['one', 'two\x1b[2J', 'three']);
+  });
+
+  it('writes metrics as a line a sample where there is no terminal', async () => {
+    await deployImage();
+    platform.behaviour.samples = [{ replicaId: 'r1-0', cpuPercent: 49.96, memoryBytes: 1_048_576n }];
+    expect((await obiente(['metrics', 'web'])).stdout).toMatch(/^- {2}r1-0 {2}cpu 50\.0 % {2}memory 1\.0 MiB .*\n$/);
+    expect((await obiente(['metrics', 'web', '--once', '--json'])).json()).toMatchObject([{ replicaId: 'r1-0' }]);
+  });
+
+  it('removes a deployment and waits until it is gone', async () => {
+    await deployImage();
+    const result = await obiente(['rm', 'web']);
+    expect(result).toMatchObject({ exitCode: 0, stdout: 'deleted web\n' });
+    expect(platform.deployments.size).toBe(0);
+  });
+
+  it('reads lists to their last page', async () => {
+    const result = await obiente(['nodes', '--json']);
+    expect(result.json()).toMatchObject([{ id: 'n1' }, { id: 'n2' }]);
+    expect((await obiente(['nodes'])).stdout).toMatch(/n1 +host +ready/);
+    expect((await obiente(['routes'])).stdout).toBe('no routes yet\n');
+    expect((await obiente(['orgs'])).stdout).toContain('personal');
+    expect((await obiente(['whoami'])).stdout).toContain('dev@localhost');
+  });
+
+  it('creates and lists projects', async () => {
+    expect((await obiente(['projects', 'create', 'shop'])).stdout).toBe('created project shop\n');
+    expect((await obiente(['projects'])).stdout).toContain('shop');
+  });
+});
+
+describe('obiente api', () => {
+  it('calls any method, with the request as argument or from standard input', async () => {
+    const request = JSON.stringify({ organizationId: '11111111-1111-4111-8111-111111111111', name: 'none' });
+    const typed = await obiente(['api', 'DeploymentsService/ListDeployments', request]);
+    const piped = await obiente(['api', 'obiente.cloud.v1.DeploymentsService/ListDeployments', '-'], {
+      stdin: request,
+    });
+    expect(typed.json()).toEqual({ deployments: [] });
+    expect(piped.stdout).toBe(typed.stdout);
+  });
+
+  it('writes a stream as one JSON document a line', async () => {
+    await deployImage();
+    const [id] = platform.deployments.keys();
+    const result = await obiente(['api', 'DeploymentsService/WatchDeployment', JSON.stringify({ deploymentId: id })]);
+    const messages = result.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(messages.map(({ event }) => event.kind)).toEqual(['replica.healthy', 'operation.succeeded']);
+  });
+
+  it('uploads messages from standard input, one a line', async () => {
+    const lines = ['{"header":{"organizationId":"11111111-1111-4111-8111-111111111111"}}', '{"chunk":"aGVsbG8="}', ''];
+    const result = await obiente(['api', 'SourcesService/UploadContext', '-'], { stdin: lines.join('\n') });
+    expect(JSON.parse(result.stdout)).toMatchObject({ sizeBytes: '5' });
+  });
+
+  it.each([
+    [['Nothing/Here'], /there is no service/],
+    [['NodesService/Explode'], /has no method.*\n→ Call one of NodesService\/GetNode/],
+    [['NodesService/ListNodes', '{'], /is no JSON/],
+    [['NodesService/ListNodes', '{"size":1}'], /json: .*size/],
+  ])('refuses %j', async (args, message) => {
+    const result = await obiente(['api', ...args]);
+    expect(result.exitCode).toBe(3);
+    expect(result.stderr).toMatch(message);
+  });
+});
+
+describe('exit codes', () => {
+  it('are 4 for what does not exist, by name and by id, with the hint', async () => {
+    const byName = await obiente(['status', 'nothing']);
+    expect(byName).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('→ Run "obiente ls"') });
+    const byId = await obiente(['status', '99999999-9999-4999-8999-999999999999', '--json']);
+    expect(byId.exitCode).toBe(4);
+    expect(byId.json()).toEqual({ error: { code: 'NOT_FOUND', message: 'deployment not found', hint: 'Look again.' } });
+  });
+
+  it('are 5 for a token that is not valid', async () => {
+    const result = await obiente(['ls'], { env: { OBIENTE_TOKEN: 'foreign' } });
+    expect(result).toMatchObject({ exitCode: 5, stderr: expect.stringContaining('obiente login') });
+  });
+
+  it('are 69 when nobody answers', async () => {
+    await platform.stop();
+    const result = await obiente(['ls']);
+    expect(result).toMatchObject({ exitCode: 69, stderr: expect.stringContaining('npm start') });
+    platform = await startFakePlatform();
+  }, 20_000);
+
+  it('are 2 for wrong usage, and 0 for help', async () => {
+    expect((await obiente(['lst'])).exitCode).toBe(2);
+    expect((await obiente(['ls', '--nothing'])).exitCode).toBe(2);
+    expect((await obiente(['status'])).exitCode).toBe(2);
+    expect((await obiente(['--help'])).exitCode).toBe(0);
+    expect((await obiente(['deploy', '--help'])).stdout).toContain('--health-path');
+  });
+});

@@ -1,0 +1,285 @@
+import { createServer, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import {
+  type Deployment,
+  DeploymentSchema,
+  DeploymentStatus,
+  DeploymentsService,
+  type Operation,
+  OperationKind,
+  OperationSchema,
+  OperationState,
+  type WatchDeploymentResponseSchema,
+} from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
+import { LogsService, type StreamLogsResponseSchema } from '../../gen/obiente/cloud/v1/logs_pb.ts';
+import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
+import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_pb.ts';
+import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
+import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
+import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
+import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
+import { readUpload } from './read-upload.ts';
+
+export const TOKEN = 'a-good-token';
+export const ORGANIZATION_ID = '11111111-1111-4111-8111-111111111111';
+
+/** A step of an operation, as the watch tells it. */
+export interface Step {
+  readonly kind: string;
+  readonly message: string;
+}
+
+/** How the platform behaves; a test changes it before it runs a command. */
+export interface Behaviour {
+  /** Steps of each operation before its last one. */
+  steps: Step[];
+  /** Set: operations fail like this. */
+  failure: { code: string; message: string; hint: string } | undefined;
+  /** Whether operations end at all. */
+  hangs: boolean;
+  logs: MessageInitShape<typeof StreamLogsResponseSchema>[];
+  samples: MessageInitShape<typeof ContainerSampleSchema>[];
+  /** Called before each message of a stream; may throw or cut connections. */
+  beforeMessage: (sent: number) => void;
+  /** Called before each call. */
+  beforeCall: (method: string) => void;
+}
+
+const uuid = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
+
+/** Starts an API that keeps everything in memory, on a real HTTP/2 socket. */
+export async function startFakePlatform() {
+  const behaviour: Behaviour = {
+    steps: [{ kind: 'replica.healthy', message: 'replica r1-0 is healthy' }],
+    failure: undefined,
+    hangs: false,
+    logs: [],
+    samples: [],
+    beforeMessage: () => undefined,
+    beforeCall: () => undefined,
+  };
+  const deployments = new Map<string, Deployment>();
+  const projects: { id: string; organizationId: string; name: string }[] = [];
+  const answered = new Map<string, Deployment>();
+  const calls: { method: string; request: unknown }[] = [];
+  const sessions = new Set<ServerHttp2Session>();
+  let made = 0;
+
+  function note(request: unknown, { method, requestHeader }: HandlerContext): void {
+    calls.push({ method: method.name, request });
+    behaviour.beforeCall(method.name);
+    if (requestHeader.get('authorization') === `Bearer ${TOKEN}`) return;
+    throw new ConnectError('the token is not valid', Code.Unauthenticated);
+  }
+
+  function begin(deployment: Deployment, kind: OperationKind): Operation {
+    made += 1;
+    const operation = create(OperationSchema, {
+      id: uuid(made),
+      kind,
+      state: OperationState.RUNNING,
+      revision: deployment.revision,
+    });
+    deployment.operation = operation;
+    return operation;
+  }
+
+  function end(deployment: Deployment): Step {
+    const { operation } = deployment;
+    if (operation === undefined) throw new Error('nothing is under way');
+    if (behaviour.failure !== undefined) {
+      operation.state = OperationState.FAILED;
+      operation.errorCode = behaviour.failure.code;
+      operation.errorMessage = behaviour.failure.message;
+      operation.errorHint = behaviour.failure.hint;
+      return { kind: 'operation.failed', message: behaviour.failure.message };
+    }
+    operation.state = OperationState.SUCCEEDED;
+    deployment.status = DeploymentStatus.RUNNING;
+    if (operation.kind === OperationKind.DELETE) deployments.delete(deployment.id);
+    return { kind: 'operation.succeeded', message: 'done' };
+  }
+
+  function get(id: string): Deployment {
+    const found = deployments.get(id);
+    if (found !== undefined) return found;
+    throw new ConnectError('deployment not found', Code.NotFound, undefined, [
+      { desc: ErrorDetailSchema, value: { code: 'NOT_FOUND', hint: 'Look again.' } },
+    ]);
+  }
+
+  async function* watch(
+    { deploymentId, afterSequence }: { deploymentId: string; afterSequence: bigint },
+    signal: AbortSignal,
+  ): AsyncGenerator<MessageInitShape<typeof WatchDeploymentResponseSchema>> {
+    const deployment = get(deploymentId);
+    const operationId = deployment.operation?.id ?? '';
+    const total = behaviour.steps.length + 1;
+    for (let sequence = Number(afterSequence) + 1; sequence <= total; sequence += 1) {
+      behaviour.beforeMessage(sequence);
+      if (sequence === total && behaviour.hangs) await untilAborted(signal);
+      const step = behaviour.steps[sequence - 1] ?? end(deployment);
+      yield { sequence: BigInt(sequence), event: { ...step, operationId }, deployment };
+    }
+  }
+
+  const routes = (router: ConnectRouter): void => {
+    router.service(OrganizationsService, {
+      listOrganizations: (request, context) => {
+        note(request, context);
+        return { organizations: [{ id: ORGANIZATION_ID, name: 'personal' }] };
+      },
+    });
+    router.service(ProjectsService, {
+      listProjects: (request, context) => {
+        note(request, context);
+        return { projects };
+      },
+      createProject: (request, context) => {
+        note(request, context);
+        made += 1;
+        const project = { id: uuid(made), organizationId: request.organizationId, name: request.name };
+        projects.push(project);
+        return { project };
+      },
+    });
+    router.service(DeploymentsService, {
+      createDeployment: (request, context) => {
+        note(request, context);
+        const before = answered.get(request.idempotencyKey);
+        if (before !== undefined) return { deployment: before };
+        if ([...deployments.values()].some(({ name }) => name === request.name)) {
+          throw new ConnectError(`the name ${request.name} is taken`, Code.AlreadyExists);
+        }
+        made += 1;
+        const deployment = create(DeploymentSchema, {
+          id: uuid(made),
+          organizationId: ORGANIZATION_ID,
+          projectId: request.projectId,
+          name: request.name,
+          status: DeploymentStatus.DEPLOYING,
+          revision: 1,
+          ...(request.spec === undefined ? {} : { spec: request.spec }),
+          urls: request.spec?.port === undefined ? [] : [`http://${request.name}.localhost:8080`],
+        });
+        begin(deployment, OperationKind.DEPLOY);
+        deployments.set(deployment.id, deployment);
+        answered.set(request.idempotencyKey, deployment);
+        return { deployment };
+      },
+      updateDeployment: (request, context) => {
+        note(request, context);
+        const deployment = get(request.deploymentId);
+        deployment.revision += 1;
+        if (request.spec !== undefined) deployment.spec = request.spec;
+        begin(deployment, OperationKind.DEPLOY);
+        return { deployment };
+      },
+      getDeployment: (request, context) => {
+        note(request, context);
+        return { deployment: get(request.deploymentId) };
+      },
+      listDeployments: (request, context) => {
+        note(request, context);
+        const all = [...deployments.values()].filter(({ name }) => request.name === '' || request.name === name);
+        return { deployments: all };
+      },
+      deleteDeployment: (request, context) => {
+        note(request, context);
+        return { operation: begin(get(request.deploymentId), OperationKind.DELETE) };
+      },
+      watchDeployment: async function* watchDeployment(request, context) {
+        note(request, context);
+        yield* watch(request, context.signal);
+      },
+    });
+    router.service(LogsService, {
+      streamLogs: async function* streamLogs(request, context) {
+        note(request, context);
+        for (const [index, message] of behaviour.logs.entries()) {
+          if (index < Number(request.cursor || 0)) continue;
+          behaviour.beforeMessage(index + 1);
+          yield { ...message, cursor: String(index + 1) };
+        }
+      },
+    });
+    router.service(MetricsService, {
+      getLatestMetrics: (request, context) => {
+        note(request, context);
+        return { samples: behaviour.samples };
+      },
+      streamMetrics: async function* streamMetrics(request, context) {
+        note(request, context);
+        yield { samples: behaviour.samples };
+      },
+    });
+    router.service(NodesService, {
+      listNodes: (request, context) => {
+        note(request, context);
+        const second = request.page?.token === 'second';
+        const node = {
+          id: second ? 'n2' : 'n1',
+          hostname: 'host',
+          state: NodeState.READY,
+          cpuCores: 2,
+          memoryBytes: 8_589_934_592n,
+        };
+        return { nodes: [node], page: { nextToken: second ? '' : 'second' } };
+      },
+    });
+    router.service(RoutesService, {
+      listRoutes: (request, context) => {
+        note(request, context);
+        return { routes: [] };
+      },
+    });
+    router.service(IdentityService, {
+      whoAmI: (request, context) => {
+        note(request, context);
+        return { userId: uuid(1), subject: 'dev', email: 'dev@localhost' };
+      },
+    });
+    router.service(SourcesService, {
+      uploadContext: async (requests, context) => {
+        note({}, context);
+        return await readUpload(requests);
+      },
+    });
+  };
+
+  const server = createServer({}, connectNodeAdapter({ routes }));
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    behaviour,
+    deployments,
+    calls,
+    callsOf: (method: string) => calls.filter((call) => call.method === method),
+    /** The requests of a method, in order. */
+    requestsOf: <Desc extends DescMessage>(method: string, _schema: Desc): MessageShape<Desc>[] =>
+      calls.filter((call) => call.method === method).map(({ request }) => request as MessageShape<Desc>),
+    /** Cuts every connection, as a killed process does. */
+    cutConnections: () => {
+      for (const session of sessions) session.destroy();
+    },
+    stop: async () => {
+      for (const session of sessions) session.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  await new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(new ConnectError('the caller left', Code.Canceled)), { once: true });
+  });
+}
