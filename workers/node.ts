@@ -4,7 +4,6 @@ import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { createDocker, type Docker } from '../adapters/docker/docker.ts';
 import type { Log } from '../adapters/logging/log.ts';
-import { readControlJwks, writeControlJwks } from '../adapters/node-identity/node-identity.ts';
 import { createProber } from '../adapters/probe/prober.ts';
 import { readSecretFile } from '../adapters/sealing/secret-file.ts';
 import { readPayloadKey } from '../adapters/temporal/data-converter.ts';
@@ -13,6 +12,7 @@ import { createControlTokenVerifier } from '../adapters/tokens/control-token.ts'
 import { readEnvironment } from '../config/environment.ts';
 import { nodeVariables } from '../config/node.ts';
 import { createContainerHub } from './node/container-hub.ts';
+import { type ControlJwks, openControlJwks } from './node/control-jwks.ts';
 import { createDaemonWatch } from './node/daemon-watch.ts';
 import { createEnrolment } from './node/enrolment.ts';
 import { startNodeGateway } from './node/gateway.ts';
@@ -31,31 +31,20 @@ const DOCKER_TIMEOUT_MS = 10_000;
 /** A node is ready when it is enrolled and polls; when its control plane is away it goes on trying, started already. */
 const READY_WITHIN_MS = 10_000;
 
+/** A loop that hangs in a call to Docker ends with its deadline; a process that stops does not wait for that. */
+const LOOPS_END_WITHIN_MS = 1_000;
+
 /** Starts the role `node`: activities on this host's Docker daemon, reports of what runs here, and logs for the API. */
 export async function startNode(environment: Record<string, string | undefined>, log: Log): Promise<RunningRole> {
   const config = readEnvironment(nodeVariables, environment);
   const payloadKey = await readPayloadKey(config.PAYLOAD_KEY_FILE);
   const joinToken = await readSecretFile(config.NODE_JOIN_TOKEN_FILE, 'NODE_JOIN_TOKEN_FILE');
   const keys = await connectIdentity({ dir: config.NODE_KEY_DIR, controlUrl: config.CONTROL_URL });
-  let controlJwks = await readControlJwks(config.NODE_KEY_DIR);
+  const controlJwks = await openControlJwks(config.NODE_KEY_DIR);
   installTemporalLog(log);
 
-  const docker = createDocker({
-    socketPath: config.DOCKER_SOCKET,
-    instance: config.OBIENTE_INSTANCE,
-    nodeAddress: config.NODE_ADDRESS,
-    requestTimeoutMs: DOCKER_TIMEOUT_MS,
-  });
-  const verifier = createControlTokenVerifier({ getJwks: () => controlJwks, audience: `node:${keys.nodeId}` });
-  const gateway = await startNodeGateway({
-    bindAddress: config.BIND_ADDRESS,
-    port: config.NODE_GATEWAY_PORT,
-    instance: config.OBIENTE_INSTANCE,
-    docker,
-    verifyToken: (token) => verifier.verify(token),
-    log,
-  });
-
+  const docker = dockerOf(config);
+  const gateway = await listen({ config, docker, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
   const daemon = createDaemonWatch(() => docker.checkHealth());
@@ -74,11 +63,7 @@ export async function startNode(environment: Record<string, string | undefined>,
       ...addressesOf(config),
     }),
     docker: () => daemon.current(),
-    keepControlJwks: async (jwks) => {
-      if (jwks === controlJwks) return;
-      controlJwks = jwks;
-      await writeControlJwks(config.NODE_KEY_DIR, jwks);
-    },
+    keepControlJwks: controlJwks.keep,
     log,
   });
   const loops = [
@@ -95,10 +80,32 @@ export async function startNode(environment: Record<string, string | undefined>,
       stopping.abort(new Error('this node stops'));
       await Promise.all([work.ended, gateway.stop()]);
       monitor.stop();
-      await Promise.race([Promise.allSettled(loops), delay(1_000)]);
+      await Promise.race([Promise.allSettled(loops), delay(LOOPS_END_WITHIN_MS)]);
       keys.control.close();
     },
   };
+}
+
+function dockerOf(config: Config): Docker {
+  return createDocker({
+    socketPath: config.DOCKER_SOCKET,
+    instance: config.OBIENTE_INSTANCE,
+    nodeAddress: config.NODE_ADDRESS,
+    requestTimeoutMs: DOCKER_TIMEOUT_MS,
+  });
+}
+
+function listen(of: { config: Config; docker: Docker; keys: NodeKeys; controlJwks: ControlJwks; log: Log }) {
+  const { config, docker, keys, controlJwks, log } = of;
+  const verifier = createControlTokenVerifier({ getJwks: controlJwks.current, audience: `node:${keys.nodeId}` });
+  return startNodeGateway({
+    bindAddress: config.BIND_ADDRESS,
+    port: config.NODE_GATEWAY_PORT,
+    instance: config.OBIENTE_INSTANCE,
+    docker,
+    verifyToken: (token) => verifier.verify(token),
+    log,
+  });
 }
 
 /** What looks at containers by itself: events, health checks and reports. Looks are few at a time, each kind apart. */
