@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.ts';
 import { createTestInstallation, type TestInstallation } from '../support/installation.ts';
 
 const SUPERVISOR = join(import.meta.dirname, '../../workers/dev.ts');
-const MEMBERS = ['postgres', 'temporal', 'dev-oidc', 'api', 'orchestrator', 'node', 'streamer', 'traefik'];
+const MEMBERS = ['postgres', 'temporal', 'dev-oidc', 'traefik', 'api', 'orchestrator', 'node', 'streamer'];
 
 describe('a platform under its supervisor', () => {
   let installation: TestInstallation;

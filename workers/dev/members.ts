@@ -17,7 +17,12 @@ const DATABASE_PATIENCE_MS = 120_000;
 const ROLE_GRACE_MS = 40_000;
 const SERVER_GRACE_MS = 15_000;
 
-/** The processes of a platform, each after those that it needs. */
+/**
+ * The processes of a platform, in the reverse order of their stop.
+ *
+ * The ingress stops after the API, though it starts after it: so it serves for longest, and its own stop does not wait
+ * for the request for routes that the API holds.
+ */
 export function toMembers(installation: Installation): GroupMember[] {
   const database = databaseMembers(installation);
   const needsDatabase = database.map(({ name }) => name);
@@ -26,12 +31,12 @@ export function toMembers(installation: Installation): GroupMember[] {
     ...database,
     temporalMember(installation),
     ...identity,
+    traefikMember(installation),
     roleMember('api', installation, [...needsDatabase, 'temporal', ...identity.map(({ name }) => name)]),
     // A database of the user's own is migrated by the API.
     roleMember('orchestrator', installation, [...(database.length > 0 ? needsDatabase : ['api']), 'temporal']),
     roleMember('node', installation, ['api']),
     roleMember('streamer', installation, ['node']),
-    traefikMember(installation),
   ];
 }
 

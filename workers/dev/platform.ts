@@ -37,7 +37,7 @@ export interface Platform {
 }
 
 /** Processes in the order of their stop; what an older version may have left comes first. */
-const STOP_ORDER = ['traefik', 'streamer', 'node', 'orchestrator', 'api', 'dev-oidc', 'temporal', 'postgres'];
+const STOP_ORDER = ['streamer', 'node', 'orchestrator', 'api', 'traefik', 'dev-oidc', 'temporal', 'postgres'];
 
 /**
  * Starts a whole platform on this machine and resolves when it is ready to deploy.

@@ -29,7 +29,7 @@ export interface GroupOptions {
 
 /** Processes that run. */
 export interface ProcessGroup {
-  /** In the order of the start. */
+  /** In the order in which they were given. */
   readonly processes: readonly SupervisedProcess[];
   /** Stops all, the last in the list first, each by its own grace. */
   stop(): Promise<void>;
@@ -40,17 +40,17 @@ export interface ProcessGroup {
  *
  * From then on each is restarted on its own. When one cannot be started, all are stopped again.
  *
- * @param members each comes later in the list than what it comes `after`.
+ * @param members in the reverse order of their stop.
  * @throws what the first that failed gave.
  */
 export async function startGroup(members: readonly GroupMember[], options: GroupOptions): Promise<ProcessGroup> {
   const logs: LogFile[] = [];
   const started = new Map<string, SupervisedProcess>();
-  const ready = new Map<string, Promise<void>>();
+  const ready = new Map(members.map(({ name }) => [name, Promise.withResolvers<void>()]));
   let isStopping = false;
 
-  const startMember = async (member: GroupMember, before: readonly (Promise<void> | undefined)[]): Promise<void> => {
-    await Promise.all(before);
+  const startMember = async (member: GroupMember): Promise<void> => {
+    await Promise.all(member.after.map((name) => ready.get(name)?.promise));
     if (isStopping) return;
     const log = createLogFile(`${options.logsDir}/${member.name}.log`);
     logs.push(log);
@@ -59,6 +59,7 @@ export async function startGroup(members: readonly GroupMember[], options: Group
     started.set(member.name, supervised);
     await supervised.ready;
     await member.onFirstReady?.();
+    ready.get(member.name)?.resolve();
   };
 
   const inOrder = (): SupervisedProcess[] => members.flatMap(({ name }) => started.get(name) ?? []);
@@ -71,12 +72,8 @@ export async function startGroup(members: readonly GroupMember[], options: Group
     clearInterval(rotation);
   };
 
-  for (const member of members) {
-    const before = member.after.map((name) => ready.get(name));
-    ready.set(member.name, startMember(member, before));
-  }
   try {
-    await Promise.race([Promise.all(ready.values()), givenUp(options.signal)]);
+    await Promise.race([Promise.all(members.map(startMember)), givenUp(options.signal)]);
   } catch (error) {
     await stop();
     throw error;
