@@ -31,14 +31,14 @@ export async function awaitHealthy(
   signal: AbortSignal,
 ): Promise<ObservedContainer> {
   const { template, replicaId, restartsBefore, secrets } = replica;
-  const { healthCheck: check, port, restartPolicy } = template;
+  const { healthCheck: check, port } = template;
   const failed = (container: ObservedContainer) => ({
     replicaId,
     container,
     memoryBytes: template.limits.memoryBytes,
     secrets,
   });
-  const rules = { restartPolicy, retries: check.retries, restartsBefore };
+  const rules = { retries: check.retries, restartsBefore };
   const wakeUp = createWakeUp();
   const unsubscribe = ports.onContainerChange(replica.container.id, wakeUp.ring);
   try {

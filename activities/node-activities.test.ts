@@ -196,7 +196,12 @@ describe('a replica that does not come up', () => {
       'health command',
     ],
     ['exits for good', { restartPolicy: 'never', command: ['/bin/sh', '-c', 'exit 9'] }, 'REPLICA_EXITED', 'code 9'],
-    ['keeps crashing', { command: ['/bin/sh', '-c', 'echo bye; exit 5'] }, 'REPLICA_EXITED', 'bye'],
+    [
+      'keeps crashing',
+      { command: ['/bin/sh', '-c', 'echo bye; exit 5'] },
+      'REPLICA_EXITED',
+      'with code 5 after 3 restarts; last lines:\nbye',
+    ],
     ['has no such command', { command: ['/no/such'] }, 'REPLICA_EXITED', '/no/such'],
     [
       'needs too much memory',

@@ -100,15 +100,16 @@ describe('the health of a running replica', () => {
 });
 
 describe('a container that keeps exiting', () => {
-  const rules = { restartPolicy: 'always', retries: 3, restartsBefore: 0 } as const;
+  const rules = { retries: 3, restartsBefore: 0 } as const;
 
   it.each([
     ['runs', { status: 'running', restarts: 0 }, rules, false],
     ['was restarted less often than allowed', { status: 'restarting', restarts: 2 }, rules, false],
     ['was restarted as often as allowed', { status: 'restarting', restarts: 3 }, rules, true],
-    ['was restarted before this start', { status: 'running', restarts: 9 }, { ...rules, restartsBefore: 8 }, false],
+    ['was restarted as often and runs again', { status: 'running', restarts: 3 }, rules, false],
+    ['was restarted before this start', { status: 'restarting', restarts: 9 }, { ...rules, restartsBefore: 8 }, false],
+    ['may fail its check a hundred times', { status: 'restarting', restarts: 5 }, { ...rules, retries: 100 }, true],
     ['has exited for good', { status: 'exited', restarts: 0 }, rules, true],
-    ['is never to be restarted', { status: 'exited', restarts: 0 }, { ...rules, restartPolicy: 'never' }, true],
   ] as const)('is judged when it %s', (_, container, given, expected) => {
     expect(hasGivenUp(container, given)).toBe(expected);
   });

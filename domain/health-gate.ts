@@ -1,5 +1,5 @@
 import type { ObservedContainer } from './container.ts';
-import type { HealthCheck, RestartPolicy } from './spec.ts';
+import type { HealthCheck } from './spec.ts';
 
 /**
  * What one look at a replica found: `pending` when there is no answer yet, `final` when somebody else (Docker's own
@@ -95,13 +95,13 @@ export function settleMs(check: HealthCheck): number {
  * Says whether a starting container has exited for good, or too often to be given more time.
  *
  * Docker restarts by the policy, so an exit alone is no verdict: an application may wait for its database that way.
- * After `retries` restarts since `restartsBefore`, and at most {@link MOST_RESTARTS}, it is one.
+ * The exit after `retries` restarts since `restartsBefore`, and at most {@link MOST_RESTARTS}, is one.
  */
 export function hasGivenUp(
   container: Pick<ObservedContainer, 'status' | 'restarts'>,
-  rules: { readonly restartPolicy: RestartPolicy; readonly retries: number; readonly restartsBefore: number },
+  rules: { readonly retries: number; readonly restartsBefore: number },
 ): boolean {
   if (container.status === 'exited' || container.status === 'dead' || container.status === 'removing') return true;
-  if (rules.restartPolicy === 'never') return container.status === 'restarting';
+  if (container.status !== 'restarting') return false;
   return container.restarts - rules.restartsBefore >= Math.min(rules.retries, MOST_RESTARTS);
 }

@@ -29,7 +29,7 @@ export interface DockerBuilds {
   /**
    * Builds an image; aborting the signal stops the build itself. Layers of a failed build are removed.
    *
-   * @throws BUILD_FAILED (final) with the build's last lines.
+   * @throws BUILD_FAILED (final) with the build's last lines; whatever the context's stream failed with.
    */
   buildImage(request: BuildRequest): Promise<{ readonly imageId: string }>;
 }
@@ -49,6 +49,10 @@ export function createDockerBuilds(docker: DockerConnection): DockerBuilds {
       const output = createTail();
       const layers: string[] = [];
       let imageId: string | undefined;
+      let broken: unknown;
+      request.context.once('error', (error) => {
+        broken = error;
+      });
       try {
         const stream = await start(docker, request, guard.signal);
         for await (const message of readJsonLines<BuildMessage>(stream, guard.seen)) {
@@ -65,6 +69,7 @@ export function createDockerBuilds(docker: DockerConnection): DockerBuilds {
       } catch (error) {
         await removeLayers(docker, layers);
         request.signal.throwIfAborted();
+        if (broken !== undefined) throw broken;
         if (guard.stalled()) throw failed(`it printed nothing for ${BUILD_SILENCE_MS / 60_000} min`, output.text());
         throw toBuildError(error, output.text());
       } finally {

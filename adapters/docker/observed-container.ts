@@ -9,17 +9,19 @@ export function toObservedContainer(info: ContainerInspectInfo): ObservedContain
   const { State: state } = info;
   const status = state.Status as ContainerStatus;
   const hasRun = state.StartedAt !== NEVER;
+  // Docker counts a container that it is about to restart as running too.
+  const isUp = status === 'running' || status === 'paused';
   const health = state.Health?.Status;
   return {
     id: info.Id,
     imageId: info.Image,
     labels: info.Config.Labels ?? {},
     status,
-    exitCode: hasRun && !state.Running ? state.ExitCode : null,
+    exitCode: hasRun && !isUp ? state.ExitCode : null,
     outOfMemory: state.OOMKilled,
     restarts: info.RestartCount ?? 0,
     startedAt: hasRun ? state.StartedAt : null,
-    ipAddress: state.Running ? addressOf(info) : null,
+    ipAddress: isUp ? addressOf(info) : null,
     hostPort: hostPortOf(info),
     dockerHealth: health === 'starting' || health === 'healthy' || health === 'unhealthy' ? health : null,
   };

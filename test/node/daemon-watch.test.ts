@@ -1,0 +1,91 @@
+import { ActivityCancellationDetails } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createWatchNode } from '../../activities/watch-node.ts';
+import type { DaemonHealth } from '../../adapters/docker/health.ts';
+import { createDaemonWatch, type RunningDaemonWatch } from '../../workers/node/daemon-watch.ts';
+
+const HEALTHY: DaemonHealth = { kind: 'healthy' };
+const REFUSED: DaemonHealth = { kind: 'unreachable', reason: 'connection refused' };
+const SILENT: DaemonHealth = { kind: 'unanswered', reason: 'no answer within 5000 ms' };
+
+let health: DaemonHealth;
+let daemon: RunningDaemonWatch;
+let stopping: AbortController;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  health = HEALTHY;
+  stopping = new AbortController();
+  daemon = createDaemonWatch(async () => health);
+  void daemon.run(stopping.signal);
+});
+
+afterEach(() => {
+  stopping.abort();
+  vi.useRealTimers();
+});
+
+async function stateAfter(looks: number, found: DaemonHealth): Promise<string> {
+  health = found;
+  await vi.advanceTimersByTimeAsync(looks * 3_000);
+  return daemon.current().state;
+}
+
+describe('the watch of a daemon', () => {
+  it('finds it degraded at the first refusal, and ready as soon as it answers', async () => {
+    expect(await stateAfter(1, REFUSED)).toBe('degraded');
+    expect(daemon.current().reason).toBe('connection refused');
+    expect(await stateAfter(1, HEALTHY)).toBe('ready');
+    expect(daemon.current().reason).toBe('');
+  });
+
+  it('finds it degraded at the second silence in a row, since a busy host may be slow once', async () => {
+    expect(await stateAfter(1, SILENT)).toBe('ready');
+    expect(await stateAfter(1, HEALTHY)).toBe('ready');
+    expect(await stateAfter(1, SILENT)).toBe('ready');
+    expect(await stateAfter(1, SILENT)).toBe('degraded');
+  });
+});
+
+describe('watching a node', () => {
+  function watch(known: 'ready' | 'degraded' | 'lost', maxMs = 600_000) {
+    const activity = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+    let beats = 0;
+    activity.on('heartbeat', () => {
+      beats += 1;
+    });
+    const found = activity.run(createWatchNode(daemon).watchNode, { known, maxMs });
+    found.catch(() => undefined);
+    return { activity, found, beats: () => beats };
+  }
+
+  it('returns at once when the state is another than the one known', async () => {
+    expect(await watch('lost').found).toEqual({ state: 'ready', reason: '' });
+  });
+
+  it('heartbeats while nothing changes, and returns the change', async () => {
+    const { found, beats } = watch('ready');
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(beats()).toBeGreaterThanOrEqual(15);
+    await stateAfter(1, REFUSED);
+    expect(await found).toEqual({ state: 'degraded', reason: 'connection refused' });
+  });
+
+  it('returns when its time is over, and when this process is about to end', async () => {
+    const { found } = watch('ready', 60_000);
+    const other = watch('ready').found;
+    await vi.advanceTimersByTimeAsync(60_001);
+    expect(await found).toEqual({ state: 'ready', reason: '' });
+    daemon.close();
+    expect(await other).toEqual({ state: 'ready', reason: '' });
+  });
+
+  it('ends when it is cancelled', async () => {
+    const { activity, found } = watch('ready');
+    await vi.advanceTimersByTimeAsync(1_000);
+    activity.cancel('CANCELLED', new ActivityCancellationDetails({ cancelRequested: true }));
+    await expect(found).rejects.toThrow('CANCELLED');
+  });
+});
