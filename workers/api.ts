@@ -12,6 +12,7 @@ import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
 import { createHealthRoute } from '../api/http/health.ts';
 import { createMetricsRoute } from '../api/http/metrics.ts';
+import { createObservabilityRoute } from '../api/http/observability.ts';
 import { createRoutes } from '../api/router.ts';
 import { type ApiServer, openApiServer } from '../api/server.ts';
 import { createApiTelemetry } from '../api/telemetry.ts';
@@ -22,6 +23,7 @@ import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import { createAuthorisation } from './api/authorisation.ts';
 import { createIngressRoute } from './api/ingress.ts';
 import { readKeys } from './api/keys.ts';
+import { createLiveMetrics } from './api/live-metrics.ts';
 import { migrateOrLater } from './api/migrations.ts';
 import type { RunningRole } from './run-role.ts';
 
@@ -44,11 +46,12 @@ export async function startApi(environment: Record<string, string | undefined>, 
   const { db, changes, keys } = world;
   const telemetry = createApiTelemetry();
   const ingress = createIngressRoute(config, { db, changes, log, bearer: keys.traefikToken });
+  const { metrics, cluster } = createLiveMetrics({ ...world, heartbeatMs: HEARTBEAT_MS });
   let server: ApiServer | undefined;
   const health = createHealthRoute({
     version: VERSION,
     pingDatabase: () => pingDatabase(db),
-    observeMetrics: async () => ({ healthy: true, consecutiveFailures: 0 }),
+    observeMetrics: cluster.health,
     draining: () => server?.draining(),
   });
   const routes = createRoutes({
@@ -58,11 +61,12 @@ export async function startApi(environment: Record<string, string | undefined>, 
     registries: { allowedRegistries: config.API_ALLOWED_REGISTRIES },
     address: addressOf(config),
     checkJoinToken: createJoinTokenCheck(keys.joinToken),
-    metrics: {} as never,
+    metrics,
   });
+  const httpRoutes = [health, createMetricsRoute(telemetry), createObservabilityRoute(cluster), ingress];
   const opened = await openApiServer({
     ...{ host: config.BIND_ADDRESS, port: config.API_PORT, corsOrigins: config.CORS_ORIGINS },
-    ...{ routes, httpRoutes: [health, createMetricsRoute(telemetry), ingress], log },
+    ...{ routes, httpRoutes, log },
   });
   server = opened;
   return {

@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DescService } from '@bufbuild/protobuf';
+import { type Client, createClient, createRouterTransport, type Interceptor } from '@connectrpc/connect';
+import { createLog } from '../../adapters/logging/log.ts';
+import { openChangeFeed } from '../../adapters/postgres/changes.ts';
+import { openDatabase } from '../../adapters/postgres/database.ts';
+import { createDeploymentStore } from '../../adapters/postgres/deployment-store.ts';
+import { findOrCreateOrganizationKey } from '../../adapters/postgres/organization-keys.ts';
+import { createSealing } from '../../adapters/sealing/sealing.ts';
+import { openContextStore } from '../../adapters/sources/context-store.ts';
+import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
+import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
+import { createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
+import type { NodeLogs } from '../../api/gateways/node-logs.ts';
+import { createRoutes } from '../../api/router.ts';
+import { createApiTelemetry } from '../../api/telemetry.ts';
+import { createPublicAddress } from '../../api/wire/address.ts';
+import { DomainError } from '../../domain/errors.ts';
+import { DeploymentsService } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
+import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
+import { createIdentityStore } from '../../workers/api/authorisation.ts';
+import { adminUrlOfRun } from './database.ts';
+import { createTestDatabase } from './postgres.ts';
+
+/** Proof of a node that it may join, in these tests. */
+export const JOIN_TOKEN = 'join-token-of-these-tests';
+
+/** What a test can make of the rest of the platform. */
+export interface RigWorld {
+  /** Set to make every workflow call fail, as while the Temporal server is away. */
+  workflowsAway: boolean;
+  nodeLogs: NodeLogs['open'];
+}
+
+/**
+ * The API as the role `api` puts it together, in memory over a real database. Workflows store what they are asked and
+ * do no more; a bearer token is the name of its user, or `node:` and the id of its node.
+ */
+export async function startApiRig() {
+  const { url, drop } = await createTestDatabase(adminUrlOfRun());
+  const log = createLog({ role: 'test', level: 'silent' });
+  const db = openDatabase({ url });
+  const changes = await openChangeFeed({ url, log });
+  const folder = await mkdtemp(join(tmpdir(), 'obiente-api-'));
+  const world: RigWorld = { workflowsAway: false, nodeLogs: async function* () {} };
+  const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
+  const store = createDeploymentStore(db, { domain: 'localhost', placement });
+  const enrolled: string[] = [];
+  const masterKey = randomBytes(32);
+  const sealing = createSealing({
+    masterKey,
+    findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),
+  });
+  const routes = createRoutes({
+    ...{ db, changes, sealing, log, telemetry: createApiTelemetry(), heartbeatMs: 50, now: () => new Date() },
+    registries: { allowedRegistries: [] },
+    address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
+    contexts: await openContextStore({ folder }),
+    nodeLogs: { open: (...call) => world.nodeLogs(...call) },
+    workflows: fakeWorkflows(store, world, enrolled),
+    checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
+    publicJwks: '{"keys":[]}',
+    metrics: {} as never,
+    userAuth: createAuthInterceptor({ verifier: { verify: verifyName }, store: createIdentityStore(db) }),
+    nodeAuth: createNodeAuthInterceptor({ verify: verifyNode }),
+  });
+  const clientOf = <Service extends DescService>(service: Service, token: string): Client<Service> =>
+    createClient(service, createRouterTransport(routes, { transport: { interceptors: [bearer(token)] } }));
+
+  return {
+    ...{ url, db, store, world, enrolled, sealing, clientOf },
+    /** A signed-in user with a personal organization and its project. */
+    user: async (name: string) => {
+      const { userId, memberships } = await clientOf(IdentityService, name).whoAmI({});
+      const organizationId = memberships[0]?.organizationId ?? '';
+      const projects = await clientOf(ProjectsService, name).listProjects({ organizationId });
+      const deployments = clientOf(DeploymentsService, name);
+      return { name, userId, organizationId, projectId: projects.projects[0]?.id ?? '', deployments };
+    },
+    stop: async () => {
+      await changes.close();
+      await db.destroy();
+      await drop();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+/** What startApiRig answers with. */
+export type ApiRig = Awaited<ReturnType<typeof startApiRig>>;
+
+/** Stores what is asked, one request of a deployment at a time, as its workflow does first, and leaves it there. */
+function fakeWorkflows(
+  store: ReturnType<typeof createDeploymentStore>,
+  world: RigWorld,
+  enrolled: string[],
+): WorkflowGateway {
+  const turns = new Map<string, Promise<unknown>>();
+  const inTurn = <Result>(deploymentId: string, work: () => Promise<Result>): Promise<Result> => {
+    const turn = (turns.get(deploymentId) ?? Promise.resolve()).then(work, work);
+    turns.set(deploymentId, turn);
+    return turn;
+  };
+  const check = () => {
+    if (world.workflowsAway) throw new DomainError('WORKFLOWS_UNAVAILABLE', 'the request was not confirmed in time');
+  };
+  return {
+    deploy: async (call) => {
+      check();
+      return await inTurn(call.deploymentId, () => store.storeDeploy(call));
+    },
+    remove: async (call) => {
+      check();
+      return await inTurn(call.deploymentId, () => store.storeRemove(call));
+    },
+    nodeEnrolled: async (nodeId) => {
+      check();
+      enrolled.push(nodeId);
+    },
+  };
+}
+
+function bearer(token: string): Interceptor {
+  return (next) => (request) => {
+    if (token !== '') request.header.set('authorization', `Bearer ${token}`);
+    return next(request);
+  };
+}
+
+async function verifyName(token: string) {
+  if (token === 'expired') throw new DomainError('UNAUTHENTICATED', 'token refused: it has expired');
+  const expiresAt = new Date(Date.now() + 3_600_000);
+  return { issuer: 'https://issuer.test', subject: token, email: `${token}@example.test`, expiresAt };
+}
+
+async function verifyNode(token: string) {
+  if (!token.startsWith('node:')) throw new DomainError('UNAUTHENTICATED', 'token refused: it is malformed');
+  return { nodeId: token.slice('node:'.length) };
+}
