@@ -1,0 +1,379 @@
+import { randomUUID } from 'node:crypto';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { StoreActivities } from '../../contracts/activities.ts';
+import { aDeployRequest, aRemoveRequest, aSpec } from '../../test/support/builders.ts';
+import { aCreation, aReadyNode, aStarted, aTenant, rollOut, withoutNodes } from '../../test/support/control-data.ts';
+import { useTestDatabase } from '../../test/support/database.ts';
+import { createDeploymentStore } from './deployment-store.ts';
+import { findDeployment } from './deployments.ts';
+import { listEvents } from './events.ts';
+import { findOperation } from './operations.ts';
+import { readIngressSnapshot } from './routes.ts';
+
+const database = useTestDatabase();
+const GIB = 1024 ** 3;
+
+let store: StoreActivities;
+
+beforeEach(async () => {
+  await withoutNodes(database.db);
+  const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
+  store = createDeploymentStore(database.db, { domain: 'example.test', placement });
+});
+
+async function kindsOf(deploymentId: string): Promise<string[]> {
+  const events = await listEvents(database.db, { deploymentId, afterSequence: 0, limit: 1000 });
+  return events.map((event) => event.kind);
+}
+
+/** A deployment that runs, with its tenant. */
+async function aRunning(replicas = 1) {
+  const tenant = await aTenant(database.db);
+  const creation = aCreation(tenant, { spec: aSpec({ replicas }) });
+  const accepted = await store.storeDeploy(creation);
+  await rollOut(store, creation.deploymentId, accepted);
+  return { tenant, creation, accepted, deploymentId: creation.deploymentId };
+}
+
+describe('storing a deploy', () => {
+  it('creates the deployment with revision 1, its route and its operation', async () => {
+    const tenant = await aTenant(database.db);
+    const creation = aCreation(tenant, { createAs: 'web' });
+    const accepted = await store.storeDeploy(creation);
+    expect(accepted).toEqual({ operationId: creation.request.operationId, revision: 1, open: true });
+    expect(await findDeployment(database.db, creation.deploymentId)).toMatchObject({
+      name: 'web',
+      revision: 1,
+      spec: creation.request.spec,
+      serving: null,
+      hostnames: ['web.example.test'],
+      operation: { id: accepted.operationId, kind: 'deploy', state: 'queued', revision: 1 },
+    });
+    expect(await kindsOf(creation.deploymentId)).toEqual(['operation.queued']);
+  });
+
+  it('has one effect when the same request comes fifty times at once', async () => {
+    const creation = aCreation(await aTenant(database.db));
+    const answers = await Promise.all(Array.from({ length: 50 }, () => store.storeDeploy(creation)));
+    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    expect(await kindsOf(creation.deploymentId)).toEqual(['operation.queued']);
+    const { deploymentId } = creation;
+    const counted = await database.db
+      .selectFrom('revisions')
+      .select('number')
+      .where('deployment_id', '=', deploymentId)
+      .execute();
+    expect(counted).toEqual([{ number: 1 }]);
+  });
+
+  it('refuses the same key for something else, also when both come at once', async () => {
+    const tenant = await aTenant(database.db);
+    const first = aCreation(tenant, { createAs: 'one' });
+    const { idempotencyKey } = first.request;
+    const other = aCreation(tenant, { createAs: 'two', idempotencyKey, spec: aSpec({ replicas: 2 }) });
+    const outcomes = await Promise.allSettled([store.storeDeploy(first), store.storeDeploy(other)]);
+    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+    expect(refused).toEqual([expect.objectContaining({ code: 'IDEMPOTENCY_CONFLICT', field: 'idempotency_key' })]);
+  });
+
+  it('refuses a name that is taken in the project, and leaves nothing', async () => {
+    const tenant = await aTenant(database.db);
+    await store.storeDeploy(aCreation(tenant, { createAs: 'web' }));
+    const second = aCreation(tenant, { createAs: 'web' });
+    await expect(store.storeDeploy(second)).rejects.toMatchObject({ code: 'NAME_TAKEN', field: 'name' });
+    expect(await findOperation(database.db, second.request.operationId)).toBeUndefined();
+    expect(await kindsOf(second.deploymentId)).toEqual([]);
+  });
+
+  it('gives one name in two projects two hostnames', async () => {
+    const name = `shop-${randomUUID().slice(0, 8)}`;
+    const first = aCreation(await aTenant(database.db), { createAs: name });
+    const second = aCreation(await aTenant(database.db), { createAs: name });
+    await store.storeDeploy(first);
+    await store.storeDeploy(second);
+    const hostnames = (await findDeployment(database.db, second.deploymentId))?.hostnames;
+    expect(hostnames).toEqual([`${name}-${second.deploymentId.slice(0, 6)}.example.test`]);
+  });
+
+  it('knows no project of another organization, and no deployment that was never created', async () => {
+    const [mine, theirs] = [await aTenant(database.db), await aTenant(database.db)];
+    const foreign = aCreation({ ...mine, projectId: theirs.projectId });
+    await expect(store.storeDeploy(foreign)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const unknown = aCreation(mine, { createAs: null });
+    await expect(store.storeDeploy(unknown)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const { deploymentId } = await aRunningOf(theirs);
+    const stolen = { ...aCreation(mine, { createAs: null }), deploymentId };
+    await expect(store.storeDeploy(stolen)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('numbers concurrent deploys one after the other', async () => {
+    const { creation } = await aRunningOf(await aTenant(database.db));
+    const requests = Array.from({ length: 10 }, () => aDeployRequest({ createAs: null }));
+    const answers = await Promise.all(requests.map((request) => store.storeDeploy({ ...creation, request })));
+    expect(answers.map((answer) => answer.revision).sort((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  });
+
+  async function aRunningOf(tenant: Awaited<ReturnType<typeof aTenant>>) {
+    const creation = aCreation(tenant);
+    await store.storeDeploy(creation);
+    return { creation, deploymentId: creation.deploymentId };
+  }
+});
+
+describe('beginning a rollout', () => {
+  it('reserves, and answers a second call with the same plan', async () => {
+    await aReadyNode(database.db, { nodeId: 'node-aaaa' });
+    await aReadyNode(database.db, { nodeId: 'node-bbbb' });
+    const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 3 }) });
+    const { revision, operationId } = await store.storeDeploy(creation);
+    const { deploymentId } = creation;
+    const plan = await store.beginRollout({ deploymentId, operationId, revision });
+    expect(plan).toMatchObject({
+      template: { deploymentId, serviceName: 'app', operationId, revision: 1, hasEnvironment: false },
+      imageDigest: null,
+      planned: [
+        { replicaId: 'r1-0', index: 0, nodeId: 'node-aaaa' },
+        { replicaId: 'r1-1', index: 1, nodeId: 'node-bbbb' },
+        { replicaId: 'r1-2', index: 2, nodeId: 'node-aaaa' },
+      ],
+      existing: [],
+    });
+    expect(await store.beginRollout({ deploymentId, operationId, revision })).toEqual(plan);
+    expect(await kindsOf(deploymentId)).toEqual(['operation.queued', 'operation.started', 'replica.placed']);
+  });
+
+  it('never promises the same memory to two rollouts that begin at once', async () => {
+    await aReadyNode(database.db, { memoryBytes: 5 * GIB, cpuCores: 64 });
+    const tenant = await aTenant(database.db);
+    const spec = aSpec({ limits: { cpuCores: 0.1, memoryBytes: GIB } });
+    const creations = Array.from({ length: 12 }, (_, index) => aCreation(tenant, { createAs: `app-${index}`, spec }));
+    const stored = await Promise.all(creations.map((creation) => store.storeDeploy(creation)));
+    const outcomes = await Promise.allSettled(
+      stored.map(({ operationId, revision }, index) =>
+        store.beginRollout({ deploymentId: creations[index]?.deploymentId ?? '', operationId, revision }),
+      ),
+    );
+    const refusals = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as Error] : []));
+    expect(refusals).toHaveLength(7);
+    expect(refusals[0]).toMatchObject({ code: 'INSUFFICIENT_CAPACITY' });
+    expect(refusals[0]?.message).toMatch(
+      /^cannot place 1 replica of app-\d+ \(0.1 cores, 1.0 GiB each\): node-\w+ has 255.5 cores and 0 MiB free$/,
+    );
+    const reserved = await database.db.selectFrom('replicas').select('replica_id').execute();
+    expect(reserved).toHaveLength(5);
+  });
+
+  it('reserves nothing when a part of the replicas does not fit', async () => {
+    await aReadyNode(database.db, { memoryBytes: 2 * GIB });
+    const spec = aSpec({ replicas: 3, limits: { cpuCores: 0.1, memoryBytes: GIB } });
+    const creation = aCreation(await aTenant(database.db), { spec });
+    const { deploymentId } = creation;
+    const ref = { deploymentId, ...(await store.storeDeploy(creation)) };
+    await expect(store.beginRollout(ref)).rejects.toMatchObject({ code: 'INSUFFICIENT_CAPACITY' });
+    expect(await database.db.selectFrom('replicas').selectAll().execute()).toEqual([]);
+  });
+
+  it('takes only nodes that are ready', async () => {
+    const nodeId = await aReadyNode(database.db);
+    await store.recordNodeState({ nodeId, state: 'lost', reason: 'the node gave no sign of life' });
+    const creation = aCreation(await aTenant(database.db));
+    const ref = { deploymentId: creation.deploymentId, ...(await store.storeDeploy(creation)) };
+    await expect(store.beginRollout(ref)).rejects.toMatchObject({ code: 'NO_NODE_READY' });
+  });
+
+  it('keeps replicas of a Dockerfile on the node that builds it', async () => {
+    await aReadyNode(database.db, { nodeId: 'node-aaaa' });
+    await aReadyNode(database.db, { nodeId: 'node-bbbb' });
+    const source = { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
+    const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 4, source }) });
+    const ref = { deploymentId: creation.deploymentId, ...(await store.storeDeploy(creation)) };
+    const { planned } = await store.beginRollout(ref);
+    expect(new Set(planned.map((replica) => replica.nodeId)).size).toBe(1);
+    expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(true);
+    await store.recordBuild({ ...ref, imageId: `sha256:${'b'.repeat(64)}` });
+    await store.recordBuild({ ...ref, imageId: `sha256:${'b'.repeat(64)}` });
+    expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(false);
+    expect((await kindsOf(creation.deploymentId)).slice(-3)).toEqual([
+      'replica.placed',
+      'build.started',
+      'build.finished',
+    ]);
+  });
+});
+
+describe('a rollout', () => {
+  beforeEach(async () => {
+    await aReadyNode(database.db);
+  });
+
+  it('serves from its switch on, and tells each step once although every step runs twice', async () => {
+    const creation = aCreation(await aTenant(database.db), { createAs: 'web' });
+    const { deploymentId } = creation;
+    const accepted = await store.storeDeploy(creation);
+    const twice = async <Result>(step: () => Promise<Result>): Promise<Result> => {
+      const answer = await step();
+      expect(await step()).toEqual(answer);
+      return answer;
+    };
+    const ref = { deploymentId, operationId: accepted.operationId };
+    await twice(() => store.beginRollout({ ...ref, revision: 1 }));
+    const before = (await readIngressSnapshot(database.db)).generation;
+    const change = { ...ref, revision: 1, serve: [aStarted('r1-0')], resume: [], drain: [] };
+    const { generation } = await twice(() => store.switchRoutes(change));
+    expect(generation).toBe(before + 1);
+    await twice(() => store.finishOperation(ref));
+
+    const { routes, generation: served } = await readIngressSnapshot(database.db);
+    expect(served).toBe(generation);
+    expect(routes).toEqual([
+      expect.objectContaining({ hostname: 'web.example.test', upstreams: [{ host: '127.0.0.1', port: 32_768 }] }),
+    ]);
+    expect(await findDeployment(database.db, deploymentId)).toMatchObject({
+      serving: { revision: 1, replicas: 1, imageDigest: `sha256:${'a'.repeat(64)}` },
+      operation: { state: 'succeeded' },
+      replicas: [
+        { replicaId: 'r1-0', state: 'healthy', serving: true, startedAt: new Date('2026-01-01T00:00:00.123Z') },
+      ],
+    });
+    expect(await kindsOf(deploymentId)).toEqual([
+      ...['operation.queued', 'operation.started', 'replica.placed', 'replica.healthy', 'route.switched'],
+      'operation.succeeded',
+    ]);
+  });
+
+  it('replaces the old revision, whose reservation is free again', async () => {
+    const { creation, deploymentId } = await aRunning(2);
+    const request = aDeployRequest({ createAs: null, spec: aSpec({ replicas: 1 }) });
+    const accepted = await store.storeDeploy({ ...creation, request });
+    const plan = await rollOut(store, deploymentId, accepted);
+    expect(plan.existing).toMatchObject([
+      { replicaId: 'r1-0', revision: 1, serving: true },
+      { replicaId: 'r1-1', revision: 1, serving: true },
+    ]);
+    const deployment = await findDeployment(database.db, deploymentId);
+    expect(deployment?.replicas.map((replica) => replica.replicaId)).toEqual(['r2-0']);
+    expect(deployment?.serving).toMatchObject({ revision: 2, replicas: 1 });
+  });
+
+  it('that is undone leaves the old revision serving and reserves nothing', async () => {
+    const { creation, deploymentId } = await aRunning();
+    const request = aDeployRequest({ createAs: null });
+    const { operationId, revision } = await store.storeDeploy({ ...creation, request });
+    const ref = { deploymentId, operationId };
+    await store.beginRollout({ ...ref, revision });
+    const first = await store.switchRoutes({
+      ...ref,
+      revision,
+      serve: [aStarted('r2-0')],
+      resume: [],
+      drain: ['r1-0'],
+    });
+    expect((await findDeployment(database.db, deploymentId))?.serving?.revision).toBe(2);
+    const undone = await store.switchRoutes({ ...ref, revision, serve: [], resume: ['r1-0'], drain: ['r2-0'] });
+    expect(undone.generation).toBeGreaterThan(first.generation ?? 0);
+    const failure = { code: 'INGRESS_UNCONFIRMED', message: `bad${'\0'} ${'x'.repeat(9000)}`, hint: 'try' };
+    await store.failOperation({ ...ref, failure });
+    await store.failOperation({ ...ref, failure });
+
+    expect(await findDeployment(database.db, deploymentId)).toMatchObject({
+      serving: { revision: 1 },
+      operation: { state: 'failed', errorCode: 'INGRESS_UNCONFIRMED', errorHint: 'try' },
+      replicas: [{ replicaId: 'r1-0', serving: true, state: 'healthy' }],
+    });
+    expect((await kindsOf(deploymentId)).filter((kind) => kind === 'operation.failed')).toHaveLength(1);
+  });
+
+  it('pins its revision once: another digest does not replace it', async () => {
+    const { deploymentId } = await aRunning();
+    const overwrite = database.db.updateTable('revisions').where('deployment_id', '=', deploymentId);
+    await expect(overwrite.set({ image_digest: 'sha256:other' }).execute()).rejects.toThrow(/immutable/);
+    await expect(overwrite.set({ spec: '{}' }).execute()).rejects.toThrow(/immutable/);
+  });
+
+  it('of a revision without a port has no generation, and takes the routes of an older one away', async () => {
+    const { creation, deploymentId } = await aRunning();
+    const request = aDeployRequest({ createAs: null, spec: aSpec({ port: null }) });
+    await rollOut(store, deploymentId, await store.storeDeploy({ ...creation, request }));
+    expect((await findDeployment(database.db, deploymentId))?.hostnames).toEqual([]);
+    const next = aDeployRequest({ createAs: null, spec: aSpec({ port: null, replicas: 2 }) });
+    const { operationId, revision } = await store.storeDeploy({ ...creation, request: next });
+    const ref = { deploymentId, operationId, revision };
+    await store.beginRollout(ref);
+    const switched = await store.switchRoutes({ ...ref, serve: [aStarted(`r${revision}-0`)], resume: [], drain: [] });
+    expect(switched.generation).toBeNull();
+  });
+
+  it('that is superseded ends so, and only while it is open', async () => {
+    const { creation, deploymentId, accepted } = await aRunning();
+    const waiting = await store.storeDeploy({ ...creation, request: aDeployRequest({ createAs: null }) });
+    const byOperationId = randomUUID();
+    await store.supersedeOperation({ deploymentId, operationId: waiting.operationId, byOperationId });
+    await store.supersedeOperation({ deploymentId, operationId: accepted.operationId, byOperationId });
+    expect((await findOperation(database.db, waiting.operationId))?.state).toBe('superseded');
+    expect((await findOperation(database.db, accepted.operationId))?.state).toBe('succeeded');
+  });
+});
+
+describe('a removal', () => {
+  beforeEach(async () => {
+    await aReadyNode(database.db, { nodeId: 'node-aaaa' });
+  });
+
+  it('takes routes first, then every row but the history', async () => {
+    const { creation, deploymentId } = await aRunning(2);
+    const request = aRemoveRequest();
+    const { operationId } = await store.storeRemove({ ...creation, request });
+    const ref = { deploymentId, operationId };
+    const before = (await readIngressSnapshot(database.db)).generation;
+    const plan = await store.beginRemoval(ref);
+    expect(plan).toMatchObject({
+      deploymentId,
+      projectId: creation.projectId,
+      replicas: [{ replicaId: 'r1-0', nodeId: 'node-aaaa' }, { replicaId: 'r1-1' }],
+      nodeIds: ['node-aaaa'],
+      generation: before + 1,
+    });
+    expect((await readIngressSnapshot(database.db)).routes).toEqual([]);
+    await store.purgeDeployment(ref);
+    await store.purgeDeployment(ref);
+
+    expect(await findDeployment(database.db, deploymentId)).toBeUndefined();
+    for (const table of ['deployments', 'revisions', 'replicas', 'routes'] as const) {
+      expect(await database.db.selectFrom(table).selectAll().execute()).toEqual([]);
+    }
+    expect((await kindsOf(deploymentId)).slice(-3)).toEqual([
+      ...['operation.queued', 'operation.started', 'operation.succeeded'],
+    ]);
+    expect((await findOperation(database.db, operationId))?.state).toBe('succeeded');
+  });
+
+  it('ends what else was asked meanwhile: removals with success, deploys as superseded', async () => {
+    const { creation, deploymentId } = await aRunning();
+    const deploy = await store.storeDeploy({ ...creation, request: aDeployRequest({ createAs: null }) });
+    const first = await store.storeRemove({ ...creation, request: aRemoveRequest() });
+    const second = await store.storeRemove({ ...creation, request: aRemoveRequest() });
+    await store.beginRemoval({ deploymentId, operationId: first.operationId });
+    await store.purgeDeployment({ deploymentId, operationId: first.operationId });
+    const states = await Promise.all([deploy, first, second].map((one) => findOperation(database.db, one.operationId)));
+    expect(states.map((operation) => operation?.state)).toEqual(['superseded', 'succeeded', 'succeeded']);
+  });
+
+  it('lets no deploy in once it is stored, and says so of requests that came before', async () => {
+    const { creation, deploymentId } = await aRunning();
+    const removal = aRemoveRequest();
+    const { operationId } = await store.storeRemove({ ...creation, request: removal });
+    const late = { ...creation, request: aDeployRequest({ createAs: null }) };
+    await expect(store.storeDeploy(late)).rejects.toMatchObject({ code: 'DEPLOYMENT_DELETED' });
+    expect(await store.storeRemove({ ...creation, request: removal })).toMatchObject({ operationId, open: true });
+    await store.purgeDeployment({ deploymentId, operationId });
+    await expect(store.storeDeploy(creation)).rejects.toMatchObject({ code: 'DEPLOYMENT_DELETED' });
+    await expect(store.storeRemove({ ...creation, request: removal })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('gives the name free', async () => {
+    const { tenant, creation, deploymentId } = await aRunning();
+    const { operationId } = await store.storeRemove({ ...creation, request: aRemoveRequest() });
+    await store.purgeDeployment({ deploymentId, operationId });
+    expect(await store.storeDeploy(aCreation(tenant))).toMatchObject({ revision: 1, open: true });
+  });
+});
