@@ -1,6 +1,7 @@
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createControlTokenSigner, createControlTokenVerifier } from './control-token.ts';
+import { createInternalSigner } from './internal-token.ts';
 import { generateControlKey, generateNodeKeys, importPrivate, type Jwk } from './keys.ts';
 import { createNodeTokenSigner, createNodeTokenVerifier } from './node-token.ts';
 
@@ -56,6 +57,16 @@ describe('a control token', () => {
       .sign(key);
     await expect(verifierAt(0).verify(token)).resolves.toBeUndefined();
     await expect(verifierAt(320_000).verify(token)).rejects.toEqual(UNAUTHENTICATED);
+  });
+
+  it.each([
+    ['another type', { type: 'obiente-node+jwt', issuer: 'obiente-control' }],
+    ['the type of a user token', { type: 'at+jwt', issuer: 'obiente-control' }],
+    ['another issuer', { type: 'obiente-control+jwt', issuer: NODE }],
+  ])('is refused with %s, though the key is the right one', async (_, claims) => {
+    const sign = createInternalSigner(control.privateJwk, at(0));
+    const token = await sign({ subject: 'control', audience, ...claims });
+    await expect(verifierAt(0).verify(token)).rejects.toEqual(UNAUTHENTICATED);
   });
 
   it('tells no gateway the private key', () => {
