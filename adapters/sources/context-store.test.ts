@@ -16,7 +16,7 @@ async function aTar(...entries: Entry[]): Promise<Buffer> {
   for (const { data, ...header } of entries) tar.entry(header as Header, data ?? '');
   tar.finalize();
   const chunks: Buffer[] = [];
-  for await (const chunk of tar) chunks.push(chunk);
+  for await (const chunk of tar) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
 
