@@ -54,7 +54,7 @@ export function findFolders(
   containerId: string,
 ): ContainerFolders | undefined {
   const paths = new Map<string, string>();
-  for (const line of processCgroups.split('\n')) {
+  for (const line of processCgroups.trimEnd().split('\n')) {
     const [, controllers = '', ...path] = line.split(':');
     for (const controller of controllers.split(',')) paths.set(controller, path.join(':'));
   }
