@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { basename } from 'node:path';
 import { DomainError } from '../../domain/errors.ts';
 
 /** A port that is about to be listened on, and the variable that chooses it. */
@@ -36,7 +37,9 @@ function isFree({ host, port }: WantedPort): Promise<boolean> {
 function describeOwner(port: number): string {
   const pid = findListener(port);
   if (pid === undefined) return '';
-  return ` by ${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
+  // The name of its program, since that of its first thread says nothing for some (Node: "MainThread").
+  const [program = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  return ` by ${basename(program)} (pid ${pid})`;
 }
 
 /** State of a listening socket in /proc/net/tcp. */
