@@ -107,8 +107,8 @@ async function makeSource(
   if (wishes.image !== undefined) return { kind: 'image', reference: wishes.image };
   const dockerfile = wishes.dockerfile ?? 'Dockerfile';
   progress.doing(`uploading ${folder}`);
-  const { sha256, bytes, entries } = await uploadContext(api, { folder, dockerfile, organizationId, signal });
-  progress.done(`uploaded ${entries} files, ${showBytes(bytes)}`);
+  const { sha256, bytes, files } = await uploadContext(api, { folder, dockerfile, organizationId, signal });
+  progress.done(`uploaded ${files} files, ${showBytes(bytes)}`);
   return { kind: 'context', sha256, dockerfile: wishes.dockerfile ?? '' };
 }
 

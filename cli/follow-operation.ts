@@ -75,7 +75,7 @@ async function conclude(
     code: newest.errorCode,
     message: newest.errorMessage,
     hint: newest.errorHint,
-    lastLines: await readLastLines(api, deploymentId),
+    lastLines: await readLastLines(api, deploymentId, operation.revision),
   });
 }
 
@@ -100,14 +100,17 @@ function superseded(): OperationFailed {
   });
 }
 
-/** The newest lines are an extra: when they can't be had, the failure is shown without them. */
-async function readLastLines(api: Api, deploymentId: string): Promise<readonly string[]> {
+/**
+ * What replicas of the failed revision that still exist printed; those of other revisions have no part in it. An
+ * extra: when it can't be had, the failure is shown without it.
+ */
+async function readLastLines(api: Api, deploymentId: string, revision: number): Promise<readonly string[]> {
   const lines: string[] = [];
   const request = { deploymentId, tail: LAST_LINES, follow: false };
   try {
     const signal = AbortSignal.timeout(LAST_LINES_TIMEOUT_MS);
     for await (const { line } of api.logs.streamLogs(request, { signal })) {
-      if (line !== undefined) lines.push(`${line.replicaId} | ${line.text}`);
+      if (line?.replicaId.startsWith(`r${revision}-`)) lines.push(`${line.replicaId} | ${line.text}`);
     }
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;

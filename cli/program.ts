@@ -15,7 +15,7 @@ import { addRemove } from './commands/remove.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { addWhoAmI } from './commands/whoami.ts';
-import { AlreadyShown, EXIT, type Failure, OperationFailed, toFailure } from './failures.ts';
+import { AlreadyShown, EXIT, type Failure, isAbort, OperationFailed, toFailure } from './failures.ts';
 import type { CliContext } from './invocation.ts';
 import { plainText } from './plain-text.ts';
 import { ROLE_DESCRIPTIONS } from './roles.ts';
@@ -74,6 +74,8 @@ function createProgram(context: CliContext): Command {
 function report(error: unknown, isJson: boolean, context: CliContext): number {
   const { stdout, stderr, env } = context;
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  // Whoever pressed Ctrl-C knows; an operation that goes on is told by StillRunning.
+  if (isAbort(error)) return EXIT.interrupted;
   const failure = toFailure(error);
   const terminal = createTerminal({ stdout, stderr, env, isJson });
   if (error instanceof AlreadyShown) {

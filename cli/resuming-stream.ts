@@ -15,7 +15,7 @@ export interface ResumingStream<Message, Cursor> {
   readonly advance: (cursor: Cursor, message: Message) => Cursor;
   readonly start: Cursor;
   readonly signal: AbortSignal;
-  /** Told when the stream broke and is tried again. */
+  /** Told once for each break, however often it is tried again. */
   readonly onInterruption?: (error: unknown) => void;
   /** Replaced by tests. */
   readonly limits?: { readonly silenceMs: number; readonly giveUpMs: number };
@@ -52,7 +52,7 @@ export async function* resumingStream<Message, Cursor>(
       attempt += 1;
       const mayGoOn = watchdog.isSilent() || isInterruption(error) || (isExpiry(error) && attempt === 1);
       if (!mayGoOn || Date.now() - brokenSince > giveUpMs) throw error;
-      options.onInterruption?.(error);
+      if (attempt === 1) options.onInterruption?.(error);
     } finally {
       watchdog.stop();
     }

@@ -17,7 +17,7 @@ const ATTEMPTS = 5;
 export interface UploadedContext {
   readonly sha256: string;
   readonly bytes: number;
-  readonly entries: number;
+  readonly files: number;
 }
 
 /**
@@ -40,7 +40,11 @@ export async function uploadContext(
       const answer = await api.sources.uploadContext(parts, { signal });
       const sha256 = hash.digest('hex');
       if (answer.contextSha256 !== sha256) throw refuse(folder, 'the upload arrived changed', 'Try again.');
-      return { sha256, bytes: Number(answer.sizeBytes), entries: entries.length };
+      return {
+        sha256,
+        bytes: Number(answer.sizeBytes),
+        files: entries.filter(({ kind }) => kind !== 'directory').length,
+      };
     } catch (error) {
       signal.throwIfAborted();
       if (attempt === ATTEMPTS || !isInterruption(error)) throw error;

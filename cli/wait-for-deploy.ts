@@ -48,9 +48,12 @@ export async function waitForOperation(
   }
 }
 
-/** Steps that have only begun are what is going on; the others are done. */
+/**
+ * Steps that have only begun are what is going on; the others are done. Of a message of several lines the first: the
+ * others come with the failure.
+ */
 function showStep(progress: Progress, { kind, message }: DeploymentEvent): void {
-  const text = message || kind;
+  const text = message.split('\n', 1)[0] || kind;
   if (kind.endsWith('.started') || kind === 'operation.queued') progress.doing(text);
   else if (kind.endsWith('.failed') || kind === 'replica.exited') progress.warn(text);
   else progress.done(text);
