@@ -1,4 +1,4 @@
-import type { Configuration, ErrorOut, KoaContextWithOIDC } from 'oidc-provider';
+import type { ClientMetadata, Configuration, ErrorOut, KoaContextWithOIDC } from 'oidc-provider';
 import type { GrantStore } from './grant-store.ts';
 import { codePage, confirmPage, connectedPage, page } from './pages.ts';
 import type { ProviderKeys } from './provider-keys.ts';
@@ -28,23 +28,12 @@ export interface ProviderSettings {
 
 /** Configures the provider: one public client with the device flow, one user, access tokens as JWTs. */
 export function createConfiguration(settings: ProviderSettings): Configuration {
-  const { audience, clientId, keys, store, accessTokenTtlS } = settings;
+  const { clientId, keys, store, accessTokenTtlS } = settings;
   return {
     adapter: (kind) => store.adapter(kind),
     jwks: keys.jwks,
     cookies: { keys: keys.cookieKeys },
-    clients: [
-      {
-        client_id: clientId,
-        client_name: clientId,
-        application_type: 'native',
-        token_endpoint_auth_method: 'none',
-        grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
-        response_types: [],
-        redirect_uris: [],
-        id_token_signed_response_alg: 'ES256',
-      },
-    ],
+    clients: [commandLine(clientId)],
     scopes: OIDC_SCOPES.split(' '),
     claims: { openid: ['sub'], email: ['email', 'email_verified'] },
     extraTokenClaims: () => ({ email: DEV_USER.email }),
@@ -65,32 +54,50 @@ export function createConfiguration(settings: ProviderSettings): Configuration {
       RefreshToken: 180 * DAY_S,
       Session: 14 * DAY_S,
     },
-    features: {
-      devInteractions: { enabled: false },
-      deviceFlow: {
-        enabled: true,
-        userCodeInputSource: async (context, form, _out, error) => {
-          context.body = codePage(form, error ? 'That code is not valid, has expired or was used.' : undefined);
-        },
-        userCodeConfirmSource: async (context, form, client, _device, userCode) => {
-          context.body = confirmPage(form, client.clientName ?? client.clientId, userCode);
-        },
-        successSource: async (context) => {
-          context.body = connectedPage(context.oidc.client?.clientName ?? clientId);
-        },
+    features: features(settings),
+  };
+}
+
+/** The `obiente` command: a public client, since whoever has the program has whatever secret is in it. */
+function commandLine(clientId: string): ClientMetadata {
+  return {
+    client_id: clientId,
+    client_name: clientId,
+    application_type: 'native',
+    token_endpoint_auth_method: 'none',
+    grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+    response_types: [],
+    redirect_uris: [],
+    id_token_signed_response_alg: 'ES256',
+  };
+}
+
+function features({ audience, clientId, accessTokenTtlS }: ProviderSettings): Configuration['features'] {
+  return {
+    devInteractions: { enabled: false },
+    deviceFlow: {
+      enabled: true,
+      userCodeInputSource: async (context, form, _out, error) => {
+        context.body = codePage(form, error ? 'That code is not valid, has expired or was used.' : undefined);
       },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => API_RESOURCE,
-        useGrantedResource: () => true,
-        getResourceServerInfo: () => ({
-          scope: API_SCOPE,
-          audience,
-          accessTokenFormat: 'jwt',
-          accessTokenTTL: accessTokenTtlS,
-          jwt: { sign: { alg: 'ES256' } },
-        }),
+      userCodeConfirmSource: async (context, form, client, _device, userCode) => {
+        context.body = confirmPage(form, client.clientName ?? client.clientId, userCode);
       },
+      successSource: async (context) => {
+        context.body = connectedPage(context.oidc.client?.clientName ?? clientId);
+      },
+    },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: () => API_RESOURCE,
+      useGrantedResource: () => true,
+      getResourceServerInfo: () => ({
+        scope: API_SCOPE,
+        audience,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: accessTokenTtlS,
+        jwt: { sign: { alg: 'ES256' } },
+      }),
     },
   };
 }

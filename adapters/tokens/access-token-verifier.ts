@@ -1,5 +1,6 @@
 import { type JWTPayload, jwtVerify } from 'jose';
 import { DomainError } from '../../domain/errors.ts';
+import type { Log } from '../logging/log.ts';
 import { isCanonicalCompact } from './compact-form.ts';
 import { createKeySource } from './key-source.ts';
 import { fetchProviderKeys } from './provider-keys.ts';
@@ -36,6 +37,8 @@ export interface AccessTokenRules {
   readonly maxTokenAgeSeconds?: number;
   /** Answers with the provider's JWK set; by default through its discovery document. */
   readonly fetchJwks?: () => Promise<unknown>;
+  /** Hears why the provider's keys cannot be fetched; callers are not told. */
+  readonly log?: Pick<Log, 'warn'>;
   readonly now?: () => Date;
 }
 
@@ -63,7 +66,11 @@ export function createAccessTokenVerifier(rules: AccessTokenRules): AccessTokenV
   if (!(clockTolerance >= 0 && clockTolerance <= MAX_CLOCK_TOLERANCE_S)) {
     throw new DomainError('CONFIGURATION', `clock tolerance is ${clockTolerance} s; allowed are 0 s to 30 s`);
   }
-  const keys = createKeySource({ fetchJwks: rules.fetchJwks ?? (() => fetchProviderKeys(issuer)), now });
+  const keys = createKeySource({
+    fetchJwks: rules.fetchJwks ?? (() => fetchProviderKeys(issuer)),
+    now,
+    onFailure: (err) => rules.log?.warn({ err, issuer }, 'cannot fetch the keys of the identity provider'),
+  });
   const options = {
     issuer,
     audience,

@@ -24,6 +24,7 @@ function aRig() {
   const rig = {
     nowMs: 1_800_000_000_000,
     fetches: 0,
+    warnings: [] as string[],
     answer: async (): Promise<unknown> => ({ keys: [] }),
     sign: (key: ReturnType<typeof aKey>) => {
       const issuedAt = Math.floor(rig.nowMs / 1000);
@@ -47,6 +48,7 @@ function aRig() {
       return rig.answer();
     },
     now: () => new Date(rig.nowMs),
+    log: { warn: (...said: unknown[]) => void rig.warnings.push(String(said[1])) } as never,
   });
   return rig;
 }
@@ -83,6 +85,7 @@ describe("the provider's keys", () => {
       expect(await rig.verify(aKey())).toBe('token refused: the keys of the identity provider cannot be fetched');
     }
     expect(rig.fetches).toBe(20_000 / 5000);
+    expect(rig.warnings).toHaveLength(rig.fetches);
   });
 
   it('are not asked for again while a fetch hangs, and known keys go on working meanwhile', async () => {

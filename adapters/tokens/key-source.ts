@@ -28,7 +28,12 @@ interface KnownKeys {
  * A fetch starts when there are no keys, when they are older than 10 min, or when a token names an unknown key; at
  * most one in 5 s, and all that wait share it. An answer that is not a sound key set changes nothing.
  */
-export function createKeySource(deps: { fetchJwks: () => Promise<unknown>; now: () => Date }): KeySource {
+export function createKeySource(deps: {
+  fetchJwks: () => Promise<unknown>;
+  now: () => Date;
+  /** Hears of every fetch that failed, at most one in 5 s. */
+  onFailure: (error: unknown) => void;
+}): KeySource {
   let known: KnownKeys | undefined;
   let attemptedAt = Number.NEGATIVE_INFINITY;
   let running: Promise<void> | undefined;
@@ -39,8 +44,9 @@ export function createKeySource(deps: { fetchJwks: () => Promise<unknown>; now: 
     try {
       const find = createLocalJWKSet(parseJwkSet(await deps.fetchJwks()));
       known = { find, fetchedAt: deps.now().getTime() };
-    } catch {
+    } catch (error) {
       // The keys known so far stay; the callers refuse what these cannot prove.
+      deps.onFailure(error);
     } finally {
       running = undefined;
     }

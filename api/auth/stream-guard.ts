@@ -31,15 +31,12 @@ export interface StreamGuard {
  * The handler notices by its signal, which Connect aborts when a stream fails.
  */
 export function createStreamGuard(options: StreamGuardOptions): StreamGuard {
-  const { now, signal } = options;
-  const waiting = new Set<(error: DomainError) => void>();
-  let ended: DomainError | undefined;
-  let answeredAt = now().getTime();
-  let asking = false;
-
-  const leftMs = () => options.expiresAt.getTime() - now().getTime();
-  const expiry = setTimeout(() => end(expired()), Math.min(Math.max(leftMs(), 0), MAX_TIMER_MS)).unref();
-  const recheck = setInterval(() => void ask(), options.recheckMs).unref();
+  const { expiresAt, signal, recheckMs, now } = options;
+  const ending = createEnding();
+  const check = createRecheck(options, end);
+  const leftMs = expiresAt.getTime() - now().getTime();
+  const expiry = setTimeout(() => end(expired()), Math.min(Math.max(leftMs, 0), MAX_TIMER_MS)).unref();
+  const recheck = setInterval(check, recheckMs).unref();
   if (signal.aborted) release();
   else signal.addEventListener('abort', release, { once: true });
 
@@ -50,58 +47,75 @@ export function createStreamGuard(options: StreamGuardOptions): StreamGuard {
 
   function end(error: DomainError): void {
     release();
-    ended ??= error;
-    for (const reject of waiting) reject(ended);
+    ending.end(error);
   }
 
-  async function ask(): Promise<void> {
-    if (asking) return endIfUnanswered();
-    asking = true;
+  return { guard: (messages) => guarded(messages, ending) };
+}
+
+/** The end of a stream, which several may wait for. */
+interface Ending {
+  end(error: DomainError): void;
+  /** Settles as `step` does, or fails when the stream is ended first. A race would pile up reactions for hours. */
+  orEnd<Value>(step: Promise<Value>): Promise<Value>;
+}
+
+function createEnding(): Ending {
+  const waiting = new Set<(error: DomainError) => void>();
+  let ended: DomainError | undefined;
+  return {
+    end: (error) => {
+      ended ??= error;
+      for (const reject of waiting) reject(ended);
+    },
+    orEnd: (step) =>
+      new Promise((resolve, reject) => {
+        if (ended) reject(ended);
+        waiting.add(reject);
+        step.then(resolve, reject).finally(() => waiting.delete(reject));
+      }),
+  };
+}
+
+/** Creates the question that is asked again and again, one at a time. */
+function createRecheck(options: StreamGuardOptions, end: (error: DomainError) => void): () => Promise<void> {
+  const { isStillAllowed, unansweredMs, now } = options;
+  let answeredAt = now().getTime();
+  let isAsking = false;
+
+  function endIfUnanswered(): void {
+    if (now().getTime() - answeredAt >= unansweredMs) end(unanswered());
+  }
+
+  return async () => {
+    if (isAsking) return endIfUnanswered();
+    isAsking = true;
     try {
-      if (!(await options.isStillAllowed())) end(takenBack());
+      if (!(await isStillAllowed())) end(takenBack());
       answeredAt = now().getTime();
     } catch {
       // The database is away for a moment; only if it stays away may the stream not go on.
       endIfUnanswered();
     } finally {
-      asking = false;
+      isAsking = false;
     }
-  }
-
-  function endIfUnanswered(): void {
-    if (now().getTime() - answeredAt >= options.unansweredMs) end(unanswered());
-  }
-
-  /** Settles as `step` does, or fails when the guard ends first. A race would pile up reactions on a stream of hours. */
-  function orEnd<Value>(step: Promise<Value>): Promise<Value> {
-    return new Promise((resolve, reject) => {
-      if (ended) reject(ended);
-      waiting.add(reject);
-      step.then(resolve, reject).finally(() => waiting.delete(reject));
-    });
-  }
-
-  return {
-    guard: async function* <Message>(messages: AsyncIterable<Message>): AsyncIterable<Message> {
-      const iterator = messages[Symbol.asyncIterator]();
-      let finished = false;
-      try {
-        for (;;) {
-          const step = await orEnd(iterator.next());
-          finished = step.done === true;
-          if (step.done) return;
-          yield step.value;
-        }
-      } finally {
-        if (!finished) ignoreRejection(iterator.return?.());
-      }
-    },
   };
 }
 
-/** Lets a generator end on its own: it may wait for something that only the call's signal wakes. */
-function ignoreRejection(ending: Promise<unknown> | undefined): void {
-  ending?.catch(() => undefined);
+async function* guarded<Message>(messages: AsyncIterable<Message>, ending: Ending): AsyncIterable<Message> {
+  const iterator = messages[Symbol.asyncIterator]();
+  let isFinished = false;
+  try {
+    for (;;) {
+      const step = await ending.orEnd(iterator.next());
+      isFinished = step.done === true;
+      if (step.done) return;
+      yield step.value;
+    }
+  } finally {
+    // Ends on its own: it may wait for something that only the call's signal wakes.
+    if (!isFinished) iterator.return?.().catch(() => undefined);
+  }
 }
 
 function expired(): DomainError {
