@@ -172,7 +172,9 @@ test('signs the local command in once, for its owner alone, and keeps that over 
   expect(await rig.provider.signInLocally()).toBe(true);
   const first = await readFile(path, 'utf8');
   expect(JSON.parse(first)).toMatchObject({ apiUrl: API_URL, issuer: rig.issuer, clientId: CLIENT });
-  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  for (const secret of [path, join(rig.stateDir, 'oidc/keys.json'), join(rig.stateDir, 'oidc/grants.sqlite')]) {
+    expect((await stat(secret)).mode & 0o777).toBe(0o600);
+  }
   await verifierOf(rig.issuer).verify(JSON.parse(first).accessToken);
 
   await rig.restart();

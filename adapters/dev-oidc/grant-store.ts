@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 
@@ -30,8 +31,9 @@ export interface GrantStore {
   close(): void;
 }
 
-/** Opens the store in a file, which only its owner should be able to read. */
+/** Opens the store in a file that only its owner may read; it holds refresh tokens. */
 export function openGrantStore(path: string): GrantStore {
+  closeSync(openSync(path, 'a', 0o600));
   const database = new DatabaseSync(path);
   database.exec(SCHEMA);
   const statements = prepare(database);
