@@ -177,14 +177,14 @@ function createListeners(log: Log) {
 const INGRESS_TOPIC = 'ingress';
 
 function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | undefined {
-  let parsed: { deployment?: unknown; ingress?: unknown };
+  let parsed: { deployment?: unknown; ingress?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
     // Anybody with access to the database may write to the channel.
     return undefined;
   }
-  if (typeof parsed.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
-  if (typeof parsed.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
+  if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
+  if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
   return undefined;
 }

@@ -77,6 +77,10 @@ function wrapped(client: PoolClient, attempt: Attempt): PostgresPoolClient {
   const known = wrappers.get(client);
   if (known) return known;
   let isBroken = false;
+  // A connection that breaks between two statements tells nobody else, and unheard would end the process.
+  client.on('error', () => {
+    isBroken = true;
+  });
   const query = (sql: string, parameters: readonly unknown[]) =>
     attempt(async () => {
       try {

@@ -1,0 +1,149 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { StoreActivities } from '../../contracts/activities.ts';
+import { aDeployRequest, aSpec } from '../../test/support/builders.ts';
+import { aCreation, aReadyNode, aStarted, aTenant, rollOut, withoutNodes } from '../../test/support/control-data.ts';
+import { useTestDatabase } from '../../test/support/database.ts';
+import { createDeploymentStore } from './deployment-store.ts';
+import { findDeployment } from './deployments.ts';
+import { listEvents } from './events.ts';
+import { type ObservedReplica, reportReplicas } from './replica-reports.ts';
+import { readIngressSnapshot } from './routes.ts';
+
+const database = useTestDatabase();
+
+let store: StoreActivities;
+let nodeId: string;
+let deploymentId: string;
+let creation: ReturnType<typeof aCreation>;
+
+beforeEach(async () => {
+  await withoutNodes(database.db);
+  const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
+  store = createDeploymentStore(database.db, { domain: 'example.test', placement });
+  nodeId = await aReadyNode(database.db);
+  creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 2 }) });
+  deploymentId = creation.deploymentId;
+  await rollOut(store, deploymentId, await store.storeDeploy(creation));
+});
+
+function observed(replicaId: string, changes: Partial<ObservedReplica> = {}): ObservedReplica {
+  return {
+    deploymentId,
+    revision: 1,
+    replicaId,
+    containerId: aStarted(replicaId).containerId,
+    state: 'healthy',
+    exitCode: null,
+    outOfMemory: false,
+    hostPort: replicaId === 'r1-0' ? 32_768 : 32_769,
+    startedAt: new Date('2026-01-01T00:00:00.123Z'),
+    ...changes,
+  };
+}
+
+async function report(...replicas: ObservedReplica[]): Promise<void> {
+  await reportReplicas(database.db, { nodeId, replicas, complete: false });
+}
+
+async function statesOf(): Promise<(string | undefined)[]> {
+  return (await findDeployment(database.db, deploymentId))?.replicas.map((replica) => replica.state) ?? [];
+}
+
+async function lastEvents(count: number): Promise<string[]> {
+  const events = await listEvents(database.db, { deploymentId, afterSequence: 0, limit: 1000 });
+  return events.slice(-count).map((event) => `${event.kind}: ${event.message}`);
+}
+
+async function upstreamPorts(): Promise<number[]> {
+  const { routes } = await readIngressSnapshot(database.db);
+  return routes.flatMap((route) => route.upstreams.map((upstream) => upstream.port));
+}
+
+async function generation(): Promise<number> {
+  return (await readIngressSnapshot(database.db)).generation;
+}
+
+describe('a report of a node', () => {
+  it('that says nothing new changes nothing', async () => {
+    const before = await generation();
+    const events = await lastEvents(1);
+    await report(observed('r1-0'), observed('r1-1'));
+    await reportReplicas(database.db, { nodeId, replicas: [observed('r1-0'), observed('r1-1')], complete: true });
+    expect([await generation(), await lastEvents(1)]).toEqual([before, events]);
+  });
+
+  it('takes an exited replica out of the routes, and back in when it is healthy again', async () => {
+    const before = await generation();
+    await report(observed('r1-0', { state: 'exited', exitCode: 137, outOfMemory: true, hostPort: null }));
+    expect(await statesOf()).toEqual(['exited', 'healthy']);
+    expect(await upstreamPorts()).toEqual([32_769]);
+    expect(await generation()).toBe(before + 1);
+    await report(observed('r1-0', { hostPort: 40_000 }));
+    expect(await upstreamPorts()).toEqual([40_000, 32_769]);
+    expect(await lastEvents(2)).toEqual([
+      'replica.exited: r1-0 exited: it used more memory than its limit',
+      'replica.healthy: r1-0 is healthy again',
+    ]);
+  });
+
+  it('routes to unhealthy replicas only while no healthy one is left', async () => {
+    await report(observed('r1-0', { state: 'unhealthy' }));
+    expect(await upstreamPorts()).toEqual([32_769]);
+    await report(observed('r1-1', { state: 'unhealthy' }));
+    expect(await upstreamPorts()).toEqual([32_768, 32_769]);
+    expect(await lastEvents(1)).toEqual(['replica.unhealthy: r1-1 is unhealthy']);
+  });
+
+  it('that is complete tells of containers that are gone', async () => {
+    await reportReplicas(database.db, { nodeId, replicas: [observed('r1-1')], complete: true });
+    expect(await statesOf()).toEqual(['exited', 'healthy']);
+    expect(await lastEvents(1)).toEqual([`replica.exited: container of r1-0 is gone from ${nodeId}`]);
+    await report(observed('r1-1', { state: 'removed' }));
+    expect(await statesOf()).toEqual(['exited', 'exited']);
+  });
+
+  it('does not speak for another node', async () => {
+    const other = await aReadyNode(database.db);
+    const replicas = [observed('r1-0', { state: 'exited' })];
+    await reportReplicas(database.db, { nodeId: other, replicas, complete: true });
+    expect(await statesOf()).toEqual(['healthy', 'healthy']);
+  });
+
+  it('of a container that is not the recorded one, or of an unknown replica, is ignored', async () => {
+    await report(
+      observed('r1-0', { containerId: 'f'.repeat(64), state: 'exited' }),
+      observed('r9-0', { revision: 9, state: 'exited' }),
+    );
+    expect(await statesOf()).toEqual(['healthy', 'healthy']);
+  });
+
+  it('leaves replicas alone that a rollout drains or has yet to start', async () => {
+    const request = aDeployRequest({ createAs: null });
+    const { operationId, revision } = await store.storeDeploy({ ...creation, request });
+    const ref = { deploymentId, operationId, revision };
+    await store.beginRollout(ref);
+    await reportReplicas(database.db, { nodeId, replicas: [observed('r1-0'), observed('r1-1')], complete: true });
+    expect(await statesOf()).toEqual(['healthy', 'healthy', 'starting']);
+    await store.switchRoutes({ ...ref, serve: [aStarted('r2-0')], resume: [], drain: ['r1-0', 'r1-1'] });
+    await report(observed('r1-0', { state: 'exited', exitCode: 143 }), observed('r1-1', { state: 'removed' }));
+    expect(await statesOf()).toEqual(['removing', 'removing', 'healthy']);
+  });
+
+  it('and rollouts at the same time neither deadlock nor lose events', async () => {
+    const flip = async (index: number): Promise<void> => {
+      await report(observed('r1-0', { state: index % 2 === 0 ? 'exited' : 'healthy', exitCode: 1 }));
+      await report(observed('r1-1', { state: index % 2 === 0 ? 'healthy' : 'exited', exitCode: 1 }));
+    };
+    const deploys = Array.from({ length: 10 }, async () => {
+      const request = aDeployRequest({ createAs: null });
+      const { operationId } = await store.storeDeploy({ ...creation, request });
+      const failure = { code: 'CANCELLED', message: 'cancelled', hint: '' };
+      await store.failOperation({ deploymentId, operationId, failure });
+    });
+    await Promise.all([...Array.from({ length: 20 }, (_, index) => flip(index)), ...deploys]);
+    const events = await listEvents(database.db, { deploymentId, afterSequence: 0, limit: 1000 });
+    const sequences = events.map((event) => event.sequence);
+    expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
+    expect(events.filter((event) => event.kind === 'operation.failed')).toHaveLength(10);
+  });
+});
