@@ -14,6 +14,8 @@ export interface Terminal {
 /** One line for each thing that happens, and a summary when everything is ready. */
 export function createTerminal(output: NodeJS.WriteStream): Terminal {
   const chalk = output.isTTY && !process.env.NO_COLOR ? new Chalk() : new Chalk({ level: 0 });
+  // A terminal that was closed takes no more; stopping in order goes on without it.
+  output.on('error', () => {});
   const write = (text: string): void => void output.write(`${text}\n`);
   return {
     event: (event) => write(describeEvent(event, chalk)),
