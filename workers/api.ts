@@ -64,9 +64,11 @@ export async function startApi(environment: Record<string, string | undefined>, 
     metrics,
   });
   const httpRoutes = [health, createMetricsRoute(telemetry), createObservabilityRoute(cluster), ingress];
-  const opened = await openApiServer({
-    ...{ host: config.BIND_ADDRESS, port: config.API_PORT, corsOrigins: config.CORS_ORIGINS },
-    ...{ routes, httpRoutes, log },
+  const listen = { host: config.BIND_ADDRESS, port: config.API_PORT, corsOrigins: config.CORS_ORIGINS };
+  const opened = await openApiServer({ ...listen, routes, httpRoutes, log }).catch(async (error: unknown) => {
+    await ingress.close();
+    await world.close();
+    throw error;
   });
   server = opened;
   return {

@@ -9,6 +9,9 @@ import type { LogSource, SourceLine, SourceRequest } from '../logs/stream-logs.t
 /** Clients kept, one for each gateway; the one used longest ago makes room. */
 const MAX_CLIENTS = 256;
 
+/** A node that vanished says nothing by itself: its streams end at the latest after both of these. */
+const PING = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000 };
+
 const NANOS_PER_SECOND = 1_000_000_000n;
 
 /** Opens the logs of containers on whatever node they run. */
@@ -49,7 +52,7 @@ function connect(baseUrl: string, audience: string, signer: ControlTokenSigner):
     request.header.set('authorization', `Bearer ${await signer.sign({ audience })}`);
     return await next(request);
   };
-  const transport = createConnectTransport({ baseUrl, httpVersion: '2', interceptors: [authorize] });
+  const transport = createConnectTransport({ baseUrl, httpVersion: '2', interceptors: [authorize], ...PING });
   return createClient(NodeGatewayService, transport);
 }
 

@@ -57,6 +57,9 @@ describe('validation', () => {
     ['spec.limits.memory_bytes', () => withSpec({ limits: { memoryBytes: 1000n } })],
     ['spec.limits.cpu_cores', () => withSpec({ limits: { cpuCores: Number.NaN } })],
     ['spec.environment[0].name', () => withSpec({ environment: [{ name: 'A=B' }] })],
+    ['spec.environment[0].value', () => withSpec({ environment: [{ name: 'A', value: 'x\0' }] })],
+    ['spec.environment[1].value', () => withSpec({ environment: [{ name: 'A' }, { name: 'B', value: '\ud800' }] })],
+    ['spec.command[1]', () => withSpec({ command: ['sh', '\udc00x'] })],
     ['spec.environment[0].value', () => withSpec({ environment: [{ name: 'A', value: 'x'.repeat(70_000) }] })],
     ['spec.health_check.retries', () => withSpec({ healthCheck: { kind: { case: 'none', value: {} }, retries: 0 } })],
   ])('names the field, what was found and what is allowed: %s', (field, check) => {

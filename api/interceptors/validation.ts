@@ -3,6 +3,7 @@ import { type Path, pathToString, type ReflectMessage, reflect } from '@bufbuild
 import { createValidator, type Validator, type Violation } from '@bufbuild/protovalidate';
 import type { Interceptor } from '@connectrpc/connect';
 import { DomainError, invalidArgument } from '../../domain/errors.ts';
+import { checkText } from './well-formed.ts';
 
 /** Fields whose values never appear in an error, because they may be secrets. */
 const HIDDEN_FIELDS = new Set(['value', 'join_token', 'command', 'signing_jwk', 'encryption_jwk', 'jwe', 'chunk']);
@@ -39,7 +40,10 @@ async function* validated<M extends Message>(validator: Validator, schema: DescM
 /** Refuses a message that breaks a rule: names the field, what was found (never of a secret), what is allowed. */
 export function validate(validator: Validator, schema: DescMessage, message: Message): void {
   const result = validator.validate(schema, message);
-  if (result.kind === 'valid') return;
+  if (result.kind === 'valid') {
+    checkText(schema, message);
+    return;
+  }
   if (result.kind === 'error') {
     throw new DomainError('INTERNAL', `cannot check ${schema.typeName}`, { cause: result.error });
   }

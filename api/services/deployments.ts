@@ -106,8 +106,8 @@ export function createDeploymentsService(deps: DeploymentsDeps): ServiceImpl<typ
       return { deployments: rows.map((row) => toWireDeployment(row, address)), page };
     },
     watchDeployment(request, { signal }) {
-      const wanted = { deploymentId: request.deploymentId.toLowerCase(), afterSequence: Number(request.afterSequence) };
-      return watchDeployment({ ...deps, signal }, wanted);
+      const afterSequence = Math.min(Number(request.afterSequence), Number.MAX_SAFE_INTEGER);
+      return watchDeployment({ ...deps, signal }, { deploymentId: request.deploymentId.toLowerCase(), afterSequence });
     },
   };
 }

@@ -143,6 +143,10 @@ describe('nodes and routes', () => {
     expect(node?.replicas).toBeGreaterThanOrEqual(2);
     expect((await nodes.listNodes({})).nodes.map(({ id }) => id)).toEqual([NODE]);
     expect(await refusalOf(nodes.getNode({ nodeId: 'node-unknown' }))).toMatchObject({ code: 'NotFound' });
+    expect(await refusalOf(nodes.getNode({ nodeId: '\0' }))).toMatchObject({
+      code: 'InvalidArgument',
+      field: 'node_id',
+    });
 
     const { routes } = await rig.clientOf(RoutesService, 'alice').listRoutes({ organizationId: alice.organizationId });
     expect(routes.find((route) => route.deploymentId === deploymentId)).toMatchObject({
