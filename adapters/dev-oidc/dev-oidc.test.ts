@@ -93,7 +93,8 @@ function createBrowser() {
 }
 
 async function signInByDeviceFlow(issuer: string) {
-  const { body: device } = await post(`${issuer}/device/auth`, { client_id: CLIENT, scope: 'openid email api' });
+  const scope = 'openid profile email offline_access api';
+  const { body: device } = await post(`${issuer}/device/auth`, { client_id: CLIENT, scope });
   const poll = () =>
     post(`${issuer}/token`, { grant_type: DEVICE_GRANT, device_code: device.device_code ?? '', client_id: CLIENT });
   const before = await poll();
