@@ -12,7 +12,7 @@ const SERVERS = [
   'adapters/{docker,postgres,timescale,traefik,cgroup,dev-oidc}/**/*.test.ts',
   'api/**/*.test.ts',
   'streamer/**/*.test.ts',
-  'test/{cli,ingress,streamer,supervisor,workflows}/**/*.test.ts',
+  'test/{cli,ingress,node,streamer,supervisor,workflows}/**/*.test.ts',
   'workers/*.test.ts',
 ];
 

@@ -43,7 +43,7 @@ describe('the main job', { timeout: 180_000 }, () => {
     const workflow = new Client({ connection }).workflow.getHandle(deploymentWorkflowId(id));
     expect((await workflow.describe()).status.name).toBe('RUNNING');
 
-    const removed = await obiente(platform, 'rm', name, '--yes');
+    const removed = await obiente(platform, 'rm', name);
     expect(removed.stderr + removed.stdout).not.toContain('error');
     expect(removed.code).toBe(0);
     await eventually(async () => expect((await workflow.describe()).status.name).toBe('COMPLETED'));

@@ -35,7 +35,7 @@ export async function openTestDocker(
     nodeAddress: '127.0.0.1',
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
   });
-  const image = `obiente-test-${instance}:latest`;
+  const image = `busybox-of-tests-${instance}:latest`;
   await buildBusybox(client, image);
   const filters = { label: [`${LABEL.instance}=${instance}`] };
   const listContainers = async () => (await client.listContainers({ all: true, filters })).map(({ Id }) => Id);
