@@ -60,7 +60,7 @@ export async function listDeployments(
     let query = selectDeployments(tx).where('deployments.organization_id', '=', organizationId);
     if (projectId !== undefined) query = query.where('deployments.project_id', '=', projectId);
     if (name !== undefined) query = query.where('deployments.name', '=', name);
-    if (after !== undefined) query = query.where(isAfter('deployments', after) as never);
+    if (after !== undefined) query = query.where(isAfter('deployments', after));
     const rows = await query.orderBy('deployments.created_at').orderBy('deployments.id').limit(limit).execute();
     return await complete(tx, rows, await listReplicaStandings(tx, idsOf(rows)));
   });

@@ -1,5 +1,4 @@
-import { type ExpressionBuilder, type ExpressionWrapper, type ReferenceExpression, type SqlBool, sql } from 'kysely';
-import type { Schema } from './schema.ts';
+import { type SqlBool, sql } from 'kysely';
 
 /** Where a list that is ordered by creation goes on: after this item. */
 export interface CreatedCursor {
@@ -15,19 +14,9 @@ export interface CreatedPage {
 }
 
 /** Rows after the cursor, in the order of creation and id. */
-export function isAfter<Table extends keyof Schema>(
-  table: Table,
-  { createdAt, id }: CreatedCursor,
-): (eb: ExpressionBuilder<Schema, Table>) => ExpressionWrapper<Schema, Table, SqlBool> {
-  const created = sql.ref<Date>(`${table}.created_at`);
-  const key = sql.ref<string>(`${table}.id`);
-  return (eb) => {
-    const columns = eb.refTuple(
-      created as ReferenceExpression<Schema, Table>,
-      key as ReferenceExpression<Schema, Table>,
-    );
-    return eb(columns as never, '>', eb.tuple(createdAt, id) as never) as ExpressionWrapper<Schema, Table, SqlBool>;
-  };
+export function isAfter(table: 'organizations' | 'projects' | 'deployments', { createdAt, id }: CreatedCursor) {
+  const [created, key] = [sql.ref(`${table}.created_at`), sql.ref(`${table}.id`)];
+  return sql<SqlBool>`(${created}, ${key}) > (${createdAt}::timestamptz, ${id}::uuid)`;
 }
 
 /** Rows whose uuid column is one of these: one array parameter, so there may be any number of them. */
