@@ -56,10 +56,11 @@ async function login({ context, terminal, signal }: Invocation, options: LoginOp
       terminal.note(`and confirm the code ${plainText(userCode)} (good for ${Math.round(expiresInSeconds / 60)} min).`);
     },
   });
-  const file = isKnown ? known.file : userCredentialsFile(context);
+  // Where the next command looks first, so that the newest sign-in is the one that counts.
+  const file = known?.file ?? userCredentialsFile(context);
   await writeCredentials(file, { apiUrl, issuer, clientId, ...tokens });
   terminal.document({ apiUrl, issuer, clientId, file, expiresAt: tokens.expiresAt });
-  terminal.line(`signed in to ${apiUrl}`);
+  terminal.line(`signed in to ${apiUrl} (${file})`);
 }
 
 const resourceSchema = z.object({ authorization_servers: z.array(z.url()).min(1) });

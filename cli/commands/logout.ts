@@ -6,7 +6,7 @@ import { action, type CliContext } from '../invocation.ts';
 export function addLogout(program: Command, context: CliContext): void {
   program
     .command('logout')
-    .description('forget the tokens of this machine')
+    .description('forget the tokens that commands here use')
     .action(
       action<object, []>(context, async ({ terminal }) => {
         const found = await findCredentials(context);
@@ -14,8 +14,9 @@ export function addLogout(program: Command, context: CliContext): void {
           const { apiUrl, issuer, clientId } = found.credentials;
           await writeCredentials(found.file, { apiUrl, issuer, clientId });
         }
-        terminal.document({ apiUrl: found?.credentials.apiUrl ?? null });
-        terminal.line(found === undefined ? 'nobody was signed in' : `signed out of ${found.credentials.apiUrl}`);
+        terminal.document({ apiUrl: found?.credentials.apiUrl ?? null, file: found?.file ?? null });
+        if (found === undefined) terminal.line('nobody was signed in');
+        else terminal.line(`signed out of ${found.credentials.apiUrl} (${found.file})`);
       }),
     );
 }

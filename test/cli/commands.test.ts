@@ -112,6 +112,7 @@ describe('obiente deploy', () => {
     platform.behaviour.logs = [{ line: { replicaId: 'r1-0', stream: 'stdout', text: 'bye\x1b]0;pwned\x07' } }];
     const result = await deployImage();
     expect(result.exitCode).toBe(1);
+    // The second deploy is revision 2: what revision 1 printed has no part in its failure.
     expect(result.stderr).toContain(
       'obiente: REPLICA_UNHEALTHY: replica r1-0 never listened\n  r1-0 | bye\n→ Listen on 80.\n',
     );
@@ -121,7 +122,6 @@ describe('obiente deploy', () => {
         code: 'REPLICA_UNHEALTHY',
         message: 'replica r1-0 never listened',
         hint: 'Listen on 80.',
-        lastLines: [expect.any(String)],
       },
     });
   });

@@ -18,6 +18,7 @@ import { signInByDevice } from '../../cli/device-flow.ts';
 import { findSession } from '../../cli/session.ts';
 import { storedToken } from '../../cli/tokens.ts';
 import { type Answer, type ReceivedForm, startFakeProvider } from './fake-provider.ts';
+import { runCommand } from './run-command.ts';
 
 let folder: string;
 let file: string;
@@ -216,5 +217,39 @@ describe('which platform is talked to', () => {
     writeFileSync(file, '{"apiUrl": 5}');
     await expect(findSession(around())).rejects.toThrow('does not hold what obiente wrote there');
     expect(readFileSync(file, 'utf8')).toBe('{"apiUrl": 5}');
+  });
+});
+
+describe('obiente login and logout', () => {
+  const stateDir = (name: string): string => join(folder, name);
+
+  async function obiente(args: string[], name: string) {
+    return await runCommand(args, {
+      url: '',
+      cwd: folder,
+      env: { HOME: folder, OBIENTE_STATE_DIR: stateDir(name), OBIENTE_TOKEN: '' },
+    });
+  }
+
+  it('sign in where the next command looks, and out of there alone', async () => {
+    const provider = await aProvider(({ endpoint }) =>
+      endpoint === 'device'
+        ? { status: 200, body: { ...DEVICE, interval: 0.01 } }
+        : { status: 200, body: { access_token: 'fresh', refresh_token: 'r', expires_in: 3600 } },
+    );
+    const other: Credentials = { apiUrl: 'http://127.0.0.1:1', accessToken: 'other' };
+    for (const name of ['mine', 'theirs']) await writeCredentials(join(stateDir(name), 'cli.json'), other);
+
+    const login = await obiente(['login', '--api-url', 'http://127.0.0.1:7400', '--issuer', provider.issuer], 'mine');
+    expect(login).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('confirm the code ABCD-EFGH') });
+    expect(await readCredentials(join(stateDir('mine'), 'cli.json'))).toMatchObject({
+      apiUrl: 'http://127.0.0.1:7400',
+      accessToken: 'fresh',
+    });
+
+    const logout = await obiente(['logout'], 'mine');
+    expect(logout.stdout).toContain(stateDir('mine'));
+    expect(await readCredentials(join(stateDir('mine'), 'cli.json'))).not.toHaveProperty('refreshToken');
+    expect(await readCredentials(join(stateDir('theirs'), 'cli.json'))).toEqual(other);
   });
 });
