@@ -52,9 +52,11 @@ describe('the role streamer', () => {
       STREAMER_GATEWAY_PORT: String(port),
       DOCKER_SOCKET: proxy.socketPath,
       METRICS_DATABASE_URL: database.url,
-      METRICS_COLLECTION_INTERVAL: '250ms',
+      METRICS_COLLECTION_INTERVAL: '100ms',
       METRICS_STORAGE_INTERVAL: '1s',
       METRICS_HEALTH_CHECK_INTERVAL: '100ms',
+      METRICS_SUBSCRIBER_BUFFER_SIZE: '4',
+      METRICS_SUBSCRIBER_SLOW_THRESHOLD: '500ms',
     };
     role = await startStreamer(environment, log);
   });
@@ -137,7 +139,14 @@ describe('the role streamer', () => {
     stuck.on('error', () => undefined);
     stuck.end(frame);
     await eventually(async () => expect((await observe()).active_subscribers).toBe(1));
-    expect((await streamed(8)).length).toBeGreaterThanOrEqual(8);
+    const whole = await streamed(8);
+    const times = whole.filter(({ replicaId }) => replicaId === 'r1-0').map(({ cpuUsageNanos }) => cpuUsageNanos);
+    expect(new Set(times).size).toBe(times.length);
+    await eventually(async () => {
+      const { active_subscribers, slow_subscribers, subscriber_overflows } = await observe();
+      expect({ active_subscribers, slow_subscribers }).toEqual({ active_subscribers: 1, slow_subscribers: 1 });
+      expect(subscriber_overflows).toBeGreaterThan(0);
+    });
     stuck.close();
     session.close();
     await eventually(async () => expect((await observe()).active_subscribers).toBe(0));
