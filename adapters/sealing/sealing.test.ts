@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { bindContext, encrypt } from './cipher.ts';
 import { createSealing } from './sealing.ts';
 
 const ACME = '0d6f7e0a-0000-4000-8000-000000000001';
@@ -31,12 +32,11 @@ describe('sealing', () => {
     );
   });
 
-  it('never uses a nonce twice in 100,000 seals', async () => {
-    const { sealing } = aRig();
+  it('never uses a nonce twice in 100,000 seals', { timeout: 60_000 }, () => {
+    const [key, plain, context] = [randomBytes(32), Buffer.from('x'), bindContext(ACME, 'A')];
     const nonces = new Set<string>();
     for (let count = 0; count < 100_000; count += 1) {
-      const sealed = await sealing.seal({ organizationId: ACME, name: 'A', value: 'x' });
-      nonces.add(sealed.slice(3, 19));
+      nonces.add(encrypt(key, plain, context).toString('latin1', 0, 12));
     }
     expect(nonces.size).toBe(100_000);
   });
