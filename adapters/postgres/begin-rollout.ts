@@ -10,17 +10,12 @@ import {
 } from '../../domain/placement/placement.ts';
 import { toPlacementError } from '../../domain/placement/refusal.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
-import type { Database, DatabaseTransaction } from './database.ts';
+import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from './database.ts';
 import { getRevision, type LockedDeployment, lockExisting, startOperation } from './deployment-lock.ts';
 import { type NewEvent, recordEvents } from './events.ts';
 
 /** Any number; all who reserve take this lock, so they read what the others have reserved. */
 const PLACEMENT_LOCK = 7_302_451;
-
-/**
- * Rows of one insert: a statement takes 65,535 parameters at most, and a replica has 8.
- */
-const ROWS_PER_INSERT = 5_000;
 
 /**
  * Marks the operation as running, chooses nodes for the revision's replicas and reserves their capacity.

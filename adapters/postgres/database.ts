@@ -9,6 +9,9 @@ export type Database = Kysely<Schema>;
 /** One transaction of the control database. */
 export type DatabaseTransaction = Transaction<Schema>;
 
+/** Rows of one insert at most: a statement takes 65,535 parameters, and no row here that comes in numbers has over 12. */
+export const ROWS_PER_INSERT = 5_000;
+
 /** Where the database is, and how much of it one process takes. */
 export interface DatabaseOptions {
   /** `postgres://user:password@host:port/database`. */

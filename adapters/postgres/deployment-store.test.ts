@@ -283,6 +283,17 @@ describe('a rollout', () => {
     expect((await kindsOf(deploymentId)).filter((kind) => kind === 'operation.failed')).toHaveLength(1);
   });
 
+  it('can be as large as a spec allows', async () => {
+    await aReadyNode(database.db, { cpuCores: 1000, memoryBytes: 1000 * GIB });
+    const spec = aSpec({ replicas: 10_000, limits: { cpuCores: 0.1, memoryBytes: 6 * 1024 ** 2 } });
+    const creation = aCreation(await aTenant(database.db), { spec });
+    const { deploymentId } = creation;
+    await rollOut(store, deploymentId, await store.storeDeploy(creation));
+    const second = await store.storeDeploy({ ...creation, request: aDeployRequest({ createAs: null }) });
+    expect((await rollOut(store, deploymentId, second)).existing).toHaveLength(10_000);
+    expect((await findDeployment(database.db, deploymentId))?.replicas).toHaveLength(1);
+  });
+
   it('pins its revision once: another digest does not replace it', async () => {
     const { deploymentId } = await aRunning();
     const overwrite = database.db.updateTable('revisions').where('deployment_id', '=', deploymentId);

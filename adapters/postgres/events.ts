@@ -1,4 +1,4 @@
-import type { Database, DatabaseTransaction } from './database.ts';
+import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from './database.ts';
 
 /** What happened to a deployment: the kinds of `WatchDeployment`. */
 export type EventKind =
@@ -65,19 +65,20 @@ export async function recordEvents(
   events: readonly NewEvent[],
 ): Promise<void> {
   if (events.length === 0) return;
-  await tx
-    .insertInto('deployment_events')
-    .values(
-      events.map((event) => ({
-        deployment_id: deployment.id,
-        organization_id: deployment.organizationId,
-        operation_id: event.operationId ?? null,
-        kind: event.kind,
-        message: toStorableText(event.message, MAX_MESSAGE_LENGTH),
-        replica_id: event.replicaId ?? null,
-      })),
-    )
-    .execute();
+  const rows = events.map((event) => ({
+    deployment_id: deployment.id,
+    organization_id: deployment.organizationId,
+    operation_id: event.operationId ?? null,
+    kind: event.kind,
+    message: toStorableText(event.message, MAX_MESSAGE_LENGTH),
+    replica_id: event.replicaId ?? null,
+  }));
+  for (let from = 0; from < rows.length; from += ROWS_PER_INSERT) {
+    await tx
+      .insertInto('deployment_events')
+      .values(rows.slice(from, from + ROWS_PER_INSERT))
+      .execute();
+  }
   await tx
     .updateTable('deployments')
     .set((eb) => ({ updated_at: eb.fn<Date>('now') }))

@@ -15,10 +15,7 @@ export async function switchRoutes(
 ): Promise<{ readonly generation: number | null }> {
   return await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
-    const began: NewEvent[] = [];
-    for (const started of [...serve].sort(byReplicaId)) {
-      if (await markServing(tx, deploymentId, started)) began.push(healthyEvent(operationId, started.replicaId));
-    }
+    const began = (await markServing(tx, deploymentId, serve)).map((id) => healthyEvent(operationId, id));
     const resumed = await setServing(tx, { deploymentId, replicaIds: resume, serving: true });
     const drained = await setServing(tx, { deploymentId, replicaIds: drain, serving: false });
     const digest = serve[0]?.imageDigest;
@@ -58,32 +55,32 @@ export async function forgetReplicas(
   });
 }
 
-/** @returns whether it began to serve by this call. */
-async function markServing(tx: DatabaseTransaction, deploymentId: string, started: StartedReplica): Promise<boolean> {
-  const before = await tx
-    .selectFrom('replicas')
-    .select(['serving', 'container_id'])
-    .where('deployment_id', '=', deploymentId)
-    .where('replica_id', '=', started.replicaId)
-    .executeTakeFirst();
-  if (!before || (before.serving && before.container_id === started.containerId)) return false;
-  await tx
-    .updateTable('replicas')
-    .set({
-      state: 'healthy',
-      serving: true,
-      container_id: started.containerId,
-      address_host: started.address?.host ?? null,
-      address_port: started.address?.port ?? null,
-      image_digest: started.imageDigest,
-      started_at: new Date(started.startedAt),
-      exit_code: null,
-      out_of_memory: false,
-    })
-    .where('deployment_id', '=', deploymentId)
-    .where('replica_id', '=', started.replicaId)
-    .execute();
-  return true;
+/** One statement for all, since there may be ten thousand. @returns those that began to serve by this call. */
+async function markServing(
+  tx: DatabaseTransaction,
+  deploymentId: string,
+  serve: readonly StartedReplica[],
+): Promise<string[]> {
+  const started = serve.map((replica) => ({
+    replica_id: replica.replicaId,
+    container_id: replica.containerId,
+    host: replica.address?.host ?? null,
+    port: replica.address?.port ?? null,
+    image_digest: replica.imageDigest,
+    started_at: replica.startedAt,
+  }));
+  const { rows } = await sql<{ replica_id: string }>`
+    UPDATE replicas SET
+      state = 'healthy', serving = true, exit_code = NULL, out_of_memory = false,
+      container_id = started.container_id, image_digest = started.image_digest, started_at = started.started_at,
+      address_host = started.host, address_port = started.port
+    FROM jsonb_to_recordset(${JSON.stringify(started)}::jsonb) AS started (
+      replica_id text, container_id text, host text, port integer, image_digest text, started_at timestamptz
+    )
+    WHERE replicas.deployment_id = ${deploymentId} AND replicas.replica_id = started.replica_id
+      AND NOT (replicas.serving AND replicas.container_id = started.container_id)
+    RETURNING replicas.replica_id`.execute(tx);
+  return rows.map((row) => row.replica_id).sort();
 }
 
 /** What drains is on its way out; what resumes was healthy when it was drained. @returns how many rows changed. */
@@ -135,8 +132,4 @@ function describeSwitch({ began, resumed, drained, generation }: Switch): string
     ...(drained > 0 ? [`${drained} no longer`] : []),
   ];
   return `routes switched: ${parts.join(', ')} (generation ${generation})`;
-}
-
-function byReplicaId(a: StartedReplica, b: StartedReplica): number {
-  return a.replicaId < b.replicaId ? -1 : Number(a.replicaId > b.replicaId);
 }
