@@ -1,11 +1,14 @@
+import { sql } from 'kysely';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StoreActivities } from '../../contracts/activities.ts';
 import { aDeployRequest, aSpec } from '../../test/support/builders.ts';
 import { aCreation, aReadyNode, aStarted, aTenant, rollOut, withoutNodes } from '../../test/support/control-data.ts';
 import { useTestDatabase } from '../../test/support/database.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import { lockExisting } from './deployment-lock.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import { findDeployment } from './deployments.ts';
-import { listEvents } from './events.ts';
+import { listEvents, recordEvents } from './events.ts';
 import { type ObservedReplica, reportReplicas } from './replica-reports.ts';
 import { readIngressSnapshot } from './routes.ts';
 
@@ -92,6 +95,30 @@ describe('a report of a node', () => {
     await report(observed('r1-1', { state: 'unhealthy' }));
     expect(await upstreamPorts()).toEqual([32_768, 32_769]);
     expect(await lastEvents(1)).toEqual(['replica.unhealthy: r1-1 is unhealthy']);
+  });
+
+  it('leaves the routes without anybody when every replica has exited', async () => {
+    await report(
+      observed('r1-0', { state: 'exited', exitCode: 0 }),
+      observed('r1-1', { state: 'exited', exitCode: 1 }),
+    );
+    expect(await upstreamPorts()).toEqual([]);
+  });
+
+  it('waits for whoever changes the deployment, so its events come after theirs', async () => {
+    let reporting: Promise<void> | undefined;
+    await database.db.transaction().execute(async (tx) => {
+      const deployment = await lockExisting(tx, deploymentId);
+      reporting = report(observed('r1-0', { state: 'exited', exitCode: 1 }));
+      await eventually(async () => {
+        const { rows } = await sql`SELECT FROM pg_stat_activity
+          WHERE datname = current_database() AND wait_event_type = 'Lock'`.execute(database.db);
+        expect(rows).toHaveLength(1);
+      });
+      await recordEvents(tx, deployment, [{ kind: 'operation.started', message: 'first' }]);
+    });
+    await reporting;
+    expect(await lastEvents(2)).toEqual(['operation.started: first', 'replica.exited: r1-0 exited: exit code 1']);
   });
 
   it('that is complete tells of containers that are gone', async () => {
