@@ -1,0 +1,84 @@
+import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { toRow } from '../../domain/metrics/minutes.ts';
+import type { Checkpoint } from '../../streamer/checkpoint.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import { evenCounters } from '../../test/support/samples.ts';
+import { createCheckpointFile } from './checkpoint-file.ts';
+import { watchFile } from './watched-file.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'obiente-files-'));
+});
+afterEach(async () => await rm(folder, { recursive: true }));
+
+describe('a watched file', () => {
+  const signal = new AbortController().signal;
+
+  it('may come after its watcher, folder and all', async () => {
+    const path = join(folder, 'later', 'node-id');
+    const file = await watchFile(path);
+    expect(file.current()).toBeUndefined();
+    const present = file.untilPresent(signal);
+    await writeFile(path, 'the-id\n');
+    expect(await present).toBe('the-id');
+    file.close();
+  });
+
+  it('may be replaced by another of its name', async () => {
+    const path = join(folder, 'keys');
+    await writeFile(path, 'old');
+    const file = await watchFile(path);
+    expect(await file.untilPresent(signal)).toBe('old');
+    await writeFile(`${path}.new`, 'new');
+    await rename(`${path}.new`, path);
+    await eventually(() => expect(file.current()).toBe('new'));
+    file.close();
+  });
+
+  it('is waited for no longer than wanted', async () => {
+    const file = await watchFile(join(folder, 'never'));
+    const stopping = new AbortController();
+    const waiting = file.untilPresent(stopping.signal);
+    stopping.abort(new Error('stopped'));
+    await expect(waiting).rejects.toThrow('stopped');
+    file.close();
+  });
+});
+
+describe('the checkpoint file', () => {
+  const open = {
+    ...{ containerId: 'c', deploymentId: 'd', replicaId: 'r1-0', minuteMs: 60_000, incarnation: 'cgroup x' },
+    ...{ counters: evenCounters(9), used: evenCounters(4), memorySumBytes: 30, memoryMaxBytes: 20, samples: 2 },
+  };
+  const row = toRow(open);
+  const checkpoint: Checkpoint = { state: { knownSinceMs: 5, open: [open] }, pending: row ? [row] : [] };
+
+  it('gives back what was kept, readable by its owner only', async () => {
+    const path = join(folder, 'checkpoint.json');
+    const unusable = vi.fn();
+    const store = createCheckpointFile(path, unusable);
+    expect(await store.load()).toBeUndefined();
+    await store.save({ state: { knownSinceMs: 0, open: [] }, pending: [] });
+    await store.save(checkpoint);
+    expect(await store.load()).toEqual(checkpoint);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(['checkpoint.json']);
+    expect(unusable).not.toHaveBeenCalled();
+  });
+
+  it.each(['', '{', '{"version":2}', JSON.stringify({ version: 1, ...checkpoint, pending: [{}] })])(
+    'counts as none when it holds %j, and says so',
+    async (text) => {
+      const path = join(folder, 'checkpoint.json');
+      await writeFile(path, text);
+      const unusable = vi.fn();
+      expect(await createCheckpointFile(path, unusable).load()).toBeUndefined();
+      expect(unusable).toHaveBeenCalledOnce();
+    },
+  );
+});
