@@ -20,7 +20,7 @@ export async function storeDeploy(
     const deployment = await createOrLock(tx, input);
     const repeated = await findRepeated(tx, input);
     if (repeated) {
-      if (!deployment) throw deploymentDeleted();
+      if (!deployment || deployment.revision === 0) throw deploymentDeleted();
       return repeated;
     }
     if (!deployment || !isInPlace(deployment, input)) throw notFound('deployment');
@@ -82,17 +82,20 @@ async function findRepeated(
   return { operationId: operation.id, revision: operation.revision, open };
 }
 
-/** Locks the deployment, after creating it when the request does and nobody has. */
+/**
+ * Locks the deployment, after creating it when the request does and nobody has. What is there is looked at anew after
+ * every step, since another attempt of the same request may have stored it in between.
+ */
 async function createOrLock(
   tx: DatabaseTransaction,
   input: StoreInput<DeployRequest>,
 ): Promise<LockedDeployment | undefined> {
   const locked = await lockDeployment(tx, input.deploymentId);
   const name = input.request.createAs;
-  if (locked || name === null || (await findRepeated(tx, input))) return locked;
-  const isCreated = await insertDeployment(tx, input, name);
+  if (locked || name === null) return locked;
+  if (!(await findRepeated(tx, input))) await insertDeployment(tx, input, name);
   const deployment = await lockDeployment(tx, input.deploymentId);
-  if (!isCreated && !deployment && !(await findRepeated(tx, input))) throw nameTaken(name, 'the project');
+  if (!deployment && !(await findRepeated(tx, input))) throw nameTaken(name, 'the project');
   return deployment;
 }
 
@@ -100,15 +103,13 @@ async function insertDeployment(
   tx: DatabaseTransaction,
   { deploymentId, organizationId, projectId }: StoreInput<DeployRequest>,
   name: string,
-): Promise<boolean> {
+): Promise<void> {
   try {
-    const created = await tx
+    await tx
       .insertInto('deployments')
       .values({ id: deploymentId, organization_id: organizationId, project_id: projectId, name, revision: 0 })
       .onConflict((conflict) => conflict.doNothing())
-      .returning('id')
-      .executeTakeFirst();
-    return created !== undefined;
+      .execute();
   } catch (error) {
     throw isForeignKeyViolation(error) ? notFound('project') : error;
   }
