@@ -77,7 +77,8 @@ describe('the kernel counter files', () => {
     Object.fromEntries(Object.entries(files).map(([name, content]) => [join(folder, name), content]));
 
   const expected = (cpuNanos: number, memoryLimitBytes: number) => ({
-    incarnation: `cgroup ${CONTAINER.startedAt}`,
+    incarnation: CONTAINER.startedAt,
+    source: 'cgroup',
     atMs: 1_000,
     clockMs: 5,
     counters: {

@@ -31,12 +31,12 @@ export function createCgroupSource({
 }
 
 function createMeter(container: MeteredContainer, files: ContainerFiles, clock: Clock): Meter {
-  const incarnation = `cgroup ${container.startedAt}`;
+  const run = { incarnation: container.startedAt, source: 'cgroup' } as const;
   return {
     read: () => {
       try {
         const [atMs, clockMs] = [clock.now(), clock.monotonic()];
-        return { incarnation, atMs, clockMs, ...files.read() };
+        return { ...run, atMs, clockMs, ...files.read() };
       } catch (error) {
         if (codeOf(error) !== 'ENODEV') throw error;
         files.close();

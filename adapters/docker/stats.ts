@@ -39,7 +39,7 @@ async function readStats(
       { signal },
     );
     const times = { atMs: clock.now(), clockMs: clock.monotonic() };
-    return toReading(`docker ${container.startedAt}`, times, stats);
+    return toReading(container.startedAt, times, stats);
   } catch (error) {
     if (statusOf(error) === 404 || statusOf(error) === 409) return undefined;
     throw error;
@@ -59,6 +59,7 @@ function toReading(
   const cache: Readonly<Record<string, number>> = { ...memory.stats };
   return {
     incarnation,
+    source: 'docker',
     ...times,
     counters: {
       cpuNanos: stats.cpu_stats.cpu_usage.total_usage,

@@ -22,7 +22,15 @@ const checkpoint = z.object({
   version: z.literal(1),
   state: z.object({
     knownSinceMs: z.number(),
-    open: z.array(minute.extend({ incarnation: z.string(), counters, used: counters, memorySumBytes: count })),
+    open: z.array(
+      minute.extend({
+        incarnation: z.string(),
+        source: z.enum(['cgroup', 'docker']),
+        counters,
+        used: counters,
+        memorySumBytes: count,
+      }),
+    ),
   }),
   pending: z.array(minute.extend({ ...counters.shape, memoryAverageBytes: count })),
 });

@@ -52,7 +52,8 @@ describe('a watched file', () => {
 
 describe('the checkpoint file', () => {
   const open = {
-    ...{ containerId: 'c', deploymentId: 'd', replicaId: 'r1-0', minuteMs: 60_000, incarnation: 'cgroup x' },
+    ...{ containerId: 'c', deploymentId: 'd', replicaId: 'r1-0', minuteMs: 60_000, incarnation: 'x' },
+    source: 'cgroup' as const,
     ...{ counters: evenCounters(9), used: evenCounters(4), memorySumBytes: 30, memoryMaxBytes: 20, samples: 2 },
   };
   const row = toRow(open);

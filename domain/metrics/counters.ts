@@ -22,13 +22,19 @@ export function addCounters(a: Counters, b: Counters): Counters {
  * What was counted between two readings.
  *
  * After a restart everything that the new run has counted is new. Within a run a counter that fell has been reset by
- * itself (a network interface was replaced), and what it shows now came after that.
+ * itself (a network interface was replaced), and what it shows now came after that; unless it was read in another way,
+ * whose value may only be older.
  */
-export function countedSince(previous: Pick<Reading, 'incarnation' | 'counters'>, current: Reading): Counters {
+export function countedSince(
+  previous: Pick<Reading, 'incarnation' | 'source' | 'counters'>,
+  current: Pick<Reading, 'incarnation' | 'source' | 'counters'>,
+): Counters {
   if (previous.incarnation !== current.incarnation) return current.counters;
+  const isSameWay = previous.source === current.source;
   return combine((name) => {
     const [before, now] = [previous.counters[name], current.counters[name]];
-    return now >= before ? now - before : now;
+    if (now >= before) return now - before;
+    return isSameWay ? now : 0;
   });
 }
 
@@ -37,7 +43,7 @@ export function countedSince(previous: Pick<Reading, 'incarnation' | 'counters'>
  * runs or no time has passed, since there is no rate then.
  */
 export function cpuPercentBetween(previous: Reading | undefined, current: Reading): number | null {
-  if (previous?.incarnation !== current.incarnation) return null;
+  if (previous?.incarnation !== current.incarnation || previous.source !== current.source) return null;
   const elapsedMs = current.clockMs - previous.clockMs;
   const usedNanos = current.counters.cpuNanos - previous.counters.cpuNanos;
   return elapsedMs > 0 && usedNanos >= 0 ? (usedNanos / NANOS_PER_MS / elapsedMs) * 100 : null;

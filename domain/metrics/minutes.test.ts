@@ -12,6 +12,7 @@ function aSample(changes: Partial<Sample> = {}): Sample {
   return {
     round: 1,
     incarnation: 'first',
+    source: 'cgroup',
     atMs,
     clockMs: atMs,
     counters: NO_COUNTERS,
@@ -105,6 +106,13 @@ describe('minute rows', () => {
     const before = aSample({ counters: evenly(100) });
     const after = aSample({ counters: { ...evenly(110), networkReceiveBytes: 7 } });
     expect(countedSince(before, after)).toEqual({ ...evenly(10), networkReceiveBytes: 7 });
+  });
+
+  it('count nothing twice when a container is read in another way, whose values may be older', () => {
+    const before = aSample({ counters: { ...evenly(100), diskReadBytes: 0 } });
+    const after = aSample({ source: 'docker', counters: { ...evenly(90), diskReadBytes: 8 } });
+    expect(countedSince(before, after)).toEqual({ ...evenly(0), diskReadBytes: 8 });
+    expect(cpuPercentBetween(before, aSample({ source: 'docker', clockMs: before.clockMs + 5 }))).toBeNull();
   });
 
   it('close when the minute is over, once, though no sample comes any more', () => {

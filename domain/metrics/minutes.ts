@@ -22,6 +22,7 @@ export interface OpenMinute {
   readonly replicaId: string;
   readonly minuteMs: number;
   readonly incarnation: string;
+  readonly source: Sample['source'];
   readonly counters: Counters;
   readonly used: Counters;
   readonly memorySumBytes: number;
@@ -63,6 +64,7 @@ export function addSample(
       replicaId: sample.replicaId,
       minuteMs,
       incarnation: sample.incarnation,
+      source: sample.source,
       counters: sample.counters,
       used: addCounters(sums?.used ?? NO_COUNTERS, used),
       memorySumBytes: (sums?.memorySumBytes ?? 0) + sample.memoryBytes,

@@ -21,8 +21,10 @@ export interface MeteredContainer {
 
 /** What one look at a container found. */
 export interface Reading {
-  /** The run and the way of reading that the counters belong to; another one starts from zero. */
+  /** The run of the container that the counters belong to; the next run starts from zero. */
   readonly incarnation: string;
+  /** How it was read. Ways differ in how fresh a value is and in which disks they see. */
+  readonly source: 'cgroup' | 'docker';
   /** When it was read, by the wall clock. */
   readonly atMs: number;
   /** The same moment by a clock that never jumps, for rates. */

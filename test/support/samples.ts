@@ -17,6 +17,7 @@ export function aSample(changes: Partial<Sample> = {}): Sample {
   return {
     round: 1,
     incarnation: 'first',
+    source: 'cgroup',
     atMs,
     clockMs: atMs,
     counters: evenCounters(0),
