@@ -17,6 +17,15 @@ export interface ReportedReplica {
   readonly startedAt: string | null;
 }
 
+/** What a node reports at a time; a complete report names everything that the node knows of. */
+export interface ReplicaReport {
+  readonly replicas: readonly ReportedReplica[];
+  readonly complete: boolean;
+}
+
+/** A replica that is recorded on a node, and was not in its complete report. */
+export type UnseenReplica = Pick<ReportedReplica, 'deploymentId' | 'revision' | 'replicaId' | 'containerId'>;
+
 /** What the node's checks say about a container that runs. */
 export type CheckedHealth = 'starting' | 'healthy' | 'unhealthy';
 

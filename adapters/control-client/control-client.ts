@@ -3,7 +3,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import type { HostFacts } from '../../domain/container.ts';
-import type { ReportedReplica } from '../../domain/reported-replica.ts';
+import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { toContextStream } from './context-stream.ts';
 import { toControlError, toRetryableControlError } from './control-errors.ts';
@@ -33,7 +33,8 @@ export interface ControlClient {
   enrol(introduction: Introduction): Promise<string>;
   /** @returns as {@link ControlClient.enrol}. @throws UNAUTHENTICATED when the node is not known (any more). */
   heartbeat(docker: { healthy: boolean; reason: string }): Promise<string>;
-  reportReplicas(report: { replicas: readonly ReportedReplica[]; complete: boolean }): Promise<void>;
+  /** @returns what is recorded on this node and was not in a complete report. */
+  reportReplicas(report: ReplicaReport): Promise<readonly UnseenReplica[]>;
   /** @returns a revision's variables as a JWE for this node's key. @throws NOT_FOUND, NODE_UNAVAILABLE */
   fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<string>;
   /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
@@ -68,7 +69,8 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
       return (await explained('renew the lease of this node', answer)).controlJwks;
     },
     reportReplicas: async ({ replicas, complete }) => {
-      await explained('report replicas', client.reportReplicas({ replicas: replicas.map(toMessage), complete }));
+      const answer = client.reportReplicas({ replicas: replicas.map(toMessage), complete });
+      return (await explained('report replicas', answer)).unseen;
     },
     fetchEnvironment: async (of) => {
       const what = `fetch the environment of revision ${of.revision} of deployment ${of.deploymentId}`;

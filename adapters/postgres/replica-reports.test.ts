@@ -121,8 +121,17 @@ describe('a report of a node', () => {
     expect(await lastEvents(2)).toEqual(['operation.started: first', 'replica.exited: r1-0 exited: exit code 1']);
   });
 
-  it('that is complete tells of containers that are gone', async () => {
-    await reportReplicas(database.db, { nodeId, replicas: [observed('r1-1')], complete: true });
+  it('that is complete asks for what it left out, and takes nothing of it for gone', async () => {
+    const left = { nodeId, replicas: [observed('r1-1')], complete: true };
+    expect(await reportReplicas(database.db, left)).toMatchObject([{ deploymentId, revision: 1, replicaId: 'r1-0' }]);
+    expect(await statesOf()).toEqual(['healthy', 'healthy']);
+    expect(await reportReplicas(database.db, { ...left, complete: false })).toEqual([]);
+    expect(await reportReplicas(database.db, { ...left, replicas: [] })).toHaveLength(2);
+    expect(await statesOf()).toEqual(['healthy', 'healthy']);
+  });
+
+  it('tells of containers that are gone', async () => {
+    await report(observed('r1-0', { state: 'removed' }));
     expect(await statesOf()).toEqual(['exited', 'healthy']);
     expect(await lastEvents(1)).toEqual([`replica.exited: container of r1-0 is gone from ${nodeId}`]);
     await report(observed('r1-1', { state: 'removed' }));

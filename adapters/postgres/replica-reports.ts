@@ -32,6 +32,9 @@ type Change = Partial<
   Pick<ReplicaRow, 'state' | 'container_id' | 'address_port' | 'exit_code' | 'out_of_memory' | 'started_at'>
 >;
 
+/** A replica that is recorded on a node, and was not in its complete report. */
+export type UnseenReplica = Pick<ObservedReplica, 'deploymentId' | 'revision' | 'replicaId' | 'containerId'>;
+
 /** A row that a report changes, and what there is to tell of it. */
 interface RowChange {
   readonly row: ReplicaRow;
@@ -44,10 +47,15 @@ interface RowChange {
  *
  * Whether a replica serves stays the rollout's to say. Unknown replicas are ignored, and so are those on their way
  * out. A report that says nothing new writes nothing, so reporting twice is safe.
+ *
+ * @returns recorded replicas that a complete report left out. Not being listed never means being gone (Docker 20.10
+ * lists nothing after a restart on a full disk): the node looks at each by id, and says so when it is.
  */
-export async function reportReplicas(db: Database, report: ReplicaReport): Promise<void> {
-  const seen = changesOf(await readRows(db, report), report);
-  if (seen.length === 0) return;
+export async function reportReplicas(db: Database, report: ReplicaReport): Promise<readonly UnseenReplica[]> {
+  const recorded = await readRows(db, report);
+  const unseen = report.complete ? unseenOf(recorded, report) : [];
+  const seen = changesOf(recorded, report);
+  if (seen.length === 0) return unseen;
   const deploymentIds = [...new Set(seen.map(({ row }) => row.deployment_id))];
   await db.transaction().execute(async (tx) => {
     const deployments = await tx
@@ -70,6 +78,16 @@ export async function reportReplicas(db: Database, report: ReplicaReport): Promi
       );
     }
   });
+  return unseen;
+}
+
+function unseenOf(rows: readonly ReplicaRow[], { replicas }: ReplicaReport): UnseenReplica[] {
+  const reported = new Set(replicas.map((seen) => seen.containerId));
+  return rows.flatMap(({ deployment_id, revision, replica_id, container_id, state }) => {
+    const isOver = state === 'removing' || state === 'exited';
+    if (container_id === null || isOver || reported.has(container_id)) return [];
+    return [{ deploymentId: deployment_id, revision, replicaId: replica_id, containerId: container_id }];
+  });
 }
 
 async function readRows(db: Database, { nodeId, replicas, complete }: ReplicaReport): Promise<ReplicaRow[]> {
@@ -87,13 +105,12 @@ async function applyChange(tx: DatabaseTransaction, row: ReplicaRow, change: Cha
     .execute();
 }
 
-function changesOf(rows: readonly ReplicaRow[], { replicas, complete }: ReplicaReport): RowChange[] {
+function changesOf(rows: readonly ReplicaRow[], { replicas }: ReplicaReport): RowChange[] {
   const observed = new Map(replicas.map((seen) => [`${seen.deploymentId} ${seen.replicaId}`, seen]));
   return rows.flatMap((row) => {
     const seen = observed.get(`${row.deployment_id} ${row.replica_id}`);
     if (row.state === 'removing') return [];
-    if (seen && isSameContainer(row, seen)) return observedChange(row, seen) ?? [];
-    return complete && row.container_id !== null && row.state !== 'exited' ? [goneChange(row)] : [];
+    return seen && isSameContainer(row, seen) ? (observedChange(row, seen) ?? []) : [];
   });
 }
 

@@ -47,8 +47,8 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
     },
     async reportReplicas({ replicas, complete }, context) {
       const { nodeId } = getCallingNode(context);
-      await reportReplicas(db, { nodeId, replicas: replicas.map(fromWire), complete });
-      return {};
+      const unseen = await reportReplicas(db, { nodeId, replicas: replicas.map(fromWire), complete });
+      return { unseen: [...unseen] };
     },
     async fetchEnvironment({ deploymentId, revision }, context) {
       const { nodeId } = getCallingNode(context);

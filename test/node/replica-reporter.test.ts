@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import type { ObservedContainer } from '../../domain/container.ts';
 import { LABEL } from '../../domain/naming.ts';
-import type { ReportedReplica } from '../../domain/reported-replica.ts';
+import type { ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import { createReplicaReporter, type ReplicaReporter } from '../../workers/node/replica-reporter.ts';
 
 let containers: Map<string, ObservedContainer>;
@@ -10,6 +10,7 @@ let listed: string[] | undefined;
 let isDaemonHealthy: boolean;
 let reports: { replicas: readonly ReportedReplica[]; complete: boolean }[];
 let refuse: number;
+let unseen: readonly UnseenReplica[];
 let looks: string[];
 let reporter: ReplicaReporter;
 let stopping: AbortController;
@@ -21,6 +22,7 @@ beforeEach(() => {
   isDaemonHealthy = true;
   reports = [];
   refuse = 0;
+  unseen = [];
   looks = [];
   stopping = new AbortController();
   reporter = createReplicaReporter({
@@ -34,6 +36,7 @@ beforeEach(() => {
     report: async (report) => {
       if (refuse-- > 0) throw new Error('the control plane is away');
       reports.push(report);
+      return report.complete ? unseen : [];
     },
     lookSlot: (task) => task(),
     log: createLog({ role: 'node', level: 'silent' }),
@@ -78,6 +81,23 @@ describe('what a node reports', () => {
     await settle();
     expect(last()?.complete).toBe(true);
     expect(states()).toEqual(['a healthy', 'b exited']);
+  });
+
+  it('is what an earlier process left, looked at by id: gone only when the daemon is in health', async () => {
+    unseen = [{ deploymentId: 'd', revision: 1, replicaId: 'r1-0', containerId: 'a' }];
+    add('a');
+    listed = [];
+    reporter.tell({ kind: 'connected' });
+    await settle();
+    expect(reports[0]).toEqual({ replicas: [], complete: true });
+    expect(states()).toEqual(['a healthy']);
+    containers.clear();
+    isDaemonHealthy = false;
+    await settle(30_001);
+    expect(states()).toEqual(['a healthy']);
+    isDaemonHealthy = true;
+    await settle(30_001);
+    expect(states()).toEqual(['a removed']);
   });
 
   it('is one look at a container however often it changed meanwhile', async () => {

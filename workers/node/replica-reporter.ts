@@ -1,7 +1,13 @@
 import { createWakeUp } from '../../activities/wake-up.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import type { ContainerEvent, ObservedContainer } from '../../domain/container.ts';
-import { type CheckedHealth, type ReportedReplica, toReportedReplica } from '../../domain/reported-replica.ts';
+import {
+  type CheckedHealth,
+  type ReplicaReport,
+  type ReportedReplica,
+  toReportedReplica,
+  type UnseenReplica,
+} from '../../domain/reported-replica.ts';
 
 /** Everything is looked at again after this, since a stream of events may die without a word. */
 const RESYNC_MS = 30_000;
@@ -19,7 +25,8 @@ export interface ReplicaReporterPorts {
   isDaemonHealthy(): Promise<boolean>;
   /** How healthy a container is by the node's checks. */
   observe(container: ObservedContainer): Promise<CheckedHealth>;
-  report(report: { replicas: readonly ReportedReplica[]; complete: boolean }): Promise<void>;
+  /** @returns what is recorded here and was not in a complete report. */
+  report(report: ReplicaReport): Promise<readonly UnseenReplica[]>;
   /** Runs a look at Docker when one of the few that may run at a time is free. */
   lookSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
   readonly log: Log;
@@ -38,7 +45,8 @@ export interface ReplicaReporter {
  * many changes of one cost one report, and nothing piles up while the control plane is away.
  *
  * A container is reported as removed only when Docker says so by an event, or says twice that it does not know the id
- * and is in health: its list alone proves nothing.
+ * and is in health: its list alone proves nothing. That holds for containers of an earlier process of this node too,
+ * since the control plane asks for what a complete report leaves out.
  */
 export function createReplicaReporter(ports: ReplicaReporterPorts): ReplicaReporter {
   const changed = new Set<string>();
@@ -57,6 +65,13 @@ export function createReplicaReporter(ports: ReplicaReporterPorts): ReplicaRepor
     return isGone ? { ...last, state: 'removed' } : last;
   };
 
+  const expect = (replica: UnseenReplica): void => {
+    const unknown = { state: 'exited', exitCode: null, outOfMemory: false, hostPort: null, startedAt: null } as const;
+    if (!known.has(replica.containerId)) known.set(replica.containerId, { ...replica, ...unknown });
+    changed.add(replica.containerId);
+    wakeUp.ring();
+  };
+
   const flush = async (complete: boolean, ids: readonly string[]): Promise<void> => {
     const looks = await Promise.all(ids.map((id) => ports.lookSlot(() => look(id))));
     const replicas = looks.filter((replica) => replica !== undefined);
@@ -64,7 +79,8 @@ export function createReplicaReporter(ports: ReplicaReporterPorts): ReplicaRepor
     if (!complete && replicas.length === 0) return;
     const isWhole = complete && replicas.length <= MOST_REPLICAS;
     for (let start = 0; start === 0 || start < replicas.length; start += MOST_REPLICAS) {
-      await ports.report({ replicas: replicas.slice(start, start + MOST_REPLICAS), complete: isWhole });
+      const unseen = await ports.report({ replicas: replicas.slice(start, start + MOST_REPLICAS), complete: isWhole });
+      for (const replica of unseen) expect(replica);
     }
     for (const { containerId, state } of replicas) if (state === 'removed') known.delete(containerId);
   };

@@ -656,9 +656,9 @@ export type DeploymentEvent = Message<"obiente.cloud.v1.DeploymentEvent"> & {
   operationId: string;
 
   /**
-   * What kind of step: `operation.queued`, `operation.started`, `build.started`, `build.finished`, `replica.placed`,
-   * `replica.healthy`, `replica.exited`, `route.switched`, `replica.removed`, `operation.succeeded`,
-   * `operation.failed`, `status.changed`.
+   * What kind of step: `operation.queued`, `operation.started`, `operation.succeeded`, `operation.failed`,
+   * `operation.superseded`, `build.started`, `build.finished`, `replica.placed`, `replica.healthy`,
+   * `replica.unhealthy`, `replica.exited`, `replica.removed`, `route.switched`.
    *
    * @generated from field: string kind = 3;
    */

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/control.proto.
  */
 export const file_obiente_internal_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIIt8CCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIMCgpfZXhpdF9jb2RlIhgKFlJlcG9ydFJlcGxpY2FzUmVzcG9uc2UiVQoXRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAEiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJYChNGZXRjaENvbnRleHRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEiAKDmNvbnRleHRfc2hhMjU2GAIgASgJQgi6SAVyA5gBQCIlChRGZXRjaENvbnRleHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDDKLBAoOQ29udHJvbFNlcnZpY2USWgoJRW5yb2xOb2RlEiUub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXNwb25zZRJaCglIZWFydGJlYXQSJS5vYmllbnRlLmludGVybmFsLnYxLkhlYXJ0YmVhdFJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkhlYXJ0YmVhdFJlc3BvbnNlEmkKDlJlcG9ydFJlcGxpY2FzEioub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1JlcXVlc3QaKy5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydFJlcGxpY2FzUmVzcG9uc2USbwoQRmV0Y2hFbnZpcm9ubWVudBIsLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXNwb25zZRJlCgxGZXRjaENvbnRleHQSKC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoQ29udGV4dFJlcXVlc3QaKS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoQ29udGV4dFJlc3BvbnNlMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIIt8CCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIMCgpfZXhpdF9jb2RlIlcKFlJlcG9ydFJlcGxpY2FzUmVzcG9uc2USPQoGdW5zZWVuGAEgAygLMiIub2JpZW50ZS5pbnRlcm5hbC52MS5VbnNlZW5SZXBsaWNhQgm6SAaSAQMQiCciiwEKDVVuc2VlblJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAIlUKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBIicKGEZldGNoRW52aXJvbm1lbnRSZXNwb25zZRILCgNqd2UYASABKAkiWAoTRmV0Y2hDb250ZXh0UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIgCg5jb250ZXh0X3NoYTI1NhgCIAEoCUIIukgFcgOYAUAiJQoURmV0Y2hDb250ZXh0UmVzcG9uc2USDQoFY2h1bmsYASABKAwyiwQKDkNvbnRyb2xTZXJ2aWNlEloKCUVucm9sTm9kZRIlLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVzcG9uc2USWgoJSGVhcnRiZWF0EiUub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXNwb25zZRJpCg5SZXBvcnRSZXBsaWNhcxIqLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXF1ZXN0Gisub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEm8KEEZldGNoRW52aXJvbm1lbnQSLC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVzcG9uc2USZQoMRmV0Y2hDb250ZXh0Eigub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXNwb25zZTABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A node introduces itself.
@@ -301,6 +301,13 @@ export const ObservedReplicaSchema: GenMessage<ObservedReplica> = /*@__PURE__*/
  * @generated from message obiente.internal.v1.ReportReplicasResponse
  */
 export type ReportReplicasResponse = Message<"obiente.internal.v1.ReportReplicasResponse"> & {
+  /**
+   * Replicas recorded on this node that a complete report did not name. Absence proves nothing: the node looks at each
+   * by its id, and reports what it finds.
+   *
+   * @generated from field: repeated obiente.internal.v1.UnseenReplica unseen = 1;
+   */
+  unseen: UnseenReplica[];
 };
 
 /**
@@ -309,6 +316,48 @@ export type ReportReplicasResponse = Message<"obiente.internal.v1.ReportReplicas
  */
 export const ReportReplicasResponseSchema: GenMessage<ReportReplicasResponse> = /*@__PURE__*/
   messageDesc(file_obiente_internal_v1_control, 6);
+
+/**
+ * A replica that is recorded, and was not in a complete report.
+ *
+ * @generated from message obiente.internal.v1.UnseenReplica
+ */
+export type UnseenReplica = Message<"obiente.internal.v1.UnseenReplica"> & {
+  /**
+   * The deployment (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Revision.
+   *
+   * @generated from field: int32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * Replica id.
+   *
+   * @generated from field: string replica_id = 3;
+   */
+  replicaId: string;
+
+  /**
+   * Docker's id of the container.
+   *
+   * @generated from field: string container_id = 4;
+   */
+  containerId: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.UnseenReplica.
+ * Use `create(UnseenReplicaSchema)` to create a new message.
+ */
+export const UnseenReplicaSchema: GenMessage<UnseenReplica> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 7);
 
 /**
  * Which revision.
@@ -336,7 +385,7 @@ export type FetchEnvironmentRequest = Message<"obiente.internal.v1.FetchEnvironm
  * Use `create(FetchEnvironmentRequestSchema)` to create a new message.
  */
 export const FetchEnvironmentRequestSchema: GenMessage<FetchEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 7);
+  messageDesc(file_obiente_internal_v1_control, 8);
 
 /**
  * The variables.
@@ -357,7 +406,7 @@ export type FetchEnvironmentResponse = Message<"obiente.internal.v1.FetchEnviron
  * Use `create(FetchEnvironmentResponseSchema)` to create a new message.
  */
 export const FetchEnvironmentResponseSchema: GenMessage<FetchEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 8);
+  messageDesc(file_obiente_internal_v1_control, 9);
 
 /**
  * Which context.
@@ -385,7 +434,7 @@ export type FetchContextRequest = Message<"obiente.internal.v1.FetchContextReque
  * Use `create(FetchContextRequestSchema)` to create a new message.
  */
 export const FetchContextRequestSchema: GenMessage<FetchContextRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 9);
+  messageDesc(file_obiente_internal_v1_control, 10);
 
 /**
  * A part of a context.
@@ -406,7 +455,7 @@ export type FetchContextResponse = Message<"obiente.internal.v1.FetchContextResp
  * Use `create(FetchContextResponseSchema)` to create a new message.
  */
 export const FetchContextResponseSchema: GenMessage<FetchContextResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 10);
+  messageDesc(file_obiente_internal_v1_control, 11);
 
 /**
  * What nodes ask of the control plane. Every call but `EnrolNode` carries a token that the node signed with its own
