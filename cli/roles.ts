@@ -1,13 +1,4 @@
-import type { StartRole } from '../workers/run-role.ts';
-
-/** The long-running processes of the platform. Each is loaded only by the process that runs it. */
-const ROLES: Readonly<Record<string, () => Promise<StartRole>>> = {
-  api: async () => (await import('../workers/api.ts')).startApi,
-  orchestrator: async () => (await import('../workers/orchestrator.ts')).startOrchestrator,
-  node: async () => (await import('../workers/node.ts')).startNode,
-  streamer: async () => (await import('../workers/streamer.ts')).startStreamer,
-  'dev-oidc': async () => (await import('../workers/dev-oidc.ts')).startDevOidcRole,
-};
+import { ROLES } from '../workers/roles.ts';
 
 /** What each role does, for the help. */
 export const ROLE_DESCRIPTIONS: Readonly<Record<string, string>> = {

@@ -25,6 +25,10 @@ export const apiVariables = temporalVariables.extend(identityVariables.shape).ex
   TRAEFIK_TOKEN_FILE: z.string(),
   CONTEXT_DIR: z.string().default('.obiente/contexts'),
   DOMAIN: z.string().default('localhost'),
+  /** How long requests under way get after a replica was taken out of its routes. */
+  ROLLOUT_DRAIN: durationMs('10s'),
+  /** Time from SIGTERM to SIGKILL of a replica that is removed. */
+  ROLLOUT_STOP_GRACE: durationMs('10s'),
   PUBLIC_HTTP_PORT: port(8080),
   PUBLIC_HTTPS_PORT: port(8443),
   /** Origins of pages that may call the API. */

@@ -76,7 +76,7 @@ function readToolchain(file) {
 
 /** @param {string} name @param {{ path?: string }} facts @returns {Toolchain} */
 function entryOf(name, facts) {
-  if (name === 'dependencies') return {};
+  if (name === 'dependencies' || name === 'examples') return {};
   if (name === 'node') return { node: /** @type {string} */ (facts.path) };
   // undefined takes the entry of an earlier busybox out of the file.
   if (name === 'busybox') return /** @type {Toolchain} */ ({ busybox: facts.path });

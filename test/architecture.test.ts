@@ -79,7 +79,6 @@ const DRIVERS: Record<string, readonly string[]> = {
   'tar-stream': ['adapters/sources/', 'cli/'],
   'tar-fs': ['cli/'],
   'oidc-provider': ['adapters/dev-oidc/'],
-  '@peculiar/x509': ['adapters/traefik/'],
   '@temporalio/client': ['adapters/temporal/'],
   '@temporalio/worker': ['adapters/temporal/'],
   ioredis: ['adapters/redis/'],

@@ -88,7 +88,9 @@ async function openWorld(config: ApiConfig, log: Log) {
   const changes = await openChangeFeed({ url: config.DATABASE_URL, log });
   const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = config;
   const temporal = createTemporalClient({ address, namespace, payloadKey: keys.payload });
-  const timing = { timing: DEFAULT_TIMING, node: NODE_TIMING, answerMs: ANSWER_MS };
+  const { ROLLOUT_DRAIN: drainMs, ROLLOUT_STOP_GRACE: stopGraceMs } = config;
+  const rollout = { ...DEFAULT_TIMING, drainMs, stopGraceMs };
+  const timing = { timing: rollout, node: NODE_TIMING, answerMs: ANSWER_MS };
   const signer = createControlTokenSigner(keys.control);
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },

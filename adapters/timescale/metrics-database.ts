@@ -48,5 +48,7 @@ export function openMetricsDatabase(url: string): MetricsDatabase {
   });
   // The pool has removed the idle connection that broke; whoever needs the next one gets a new one or the error.
   pool.on('error', () => undefined);
+  // A connection that breaks between two statements tells nobody else, and unheard would end the process.
+  pool.on('connect', (client) => void client.on('error', () => undefined));
   return new Kysely<MetricsSchema>({ dialect: new PostgresDialect({ pool }) });
 }

@@ -1,6 +1,7 @@
 import * as busybox from './busybox.mjs';
 import * as dependencies from './dependencies.mjs';
 import * as docker from './docker.mjs';
+import * as examples from './examples.mjs';
 import * as node24 from './node24.mjs';
 import * as postgres from './postgres.mjs';
 import * as temporal from './temporal.mjs';
@@ -22,4 +23,4 @@ import * as traefik from './traefik.mjs';
  *
  * @type {readonly Component[]}
  */
-export const COMPONENTS = [dependencies, node24, docker, busybox, temporal, traefik, postgres];
+export const COMPONENTS = [dependencies, node24, docker, busybox, examples, temporal, traefik, postgres];

@@ -10,6 +10,9 @@ export const LOOPBACK = '127.0.0.1';
 export const CONTROL_DATABASE = 'obiente';
 export const METRICS_DATABASE = 'obiente_metrics';
 
+/** Role of the streamers: it can insert rows of metrics and nothing else. */
+export const METRICS_WRITER = 'obiente_metrics_writer';
+
 /** Addresses at which the parts of a platform reach each other, and people reach it. */
 export interface Addresses {
   readonly api: string;
@@ -63,12 +66,12 @@ export function databaseUrl({ config, keys, toolchain }: Installation): string {
 export function metricsDatabaseUrl({ config, keys, toolchain }: Installation): string | undefined {
   if (config.METRICS_DATABASE_URL) return config.METRICS_DATABASE_URL;
   if (toolchain.postgres.kind === 'external') return config.DATABASE_URL;
-  return embeddedUrl(config, METRICS_DATABASE, METRICS_DATABASE, keys.metricsPassword);
+  return embeddedUrl(config, METRICS_WRITER, METRICS_DATABASE, keys.metricsWriterPassword);
 }
 
-/** The embedded server's own administrator. */
-export function adminUrl({ config, keys }: Installation): string {
-  return embeddedUrl(config, 'postgres', 'postgres', keys.postgresPassword);
+/** The embedded server's own administrator, in one of its databases. */
+export function adminUrl({ config, keys }: Installation, database = 'postgres'): string {
+  return embeddedUrl(config, 'postgres', database, keys.postgresPassword);
 }
 
 function embeddedUrl(config: DevConfig, role: string, database: string, passwordFile: string): string {

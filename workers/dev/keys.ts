@@ -21,6 +21,8 @@ export interface KeyFiles {
   readonly databasePassword: string;
   /** Owner of the metrics database. */
   readonly metricsPassword: string;
+  /** The role with which streamers insert. */
+  readonly metricsWriterPassword: string;
 }
 
 const KEY_BYTES = 32;
@@ -41,6 +43,7 @@ export function ensureKeys(stateDir: string): KeyFiles {
     postgresPassword: keep('postgres.password', token),
     databasePassword: keep('database.password', token),
     metricsPassword: keep('metrics.password', token),
+    metricsWriterPassword: keep('metrics-writer.password', token),
   };
 }
 

@@ -1,7 +1,16 @@
 import { join } from 'node:path';
 import { ensureDatabases } from '../../adapters/postgres/ensure-database.ts';
 import { migrate } from '../../adapters/postgres/migrate.ts';
-import { adminUrl, CONTROL_DATABASE, databaseUrl, LOOPBACK, METRICS_DATABASE, toAddresses } from './addresses.ts';
+import { prepareMetricsDatabase } from '../../adapters/timescale/migrate.ts';
+import {
+  adminUrl,
+  CONTROL_DATABASE,
+  databaseUrl,
+  LOOPBACK,
+  METRICS_DATABASE,
+  METRICS_WRITER,
+  toAddresses,
+} from './addresses.ts';
 import { postgresSpec } from './embedded-postgres.ts';
 import type { Installation } from './installation.ts';
 import { readSecret } from './keys.ts';
@@ -56,6 +65,8 @@ function databaseMembers(installation: Installation): GroupMember[] {
     ];
     await ensureDatabases(adminUrl(installation), owned, DATABASE_PATIENCE_MS);
     await migrate(databaseUrl(installation));
+    const writer = { role: METRICS_WRITER, password: readSecret(keys.metricsWriterPassword) };
+    await prepareMetricsDatabase(adminUrl(installation, METRICS_DATABASE), writer);
   };
   return [{ ...postgresSpec(embedded), onFirstReady: prepare }];
 }
@@ -81,7 +92,7 @@ function roleMember(role: RoleName, installation: Installation, after: readonly 
   return {
     name: role,
     command: installation.toolchain.node,
-    args: [join(ROOT, 'workers/dev/role-entry.ts'), role],
+    args: [join(ROOT, 'cli/main.ts'), role],
     env: roleEnvironment(role, installation),
     cwd: ROOT,
     readiness: { kind: 'message' },
