@@ -13,22 +13,22 @@ import { createNodeLogs } from '../api/gateways/node-logs.ts';
 import { createHealthRoute } from '../api/http/health.ts';
 import { createMetricsRoute } from '../api/http/metrics.ts';
 import { createObservabilityRoute } from '../api/http/observability.ts';
+import { createProtectedResourceRoute } from '../api/http/protected-resource.ts';
 import { createRoutes } from '../api/router.ts';
 import { type ApiServer, openApiServer } from '../api/server.ts';
 import { createApiTelemetry } from '../api/telemetry.ts';
 import { createPublicAddress } from '../api/wire/address.ts';
 import { type ApiConfig, apiVariables } from '../config/api.ts';
 import { readEnvironment } from '../config/environment.ts';
+import { issuerOf } from '../config/identity.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
+import about from '../package.json' with { type: 'json' };
 import { createAuthorisation } from './api/authorisation.ts';
 import { createIngressRoute } from './api/ingress.ts';
 import { readKeys } from './api/keys.ts';
 import { createLiveMetrics } from './api/live-metrics.ts';
 import { migrateOrLater } from './api/migrations.ts';
 import type { RunningRole } from './run-role.ts';
-
-/** Version that `/health` tells. */
-const VERSION = '0.1.0';
 
 /** Silence after which a stream says that it lives: proxies cut at 30 s and more. */
 const HEARTBEAT_MS = 15_000;
@@ -49,21 +49,22 @@ export async function startApi(environment: Record<string, string | undefined>, 
   const { metrics, cluster } = createLiveMetrics({ ...world, heartbeatMs: HEARTBEAT_MS });
   let server: ApiServer | undefined;
   const health = createHealthRoute({
-    version: VERSION,
+    version: about.version,
     pingDatabase: () => pingDatabase(db),
     observeMetrics: cluster.health,
     draining: () => server?.draining(),
   });
   const routes = createRoutes({
     ...world,
-    ...createAuthorisation(db, config),
+    ...createAuthorisation(db, config, log),
     ...{ log, telemetry, heartbeatMs: HEARTBEAT_MS, now: () => new Date() },
     registries: { allowedRegistries: config.API_ALLOWED_REGISTRIES },
     address: addressOf(config),
     checkJoinToken: createJoinTokenCheck(keys.joinToken),
     metrics,
   });
-  const httpRoutes = [health, createMetricsRoute(telemetry), createObservabilityRoute(cluster), ingress];
+  const signIn = createProtectedResourceRoute({ issuer: issuerOf(config), audience: config.OIDC_AUDIENCE });
+  const httpRoutes = [health, createMetricsRoute(telemetry), createObservabilityRoute(cluster), ingress, signIn];
   const listen = { host: config.BIND_ADDRESS, port: config.API_PORT, corsOrigins: config.CORS_ORIGINS };
   const opened = await openApiServer({ ...listen, routes, httpRoutes, log }).catch(async (error: unknown) => {
     await ingress.close();

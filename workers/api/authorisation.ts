@@ -1,3 +1,4 @@
+import type { Log } from '../../adapters/logging/log.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findNode } from '../../adapters/postgres/nodes.ts';
 import { findOrganizationOf, findRole } from '../../adapters/postgres/ownership.ts';
@@ -11,8 +12,8 @@ import type { ApiConfig } from '../../config/api.ts';
 import { issuerOf } from '../../config/identity.ts';
 
 /** Who may call: users by the tokens of their issuer, nodes by the keys with which they enrolled. */
-export function createAuthorisation(db: Database, config: ApiConfig) {
-  const verifier = createAccessTokenVerifier({ issuer: issuerOf(config), audience: config.OIDC_AUDIENCE });
+export function createAuthorisation(db: Database, config: ApiConfig, log: Log) {
+  const verifier = createAccessTokenVerifier({ issuer: issuerOf(config), audience: config.OIDC_AUDIENCE, log });
   const findSigningJwk = async (nodeId: string) => {
     const node = await findNode(db, nodeId);
     return node && JSON.stringify(node.signingJwk);
