@@ -2,13 +2,9 @@ import { sql } from 'kysely';
 import type { OperationRef } from '../../contracts/activities.ts';
 import type { ExistingReplica, PlannedReplica, RolloutPlan } from '../../contracts/rollout.ts';
 import { replicaId } from '../../domain/naming.ts';
-import {
-  choosePlacement,
-  type PlacementNode,
-  type PlacementRequest,
-  type PlacementRules,
-} from '../../domain/placement/placement.ts';
+import { choosePlacement, type PlacementNode, type PlacementRules } from '../../domain/placement/placement.ts';
 import { toPlacementError } from '../../domain/placement/refusal.ts';
+import type { PlacementRequest } from '../../domain/placement/strategy.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from './database.ts';
 import { getRevision, type LockedDeployment, lockExisting, startOperation } from './deployment-lock.ts';

@@ -1,4 +1,4 @@
-import type { NodeRoom, Strategy, StrategyInput } from './placement.ts';
+import type { NodeRoom, Strategy, StrategyInput } from './strategy.ts';
 
 /** Sums of fractions of a core miss the whole by less than this. */
 const CPU_TOLERANCE = 1e-6;

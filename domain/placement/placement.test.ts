@@ -5,10 +5,10 @@ import {
   type Placement,
   type PlacementNode,
   type PlacementQuestion,
-  type PlacementRequest,
   type PlacementRules,
 } from './placement.ts';
 import { toPlacementError } from './refusal.ts';
+import type { PlacementRequest } from './strategy.ts';
 
 const GIB = 1024 ** 3;
 const RULES: PlacementRules = { strategy: 'least-loaded', maxDeploymentsPerNode: 50, cpuOvercommit: 4 };

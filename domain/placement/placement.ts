@@ -1,16 +1,5 @@
 import { chooseLeastLoaded } from './least-loaded.ts';
-
-/** Replicas of one deployment that need a place, all of the same size. */
-export interface PlacementRequest {
-  /** Name of the deployment, for people. */
-  readonly name: string;
-  readonly replicas: number;
-  /** What one replica reserves. */
-  readonly cpuCores: number;
-  readonly memoryBytes: number;
-  /** Whether all of them must be on one node, as those of an image that only its builder has. */
-  readonly together: boolean;
-}
+import type { Capacity, NodeRoom, PlacementRequest, Strategy } from './strategy.ts';
 
 /** A node as placement sees it. */
 export interface PlacementNode {
@@ -37,15 +26,6 @@ export interface PlacementRules {
    * wanted twice are shared; memory that is wanted twice kills, so that is never promised twice.
    */
   readonly cpuOvercommit: number;
-}
-
-/** What a node can still take. */
-export interface NodeRoom {
-  readonly nodeId: string;
-  readonly cpuCores: number;
-  readonly memoryBytes: number;
-  /** Whether it holds as many deployments as it may. */
-  readonly isFull: boolean;
 }
 
 /** Why nothing was placed. */
@@ -81,22 +61,6 @@ export function choosePlacement({ request, nodes, rules }: PlacementQuestion): P
   const assignments = STRATEGIES[rules.strategy]({ request, room: open, capacity });
   return assignments ? { assignments } : { refusal: { code: 'INSUFFICIENT_CAPACITY', room } };
 }
-
-/** What a strategy chooses from: the room of nodes that are not full, by id, and what each of them has in all. */
-export interface StrategyInput {
-  readonly request: PlacementRequest;
-  readonly room: readonly NodeRoom[];
-  readonly capacity: ReadonlyMap<string, Capacity>;
-}
-
-/** What a node may reserve in all. */
-export interface Capacity {
-  readonly cpuCores: number;
-  readonly memoryBytes: number;
-}
-
-/** A node for each replica; `undefined` when not all of them fit. */
-export type Strategy = (input: StrategyInput) => string[] | undefined;
 
 const STRATEGIES: Record<PlacementRules['strategy'], Strategy> = { 'least-loaded': chooseLeastLoaded };
 

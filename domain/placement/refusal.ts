@@ -1,5 +1,6 @@
 import { DomainError } from '../errors.ts';
-import type { NodeRoom, PlacementRefusal, PlacementRequest } from './placement.ts';
+import type { PlacementRefusal } from './placement.ts';
+import type { NodeRoom, PlacementRequest } from './strategy.ts';
 
 /** Nodes that a refusal names; the rest is counted. */
 const NAMED_NODES = 20;

@@ -1,0 +1,36 @@
+/** Replicas of one deployment that need a place, all of the same size. */
+export interface PlacementRequest {
+  /** Name of the deployment, for people. */
+  readonly name: string;
+  readonly replicas: number;
+  /** What one replica reserves. */
+  readonly cpuCores: number;
+  readonly memoryBytes: number;
+  /** Whether all of them must be on one node, as those of an image that only its builder has. */
+  readonly together: boolean;
+}
+
+/** What a node can still take. */
+export interface NodeRoom {
+  readonly nodeId: string;
+  readonly cpuCores: number;
+  readonly memoryBytes: number;
+  /** Whether it holds as many deployments as it may. */
+  readonly isFull: boolean;
+}
+
+/** What a strategy chooses from: the room of nodes that are not full, by id, and what each of them has in all. */
+export interface StrategyInput {
+  readonly request: PlacementRequest;
+  readonly room: readonly NodeRoom[];
+  readonly capacity: ReadonlyMap<string, Capacity>;
+}
+
+/** What a node may reserve in all. */
+export interface Capacity {
+  readonly cpuCores: number;
+  readonly memoryBytes: number;
+}
+
+/** A node for each replica; `undefined` when not all of them fit. */
+export type Strategy = (input: StrategyInput) => string[] | undefined;
