@@ -22,6 +22,11 @@ export function plainText(text: string): string {
   return text.replace(SEQUENCE, '').replace(CONTROL, visible);
 }
 
+/** The first line of a text of somebody else, harmless as by {@link plainText}. */
+export function firstLine(text: string): string {
+  return plainText(text.split('\n', 1)[0] ?? '');
+}
+
 /** Like {@link plainText}, but keeps colours, which change nothing but the look; they end with the line. */
 export function colouredText(text: string): string {
   let isColoured = false;

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import ora from 'ora';
-import { plainText } from './plain-text.ts';
+import { firstLine, plainText } from './plain-text.ts';
 import type { OutputStream, Terminal } from './terminal.ts';
 
 /** Shows on standard error what is being done: a spinner on a terminal, else a line a step. */
@@ -23,7 +23,7 @@ export function createProgress(terminal: Terminal, stderr: OutputStream, started
     return {
       doing: () => undefined,
       done: (text) => say('✓', text),
-      warn: (text) => say('!', text),
+      warn: (text) => say('!', firstLine(text)),
       stop: () => undefined,
     };
   }
@@ -40,7 +40,7 @@ export function createProgress(terminal: Terminal, stderr: OutputStream, started
       spinner.start(plainText(text));
     },
     done: (text) => persist(paint.green('✓'), text),
-    warn: (text) => persist(paint.yellow('!'), text),
+    warn: (text) => persist(paint.yellow('!'), firstLine(text)),
     stop: () => {
       spinner.stop();
     },

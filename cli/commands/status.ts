@@ -6,7 +6,7 @@ import {
   type Replica,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { action, type CliContext } from '../invocation.ts';
-import { plainText } from '../plain-text.ts';
+import { firstLine, plainText } from '../plain-text.ts';
 import { getDeployment } from '../resolve.ts';
 import { age, messageJson, paintState, replicaCount, words } from '../show.ts';
 import { type Column, table } from '../table.ts';
@@ -36,7 +36,9 @@ export function addStatus(program: Command, context: CliContext): void {
 
 function describe(terminal: Terminal, deployment: Deployment): void {
   const { paint } = terminal;
-  const reason = deployment.statusReason === '' ? '' : `, ${plainText(deployment.statusReason)}`;
+  const { statusReason, operation } = deployment;
+  const isTold = statusReason === '' || statusReason === operation?.errorMessage;
+  const reason = isTold ? '' : `, ${firstLine(statusReason)}`;
   const facts: readonly (readonly [string, string])[] = [
     ['name', plainText(deployment.name)],
     ['id', deployment.id],
@@ -45,6 +47,7 @@ function describe(terminal: Terminal, deployment: Deployment): void {
     ['revision', `${deployment.revision}, serving ${deployment.servingRevision || 'none'}`],
     ['image', deployment.spec === undefined ? '-' : plainText(imageOf(deployment))],
     ['operation', operationOf(deployment)],
+    ...failureLines(deployment).map((line) => ['', line] as const),
     ['url', deployment.urls.map(plainText).join('  ') || '-'],
   ];
   for (const [label, value] of facts) terminal.line(`${paint.dim(label.padEnd(10))}${value}`);
@@ -73,5 +76,14 @@ function operationOf({ operation }: Deployment): string {
   if (operation === undefined) return '-';
   const text = `${words.kind(operation.kind)} ${words.operation(operation.state)}, ${age(operation.createdAt)} ago`;
   if (operation.state !== OperationState.FAILED) return text;
-  return `${text}: ${operation.errorCode}: ${plainText(operation.errorMessage)}`;
+  return `${text}: ${operation.errorCode}: ${firstLine(operation.errorMessage)}`;
+}
+
+/** What a failure says after its first line: mostly what the application printed last. */
+function failureLines({ operation }: Deployment): string[] {
+  if (operation?.state !== OperationState.FAILED) return [];
+  return operation.errorMessage
+    .split('\n')
+    .slice(1)
+    .map((line) => `  ${plainText(line)}`);
 }
