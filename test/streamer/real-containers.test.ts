@@ -50,11 +50,14 @@ describe.each(['cgroup', 'docker'] as const)('real containers, read by %s', (kin
 
   it('shows half a core for a busy loop limited to half a core', async () => {
     const meter = await meterOf(await startReplica(corner, { replicaId: 'r1-0', command: BUSY, cpuCores: 0.5 }));
-    const first = await read(meter);
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
-    const percent = cpuPercentBetween(first, await read(meter));
-    expect(percent).toBeGreaterThan(47);
-    expect(percent).toBeLessThan(53);
+    // Somebody else may have taken the cores during one window: the limit shows in a window in which nobody did.
+    await eventually(async () => {
+      const first = await read(meter);
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      const percent = cpuPercentBetween(first, await read(meter));
+      expect(percent).toBeGreaterThan(47);
+      expect(percent).toBeLessThan(53);
+    });
     meter.close();
   });
 

@@ -54,8 +54,9 @@ describe('the node workflow', { timeout: 60_000 }, () => {
     await seen('ready');
     daemon.become('degraded');
     await seen('degraded');
+    const stopped = firstWorker.stop();
     daemon.die();
-    await firstWorker.stop();
+    await stopped;
     await seen('lost');
     daemon.become('ready');
     const secondWorker = await startWorker(connection, temporal, nodeOptions);
