@@ -1,5 +1,6 @@
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { z } from 'zod';
+import { isPortOpen } from '../adapters/probe/port.ts';
 import { isDomainError } from '../domain/errors.ts';
 import { COMPONENTS } from '../scripts/components/all.mjs';
 import { createContext } from '../scripts/machine/context.mjs';
@@ -83,7 +84,8 @@ async function checkTemporal(env: Record<string, string | undefined>): Promise<F
   const address = env.TEMPORAL_ADDRESS || `127.0.0.1:${env.TEMPORAL_PORT || 7233}`;
   const { hostname, port } = new URL(`tcp://${address}`);
   const name = 'temporal server';
-  if (await accepts(hostname, Number(port))) return { name, ok: true, detail: `listens on ${address}` };
+  if (await isPortOpen({ host: hostname, port: Number(port), timeoutMs: ANSWER_TIMEOUT_MS }))
+    return { name, ok: true, detail: `listens on ${address}` };
   return { name, ok: false, detail: `nobody listens on ${address}`, fix: 'npm start' };
 }
 
@@ -116,19 +118,6 @@ async function checkSignIn(context: CliContext): Promise<{ finding: Finding; api
     const fix = error.hint === undefined ? {} : { fix: error.hint };
     return { finding: { name, ok: false, detail: error.message, ...fix }, apiUrl: undefined };
   }
-}
-
-function accepts(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: ANSWER_TIMEOUT_MS });
-    const end = (isAccepted: boolean): void => {
-      socket.destroy();
-      resolve(isAccepted);
-    };
-    socket.once('connect', () => end(true));
-    socket.once('error', () => end(false));
-    socket.once('timeout', () => end(false));
-  });
 }
 
 function isFree(host: string, port: number): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { JWK } from 'oidc-provider';
-import { findFile, writePrivateFile } from './private-file.ts';
+import { findFile, writePrivateFile } from '../files/private-file.ts';
 
 /** What the development provider signs with. */
 export interface ProviderKeys {

@@ -1,6 +1,6 @@
-import { open, readFile, rename } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Checkpoint, CheckpointStore } from '../../streamer/checkpoint.ts';
+import { findFile, writePrivateFile } from '../files/private-file.ts';
 
 const count = z.number().nonnegative();
 const counters = z.object({
@@ -43,7 +43,7 @@ const checkpoint = z.object({
 export function createCheckpointFile(path: string, onUnusable: (reason: unknown) => void): CheckpointStore {
   return {
     load: async () => {
-      const text = await readFile(path, 'utf8').catch(absent);
+      const text = await findFile(path);
       if (text === undefined) return undefined;
       try {
         const { state, pending } = checkpoint.parse(JSON.parse(text));
@@ -53,23 +53,6 @@ export function createCheckpointFile(path: string, onUnusable: (reason: unknown)
         return undefined;
       }
     },
-    save: (kept: Checkpoint) => replaceFile(path, JSON.stringify({ version: 1, ...kept })),
+    save: (kept: Checkpoint) => writePrivateFile(path, JSON.stringify({ version: 1, ...kept })),
   };
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-}
-
-function absent(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
-  return undefined;
 }

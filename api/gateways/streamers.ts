@@ -1,12 +1,11 @@
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { type Client, createClient, type Interceptor } from '@connectrpc/connect';
-import { createConnectTransport } from '@connectrpc/connect-node';
 import type { ControlTokenSigner } from '../../adapters/tokens/control-token.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Delivery } from '../../domain/metrics/conflating-buffer.ts';
 import { type Observability, parseObservability } from '../../domain/metrics/observability.ts';
 import type { ContainerSample } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import { StreamerGatewayService } from '../../gen/obiente/internal/v1/gateways_pb.ts';
+import { createGatewayClients } from './gateway-clients.ts';
 
 /** The streamer of one node. */
 export interface Streamer {
@@ -31,29 +30,17 @@ export interface Streamers {
   observe(streamer: Streamer, signal: AbortSignal): Promise<Observability>;
 }
 
-/** Clients kept, one for each streamer; the one used longest ago makes room. */
-const MAX_CLIENTS = 1_000;
-
-/** A node that vanished says nothing by itself: its streams end at the latest after both of these. */
-const PING = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000 };
-
 /** Creates the client of the streamers' gateways. Every call carries a token for that one streamer. */
 export function createStreamers({ signer }: { readonly signer: ControlTokenSigner }): Streamers {
-  const clients = new Map<string, Client<typeof StreamerGatewayService>>();
-  const clientOf = ({ nodeId, streamerUrl }: Streamer) => {
-    const key = `${nodeId} ${streamerUrl}`;
-    const client = clients.get(key) ?? connect(streamerUrl, `streamer:${nodeId}`, signer);
-    clients.delete(key);
-    clients.set(key, client);
-    const [oldest] = clients.keys();
-    if (clients.size > MAX_CLIENTS && oldest !== undefined) clients.delete(oldest);
-    return client;
-  };
+  const clientOf = createGatewayClients(StreamerGatewayService, signer);
+  const gatewayOf = ({ nodeId, streamerUrl: url }: Streamer) => ({ url, audience: `streamer:${nodeId}` });
   return {
     stream: async function* (streamer, { deploymentId, afterMs }, signal) {
       const request = { deploymentId, ...(afterMs === undefined ? {} : { after: timestampFromMs(afterMs) }) };
       try {
-        for await (const { samples, missedRounds } of clientOf(streamer).streamSamples(request, { signal })) {
+        for await (const { samples, missedRounds } of clientOf(gatewayOf(streamer)).streamSamples(request, {
+          signal,
+        })) {
           yield { samples, missedRounds: Number(missedRounds) };
         }
       } catch (error) {
@@ -61,27 +48,18 @@ export function createStreamers({ signer }: { readonly signer: ControlTokenSigne
       }
     },
     latest: async (streamer, deploymentId, signal) => {
-      const answer = clientOf(streamer).getLatestSamples({ deploymentId }, { signal });
+      const answer = clientOf(gatewayOf(streamer)).getLatestSamples({ deploymentId }, { signal });
       return (await answer.catch((error) => Promise.reject(unavailable(streamer, error)))).samples;
     },
     observe: async (streamer, signal) => {
       try {
-        const { json } = await clientOf(streamer).getObservability({}, { signal });
+        const { json } = await clientOf(gatewayOf(streamer)).getObservability({}, { signal });
         return parseObservability(JSON.parse(json));
       } catch (error) {
         throw unavailable(streamer, error);
       }
     },
   };
-}
-
-function connect(baseUrl: string, audience: string, signer: ControlTokenSigner): Client<typeof StreamerGatewayService> {
-  const authorize: Interceptor = (next) => async (request) => {
-    request.header.set('authorization', `Bearer ${await signer.sign({ audience })}`);
-    return await next(request);
-  };
-  const transport = createConnectTransport({ baseUrl, httpVersion: '2', interceptors: [authorize], ...PING });
-  return createClient(StreamerGatewayService, transport);
 }
 
 function unavailable({ nodeId }: Streamer, cause: unknown): DomainError {

@@ -1,29 +1,23 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, inject, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
-import { openTestDocker, type TestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { askThroughIngress } from '../support/http.ts';
 import { openApi, pidOf } from '../support/platform.ts';
+import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject } from './deployed.ts';
 
 const platform = inject('platform');
 const api = openApi(platform);
-let docker: TestDocker;
-beforeAll(async () => {
-  docker = await openTestDocker();
-}, 60_000);
-afterAll(async () => {
-  api.close();
-  await docker.remove();
-});
+const docker = useTestDocker();
+afterAll(() => api.close());
 
 const PROCESSES = ['api', 'orchestrator', 'node', 'streamer', 'temporal', 'postgres', 'traefik'];
 const REPLICAS = 3;
 
 describe('a deploy', { timeout: 240_000 }, () => {
   it.each(PROCESSES)('ends with exactly the wanted replicas when %s is killed in the middle of it', async (name) => {
-    const subject = await createSubject(api, aWebServer(docker.image, name, { replicas: REPLICAS }));
+    const subject = await createSubject(api, aWebServer(docker.corner.image, name, { replicas: REPLICAS }));
     const killed = await pidOf(platform, name);
     process.kill(killed, 'SIGKILL');
 
@@ -42,7 +36,7 @@ describe('a deploy', { timeout: 240_000 }, () => {
 /** Replica ids of the containers that really run, asked of Docker behind the platform's back. */
 async function runningReplicas(deploymentId: string): Promise<string[]> {
   const filters = { label: [`${LABEL.deploymentId}=${deploymentId}`] };
-  const containers = await docker.client.listContainers({ all: true, filters });
+  const containers = await docker.corner.client.listContainers({ all: true, filters });
   expect(containers.every(({ State }) => State === 'running')).toBe(true);
   return containers.map(({ Labels }) => Labels[LABEL.replica] ?? '').sort();
 }

@@ -1,31 +1,25 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, inject, it } from 'vitest';
 import { DeploymentStatus, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { RestartPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
-import { openTestDocker, type TestDocker } from '../support/docker.ts';
 import { askThroughIngress } from '../support/http.ts';
 import { openApi } from '../support/platform.ts';
 import { startProber } from '../support/prober.ts';
+import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject } from './deployed.ts';
 
 const platform = inject('platform');
 const api = openApi(platform);
-let docker: TestDocker;
-beforeAll(async () => {
-  docker = await openTestDocker();
-}, 60_000);
-afterAll(async () => {
-  api.close();
-  await docker.remove();
-});
+const docker = useTestDocker();
+afterAll(() => api.close());
 
 const hostOf = ({ name }: { name: string }): string => `${name}.localhost`;
 
 describe('a rollout', { timeout: 240_000 }, () => {
   it('replaces a serving revision without losing a request', async () => {
-    const subject = await createSubject(api, aWebServer(docker.image, 'one', { replicas: 2 }));
+    const subject = await createSubject(api, aWebServer(docker.corner.image, 'one', { replicas: 2 }));
     expect(await subject.outcome()).toMatchObject({ state: OperationState.SUCCEEDED });
     const prober = startProber({ port: platform.httpPort, host: hostOf(subject), perSecond: 50 });
-    const { id } = await subject.update(aWebServer(docker.image, 'two', { replicas: 2 }));
+    const { id } = await subject.update(aWebServer(docker.corner.image, 'two', { replicas: 2 }));
     expect(await subject.outcome(id)).toMatchObject({ state: OperationState.SUCCEEDED, revision: 2 });
     const { total, failed } = await prober.stop();
     expect(failed).toEqual([]);
@@ -38,7 +32,7 @@ describe('a rollout', { timeout: 240_000 }, () => {
   });
 
   it('keeps the old revision serving when the new one never listens, and says why', async () => {
-    const subject = await createSubject(api, aWebServer(docker.image, 'good'));
+    const subject = await createSubject(api, aWebServer(docker.corner.image, 'good'));
     await subject.outcome();
     const deaf = { command: ['/bin/sh', '-c', 'echo not listening; exec sleep 600'] };
     const gate = {
@@ -47,7 +41,7 @@ describe('a rollout', { timeout: 240_000 }, () => {
       interval: { seconds: 1n },
     } as const;
     const { id } = await subject.update(
-      aWebServer(docker.image, 'bad', { ...deaf, healthCheck: { ...gate, retries: 1 } }),
+      aWebServer(docker.corner.image, 'bad', { ...deaf, healthCheck: { ...gate, retries: 1 } }),
     );
     const outcome = await subject.outcome(id);
     expect(outcome).toMatchObject({ state: OperationState.FAILED, errorCode: 'REPLICA_UNHEALTHY' });
@@ -64,7 +58,7 @@ describe('a rollout', { timeout: 240_000 }, () => {
     const crash = { command: ['/bin/sh', '-c', 'echo cannot find my config; exit 3'] };
     const subject = await createSubject(
       api,
-      aWebServer(docker.image, 'x', { ...crash, restartPolicy: RestartPolicy.NEVER }),
+      aWebServer(docker.corner.image, 'x', { ...crash, restartPolicy: RestartPolicy.NEVER }),
     );
     const outcome = await subject.outcome();
     expect(outcome).toMatchObject({ state: OperationState.FAILED, errorCode: 'REPLICA_EXITED' });
@@ -75,10 +69,10 @@ describe('a rollout', { timeout: 240_000 }, () => {
   });
 
   it("fails with the registry's answer when the image cannot be had, and leaves the old revision serving", async () => {
-    const subject = await createSubject(api, aWebServer(docker.image, 'good'));
+    const subject = await createSubject(api, aWebServer(docker.corner.image, 'good'));
     await subject.outcome();
     const source = { case: 'image', value: { reference: 'registry.invalid/nobody/nothing:1' } } as const;
-    const { id } = await subject.update(aWebServer(docker.image, 'x', { source }));
+    const { id } = await subject.update(aWebServer(docker.corner.image, 'x', { source }));
     expect(await subject.outcome(id)).toMatchObject({ state: OperationState.FAILED, errorCode: 'IMAGE_UNAVAILABLE' });
     expect((await askThroughIngress(platform.httpPort, hostOf(subject))).body).toContain('good');
     await subject.remove();
@@ -87,7 +81,7 @@ describe('a rollout', { timeout: 240_000 }, () => {
   it('refuses what no node has room for, naming what is free', async () => {
     const { memoryBytes = 0n } = (await api.nodes.listNodes({})).nodes[0] ?? {};
     const limits = { cpuCores: 0.1, memoryBytes: (memoryBytes * 2n) / 3n };
-    const subject = await createSubject(api, aWebServer(docker.image, 'x', { replicas: 2, limits }));
+    const subject = await createSubject(api, aWebServer(docker.corner.image, 'x', { replicas: 2, limits }));
     const outcome = await subject.outcome();
     expect(outcome).toMatchObject({ state: OperationState.FAILED, errorCode: 'INSUFFICIENT_CAPACITY' });
     expect(outcome.errorMessage).toMatch(/free/);
@@ -96,7 +90,7 @@ describe('a rollout', { timeout: 240_000 }, () => {
 
   it('passes every byte of a variable into the container', async () => {
     const value = `$HOME "quoted" 'single' \\ back # hash`;
-    const subject = await createSubject(api, aWebServer(docker.image, value));
+    const subject = await createSubject(api, aWebServer(docker.corner.image, value));
     await subject.outcome();
     expect((await askThroughIngress(platform.httpPort, hostOf(subject))).body).toBe(`${value}\n`);
     await subject.remove();

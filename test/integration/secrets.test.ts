@@ -3,23 +3,17 @@ import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toJsonString } from '@bufbuild/protobuf';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, inject, it } from 'vitest';
 import { DeploymentSchema, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { RestartPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
-import { openTestDocker, type TestDocker } from '../support/docker.ts';
 import { openApi } from '../support/platform.ts';
+import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject } from './deployed.ts';
 
 const platform = inject('platform');
 const api = openApi(platform);
-let docker: TestDocker;
-beforeAll(async () => {
-  docker = await openTestDocker();
-}, 60_000);
-afterAll(async () => {
-  api.close();
-  await docker.remove();
-});
+const docker = useTestDocker();
+afterAll(() => api.close());
 
 describe('values of variables', { timeout: 180_000 }, () => {
   it('stand in no history, database, log, snapshot or answer, whether the deploy succeeds or fails', async () => {
@@ -28,13 +22,13 @@ describe('values of variables', { timeout: 180_000 }, () => {
       { name: 'BODY', value: 'hello' },
       { name: 'CANARY', value: canary },
     ];
-    const served = await createSubject(api, aWebServer(docker.image, '', { environment }));
+    const served = await createSubject(api, aWebServer(docker.corner.image, '', { environment }));
     expect(await served.outcome()).toMatchObject({ state: OperationState.SUCCEEDED });
     const tellTale = {
       command: ['/bin/sh', '-c', 'echo "my secret is $CANARY"; exit 1'],
       restartPolicy: RestartPolicy.NEVER,
     };
-    const failed = await createSubject(api, aWebServer(docker.image, '', { environment, ...tellTale }));
+    const failed = await createSubject(api, aWebServer(docker.corner.image, '', { environment, ...tellTale }));
     const outcome = await failed.outcome();
     expect(outcome).toMatchObject({ state: OperationState.FAILED });
 

@@ -1,5 +1,5 @@
-import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isPortOpen } from '../../adapters/probe/port.ts';
 
 /** What shows that a process can do its work: its own word over the IPC channel, a port, or an answer 200. */
 export type Readiness =
@@ -16,21 +16,11 @@ export async function untilAnswering(
   readiness: Exclude<Readiness, { kind: 'message' }>,
   signal: AbortSignal,
 ): Promise<void> {
-  const look = readiness.kind === 'tcp' ? () => accepts(readiness) : () => answersOk(readiness.url);
+  const look =
+    readiness.kind === 'tcp'
+      ? () => isPortOpen({ ...readiness, timeoutMs: LOOK_TIMEOUT_MS })
+      : () => answersOk(readiness.url);
   while (!(await look())) await delay(LOOK_EVERY_MS, undefined, { signal });
-}
-
-function accepts({ host, port }: { host: string; port: number }): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: LOOK_TIMEOUT_MS });
-    const end = (isAccepted: boolean): void => {
-      socket.destroy();
-      resolve(isAccepted);
-    };
-    socket.once('connect', () => end(true));
-    socket.once('error', () => end(false));
-    socket.once('timeout', () => end(false));
-  });
 }
 
 async function answersOk(url: string): Promise<boolean> {
