@@ -77,6 +77,36 @@ describe('validation', () => {
     expect(refusedCreation({ name: '' }).message).toMatchInlineSnapshot(
       `"name: found ""; allowed is at least 2 characters (and 1 more)"`,
     );
+    expect(withSpec({ environment: [{ name: 'A=B' }] }).message).toMatchInlineSnapshot(
+      `"spec.environment[0].name: found "A=B"; allowed is letters, digits and underscores, no digit first"`,
+    );
+    expect(withSpec({ source: { case: undefined } }).message).toMatchInlineSnapshot(
+      `"spec.source: nothing is set; allowed is one of image, dockerfile"`,
+    );
+    expect(withSpec({ healthCheck: {} }).message).toMatchInlineSnapshot(
+      `"spec.health_check.kind: nothing is set; allowed is one of automatic, http, command, none"`,
+    );
+    const healthCheck = { kind: { case: 'automatic', value: {} } };
+    const interval = { seconds: 0n, nanos: 50_000_000 };
+    expect(withSpec({ healthCheck: { ...healthCheck, interval } }).message).toMatchInlineSnapshot(
+      `"spec.health_check.interval: found 0.05 s; allowed is 0.1 s to 300 s"`,
+    );
+    expect(withSpec({ restartPolicy: 99 }).message).toMatchInlineSnapshot(
+      `"spec.restart_policy: found 99; allowed is one of RESTART_POLICY_ALWAYS, RESTART_POLICY_ON_FAILURE, RESTART_POLICY_NEVER"`,
+    );
+    const environment = Array.from({ length: 1001 }, (_, index) => ({ name: `A${index}` }));
+    expect(withSpec({ environment }).message).toMatchInlineSnapshot(
+      `"spec.environment: found 1001 items; allowed is at most 1000 items"`,
+    );
+    expect(refusedCreation({ spec: undefined as never }).message).toMatchInlineSnapshot(
+      `"spec: nothing is set; allowed is a value"`,
+    );
+    expect(refusedCreation({ projectId: '' }).message).toMatchInlineSnapshot(
+      `"project_id: found ""; allowed is a uuid"`,
+    );
+    expect(withSpec({ source: { case: 'image', value: { reference: '' } } }).message).toMatchInlineSnapshot(
+      `"spec.image.reference: found ""; allowed is at least 1 character"`,
+    );
   });
 
   it('never repeats the value of a variable', () => {

@@ -1,5 +1,6 @@
-import type { DescMessage, Message } from '@bufbuild/protobuf';
-import { type Path, pathToString, type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
+import { type DescEnum, type DescMessage, isMessage, type Message } from '@bufbuild/protobuf';
+import { isReflectMessage, type Path, pathToString, type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
+import { type Duration, DurationSchema, durationMs } from '@bufbuild/protobuf/wkt';
 import { createValidator, type Validator, type Violation } from '@bufbuild/protovalidate';
 import type { Interceptor } from '@connectrpc/connect';
 import { DomainError, invalidArgument } from '../../domain/errors.ts';
@@ -11,9 +12,10 @@ const HIDDEN_FIELDS = new Set(['value', 'join_token', 'command', 'signing_jwk', 
 /** More of a wrong value than this helps nobody. */
 const SHOWN_CHARACTERS = 40;
 
-/** Rules whose own words are for machines, in words for people. */
+/** Patterns in words for people, by the field or, where fields of one name differ, by message and field. */
 const ALLOWED_BY_PATTERN: Record<string, string> = {
   name: 'lower-case letters, digits and hyphens, a letter first, no hyphen last',
+  'EnvironmentVariable.name': 'letters, digits and underscores, no digit first',
   idempotency_key: 'letters, digits and . _ : -',
   context_sha256: '64 lower-case hex digits',
   node_id: 'a-z, 0-9 and hyphens',
@@ -55,14 +57,34 @@ export function validate(validator: Validator, schema: DescMessage, message: Mes
 }
 
 function allowedBy({ message, ruleId, field }: Violation): string {
-  const name = nameOf(field);
-  if (ruleId === 'string.pattern') return ALLOWED_BY_PATTERN[name] ?? 'letters, digits and underscores, no digit first';
-  const allowed = message
+  const last = field.at(-1);
+  if (last?.kind === 'oneof') return `one of ${last.fields.map(({ name }) => name).join(', ')}`;
+  if (last?.kind === 'field') {
+    const { name, parent } = last;
+    const pattern = ALLOWED_BY_PATTERN[`${parent.name}.${name}`] ?? ALLOWED_BY_PATTERN[name];
+    if (ruleId === 'string.pattern' && pattern) return pattern;
+    if (ruleId === 'enum.defined_only' && last.enum) return `one of ${namesOf(last.enum)}`;
+  }
+  if (ruleId === 'required') return 'a value';
+  if (ruleId.startsWith('string.uuid')) return 'a uuid';
+  return inWords(message) || ruleId;
+}
+
+/** Every value of an enum but the one for "not set". */
+function namesOf({ values }: DescEnum): string {
+  return values.flatMap(({ name, number }) => (number === 0 ? [] : [name])).join(', ');
+}
+
+/** A rule's own message as the end of "allowed is …". */
+function inWords(message: string): string {
+  return message
     .replace(/^(value )?must (be|have|contain) /, '')
     .replace(/^greater than or equal to (\S+) and less than or equal to (\S+)$/, '$1 to $2')
     .replace(/^greater than or equal to /, 'at least ')
-    .replace(/^less than or equal to /, 'at most ');
-  return allowed || ruleId;
+    .replace(/^(less than or equal to|no more than) /, 'at most ')
+    .replace(/ item\(s\)$/, ' items')
+    .replace(/\b1 (character|item|byte)s$/, '1 $1')
+    .replace(/\b(\d+)(\.\d*[1-9])?\.?0*s\b/g, '$1$2 s');
 }
 
 function foundAt(message: ReflectMessage, path: Path): string {
@@ -72,6 +94,7 @@ function foundAt(message: ReflectMessage, path: Path): string {
   if (Array.isArray(value)) return `found ${value.length} items`;
   if (typeof value === 'string') return foundText(value, HIDDEN_FIELDS.has(name));
   if (value instanceof Uint8Array) return `found ${value.length} bytes`;
+  if (isReflectMessage(value) && isMessage(value.message, DurationSchema)) return `found ${inSeconds(value.message)}`;
   if (typeof value === 'object' || HIDDEN_FIELDS.has(name)) return 'found another value';
   return `found ${String(value)}`;
 }
@@ -81,6 +104,10 @@ function foundText(text: string, isHidden: boolean): string {
   if (isHidden) return `found ${size}`;
   if (text.length <= SHOWN_CHARACTERS) return `found ${JSON.stringify(text)}`;
   return `found ${JSON.stringify(text.slice(0, SHOWN_CHARACTERS))}… (${size})`;
+}
+
+function inSeconds(duration: Duration): string {
+  return `${durationMs(duration) / 1000} s`;
 }
 
 function nameOf(path: Path): string {
