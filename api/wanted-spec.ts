@@ -4,7 +4,8 @@ import { listNodes, type NodeRecord } from '../adapters/postgres/nodes.ts';
 import type { Sealing } from '../adapters/sealing/sealing.ts';
 import { DomainError, invalidArgument } from '../domain/errors.ts';
 import type { RegistryRules } from '../domain/image-reference.ts';
-import type { DeploymentSpec, SealedVariable, SpecInput } from '../domain/spec.ts';
+import { describeBytes, describeCores } from '../domain/placement/refusal.ts';
+import type { DeploymentSpec, ResourceLimits, SealedVariable, SpecInput } from '../domain/spec.ts';
 import { parseSpec } from '../domain/spec-parse.ts';
 import type { DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import { fromWireSpec } from './wire/spec.ts';
@@ -19,7 +20,8 @@ export interface WantedSpecDeps {
 /** Nodes that one capacity check looks at: as many as a cluster of this platform has. */
 const MAX_NODES = 1000;
 
-const MEBIBYTE = 1024 * 1024;
+/** Nodes that a refusal names. */
+const NAMED_NODES = 5;
 
 /** Parses a spec off the wire. @throws INVALID_ARGUMENT */
 export function readSpec(deps: WantedSpecDeps, spec: WireSpec | undefined): SpecInput {
@@ -52,7 +54,7 @@ export async function toStoredSpec(
 ): Promise<DeploymentSpec> {
   const { source, limits } = spec;
   if (source.kind === 'dockerfile') await checkContext(deps.db, organizationId, source.contextSha256);
-  await checkCapacity(deps.db, limits.memoryBytes);
+  await checkCapacity(deps.db, limits);
   const known = new Map(kept.map((variable) => [variable.name, variable]));
   const environment = await Promise.all(
     spec.environment.map(async ({ name, value }, index) => {
@@ -81,22 +83,21 @@ async function checkContext(db: Database, organizationId: string, sha256: string
 }
 
 /** Whether it fits beside the others is the placement's to say; here only that it could on an empty node. */
-async function checkCapacity(db: Database, memoryBytes: number): Promise<void> {
+async function checkCapacity(db: Database, { cpuCores, memoryBytes }: ResourceLimits): Promise<void> {
   const nodes = await listNodes(db, { limit: MAX_NODES });
-  if (nodes.length === 0 || nodes.some((node) => node.memoryBytes >= memoryBytes)) return;
-  const free = nodes.slice(0, 5).map(freeOf).join(', ');
-  const message = `one replica wants ${toMebibytes(memoryBytes)}, more than any node has: ${free}`;
-  throw new DomainError('INSUFFICIENT_CAPACITY', message, {
-    field: 'spec.limits.memory_bytes',
-    hint: 'Lower the memory limit or add a larger node.',
-  });
+  const spacious = nodes.filter((node) => node.memoryBytes >= memoryBytes);
+  if (nodes.length === 0 || spacious.some((node) => node.cpuCores >= cpuCores)) return;
+  const [field, hint] =
+    spacious.length === 0
+      ? ['spec.limits.memory_bytes', 'Lower the memory limit or add a larger node.']
+      : ['spec.limits.cpu_cores', 'Lower the CPU limit or add a larger node.'];
+  const wanted = `${describeCores(cpuCores)} and ${describeBytes(memoryBytes)}`;
+  const free = nodes.slice(0, NAMED_NODES).map(freeOf).join(', ');
+  const message = `${field}: one replica wants ${wanted}, more than any node has: ${free}`;
+  throw new DomainError('INSUFFICIENT_CAPACITY', message, { field, hint });
 }
 
-function freeOf(node: NodeRecord): string {
-  const free = toMebibytes(node.memoryBytes - node.reservedMemoryBytes);
-  return `${node.nodeId} has ${free} free of ${toMebibytes(node.memoryBytes)}`;
-}
-
-function toMebibytes(bytes: number): string {
-  return `${Math.floor(bytes / MEBIBYTE)} MiB`;
+function freeOf({ nodeId, cpuCores, memoryBytes, reservedMemoryBytes }: NodeRecord): string {
+  const free = describeBytes(memoryBytes - reservedMemoryBytes);
+  return `${nodeId} has ${describeCores(cpuCores)} and ${free} free of ${describeBytes(memoryBytes)}`;
 }

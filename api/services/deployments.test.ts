@@ -173,7 +173,13 @@ describe('creating a deployment', () => {
     expect((await listNodes(rig.db, { limit: 10 })).length).toBe(1);
     const refusal = await refusalOf(create({ spec: aSpec({ limits: { memoryBytes: 2n * 1024n ** 3n } }) }));
     expect(refusal).toMatchObject({ code: 'ResourceExhausted', error: 'INSUFFICIENT_CAPACITY' });
-    expect(refusal.message).toContain('node-small has 1024 MiB free');
+    expect(refusal).toMatchObject({ field: 'spec.limits.memory_bytes' });
+    expect(refusal.message).toContain('node-small has 16 cores and 1.0 GiB free of 1.0 GiB');
+    const wide = await refusalOf(
+      create({ spec: aSpec({ limits: { cpuCores: 64, memoryBytes: 512n * 1024n ** 2n } }) }),
+    );
+    expect(wide).toMatchObject({ code: 'ResourceExhausted', field: 'spec.limits.cpu_cores' });
+    expect(wide.message).toContain('one replica wants 64 cores and 512 MiB');
   });
 });
 

@@ -63,7 +63,9 @@ function byScanning({ request, nodes, rules }: PlacementQuestion): string[] | un
     if (cpu < -1e-6 || memory < 0) return Number.POSITIVE_INFINITY;
     return 1 - Math.min(cpu / (node.cpuCores * rules.cpuOvercommit), memory / node.memoryBytes);
   };
-  const able = nodes.filter((node) => node.ready && node.otherDeployments < rules.maxDeploymentsPerNode);
+  const able = nodes.filter(
+    (node) => node.ready && node.otherDeployments < rules.maxDeploymentsPerNode && node.cpuCores >= request.cpuCores,
+  );
   able.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
   const chosen: string[] = [];
   for (let index = 0; index < request.replicas; index += 1) {
@@ -94,6 +96,7 @@ describe('placement', () => {
           const placed = assignments.filter((nodeId) => nodeId === node.nodeId).length;
           if (placed === 0) continue;
           expect(node.ready).toBe(true);
+          expect(node.cpuCores).toBeGreaterThanOrEqual(request.cpuCores);
           expect(node.otherDeployments).toBeLessThan(rules.maxDeploymentsPerNode);
           expect(node.reservedMemoryBytes + placed * request.memoryBytes).toBeLessThanOrEqual(node.memoryBytes);
           const cores = node.reservedCpuCores + placed * request.cpuCores;
@@ -187,6 +190,14 @@ describe('a refusal', () => {
       'INSUFFICIENT_CAPACITY: cannot place 2 replicas of api (1 core, 512 MiB each, all on one node): ' +
         'node-a holds as many deployments as it may, node-b has 1 core and 8.0 GiB free',
     );
+  });
+
+  it('does not promise one replica more cores than a node has, however many may be reserved', () => {
+    const request = aRequest({ cpuCores: 3 });
+    expect(choosePlacement({ request, nodes: [aNode('node-a')], rules: RULES }).refusal?.code).toBe(
+      'INSUFFICIENT_CAPACITY',
+    );
+    expect(refused(request, [aNode('node-a')])).toMatch(/: node-a has only 2 cores$/);
   });
 
   it('names no more nodes than a message can hold', () => {

@@ -50,14 +50,15 @@ export interface PlacementQuestion {
  * transaction as the reading.
  *
  * The same question has the same answer, in whatever order the nodes are given: ties are broken by node id. No node
- * gets more memory than it has, more cores than its overcommit allows or more deployments than the rules allow.
+ * gets more memory than it has, more cores than its overcommit allows, a replica with more cores than it has, or more
+ * deployments than the rules allow.
  */
 export function choosePlacement({ request, nodes, rules }: PlacementQuestion): Placement {
   const ready = nodes.filter((node) => node.ready);
   if (ready.length === 0) return { refusal: { code: 'NO_NODE_READY', nodes: nodes.length } };
   const room = ready.map((node) => roomOf(node, rules)).sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
   const capacity = new Map(ready.map((node) => [node.nodeId, capacityOf(node, rules)]));
-  const open = room.filter((node) => !node.isFull);
+  const open = room.filter((node) => !node.isFull && node.ownCpuCores >= request.cpuCores);
   const assignments = STRATEGIES[rules.strategy]({ request, room: open, capacity });
   return assignments ? { assignments } : { refusal: { code: 'INSUFFICIENT_CAPACITY', room } };
 }
@@ -74,6 +75,7 @@ function roomOf(node: PlacementNode, rules: PlacementRules): NodeRoom {
     nodeId: node.nodeId,
     cpuCores: Math.max(0, capacity.cpuCores - node.reservedCpuCores),
     memoryBytes: Math.max(0, capacity.memoryBytes - node.reservedMemoryBytes),
+    ownCpuCores: node.cpuCores,
     isFull: node.otherDeployments >= rules.maxDeploymentsPerNode,
   };
 }

@@ -14,7 +14,7 @@ export function toPlacementError(request: PlacementRequest, refusal: PlacementRe
       hint: 'Look at the nodes with "obiente nodes", then deploy again.',
     });
   }
-  const named = refusal.room.slice(0, NAMED_NODES).map(describeRoom);
+  const named = refusal.room.slice(0, NAMED_NODES).map((room) => describeRoom(room, request));
   const others = refusal.room.length - named.length;
   const found = [...named, ...(others > 0 ? [`${count(others, 'other node')} cannot either`] : [])].join(', ');
   return new DomainError('INSUFFICIENT_CAPACITY', `cannot place ${wanted}: ${found}`, {
@@ -34,12 +34,14 @@ function describeRequest({ name, replicas, cpuCores, memoryBytes, together }: Pl
   return `${count(replicas, 'replica')} of ${name} (${each}${together && replicas > 1 ? ', all on one node' : ''})`;
 }
 
-function describeRoom({ nodeId, cpuCores, memoryBytes, isFull }: NodeRoom): string {
-  if (isFull) return `${nodeId} holds as many deployments as it may`;
+function describeRoom({ nodeId, cpuCores, memoryBytes, ...node }: NodeRoom, request: PlacementRequest): string {
+  if (node.isFull) return `${nodeId} holds as many deployments as it may`;
+  if (node.ownCpuCores < request.cpuCores) return `${nodeId} has only ${describeCores(node.ownCpuCores)}`;
   return `${nodeId} has ${describeCores(cpuCores)} and ${describeBytes(memoryBytes)} free`;
 }
 
-function describeCores(cores: number): string {
+/** Cores for people: `1 core`, `0.25 cores`. */
+export function describeCores(cores: number): string {
   const rounded = Math.floor(cores * 100 + 1e-6) / 100;
   return `${rounded} ${rounded === 1 ? 'core' : 'cores'}`;
 }

@@ -15,11 +15,13 @@ export interface NodeRoom {
   readonly nodeId: string;
   readonly cpuCores: number;
   readonly memoryBytes: number;
+  /** What it really has, whatever may be reserved: no one replica can use more. */
+  readonly ownCpuCores: number;
   /** Whether it holds as many deployments as it may. */
   readonly isFull: boolean;
 }
 
-/** What a strategy chooses from: the room of nodes that are not full, by id, and what each of them has in all. */
+/** What a strategy chooses from: the room of nodes that may take one of the replicas, by id, and what each of them has in all. */
 export interface StrategyInput {
   readonly request: PlacementRequest;
   readonly room: readonly NodeRoom[];
