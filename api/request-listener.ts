@@ -30,6 +30,8 @@ export function createRequestListener(deps: ListenerDeps): { listener: RequestLi
   const rpc = connectNodeAdapter({
     routes: deps.routes,
     readMaxBytes: MAX_MESSAGE_BYTES,
+    // A misspelt field would be taken for one that is not set. Binary messages may have fields that are newer than we.
+    jsonOptions: { ignoreUnknownFields: false },
     shutdownSignal: ending.signal,
     fallback: (_request, response) =>
       endJson(response as ServerResponse, 404, { code: 'not_found', message: 'no such endpoint' }),

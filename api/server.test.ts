@@ -84,6 +84,18 @@ describe('the server', () => {
     expect(await response.json()).toEqual({ subject: 'somebody' });
   });
 
+  it('refuses JSON with a field that no message has, naming it', async () => {
+    const response = await fetch(url('/obiente.cloud.v1.IdentityService/WhoAmI'), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"misspelt": 1}',
+    });
+    expect(await response.json()).toMatchObject({
+      code: 'invalid_argument',
+      message: expect.stringContaining('misspelt'),
+    });
+  });
+
   it('answers plain endpoints over both protocols, and JSON for what does not exist', async () => {
     expect(await (await fetch(url('/health?x=1'))).json()).toEqual({ ok: true });
     expect(await getByHttp2('/health')).toBe('{"ok":true}');
