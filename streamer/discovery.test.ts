@@ -14,7 +14,7 @@ describe('discovery', () => {
     for (const end of stop.splice(0)) await end();
   });
 
-  function open() {
+  function open(known: readonly string[] = []) {
     const running = new Map([['a', aContainer('a')]]);
     const events: ContainerEvent[] = [{ kind: 'connected' }];
     const stopping = new AbortController();
@@ -24,20 +24,23 @@ describe('discovery', () => {
       if (isAway) throw new Error('docker is away');
       return answer();
     };
-    const discovery = createDiscovery({
-      listContainerIds: () => orAway(() => listed ?? [...running.keys()]),
-      findMetered: (id) => orAway(() => running.get(id)),
-      followEvents: async function* (signal) {
-        signal.addEventListener('abort', () => wake());
-        while (!signal.aborted) {
-          yield* events.splice(0);
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-            if (events.length > 0 || signal.aborted) resolve();
-          });
-        }
+    const discovery = createDiscovery(
+      {
+        listContainerIds: () => orAway(() => listed ?? [...running.keys()]),
+        findMetered: (id) => orAway(() => running.get(id)),
+        followEvents: async function* (signal) {
+          signal.addEventListener('abort', () => wake());
+          while (!signal.aborted) {
+            yield* events.splice(0);
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+              if (events.length > 0 || signal.aborted) resolve();
+            });
+          }
+        },
       },
-    });
+      known,
+    );
     const done = discovery.run(stopping.signal);
     stop.push(async () => {
       stopping.abort();
@@ -46,6 +49,7 @@ describe('discovery', () => {
     return {
       running,
       ids: () => [...discovery.containers().keys()],
+      isSettled: () => discovery.isSettled(),
       startedAt: (id: string) => discovery.containers().get(id)?.startedAt,
       tell: (event: ContainerEvent) => {
         events.push(event);
@@ -80,6 +84,15 @@ describe('discovery', () => {
     tell({ kind: 'connected' });
     tell({ kind: 'changed', containerId: 'b' });
     await eventually(() => expect(ids()).toEqual(['a', 'b']));
+  });
+
+  it('looks at what an earlier process knew, whatever the list says, before it calls anything ended', async () => {
+    const { ids, isSettled, set } = open(['a', 'gone']);
+    set({ listed: [], away: true });
+    expect(isSettled()).toBe(false);
+    set({ away: false });
+    await eventually(() => expect(isSettled()).toBe(true));
+    expect(ids()).toEqual(['a']);
   });
 
   it('keeps what it knows while Docker is away, and catches up when it is back', async () => {

@@ -6,6 +6,8 @@ import type { ContainerDirectory } from './ports.ts';
 export interface Discovery {
   /** The containers to measure now. Stays as it was while Docker is away. */
   containers(): ReadonlyMap<string, MeteredContainer>;
+  /** Whether everything has been looked at: before that, what is not in `containers` may run all the same. */
+  isSettled(): boolean;
   /** Follows Docker until stopped. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -19,11 +21,14 @@ const LONGEST_PAUSE_MS = 5_000;
  *
  * A container is forgotten only when Docker says of that very one that it does not run: lists of a daemon that has just
  * restarted may be empty.
+ *
+ * @param known ids that an earlier process knew: they are looked at even when the daemon does not list them.
  */
-export function createDiscovery(directory: ContainerDirectory): Discovery {
+export function createDiscovery(directory: ContainerDirectory, known: readonly string[] = []): Discovery {
   const running = new Map<string, MeteredContainer>();
-  const toLookAt = new Set<string>();
+  const toLookAt = new Set<string>(known);
   let isAllUnknown = false;
+  let isSettled = false;
   let wake = (): void => undefined;
 
   const mark = (id: string | 'all'): void => {
@@ -33,6 +38,7 @@ export function createDiscovery(directory: ContainerDirectory): Discovery {
   };
 
   const lookAtSome = async (): Promise<void> => {
+    const isWhole = isAllUnknown;
     if (isAllUnknown) {
       const ids = await directory.listContainerIds();
       isAllUnknown = false;
@@ -47,6 +53,7 @@ export function createDiscovery(directory: ContainerDirectory): Discovery {
       if (!found) running.delete(id);
       else if (running.get(id)?.startedAt !== found.startedAt) running.set(id, found);
     }
+    isSettled ||= isWhole;
   };
 
   const look = async (signal: AbortSignal): Promise<void> => {
@@ -76,6 +83,7 @@ export function createDiscovery(directory: ContainerDirectory): Discovery {
 
   return {
     containers: () => running,
+    isSettled: () => isSettled,
     run: async (signal) => {
       const looking = look(signal);
       for await (const event of directory.followEvents(signal)) {

@@ -21,9 +21,9 @@ export interface MinuteAggregator {
    * Ends the minutes that are over.
    *
    * @param running containers of which Docker has not said that they ended; others are forgotten once their last minute
-   *   is over.
+   *   is over. `undefined` while that is not known: a container that is forgotten and met again would be counted twice.
    */
-  close(nowMs: number, running: ReadonlyMap<string, unknown>): readonly MinuteRow[];
+  close(nowMs: number, running: ReadonlyMap<string, unknown> | undefined): readonly MinuteRow[];
   /** What to keep for the next process. */
   state(): AggregatorState;
   /** Containers of which the last reading is remembered. */
@@ -69,7 +69,7 @@ export function createMinuteAggregator(
       for (const [id, before] of minutes) {
         const { open, row } = closeMinute(before, nowMs, options);
         if (row) rows.push(row);
-        if (open.samples === 0 && !running.has(id)) minutes.delete(id);
+        if (open.samples === 0 && running && !running.has(id)) minutes.delete(id);
         else minutes.set(id, open);
       }
       return rows;

@@ -68,15 +68,20 @@ function startProcess(world: World) {
   writer.enqueue(pending);
   const stages = {
     ...{ aggregator, cache, subscribers, writer, health, observer },
-    discovery: { containers: () => RUNNING, run: async () => undefined },
+    // In its first round a process knows nothing of what runs yet.
+    discovery: {
+      containers: () => (round === 0 ? new Map() : RUNNING),
+      isSettled: () => round > 0,
+      run: async () => undefined,
+    },
     sampler: {
-      readRound: async () => {
+      readRound: async (containers: ReadonlyMap<string, unknown>) => {
         if (hasCrashed) return await never;
         round += 1;
         world.counted += 7;
         const [atMs, startedAtMs] = [Date.now(), world.startedAtMs];
         const sample = aSample({ round, atMs, startedAtMs, counters: evenCounters(world.counted) });
-        return { number: round, samples: [sample], failed: 0 };
+        return { number: round, samples: containers.size === 0 ? [] : [sample], failed: 0 };
       },
       close: () => undefined,
     },

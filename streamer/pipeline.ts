@@ -63,12 +63,13 @@ export function startPipeline(stages: Stages, options: PipelineOptions): Pipelin
 
   const runRound = async (): Promise<void> => {
     const containers = stages.discovery.containers();
+    const running = stages.discovery.isSettled() ? containers : undefined;
     const read = await stages.sampler.readRound(containers);
     const nowMs = options.clock.now();
     stages.observer.sawRound(read);
     stages.cache.add(read.samples, nowMs);
     stages.subscribers.publish(read.samples);
-    const rows = [...stages.aggregator.add(read.samples), ...stages.aggregator.close(nowMs, containers)];
+    const rows = [...stages.aggregator.add(read.samples), ...stages.aggregator.close(nowMs, running)];
     if (rows.length > 0) store(rows);
   };
 

@@ -74,7 +74,8 @@ export async function createStages(config: StreamerConfig, store: RowStore, log:
     maxWorkers: config.METRICS_MAX_WORKERS,
     deadlineMs: config.METRICS_COLLECTION_INTERVAL * ROUND_SHARE,
   });
-  const discovery = createDiscovery(docker.directory);
+  const restored = left?.state.open.map(({ containerId }) => containerId);
+  const discovery = createDiscovery(docker.directory, restored);
   writer.enqueue(left?.pending ?? []);
   return { discovery, sampler, cache, subscribers, aggregator, writer, checkpoints, observer, health };
 }
