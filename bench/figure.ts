@@ -38,3 +38,43 @@ export function againstFloor(measure: {
   const holds = measure.maxRatio === null || ratio <= measure.maxRatio;
   return { name: measure.name, value: measure.value, unit: 'ms', floor: measure.floor, ratio, goal, holds };
 }
+
+/** A figure that stands alone and should not be above `max`; `null` where nothing is aimed at. */
+export function atMost(measure: {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly max: number | null;
+}): Figure {
+  const { name, value, unit, max } = measure;
+  const goal = max === null ? null : `<= ${max} ${unit}`;
+  return { name, value, unit, floor: null, ratio: null, goal, holds: max === null || value <= max };
+}
+
+/** A measured value beside what the kernel itself counted: how far it may be from a target. */
+export function nearTarget(measure: {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly floor: number;
+  readonly target: number;
+  readonly tolerance: number;
+}): Figure {
+  const { name, value, unit, floor, target, tolerance } = measure;
+  const holds = Math.abs(value - target) <= tolerance;
+  return { name, value, unit, floor, ratio: value / floor, goal: `${target} ± ${tolerance} ${unit}`, holds };
+}
+
+/** A measured value that should be what the kernel itself counted, within a share of that. */
+export function nearFloor(measure: {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly floor: number;
+  readonly tolerance: number;
+}): Figure {
+  const { name, value, unit, floor, tolerance } = measure;
+  const ratio = value / floor;
+  const holds = Math.abs(ratio - 1) <= tolerance;
+  return { name, value, unit, floor, ratio, goal: `ratio 1 ± ${tolerance}`, holds };
+}

@@ -7,6 +7,18 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'API call to replica running, against bare Docker create + start + inspect',
     load: () => import('./deploy.ts'),
   },
+  metrics: {
+    about: 'time to two live samples; CPU and memory of a sample, against the counters of the kernel',
+    load: () => import('./metrics.ts'),
+  },
+  'metrics-round': {
+    about: 'one round of reading 20 containers, against reading their counter files',
+    load: () => import('./metrics-round.ts'),
+  },
+  start: {
+    about: 'npm start to ready, on a new state folder and on one that a start has made',
+    load: () => import('./start.ts'),
+  },
 };
 
 const { values, positionals } = parseArgs({
@@ -16,7 +28,7 @@ const { values, positionals } = parseArgs({
 const [name] = positionals;
 
 if (name === undefined) {
-  for (const [known, { about }] of Object.entries(BENCHES)) process.stdout.write(`${known.padEnd(12)} ${about}\n`);
+  for (const [known, { about }] of Object.entries(BENCHES)) process.stdout.write(`${known.padEnd(14)} ${about}\n`);
 } else {
   process.exit(await runNamed(name));
 }
