@@ -49,8 +49,8 @@ async function measure({ api, docker, platform }: Bed): Promise<Samples> {
   const starts = await followStarts(docker, platform.instance);
   // It keeps the project's network alive from pair to pair.
   const keeper = await createSubject(api, aServer(docker.image));
-  const { state } = await keeper.outcome();
-  if (state !== OperationState.SUCCEEDED) throw new Error('the first deployment did not come up');
+  const { state, errorMessage } = await keeper.outcome();
+  if (state !== OperationState.SUCCEEDED) throw new Error(`the first deployment did not come up: ${errorMessage}`);
   const historyEvents = await countEvents(platform, keeper.id);
   const [deploy, answer, bare]: [number[], number[], number[]] = [[], [], []];
   for (let pair = -WARM_UP; pair < PAIRS; pair += 1) {
