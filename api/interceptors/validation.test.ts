@@ -91,6 +91,9 @@ describe('validation', () => {
     expect(withSpec({ healthCheck: { ...healthCheck, interval } }).message).toMatchInlineSnapshot(
       `"spec.health_check.interval: found 0.05 s; allowed is 0.1 s to 300 s"`,
     );
+    expect(withSpec({ limits: { memoryBytes: 1n } }).message).toMatchInlineSnapshot(
+      `"spec.limits.memory_bytes: found 1 bytes; allowed is 6291456 to 17592186044416 bytes"`,
+    );
     expect(withSpec({ restartPolicy: 99 }).message).toMatchInlineSnapshot(
       `"spec.restart_policy: found 99; allowed is one of RESTART_POLICY_ALWAYS, RESTART_POLICY_ON_FAILURE, RESTART_POLICY_NEVER"`,
     );

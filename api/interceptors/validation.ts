@@ -63,6 +63,7 @@ function allowedBy({ message, ruleId, field }: Violation): string {
     const { name, parent } = last;
     const pattern = ALLOWED_BY_PATTERN[`${parent.name}.${name}`] ?? ALLOWED_BY_PATTERN[name];
     if (ruleId === 'string.pattern' && pattern) return pattern;
+    if (/^(int|uint|double)/.test(ruleId)) return `${inWords(message)}${unitOf(name)}`;
     if (ruleId === 'enum.defined_only' && last.enum) return `one of ${namesOf(last.enum)}`;
   }
   if (ruleId === 'required') return 'a value';
@@ -96,7 +97,7 @@ function foundAt(message: ReflectMessage, path: Path): string {
   if (value instanceof Uint8Array) return `found ${value.length} bytes`;
   if (isReflectMessage(value) && isMessage(value.message, DurationSchema)) return `found ${inSeconds(value.message)}`;
   if (typeof value === 'object' || HIDDEN_FIELDS.has(name)) return 'found another value';
-  return `found ${String(value)}`;
+  return `found ${String(value)}${unitOf(name)}`;
 }
 
 function foundText(text: string, isHidden: boolean): string {
@@ -108,6 +109,11 @@ function foundText(text: string, isHidden: boolean): string {
 
 function inSeconds(duration: Duration): string {
   return `${durationMs(duration) / 1000} s`;
+}
+
+/** Names of fields say their unit. */
+function unitOf(name: string): string {
+  return /_(bytes|cores)$/.exec(name)?.[0].replace('_', ' ') ?? '';
 }
 
 function nameOf(path: Path): string {
