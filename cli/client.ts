@@ -1,5 +1,6 @@
 import { type Client, Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { tolerateLateSessionErrors } from '../adapters/http2/late-session-errors.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
@@ -40,13 +41,14 @@ const PING_INTERVAL_MS = 20_000;
 
 /** Creates the clients of one platform; connects with the first call. HTTP/2, in clear text where the URL says so. */
 export function createApi(options: { url: string; tokens: TokenSource }): Api {
+  tolerateLateSessionErrors();
   const url = options.url.replace(/\/$/, '');
   const sessionManager = new Http2SessionManager(url, { pingIntervalMs: PING_INTERVAL_MS });
   const transport = createConnectTransport({
     baseUrl: url,
     httpVersion: '2',
     sessionManager,
-    interceptors: [retryInterceptor, timeoutInterceptor, authInterceptor(options.tokens)],
+    interceptors: [strangerInterceptor(url), retryInterceptor, timeoutInterceptor, authInterceptor(options.tokens)],
   });
   return {
     deployments: createClient(DeploymentsService, transport),
@@ -62,6 +64,31 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     transport,
     close: () => sessionManager.abort(),
   };
+}
+
+/** Tells in words when something else than a platform answers at the address: another server, or another port of it. */
+function strangerInterceptor(url: string): Interceptor {
+  return (next) => async (request) => {
+    try {
+      return await next(request);
+    } catch (error) {
+      if (!(error instanceof ConnectError) || request.signal.aborted || !isFromStranger(error)) throw error;
+      throw new ConnectError(
+        `${url} answers, but not as the API of a platform (${error.rawMessage})`,
+        Code.Unavailable,
+      );
+    }
+  };
+}
+
+/**
+ * Whether an answer is none of Connect's protocol, or not even HTTP/2. Connect has no words of its own for these: it
+ * shows the status, the error of the session, or a call that was cancelled by nobody.
+ */
+function isFromStranger({ rawMessage, code, cause, isWireError }: ConnectError): boolean {
+  const isPlainHttp = /^HTTP \d{3}$/.test(rawMessage) && code !== Code.Unavailable;
+  const isNoHttp2 = (cause as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR';
+  return isPlainHttp || isNoHttp2 || (code === Code.Canceled && !isWireError);
 }
 
 const timeoutInterceptor: Interceptor = (next) => async (request) => {

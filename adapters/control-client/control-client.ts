@@ -5,6 +5,7 @@ import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect
 import type { HostFacts } from '../../domain/container.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
+import { tolerateLateSessionErrors } from '../http2/late-session-errors.ts';
 import { toContextStream } from './context-stream.ts';
 import { toControlError, toRetryableControlError } from './control-errors.ts';
 
@@ -50,6 +51,7 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
     }
     return await next(request);
   };
+  tolerateLateSessionErrors();
   const sessionManager = new Http2SessionManager(to.url, KEEP_ALIVE);
   const transport = createConnectTransport({
     baseUrl: to.url,

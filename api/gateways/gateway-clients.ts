@@ -1,6 +1,7 @@
 import type { DescService } from '@bufbuild/protobuf';
 import { type Client, createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
+import { tolerateLateSessionErrors } from '../../adapters/http2/late-session-errors.ts';
 import type { ControlTokenSigner } from '../../adapters/tokens/control-token.ts';
 
 /** Clients kept, one for each gateway; the one used longest ago makes room. */
@@ -38,5 +39,6 @@ function transportTo(baseUrl: string, audience: string, signer: ControlTokenSign
     request.header.set('authorization', `Bearer ${await signer.sign({ audience })}`);
     return await next(request);
   };
+  tolerateLateSessionErrors();
   return createConnectTransport({ baseUrl, httpVersion: '2', interceptors: [authorize], ...PING });
 }
