@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
 import { spawn } from 'node:child_process';
 import { accessSync, constants, realpathSync } from 'node:fs';
 import { constants as system } from 'node:os';
@@ -24,7 +24,8 @@ if (!isThere(join(root, 'node_modules', '.obiente-lock-hash'), constants.R_OK) |
 
 /** @returns {Promise<number>} */
 function runOnOurNode() {
-  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // Node takes some options, --env-file for one, wherever they stand, unless `--` says that it has had all of its own.
+  const child = spawn(node, ['--', main, ...process.argv.slice(2)], { stdio: 'inherit' });
   for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP', 'SIGINT'])) {
     // A terminal sends its Ctrl-C to the whole group: the child has it already.
     process.on(signal, () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { DomainError } from '../domain/errors.ts';
-import { parseBytes, parseDuration } from './quantities.ts';
+import { parseDuration, parseMemory } from './quantities.ts';
 
 /** The file beside a Dockerfile that says how its application runs. */
 export const APP_FILE = 'obiente.yaml';
@@ -14,7 +14,7 @@ const MAX_BYTES = 256 * 1024;
 const duration = z.string().transform((text, context) => translate(context, () => parseDuration('value', text)));
 const size = z
   .union([z.string(), z.number()])
-  .transform((value, context) => translate(context, () => parseBytes('value', String(value))));
+  .transform((value, context) => translate(context, () => parseMemory('value', String(value))));
 
 const timing = {
   interval: duration.optional(),

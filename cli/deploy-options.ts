@@ -1,7 +1,7 @@
 import { parseEnv } from 'node:util';
 import type { AppFile, AppHealth } from './app-file.ts';
 import { refuse } from './failures.ts';
-import { parseBytes, parseCores, parseWhole } from './quantities.ts';
+import { parseCores, parseMemory, parseWhole } from './quantities.ts';
 
 /** What was typed after `obiente deploy`, unparsed. */
 export interface DeployOptions {
@@ -74,7 +74,7 @@ export function readWishes(input: {
     replicas: replicas === undefined ? app.replicas : parseWhole('--replicas', replicas, { min: 0, max: 10_000 }),
     port: readPort(port, app.port),
     cpuCores: options.cpu === undefined ? app.cpu : parseCores('--cpu', options.cpu),
-    memoryBytes: options.memory === undefined ? app.memory : parseBytes('--memory', options.memory),
+    memoryBytes: options.memory === undefined ? app.memory : parseMemory('--memory', options.memory),
     restart: options.restart === undefined ? app.restart : readRestart(options.restart),
     command: options.command ?? app.command,
     health: readHealth(options) ?? app.health,

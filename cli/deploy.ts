@@ -26,7 +26,8 @@ export async function deploy(invocation: Invocation, options: DeployCommandOptio
   const app = await readApp(folder, dir, options);
   const wishes = readWishes({ options, app, envFiles: await readEnvFiles(context.cwd, options), env: context.env });
   const timeoutMs = options.timeout === undefined ? undefined : parseDuration('--timeout', options.timeout);
-  const name = wishes.name ?? defaultName(wishes.image ?? basename(folder));
+  const name = wishes.name === undefined ? defaultName(wishes.image ?? basename(folder)) : checkName(wishes.name);
+  checkKey(options.idempotencyKey);
 
   const progress = createProgress(terminal, context.stderr);
   try {
@@ -135,6 +136,22 @@ async function readEnvFiles(cwd: string, { envFile = [] }: DeployCommandOptions)
         throw refuse('--env-file', `can't read ${file} (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
       }
     }),
+  );
+}
+
+/** What the API would refuse is refused before anything is uploaded. */
+function checkName(name: string): string {
+  if (name.length >= 2 && name.length <= 63 && /^[a-z]([a-z0-9-]*[a-z0-9])$/.test(name)) return name;
+  const allowed = '2 to 63 lower-case letters, digits and hyphens, a letter first, no hyphen last';
+  throw refuse('name', `"${name.slice(0, 80)}" is not allowed; allowed are ${allowed}`);
+}
+
+/** Shorter than what the API takes, since an update's key is longer by its suffix. */
+function checkKey(key: string | undefined): void {
+  if (key === undefined || /^[A-Za-z0-9._:-]{8,121}$/.test(key)) return;
+  throw refuse(
+    '--idempotency-key',
+    `"${key.slice(0, 80)}" is not allowed; allowed are 8 to 121 letters, digits and . _ : -`,
   );
 }
 

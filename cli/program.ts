@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import about from '../package.json' with { type: 'json' };
 import { addApi } from './commands/api.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -50,13 +51,16 @@ export async function run(args: readonly string[], context: CliContext): Promise
     await program.parseAsync(args, { from: 'user' });
     return EXIT.ok;
   } catch (error) {
-    return report(error, program.opts<{ json?: boolean }>().json === true, context);
+    // Of a line with a mistake in it commander may not have read the option.
+    const isJson = program.opts<{ json?: boolean }>().json === true || args.includes('--json');
+    return report(error, isJson, context);
   }
 }
 
 function createProgram(context: CliContext): Command {
   const program = new Command('obiente')
     .description('Deploys and watches applications on Obiente Cloud.')
+    .version(about.version, '-V, --version', 'the version of this command')
     .option('--json', 'machine-readable results: one JSON document, of streams one a line')
     .option('--org <name>', 'organization by name or id (default: OBIENTE_ORG, else your first)')
     .showSuggestionAfterError()
@@ -73,7 +77,7 @@ function createProgram(context: CliContext): Command {
 
 function report(error: unknown, isJson: boolean, context: CliContext): number {
   const { stdout, stderr, env } = context;
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof CommanderError) return reportUsage(error, isJson, context);
   // Whoever pressed Ctrl-C knows; an operation that goes on is told by StillRunning.
   if (isAbort(error)) return EXIT.interrupted;
   const failure = toFailure(error);
@@ -87,6 +91,14 @@ function report(error: unknown, isJson: boolean, context: CliContext): number {
   if (!isJson) tell(failure, lastLines, (text) => terminal.note(text));
   terminal.document({ error: { ...shown, ...(lastLines.length > 0 ? { lastLines } : {}) } });
   return exitCode;
+}
+
+/** Commander has told people already, help included. */
+function reportUsage(error: CommanderError, isJson: boolean, { stdout, stderr, env }: CliContext): number {
+  if (error.exitCode === 0) return EXIT.ok;
+  const message = error.message.replace(/^error: /, '');
+  createTerminal({ stdout, stderr, env, isJson }).document({ error: { code: 'USAGE', message } });
+  return EXIT.usage;
 }
 
 function tell(failure: Failure, lastLines: readonly string[], note: (text: string) => void): void {

@@ -1,3 +1,4 @@
+import { MIN_MEMORY_BYTES } from '../domain/spec.ts';
 import { refuse } from './failures.ts';
 
 const KIB = 1024;
@@ -26,6 +27,13 @@ export function parseBytes(field: string, text: string): bigint {
     throw refuse(field, `"${text}" is not a size; allowed are for example 256MiB, 1GiB, 512m`);
   }
   return BigInt(Math.round(Number(amount) * factor));
+}
+
+/** Reads a limit of memory. @throws INVALID_ARGUMENT below Docker's minimum too. */
+export function parseMemory(field: string, text: string): bigint {
+  const bytes = parseBytes(field, text);
+  if (bytes >= MIN_MEMORY_BYTES) return bytes;
+  throw refuse(field, `"${text}" is too little; allowed is at least ${showBytes(MIN_MEMORY_BYTES)}`);
 }
 
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

@@ -47,7 +47,7 @@ export async function getProject(api: Api, organizationId: string, wanted: strin
   const found = (await listProjects(api, organizationId)).find(({ id, name }) => id === wanted || name === wanted);
   if (found !== undefined) return found;
   throw new DomainError('NOT_FOUND', `project ${wanted} not found`, {
-    hint: `Run "obiente projects create ${wanted}", or "obiente projects" to see those that exist.`,
+    hint: 'Run "obiente projects" to see those that exist, or "obiente projects create" for a new one.',
   });
 }
 

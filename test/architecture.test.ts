@@ -67,7 +67,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   adapters: ['adapters', 'activities', 'streamer', 'contracts', 'domain', 'gen'],
   config: ['config', 'domain', 'contracts'],
   api: ['api', 'adapters', 'activities', 'contracts', 'domain', 'gen'],
-  cli: ['cli', 'workers', 'adapters', 'domain', 'contracts', 'gen', 'scripts', 'config'],
+  cli: ['cli', 'workers', 'adapters', 'domain', 'contracts', 'gen', 'scripts', 'config', 'package.json'],
 };
 
 /** A driver package is imported in its folder only, so that replacing it is the work of one folder. */

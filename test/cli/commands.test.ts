@@ -58,6 +58,18 @@ describe('obiente deploy', () => {
     expect(updated?.spec?.source).toEqual(created?.spec?.source);
   });
 
+  it.each([
+    [['--name', 'Bad_Name'], /name: "Bad_Name" is not allowed; allowed are 2 to 63 lower-case letters/],
+    [['--idempotency-key', 'short'], /--idempotency-key: "short" is not allowed; allowed are 8 to 121/],
+    [['--memory', '1MiB'], /--memory: "1MiB" is too little; allowed is at least 6\.0 MiB/],
+  ])('refuses %j before anything is uploaded', async (options, words) => {
+    writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch\n');
+    const { exitCode, stderr } = await obiente(['deploy', folder, ...options]);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(words);
+    expect(platform.callsOf('UploadContext')).toEqual([]);
+  });
+
   it('goes on watching through a killed API, and shows every step once', async () => {
     platform.behaviour.steps = ['one', 'two', 'three'].map((message) => ({ kind: 'replica.placed', message }));
     let cuts = 0;
@@ -300,6 +312,12 @@ describe('exit codes', () => {
     expect((await obiente(['lst'])).exitCode).toBe(2);
     expect((await obiente(['ls', '--nothing'])).exitCode).toBe(2);
     expect((await obiente(['status'])).exitCode).toBe(2);
+    const misspelt = await obiente(['--json', 'lst']);
+    expect(misspelt.json()).toMatchObject({ error: { code: 'USAGE', message: expect.stringContaining("'lst'") } });
+    expect(await obiente(['--version'])).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+    });
     expect((await obiente(['--help'])).exitCode).toBe(0);
     expect((await obiente(['deploy', '--help'])).stdout).toContain('--health-path');
   });
