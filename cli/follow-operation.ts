@@ -3,6 +3,7 @@ import {
   type Deployment,
   type DeploymentEvent,
   type Operation,
+  OperationKind,
   OperationState,
   type WatchDeploymentResponse,
 } from '../gen/obiente/cloud/v1/deployments_pb.ts';
@@ -67,6 +68,7 @@ async function conclude(
   if (deployment === undefined || newest === undefined) return deployment;
   if (newest.id !== operation.id) {
     if (last?.kind === 'operation.succeeded') return deployment;
+    if (newest.kind === OperationKind.DELETE && operation.kind !== OperationKind.DELETE) throw deletedMeanwhile();
     throw last?.kind === 'operation.failed' ? failed(last.message) : superseded();
   }
   if (newest.state === OperationState.SUPERSEDED) throw superseded();
@@ -89,6 +91,16 @@ function hasEnded(newest: Operation | undefined, ours: Operation): boolean {
 /** The newest operation is another: what is known of ours is its last event. */
 function failed(message: string): OperationFailed {
   return new OperationFailed({ code: 'OPERATION_FAILED', message, hint: '', lastLines: [] });
+}
+
+/** What a deploy ends with when its deployment was deleted while it was going on. */
+export function deletedMeanwhile(): OperationFailed {
+  return new OperationFailed({
+    code: 'CANCELLED',
+    message: 'the deployment has been deleted meanwhile',
+    hint: 'Deploy again to create it anew.',
+    lastLines: [],
+  });
 }
 
 function superseded(): OperationFailed {

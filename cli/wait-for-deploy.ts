@@ -1,7 +1,7 @@
 import type { Deployment, DeploymentEvent, Operation } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import type { Api } from './client.ts';
 import { EXIT, isAbort, StillRunning } from './failures.ts';
-import { followOperation } from './follow-operation.ts';
+import { deletedMeanwhile, followOperation } from './follow-operation.ts';
 import type { Progress } from './progress.ts';
 
 /** What is waited for, and for how long. */
@@ -17,13 +17,16 @@ export interface Waiting {
 /**
  * Waits until the deployment's newest operation has ended, and shows its steps.
  *
- * @throws StillRunning when Ctrl-C or the timeout ends the wait: the operation goes on; OperationFailed when it fails.
+ * @throws StillRunning when Ctrl-C or the timeout ends the wait: the operation goes on; OperationFailed when it fails
+ * or the deployment is deleted meanwhile.
  */
 export async function waitForDeploy({ deployment, ...waiting }: Waiting): Promise<Deployment> {
   const { operation } = deployment;
   if (operation === undefined) return deployment;
   const subject = { id: deployment.id, name: deployment.name, operation };
-  return (await waitForOperation({ ...waiting, subject })) ?? deployment;
+  const ended = await waitForOperation({ ...waiting, subject });
+  if (ended === undefined) throw deletedMeanwhile();
+  return ended;
 }
 
 /** Like {@link waitForDeploy}, for an operation of which the deployment may be gone: then `undefined`. */

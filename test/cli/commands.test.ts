@@ -153,6 +153,18 @@ describe('obiente deploy', () => {
     expect(timedOut.stderr).not.toContain('fail');
   });
 
+  it('does not call it a success when the deployment is deleted meanwhile', async () => {
+    platform.behaviour.steps = [{ kind: 'replica.placed', message: 'placed' }];
+    platform.behaviour.beforeMessage = (sequence) => {
+      if (sequence !== 2) return;
+      platform.deployments.clear();
+      platform.cutConnections();
+    };
+    const result = await deployImage();
+    expect(result).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(result.stderr).toContain('CANCELLED: the deployment has been deleted meanwhile');
+  });
+
   it('returns at once with --no-wait and --detach', async () => {
     platform.behaviour.hangs = true;
     expect((await deployImage('--no-wait')).exitCode).toBe(0);
