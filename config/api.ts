@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { identityVariables } from './identity.ts';
 import { temporalVariables } from './orchestrator.ts';
-import { durationMs, logLevel, port, url } from './variables.ts';
+import { bindAddress, domain, durationMs, logLevel, port, url } from './variables.ts';
 
 /** Words between commas, without blanks. */
 function list() {
@@ -16,7 +16,7 @@ export const apiVariables = temporalVariables.extend(identityVariables.shape).ex
   LOG_LEVEL: logLevel,
   SHUTDOWN_GRACE: durationMs('30s'),
   OBIENTE_STATE_DIR: z.string().default('.obiente'),
-  BIND_ADDRESS: z.string().default('127.0.0.1'),
+  BIND_ADDRESS: bindAddress(),
   API_PORT: port(7400),
   DATABASE_URL: url('postgres', 'postgresql'),
   MASTER_KEY_FILE: z.string(),
@@ -24,7 +24,7 @@ export const apiVariables = temporalVariables.extend(identityVariables.shape).ex
   NODE_JOIN_TOKEN_FILE: z.string(),
   TRAEFIK_TOKEN_FILE: z.string(),
   CONTEXT_DIR: z.string().default('.obiente/contexts'),
-  DOMAIN: z.string().default('localhost'),
+  DOMAIN: domain(),
   /** How long requests under way get after a replica was taken out of its routes. */
   ROLLOUT_DRAIN: durationMs('10s'),
   /** Time from SIGTERM to SIGKILL of a replica that is removed. */

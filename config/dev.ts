@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { logLevel, port, url } from './variables.ts';
+import { bindAddress, domain, logLevel, port, url } from './variables.ts';
 
 /** Variables of the supervisor that `npm start` runs. Each port is on BIND_ADDRESS or on 127.0.0.1. */
 export const devVariables = z.object({
   OBIENTE_STATE_DIR: z.string().default('.obiente'),
   LOG_LEVEL: logLevel,
-  DOMAIN: z.string().default('localhost'),
-  BIND_ADDRESS: z.string().default('127.0.0.1'),
+  DOMAIN: domain(),
+  BIND_ADDRESS: bindAddress(),
   NODE_ADDRESS: z.string().default('127.0.0.1'),
   DATABASE_URL: url('postgres', 'postgresql').optional(),
   METRICS_DATABASE_URL: url('postgres', 'postgresql').optional(),

@@ -17,8 +17,11 @@ export function readEnvironment<Schema extends z.ZodObject>(
   );
   const parsed = schema.safeParse(present);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-  throw new DomainError('CONFIGURATION', `cannot start: ${problems.join('; ')}`, {
+  const problems = parsed.error.issues.map(({ path, message }) => {
+    const name = path.join('.');
+    return `${name}: ${Object.hasOwn(present, name) ? message : 'is not set'}`;
+  });
+  throw new DomainError('CONFIGURATION', `cannot start: ${[...new Set(problems)].join('; ')}`, {
     hint: 'Set these variables; .env.example describes each of them.',
   });
 }

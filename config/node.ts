@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { temporalVariables } from './orchestrator.ts';
-import { durationMs, logLevel, port, url } from './variables.ts';
+import { bindAddress, durationMs, logLevel, port, url } from './variables.ts';
 
 /** Variables of the role `node`. */
 export const nodeVariables = temporalVariables.extend({
@@ -11,7 +11,7 @@ export const nodeVariables = temporalVariables.extend({
   NODE_JOIN_TOKEN_FILE: z.string(),
   NODE_KEY_DIR: z.string(),
   NODE_ADDRESS: z.string().max(253).default('127.0.0.1'),
-  BIND_ADDRESS: z.string().default('127.0.0.1'),
+  BIND_ADDRESS: bindAddress(),
   NODE_GATEWAY_PORT: port(7410),
   STREAMER_GATEWAY_PORT: port(7411),
   DOCKER_SOCKET: z.string().default('/var/run/docker.sock'),

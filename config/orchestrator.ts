@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { durationMs, integer, logLevel, url } from './variables.ts';
+import { choice, domain, durationMs, integer, logLevel, url } from './variables.ts';
 
 /** Where the Temporal server is, and the key of everything stored there. */
 export const temporalVariables = z.object({
@@ -14,8 +14,8 @@ export const orchestratorVariables = temporalVariables.extend({
   SHUTDOWN_GRACE: durationMs('30s'),
   DATABASE_URL: url('postgres', 'postgresql'),
   TRAEFIK_INTERNAL_URLS: z.string().default('http://127.0.0.1:7401'),
-  DOMAIN: z.string().default('localhost'),
-  DEPLOYMENT_STRATEGY: z.enum(['least-loaded']).default('least-loaded'),
+  DOMAIN: domain(),
+  DEPLOYMENT_STRATEGY: choice(['least-loaded'], 'least-loaded'),
   MAX_DEPLOYMENTS_PER_NODE: integer({ min: 1, max: 10_000, default: 50 }),
   WORKFLOW_CACHE_SIZE: integer({ min: 0, max: 10_000, default: 200 }),
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { durationMs, integer, logLevel, port, url } from './variables.ts';
+import { bindAddress, durationMs, integer, logLevel, port, url } from './variables.ts';
 
 /** Variables of the role `streamer`. */
 export const streamerVariables = z.object({
@@ -7,7 +7,7 @@ export const streamerVariables = z.object({
   OBIENTE_INSTANCE: z.string().regex(/^[a-z0-9]{8}$/, 'must be 8 of a-z and 0-9'),
   OBIENTE_STATE_DIR: z.string().default('.obiente'),
   NODE_KEY_DIR: z.string(),
-  BIND_ADDRESS: z.string().default('127.0.0.1'),
+  BIND_ADDRESS: bindAddress(),
   STREAMER_GATEWAY_PORT: port(7411),
   DOCKER_SOCKET: z.string().default('/var/run/docker.sock'),
   METRICS_DATABASE_URL: url('postgres', 'postgresql'),

@@ -1,13 +1,34 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isRoutableHostname } from '../domain/hostname.ts';
 
 /** A TCP port, 1 to 65535, with its default. */
 export function port(defaultPort: number) {
-  return z.coerce.number().int().min(1).max(65535).default(defaultPort);
+  return integer({ min: 1, max: 65_535, default: defaultPort });
 }
 
 /** A whole number within bounds, with its default. */
 export function integer(bounds: { min: number; max: number; default: number }) {
-  return z.coerce.number().int().min(bounds.min).max(bounds.max).default(bounds.default);
+  const { min, max } = bounds;
+  const rule = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number(rule).int(rule).min(min, rule).max(max, rule).default(bounds.default);
+}
+
+/** The domain below which applications are reached; leaves room for the longest name of an application. */
+export function domain() {
+  const rule = 'must be a DNS name in lower case, such as localhost or apps.example.com';
+  return z
+    .string()
+    .refine((name) => isRoutableHostname(`${'x'.repeat(63)}.${name}`), rule)
+    .default('localhost');
+}
+
+/** An address of this host to listen on. */
+export function bindAddress() {
+  return z
+    .string()
+    .refine((address) => isIP(address) !== 0 || address === 'localhost', 'must be an IP address of this host')
+    .default('127.0.0.1');
 }
 
 /** A URL with one of the given schemes. */
@@ -36,5 +57,10 @@ export function durationMs(defaultText: string) {
     });
 }
 
+/** One of some words. */
+export function choice<const Word extends string>(words: readonly Word[], byDefault: NoInfer<Word>) {
+  return z.enum(words, `must be one of ${words.join(', ')}`).default(byDefault);
+}
+
 /** How much a process logs. */
-export const logLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info');
+export const logLevel = choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info');
