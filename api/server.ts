@@ -106,9 +106,10 @@ function openHttp2(listener: RequestListener, sessions: Set<ServerHttp2Session>)
 function listening(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = error.code === 'EADDRINUSE';
-      const message = taken ? `port ${port} on ${host} is taken` : `cannot listen on ${host}:${port}`;
-      reject(new DomainError('CONFIGURATION', message, { hint: 'Set API_PORT to a free port.', cause: error }));
+      const isTaken = error.code === 'EADDRINUSE';
+      const message = isTaken ? `port ${port} on ${host} is taken` : `cannot listen on ${host}:${port} (${error.code})`;
+      const hint = isTaken ? 'Set API_PORT to a free port.' : 'Set BIND_ADDRESS to an address of this host.';
+      reject(new DomainError('CONFIGURATION', message, { hint, cause: error }));
     });
     server.listen({ host, port }, resolve);
   });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bindAddress, domain, logLevel, port, url } from './variables.ts';
+import { bindAddress, domain, hostAddress, logLevel, port, url } from './variables.ts';
 
 /** Variables of the supervisor that `npm start` runs. Each port is on BIND_ADDRESS or on 127.0.0.1. */
 export const devVariables = z.object({
@@ -7,7 +7,7 @@ export const devVariables = z.object({
   LOG_LEVEL: logLevel,
   DOMAIN: domain(),
   BIND_ADDRESS: bindAddress(),
-  NODE_ADDRESS: z.string().default('127.0.0.1'),
+  NODE_ADDRESS: hostAddress(),
   DATABASE_URL: url('postgres', 'postgresql').optional(),
   METRICS_DATABASE_URL: url('postgres', 'postgresql').optional(),
   API_PORT: port(7400),

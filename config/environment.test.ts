@@ -25,6 +25,7 @@ describe('the environment', () => {
     [{ DOMAIN: 'bad domain' }, 'DOMAIN: must be a DNS name in lower case, such as localhost or apps.example.com'],
     [{ DOMAIN: 'a`) || Host(`b' }, 'DOMAIN: must be a DNS name in lower case, such as localhost or apps.example.com'],
     [{ DOMAIN: '127.0.0.1' }, 'DOMAIN: must be a DNS name in lower case, such as localhost or apps.example.com'],
+    [{ NODE_ADDRESS: 'x y' }, 'NODE_ADDRESS: must be an IP address or a DNS name'],
     [{ BIND_ADDRESS: 'everywhere' }, 'BIND_ADDRESS: must be an IP address of this host'],
   ])('is refused in words: %j', (environment, message) => {
     expect(refusal(environment)).toBe(`cannot start: ${message}`);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { temporalVariables } from './orchestrator.ts';
-import { bindAddress, durationMs, logLevel, port, url } from './variables.ts';
+import { bindAddress, durationMs, hostAddress, logLevel, port, url } from './variables.ts';
 
 /** Variables of the role `node`. */
 export const nodeVariables = temporalVariables.extend({
@@ -10,7 +10,7 @@ export const nodeVariables = temporalVariables.extend({
   CONTROL_URL: url('http', 'https').default('http://127.0.0.1:7400'),
   NODE_JOIN_TOKEN_FILE: z.string(),
   NODE_KEY_DIR: z.string(),
-  NODE_ADDRESS: z.string().max(253).default('127.0.0.1'),
+  NODE_ADDRESS: hostAddress(),
   BIND_ADDRESS: bindAddress(),
   NODE_GATEWAY_PORT: port(7410),
   STREAMER_GATEWAY_PORT: port(7411),

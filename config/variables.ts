@@ -23,6 +23,15 @@ export function domain() {
     .default('localhost');
 }
 
+/** An address at which others reach this host: an IP address or a DNS name. */
+export function hostAddress() {
+  return z
+    .string()
+    .max(253)
+    .regex(/^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9:])?$/, 'must be an IP address or a DNS name')
+    .default('127.0.0.1');
+}
+
 /** An address of this host to listen on. */
 export function bindAddress() {
   return z
