@@ -24,7 +24,11 @@ export interface PlatformFacts {
 /** Starts a whole platform of its own: own state, own ports, own instance id on the shared Docker daemon. */
 export async function startTestPlatform(): Promise<PlatformFacts & { stop(): Promise<void> }> {
   const { stateDir, instance, environment, remove } = await createTestInstallation();
-  const platform = await startPlatform({ stateDir, environment: { ...environment, ...BRISK }, instance });
+  const starting = startPlatform({ stateDir, environment: { ...environment, ...BRISK }, instance });
+  const platform = await starting.catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
   const { api: apiUrl, temporal: temporalAddress } = platform.addresses;
   const ports = { httpPort: Number(environment.HTTP_PORT), httpsPort: Number(environment.HTTPS_PORT) };
   const stop = async (): Promise<void> => {
