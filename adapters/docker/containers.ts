@@ -15,7 +15,8 @@ export interface DockerContainers {
    * Creates a container, or adopts the one of that name that an earlier attempt created from the same configuration.
    *
    * @throws REPLICA_CONFLICT (final) when the name is taken by anything else; DOCKER_UNAVAILABLE (retryable) while the
-   * daemon is still making or removing one of that name.
+   * daemon is still making or removing one of that name; INVALID_ARGUMENT (final) when neither image nor spec has a
+   * command.
    */
   createContainer(wanted: WantedContainer): Promise<{ readonly id: string; readonly adopted: boolean }>;
   /**
@@ -62,6 +63,7 @@ export function createDockerContainers(
       return created.id;
     } catch (error) {
       if (statusOf(error) === 409) return undefined;
+      if (statusOf(error) === 400 && /no command specified/i.test(answerOf(error))) throw nothingToRun(error);
       throw error;
     }
   };
@@ -162,6 +164,14 @@ function createImageLabels(docker: DockerConnection) {
 function conflict(name: string): DomainError {
   return new DomainError('REPLICA_CONFLICT', `container ${name} exists, but was made from something else`, {
     hint: 'Remove that container by hand if nobody needs it, and deploy again.',
+  });
+}
+
+function nothingToRun(cause: unknown): DomainError {
+  return new DomainError('INVALID_ARGUMENT', 'there is nothing to run: neither the image nor the spec has a command', {
+    cause,
+    field: 'spec.command',
+    hint: 'Give the image a CMD or ENTRYPOINT, or deploy it with a command.',
   });
 }
 

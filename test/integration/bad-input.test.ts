@@ -5,7 +5,12 @@ import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { type Header, pack } from 'tar-stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { DeploymentStatus, DeploymentsService, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import {
+  DeploymentStatus,
+  DeploymentsService,
+  type Operation,
+  OperationState,
+} from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { eventually } from '../support/eventually.ts';
 import { openApi } from '../support/platform.ts';
 import { refusalOf } from '../support/refusal.ts';
@@ -282,6 +287,28 @@ async function aBomb(): Promise<Buffer> {
   return Buffer.concat([gzipSync(header as Buffer), ...Array.from({ length: 30 }, () => zeros)]);
 }
 
+/** Deploys a Dockerfile that follows on busybox; answers with how that ended and removes the deployment again. */
+async function outcomeOf(line: string): Promise<Operation> {
+  const dockerfile = `FROM scratch\nCOPY busybox /bin/busybox\n${line}\n`;
+  const busybox = { name: 'busybox', mode: 0o755, data: await readFile('/bin/busybox') };
+  const contextSha256 = await upload(await aTar({ name: 'Dockerfile', data: dockerfile }, busybox));
+  before = await traces.read();
+  const source = { case: 'dockerfile', value: { contextSha256 } } as const;
+  const subject = await createSubject(api, aWebServer('', 'x', { source, command: [] }));
+  const outcome = await subject.outcome();
+  expect(outcome.state).toBe(OperationState.FAILED);
+  expect(outcome.errorHint).not.toBe('');
+  expect(await subject.get()).toMatchObject({ status: DeploymentStatus.FAILED, replicas: [] });
+  await subject.remove();
+  return outcome;
+}
+
+it('an image that says not what to run fails in these words', async () => {
+  const { errorCode, errorMessage } = await outcomeOf('');
+  expect(errorCode).toBe('INVALID_ARGUMENT');
+  expect(errorMessage).toBe('there is nothing to run: neither the image nor the spec has a command');
+});
+
 describe('a Dockerfile that does not build', { timeout: 180_000 }, () => {
   it.each<[string, string, RegExp]>([
     [
@@ -292,18 +319,9 @@ describe('a Dockerfile that does not build', { timeout: 180_000 }, () => {
     ['with a file that is not there', 'COPY not-there /', /not-there/],
     ['with a word that is none', 'COPPY a b', /COPPY/i],
   ])('%s fails the operation with its last lines, and leaves nothing when it is removed', async (_, line, words) => {
-    const dockerfile = `FROM scratch\nCOPY busybox /bin/busybox\n${line}\n`;
-    const busybox = { name: 'busybox', mode: 0o755, data: await readFile('/bin/busybox') };
-    const contextSha256 = await upload(await aTar({ name: 'Dockerfile', data: dockerfile }, busybox));
-    before = await traces.read();
-    const source = { case: 'dockerfile', value: { contextSha256 } } as const;
-    const subject = await createSubject(api, aWebServer('', 'x', { source }));
-    const outcome = await subject.outcome();
-    expect(outcome).toMatchObject({ state: OperationState.FAILED, errorCode: 'BUILD_FAILED' });
-    expect(outcome.errorMessage).toMatch(words);
-    expect(outcome.errorHint).not.toBe('');
-    expect(await subject.get()).toMatchObject({ status: DeploymentStatus.FAILED, replicas: [] });
-    await subject.remove();
+    const { errorCode, errorMessage } = await outcomeOf(line);
+    expect(errorCode).toBe('BUILD_FAILED');
+    expect(errorMessage).toMatch(words);
   });
 });
 
