@@ -56,7 +56,7 @@ export async function waitForOperation(
  * others come with the failure.
  */
 function showStep(progress: Progress, { kind, message }: DeploymentEvent): void {
-  const text = message.split('\n', 1)[0] || kind;
+  const text = message.split('\n', 1)[0]?.replace(/; last lines:$/, '') || kind;
   if (kind.endsWith('.started') || kind === 'operation.queued') progress.doing(text);
   else if (kind.endsWith('.failed') || kind === 'replica.exited') progress.warn(text);
   else progress.done(text);
