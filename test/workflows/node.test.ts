@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { heartbeat } from '@temporalio/activity';
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectWorkers, startWorker } from '../../adapters/temporal/worker.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
@@ -18,26 +18,32 @@ afterAll(async () => await rig.stop());
 function aDaemon() {
   let state: 'ready' | 'degraded' = 'ready';
   let changed = (): void => undefined;
+  let isEnding = false;
   const watchNode = async ({ known }: { known: string }) => {
-    if (known === state) {
+    if (known === state && !isEnding) {
+      const signal = cancellationSignal();
       const beat = setInterval(() => heartbeat(), 100);
-      await new Promise<void>((resolve) => {
+      await new Promise<void>((resolve, reject) => {
         changed = resolve;
-      });
-      clearInterval(beat);
+        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      }).finally(() => clearInterval(beat));
     }
     return { state, reason: state === 'ready' ? '' : 'docker does not answer' };
   };
   const become = (next: typeof state): void => {
     state = next;
+    isEnding = false;
     changed();
   };
-  /** Ends the watch, so that its worker can stop. */
-  const die = (): void => changed();
+  /** Ends the watch under way and any that a worker still takes, so that it can stop. */
+  const die = (): void => {
+    isEnding = true;
+    changed();
+  };
   return { watchNode, become, die };
 }
 
-describe('the node workflow', { timeout: 60_000 }, () => {
+describe('the node workflow', { timeout: 180_000 }, () => {
   it('records a node as ready, as degraded with its reason, as lost in silence, and as ready again', async () => {
     const nodeId = `node-${randomUUID()}`;
     const cluster = createFakeCluster();
@@ -54,9 +60,8 @@ describe('the node workflow', { timeout: 60_000 }, () => {
     await seen('ready');
     daemon.become('degraded');
     await seen('degraded');
-    const stopped = firstWorker.stop();
     daemon.die();
-    await stopped;
+    await firstWorker.stop();
     await seen('lost');
     daemon.become('ready');
     const secondWorker = await startWorker(connection, temporal, nodeOptions);
