@@ -143,7 +143,7 @@ async function bareStart({ client, image }: TestDocker, network: string): Promis
   await container.start();
   await container.inspect();
   const tookMs = performance.now() - begun;
-  await container.remove({ force: true });
+  await container.remove({ force: true, v: true });
   return tookMs;
 }
 
