@@ -54,13 +54,14 @@ describe('the internal service', () => {
     for (const options of [{}, bearer(stranger), bearer('x')]) {
       const [context] = await Promise.allSettled([client.fetchContext({}, options)[Symbol.asyncIterator]().next()]);
       expect(context).toMatchObject({ reason: { code: Code.Unauthenticated } });
-      for (const call of [
-        client.heartbeat({}, options),
-        client.reportReplicas({}, options),
-        client.fetchEnvironment({ deploymentId: DEPLOYMENT }, options),
-      ]) {
-        expect(await codeOf(call)).toBe(Code.Unauthenticated);
-      }
+      const codes = await Promise.all(
+        [
+          client.heartbeat({}, options),
+          client.reportReplicas({}, options),
+          client.fetchEnvironment({ deploymentId: DEPLOYMENT }, options),
+        ].map(codeOf),
+      );
+      expect(codes).toEqual([Code.Unauthenticated, Code.Unauthenticated, Code.Unauthenticated]);
     }
     expect(await codeOf(client.enrolNode({}))).toBe('answered');
   });
