@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
+import { createLog } from '../../adapters/logging/log.ts';
+import { type ChangeFeed, openChangeFeed } from '../../adapters/postgres/changes.ts';
 import { type Database, openDatabase } from '../../adapters/postgres/database.ts';
 import { createTemporalClient } from '../../adapters/temporal/client.ts';
 import { readPayloadKey } from '../../adapters/temporal/data-converter.ts';
@@ -34,6 +36,8 @@ export interface FaultPlatform extends PlatformFacts {
   readonly ways: Ways;
   /** Straight to the control database. */
   readonly db: Database;
+  /** Tells of changes of that database as they are committed. */
+  readonly changes: ChangeFeed;
   /** Straight to the Temporal server. */
   readonly temporal: Client;
   readonly payloadKey: Uint8Array;
@@ -108,11 +112,14 @@ function membersOn(installation: Installation, { docker, apiToTemporal, nodeToTe
 }
 
 async function lookBehind(installation: Installation, stack: AsyncDisposableStack) {
-  const db = openDatabase({ url: databaseUrl(installation), maxConnections: 4 });
+  const url = databaseUrl(installation);
+  const db = openDatabase({ url, maxConnections: 4 });
   stack.defer(() => db.destroy());
+  const changes = await openChangeFeed({ url, log: createLog({ role: 'test', level: 'silent' }) });
+  stack.defer(changes.close);
   const payloadKey = await readPayloadKey(installation.keys.payload);
   const { temporal: address } = toAddresses(installation.config);
   const { client, close } = createTemporalClient({ address, namespace: 'default', payloadKey });
   stack.defer(close);
-  return { db, payloadKey, temporal: client };
+  return { db, changes, payloadKey, temporal: client };
 }

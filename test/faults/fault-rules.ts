@@ -20,7 +20,7 @@ export type Fault =
    * Something is done at a moment, such as killing the caller, and the call goes no further: struck when it has
    * `arrived` it is not forwarded, struck before it has `passed` it is carried out and not answered.
    */
-  | { readonly kind: 'strike'; readonly at: Moment; readonly strike: () => unknown };
+  | { readonly kind: 'strike'; readonly at: Moment; readonly strike: (call: string) => unknown };
 
 /** Which calls have a fault. */
 export interface FaultRule {

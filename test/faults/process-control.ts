@@ -16,6 +16,8 @@ export interface ProcessControl {
   pidOf(name: string): number;
   /** Ends a process as `kill -9` does. */
   kill(name: string): Killed;
+  /** When it was last killed, milliseconds since 1970; 0 when it never was. */
+  lastKilledAt(name: string): number;
   /** Halts a process where it stands (SIGSTOP); it keeps its connections and answers nothing. */
   freeze(name: string): void;
   /** Lets a halted process go on (SIGCONT). */
@@ -27,6 +29,7 @@ export interface ProcessControl {
 /** Creates the control of one platform's processes. */
 export function createProcessControl(): ProcessControl {
   const known = new Map<string, SupervisedProcess>();
+  const killed = new Map<string, { readonly atMs: number; readonly starts: number }>();
   const waiting = new Set<{ readonly name: string; readonly starts: number; readonly resolve: () => void }>();
 
   const find = (name: string): SupervisedProcess => {
@@ -61,15 +64,20 @@ export function createProcessControl(): ProcessControl {
     kill: (name) => {
       const pid = pidOf(name);
       const process = find(name);
-      const killedAt = performance.now();
-      const restarted = untilStarted(name, process.starts()).then(() => performance.now() - killedAt);
+      const sentAt = performance.now();
+      const before = process.starts();
+      const restarted = untilStarted(name, before).then(() => performance.now() - sentAt);
       process.kill('SIGKILL');
+      killed.set(name, { atMs: Date.now(), starts: before });
       return { pid, restarted };
     },
+    lastKilledAt: (name) => killed.get(name)?.atMs ?? 0,
     freeze: (name) => find(name).kill('SIGSTOP'),
     thaw: (name) => find(name).kill('SIGCONT'),
     untilReady: async (name) => {
       const process = find(name);
+      // One that was just killed may look ready for a moment.
+      await untilStarted(name, killed.get(name)?.starts ?? 0);
       if (!process.isReady()) await untilStarted(name, process.starts());
     },
   };

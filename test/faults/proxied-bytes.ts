@@ -15,13 +15,13 @@ export function serveBytes({ to, decide }: Serving): Served {
     if (fault?.kind === 'drop') return void client.destroy();
     if (fault?.kind === 'reset') return breakOff(client);
     if (fault?.kind === 'strike' && fault.at === 'arrived') {
-      void Promise.resolve(fault.strike()).then(() => client.destroy());
+      void Promise.resolve(fault.strike(CONNECTION)).then(() => client.destroy());
       return;
     }
     void delay(fault?.kind === 'delay' ? fault.ms : 0).then(() => {
       if (client.destroyed) return;
       const server = connect('port' in to ? { port: to.port, host: '127.0.0.1' } : { path: to.socketPath });
-      if (fault?.kind === 'strike') server.once('data', () => void fault.strike());
+      if (fault?.kind === 'strike') server.once('data', () => void fault.strike(CONNECTION));
       join(client, server, fault?.kind !== 'swallow' && fault?.kind !== 'strike');
     });
   });

@@ -16,6 +16,7 @@ import type { Fault } from './fault-rules.ts';
 interface Call {
   readonly incoming: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
+  readonly name: string;
   readonly fault: Fault | undefined;
 }
 
@@ -36,7 +37,8 @@ export function serveGrpc({ to, decide }: Serving): Served {
     session.once('close', () => upstream.close());
     session.on('stream', (incoming, headers) => {
       incoming.on('error', () => undefined);
-      void handle({ incoming, headers, fault: decide(`${headers[':method']} ${headers[':path']}`) }, upstream);
+      const name = `${headers[':method']} ${headers[':path']}`;
+      void handle({ incoming, headers, name, fault: decide(name) }, upstream);
     });
   });
   return {
@@ -54,26 +56,26 @@ function toUrl(to: Endpoint): string {
 }
 
 async function handle(call: Call, upstream: ClientHttp2Session): Promise<void> {
-  const { incoming, fault } = call;
+  const { incoming, name, fault } = call;
   if (fault?.kind === 'half-open') return;
   if (fault?.kind === 'drop') return incoming.close(constants.NGHTTP2_INTERNAL_ERROR);
   if (fault?.kind === 'reset') return incoming.session?.destroy();
   if (fault?.kind === 'strike' && fault.at === 'arrived') {
-    await fault.strike();
+    await fault.strike(name);
     return incoming.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
   if (fault?.kind === 'delay') await delay(fault.ms);
   if (!incoming.destroyed && !upstream.destroyed) forward(call, upstream);
 }
 
-function forward({ incoming, headers, fault }: Call, upstream: ClientHttp2Session): void {
+function forward({ incoming, headers, name, fault }: Call, upstream: ClientHttp2Session): void {
   const strike = fault?.kind === 'strike' ? fault : undefined;
   const isAnswered = fault?.kind !== 'swallow' && (strike === undefined || strike.at === 'passed');
   const sent = upstream.request(headers);
   sent.on('error', () => incoming.close(constants.NGHTTP2_INTERNAL_ERROR));
-  if (strike?.at === 'sent') sent.once('finish', () => void strike.strike());
-  if (strike?.at === 'answered') sent.once('response', () => void strike.strike());
-  if (strike?.at === 'passed') incoming.once('close', () => void strike.strike());
+  if (strike?.at === 'sent') sent.once('finish', () => void strike.strike(name));
+  if (strike?.at === 'answered') sent.once('response', () => void strike.strike(name));
+  if (strike?.at === 'passed') incoming.once('close', () => void strike.strike(name));
   if (isAnswered) answer(incoming, sent);
   else sent.resume();
   incoming.once('close', () => isAnswered && sent.close(constants.NGHTTP2_CANCEL));

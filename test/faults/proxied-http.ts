@@ -8,6 +8,7 @@ import type { Fault } from './fault-rules.ts';
 interface Exchange {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
+  readonly call: string;
   readonly fault: Fault | undefined;
 }
 
@@ -15,8 +16,8 @@ interface Exchange {
 export function serveHttp({ to, decide }: Serving): Served {
   const agent = new Agent({ keepAlive: true });
   const server = createServer((incoming, outgoing) => {
-    const fault = decide(`${incoming.method} ${incoming.url}`);
-    void handle({ incoming, outgoing, fault }, { ...to, agent });
+    const call = `${incoming.method} ${incoming.url}`;
+    void handle({ incoming, outgoing, call, fault: decide(call) }, { ...to, agent });
   });
   return {
     server,
@@ -28,32 +29,32 @@ export function serveHttp({ to, decide }: Serving): Served {
 }
 
 async function handle(exchange: Exchange, upstream: object): Promise<void> {
-  const { incoming, outgoing, fault } = exchange;
+  const { incoming, outgoing, call, fault } = exchange;
   if (fault?.kind === 'half-open') return;
   if (fault?.kind === 'drop') return void incoming.socket.destroy();
   if (fault?.kind === 'reset') return breakOff(incoming.socket);
   if (fault?.kind === 'strike' && fault.at === 'arrived') {
-    await fault.strike();
+    await fault.strike(call);
     return void incoming.socket.destroy();
   }
   if (fault?.kind === 'delay') await delay(fault.ms);
   if (!outgoing.destroyed) forward(exchange, upstream);
 }
 
-function forward({ incoming, outgoing, fault }: Exchange, upstream: object): void {
+function forward({ incoming, outgoing, call, fault }: Exchange, upstream: object): void {
   const { method, url, headers } = incoming;
   const strike = fault?.kind === 'strike' ? fault : undefined;
   const isAnswered = fault?.kind !== 'swallow' && (strike === undefined || strike.at === 'passed');
   const sent = request({ ...upstream, method, path: url, headers }, (answer) => {
-    if (strike?.at === 'answered') void strike.strike();
+    if (strike?.at === 'answered') void strike.strike(call);
     if (!isAnswered) return void answer.resume();
-    if (strike) outgoing.once('finish', () => void strike.strike());
+    if (strike) outgoing.once('finish', () => void strike.strike(call));
     outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
     outgoing.flushHeaders();
     answer.on('error', () => outgoing.destroy());
     answer.pipe(outgoing);
   });
-  if (strike?.at === 'sent') sent.once('finish', () => void strike.strike());
+  if (strike?.at === 'sent') sent.once('finish', () => void strike.strike(call));
   sent.on('error', () => outgoing.destroy());
   // What was struck is carried out to its end even when the caller has left.
   outgoing.once('close', () => {

@@ -1,0 +1,35 @@
+import { openTestDocker } from '../support/docker.ts';
+import { measureUnharmed } from './harmed-operation.ts';
+import { openLane } from './lane.ts';
+import type { OperationName } from './operations.ts';
+import { createRandom } from './random.ts';
+import type { Bed, Unharmed } from './sweep.ts';
+
+/** Opens as many lanes as asked for, side by side; everything is gone when the stack is disposed of. */
+export async function openBed(
+  stack: AsyncDisposableStack,
+  { seed, lanes: count }: { readonly seed: string; readonly lanes: number },
+): Promise<Bed> {
+  const random = createRandom(seed);
+  const corner = await openTestDocker();
+  stack.defer(corner.remove);
+  const opened = await Promise.allSettled(
+    Array.from({ length: count }, (_, index) => openLane(corner.image, random.fork(`lane ${index}`).next)),
+  );
+  const lanes = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  for (const lane of lanes) stack.defer(lane.close);
+  for (const one of opened) if (one.status === 'rejected') throw one.reason;
+
+  const known = new Map<OperationName, Promise<Unharmed>>();
+  return {
+    lanes,
+    random,
+    unharmed: (operation) => {
+      const [lane] = lanes;
+      if (!lane) throw new Error('a bed has at least one lane');
+      const measured = known.get(operation) ?? measureUnharmed(lane, operation);
+      known.set(operation, measured);
+      return measured;
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import Dockerode from 'dockerode';
+import { nodeWorkflowId } from '../../contracts/node.ts';
+import { LABEL } from '../../domain/naming.ts';
+import { DOCKER_SOCKET } from '../support/docker.ts';
+import { eventually } from '../support/eventually.ts';
+import { type ContainerWatch, watchContainers } from './container-watch.ts';
+import { type FaultPlatform, startFaultPlatform } from './fault-platform.ts';
+
+/** One platform, and all that the work on it needs. Several lanes work side by side and know nothing of each other. */
+export interface Lane {
+  readonly platform: FaultPlatform;
+  /** Straight to the daemon. */
+  readonly docker: Dockerode;
+  readonly containers: ContainerWatch;
+  readonly organizationId: string;
+  readonly projectId: string;
+  readonly nodeId: string;
+  /** Of the application that subjects run. */
+  readonly image: string;
+  /** Value of a variable of every subject, of this lane alone. */
+  readonly canary: string;
+  /** Runs of closed workflows that were replayed already. */
+  readonly replayed: Set<string>;
+  close(): Promise<void>;
+}
+
+/** Opens a lane on a platform of its own; nothing of it is left when it is closed. */
+export async function openLane(image: string, random: () => number): Promise<Lane> {
+  const stack = new AsyncDisposableStack();
+  try {
+    const docker = new Dockerode({ socketPath: DOCKER_SOCKET });
+    const platform = await startFaultPlatform(random);
+    stack.defer(() => removeAllOf(platform.instance, docker));
+    stack.defer(platform.stop);
+    const containers = await watchContainers(docker, platform.instance);
+    stack.defer(containers.close);
+    const { memberships } = await platform.api.identity.whoAmI({});
+    const organizationId = memberships[0]?.organizationId ?? '';
+    const { projects } = await platform.api.projects.listProjects({ organizationId });
+    const { nodes } = await platform.api.nodes.listNodes({});
+    const ids = { organizationId, projectId: projects[0]?.id ?? '', nodeId: nodes[0]?.id ?? '' };
+    const canary = `canary-${randomBytes(12).toString('hex')}`;
+    const close = () => stack.disposeAsync();
+    const lane = { ...ids, platform, docker, containers, image, canary, replayed: new Set<string>(), close };
+    await settle(lane);
+    return lane;
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+/**
+ * Waits until every process of the lane is ready and its node is watched again: a node that was killed counts as lost
+ * for a moment about 10 s later, when the heartbeats of its watch are missed, although it has been back for long.
+ */
+export async function settle(lane: Pick<Lane, 'platform' | 'nodeId'>): Promise<void> {
+  const { processes, db, temporal } = lane.platform;
+  for (const name of PROCESSES) await processes.untilReady(name);
+  await eventually(async () => {
+    const node = await db.selectFrom('nodes').select('state').where('id', '=', lane.nodeId).executeTakeFirst();
+    const { raw } = await temporal.workflow.getHandle(nodeWorkflowId(lane.nodeId)).describe();
+    const watch = raw.pendingActivities?.[0];
+    const { seconds = 0, nanos = 0 } = watch?.lastStartedTime ?? {};
+    const watchedSince = Number(seconds) * 1_000 + Number(nanos) / 1e6;
+    if (node?.state !== 'ready') throw new Error(`node is ${node?.state}`);
+    if (watchedSince <= processes.lastKilledAt('node') || raw.pendingWorkflowTask)
+      throw new Error('the node is not watched yet');
+  });
+}
+
+/** What a lane's platform consists of, in the order of dependence. */
+export const PROCESSES = ['postgres', 'temporal', 'dev-oidc', 'api', 'traefik', 'orchestrator', 'node'] as const;
+
+/** What was deployed outlives the platform, so a lane on which something went wrong may have left it. */
+async function removeAllOf(instance: string, client: Dockerode): Promise<void> {
+  const filters = { label: [`${LABEL.instance}=${instance}`] };
+  for (const { Id } of await client.listContainers({ all: true, filters })) {
+    await client.getContainer(Id).remove({ force: true, v: true });
+  }
+  for (const { Id } of await client.listNetworks({ filters })) await client.getNetwork(Id).remove();
+  for (const { Id } of await client.listImages({ filters })) await client.getImage(Id).remove({ force: true });
+}

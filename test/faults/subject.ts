@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { createWakeUp } from '../../activities/wake-up.ts';
+import { deriveId } from '../../api/request-identity.ts';
+import { isInterruption } from '../../cli/retry.ts';
+import { eventually } from '../support/eventually.ts';
+import type { Lane } from './lane.ts';
+import { OPERATIONS, type OperationName } from './operations.ts';
+
+/** One deployment that operations are tried on. */
+export interface Subject {
+  /** Known before it exists, since it follows from the key of its creation. */
+  readonly id: string;
+  readonly name: string;
+  readonly createKey: string;
+  readonly organizationId: string;
+  readonly projectId: string;
+  readonly image: string;
+  readonly replicas: number;
+  /** Value of one of its variables, which must be seen nowhere. */
+  readonly canary: string;
+}
+
+/** An operation that was asked for. */
+export interface Asked {
+  readonly operation: OperationName;
+  readonly operationId: string;
+  readonly key: string;
+  readonly version: number;
+  /** The answer, once an attempt got one. */
+  readonly answer: readonly string[];
+}
+
+/** Two replicas: enough for "the first alone, then the rest", and for one to be left while the other is harmed. */
+const REPLICAS = 2;
+
+/** How long a client goes on asking: a bound that only a hang reaches. */
+const PATIENCE_MS = 180_000;
+
+/** A change may be missed while the database is away. */
+const LOOK_AGAIN_MS = 2_000;
+
+/** Invents a deployment that does not exist yet. */
+export function aSubject({ organizationId, projectId, image, canary }: Lane, replicas: number = REPLICAS): Subject {
+  const createKey = randomUUID();
+  const id = deriveId(organizationId, createKey, 'deployment');
+  return { id, name: `app-${id.slice(0, 8)}`, createKey, organizationId, projectId, image, replicas, canary };
+}
+
+/** The key of a new request for an operation: that of a creation makes the deployment's id. */
+export function keyFor(operation: OperationName, subject: Subject): string {
+  return operation === 'create' ? subject.createKey : randomUUID();
+}
+
+/** Asks for an operation as a client does that repeats what was not answered, with the same key each time. */
+export async function ask(
+  { platform }: Lane,
+  subject: Subject,
+  of: { operation: OperationName; version: number; key?: string },
+): Promise<Asked> {
+  const { operation, version, key = keyFor(operation, subject) } = of;
+  const attempt = () => OPERATIONS[operation].ask({ api: platform.api, subject, key, version });
+  const refused = Promise.withResolvers<never>();
+  const answer = await Promise.race([
+    refused.promise,
+    eventually(
+      () =>
+        attempt().catch((error: unknown) => {
+          if (!isInterruption(error)) refused.reject(error);
+          throw error;
+        }),
+      { patienceMs: PATIENCE_MS, everyMs: 200 },
+    ),
+  ]);
+  return { operation, version, key, operationId: deriveId(subject.organizationId, key, 'operation'), answer };
+}
+
+/** Waits until an operation has ended, however it did: looks at its row whenever the database tells of a change. */
+export async function untilEnded(
+  { platform: { db, changes } }: Lane,
+  { id }: Subject,
+  operationId: string,
+): Promise<{ state: string; code: string }> {
+  const changed = createWakeUp();
+  const unsubscribe = changes.subscribe({ deploymentId: id }, changed.ring);
+  const overdue = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    for (;;) {
+      const row = await db
+        .selectFrom('operations')
+        .select(['state', 'error_code as code'])
+        .where('id', '=', operationId)
+        .executeTakeFirst();
+      if (row && row.state !== 'queued' && row.state !== 'running') return { state: row.state, code: row.code ?? '' };
+      if (overdue.aborted) throw new Error(`operation ${operationId} is ${row?.state ?? 'not stored'} for too long`);
+      await changed.wait(LOOK_AGAIN_MS, overdue).catch(() => undefined);
+    }
+  } finally {
+    unsubscribe();
+  }
+}
+
+/** Asks for an operation and waits for its end. */
+export async function perform(
+  lane: Lane,
+  subject: Subject,
+  of: { operation: OperationName; version: number },
+): Promise<Asked & { readonly state: string }> {
+  const asked = await ask(lane, subject, of);
+  const { state } = await untilEnded(lane, subject, asked.operationId);
+  return { ...asked, state };
+}
+
+/**
+ * Brings a new subject to where an operation can be asked for.
+ *
+ * @returns the version for that operation: one more than what runs.
+ */
+export async function prepare(lane: Lane, subject: Subject, operation: OperationName): Promise<number> {
+  let version = 1;
+  for (const before of OPERATIONS[operation].after) {
+    const { state } = await perform(lane, subject, { operation: before, version });
+    if (state !== 'succeeded') throw new Error(`cannot prepare ${operation}: ${before} ${state}`);
+    version += 1;
+  }
+  return version;
+}
