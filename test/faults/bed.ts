@@ -13,12 +13,12 @@ export async function openBed(
   const random = createRandom(seed);
   const corner = await openTestDocker();
   stack.defer(corner.remove);
-  const opened = await Promise.allSettled(
-    Array.from({ length: count }, (_, index) => openLane(corner.image, random.fork(`lane ${index}`).next)),
+  const lanes = await Promise.all(
+    Array.from({ length: count }, (_, index) => {
+      const own = stack.use(new AsyncDisposableStack());
+      return openLane(own, corner.image, random.fork(`lane ${index}`).next);
+    }),
   );
-  const lanes = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  for (const lane of lanes) stack.defer(lane.close);
-  for (const one of opened) if (one.status === 'rejected') throw one.reason;
 
   const known = new Map<OperationName, Promise<Unharmed>>();
   return {

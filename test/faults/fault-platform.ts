@@ -43,7 +43,6 @@ export interface FaultPlatform extends PlatformFacts {
   readonly payloadKey: Uint8Array;
   /** Connects to the API anew, as another client. */
   connect(): Api;
-  stop(): Promise<void>;
 }
 
 /** A process that is killed again and again is started as after its first end each time, so that times compare. */
@@ -55,38 +54,52 @@ const BRISK = { ROLLOUT_DRAIN: '500ms', ROLLOUT_STOP_GRACE: '1s' };
 /**
  * Starts a platform of its own as `npm start` does, with the same processes and the same supervisor. Only the addresses
  * that the API and the node are given lead through proxies, and there is no streamer, which has no part in operations.
+ *
+ * @param stack takes what has to be stopped, from the first moment on: an interrupted start leaves nothing either.
  */
-export async function startFaultPlatform(random: () => number = Math.random): Promise<FaultPlatform> {
-  const stack = new AsyncDisposableStack();
-  try {
-    const { stateDir, instance, environment, remove } = await createTestInstallation();
-    stack.defer(remove);
-    const given = { ...environment, ...BRISK };
-    const config = readEnvironment(devVariables, given);
-    const installation = openInstallation({ stateDir, config, environment: given, instance });
-    await prepareServers(installation);
-    const ways = await openWays(installation, stack, random);
-    const processes = createProcessControl();
-    const group = await startGroup(membersOn(installation, ways), {
-      runDir: join(stateDir, 'run'),
-      logsDir: join(stateDir, 'logs'),
-      timing: RESTARTS,
-      onEvent: processes.onEvent,
-    });
-    stack.defer(group.stop);
-    processes.attach(group.processes);
-    const looks = await lookBehind(installation, stack);
-    const { api: apiUrl, temporal: temporalAddress } = toAddresses(config);
-    const connect = () => openApi({ apiUrl, stateDir });
-    const api = connect();
-    stack.defer(api.close);
-    const ports = { httpPort: config.HTTP_PORT, httpsPort: config.HTTPS_PORT };
-    const facts = { stateDir, instance, apiUrl, temporalAddress, ...ports };
-    return { ...facts, ...looks, api, connect, processes, ways, stop: () => stack.disposeAsync() };
-  } catch (error) {
-    await stack.disposeAsync();
-    throw error;
-  }
+export async function startFaultPlatform(
+  stack: AsyncDisposableStack,
+  random: () => number = Math.random,
+): Promise<FaultPlatform> {
+  const { stateDir, instance, environment, remove } = await createTestInstallation();
+  stack.defer(remove);
+  const given = { ...environment, ...BRISK };
+  const config = readEnvironment(devVariables, given);
+  const installation = openInstallation({ stateDir, config, environment: given, instance });
+  await prepareServers(installation);
+  const ways = await openWays(installation, stack, random);
+  const processes = await startProcesses(installation, ways, stack);
+  const looks = await lookBehind(installation, stack);
+  const { api: apiUrl, temporal: temporalAddress } = toAddresses(config);
+  const connect = () => openApi({ apiUrl, stateDir });
+  const api = connect();
+  stack.defer(api.close);
+  const ports = { httpPort: config.HTTP_PORT, httpsPort: config.HTTPS_PORT };
+  return { stateDir, instance, apiUrl, temporalAddress, ...ports, ...looks, api, connect, processes, ways };
+}
+
+async function startProcesses(
+  installation: Installation,
+  ways: Ways,
+  stack: AsyncDisposableStack,
+): Promise<ProcessControl> {
+  const { stateDir } = installation;
+  const processes = createProcessControl();
+  const giveUp = new AbortController();
+  const starting = startGroup(membersOn(installation, ways), {
+    runDir: join(stateDir, 'run'),
+    logsDir: join(stateDir, 'logs'),
+    timing: RESTARTS,
+    onEvent: processes.onEvent,
+    signal: giveUp.signal,
+  });
+  stack.defer(async () => {
+    giveUp.abort();
+    const group = await starting.catch(() => undefined);
+    await group?.stop();
+  });
+  processes.attach((await starting).processes);
+  return processes;
 }
 
 async function openWays({ config }: Installation, stack: AsyncDisposableStack, random: () => number): Promise<Ways> {

@@ -4,8 +4,8 @@ import { type ProbeReport, startProber } from '../support/prober.ts';
 import { lastEventId } from './history.ts';
 import { type Lane, settle } from './lane.ts';
 import { OPERATIONS, type OperationName } from './operations.ts';
-import { aSubject, ask, perform, prepare, type Subject, untilEnded } from './subject.ts';
-import { differencesOf, observeSubject } from './subject-state.ts';
+import { type Asked, aSubject, ask, perform, prepare, type Subject, untilEnded } from './subject.ts';
+import { differencesOf, observeSubject, type SubjectState } from './subject-state.ts';
 import type { PointOutcome, Unharmed } from './sweep.ts';
 
 /** The operation that is about to be harmed. */
@@ -66,15 +66,21 @@ export async function harmOperation(
   const prober = servesThroughout(operation, subject) ? probe(lane, subject) : undefined;
   const armed = await arm({ lane, subject, operation, eventsBefore });
   let endedAt = 0;
+  let asked: Asked;
   try {
-    const { operationId } = await ask(lane, subject, { operation, version });
-    await untilEnded(lane, subject, operationId);
+    asked = await ask(lane, subject, { operation, version });
+    await untilEnded(lane, subject, asked.operationId);
     endedAt = performance.now();
   } finally {
     await armed.disarm();
   }
-  const failures = await untilLike(lane, subject, unharmed);
-  const breaks = [...lossesOf(await prober?.stop()), ...madeTwice(lane, subject, unharmed)];
+  const again = await ask(lane, subject, asked);
+  const failures = await untilLike(lane, subject, unharmed.state);
+  const breaks = [
+    ...answeredOtherwise(asked, again),
+    ...lossesOf(await prober?.stop()),
+    ...madeTwice(lane, subject, unharmed),
+  ];
   await settle(lane);
   await removeSubject(lane, subject);
   const struckAt = armed.struckAt();
@@ -82,8 +88,8 @@ export async function harmOperation(
   return { harmed: struckAt !== undefined, recoveryMs, operations: 1, failures, breaks };
 }
 
-/** Waits until the subject is as after the unharmed operation. @returns what still differs when patience has run out. */
-export async function untilLike(lane: Lane, subject: Subject, { state }: Unharmed): Promise<string[]> {
+/** Waits until the subject is as wanted. @returns what still differs when patience has run out. */
+export async function untilLike(lane: Lane, subject: Subject, state: Partial<SubjectState>): Promise<string[]> {
   let differences: string[] = [];
   const look = async (): Promise<void> => {
     differences = differencesOf(await observeSubject(lane, subject), state);
@@ -107,7 +113,7 @@ export async function removeSubject(lane: Lane, subject: Subject): Promise<void>
 }
 
 /** Waits until the workflow has nothing to do, so that the next event belongs to the next operation. */
-async function untilQuiet({ platform: { temporal } }: Lane, { id }: Subject): Promise<void> {
+export async function untilQuiet({ platform: { temporal } }: Lane, { id }: Subject): Promise<void> {
   await eventually(async () => {
     const handle = temporal.workflow.getHandle(deploymentWorkflowId(id));
     const description = await handle.describe().catch(() => undefined);
@@ -133,6 +139,12 @@ function lossesOf(report: ProbeReport | undefined): string[] {
   if (!report) return [];
   const silent = report.total < PROBES_PER_SECOND / 4 ? ['I3: hardly a request was sent'] : [];
   return [...report.losses.map((loss) => `I3: requests were lost: ${JSON.stringify(loss)}`), ...silent];
+}
+
+/** I9: the same key gets the same answer for ever. */
+function answeredOtherwise({ answer: first }: Asked, { answer: second }: Asked): string[] {
+  if (JSON.stringify(first) === JSON.stringify(second)) return [];
+  return [`I9: the same key was answered with ${JSON.stringify(first)} and ${JSON.stringify(second)}`];
 }
 
 /** I9: of every replica that runs in the end exactly one container was made. */

@@ -22,33 +22,30 @@ export interface Lane {
   readonly canary: string;
   /** Runs of closed workflows that were replayed already. */
   readonly replayed: Set<string>;
-  close(): Promise<void>;
 }
 
-/** Opens a lane on a platform of its own; nothing of it is left when it is closed. */
-export async function openLane(image: string, random: () => number): Promise<Lane> {
-  const stack = new AsyncDisposableStack();
-  try {
-    const docker = new Dockerode({ socketPath: DOCKER_SOCKET });
-    const platform = await startFaultPlatform(random);
-    stack.defer(() => removeAllOf(platform.instance, docker));
-    stack.defer(platform.stop);
-    const containers = await watchContainers(docker, platform.instance);
-    stack.defer(containers.close);
-    const { memberships } = await platform.api.identity.whoAmI({});
-    const organizationId = memberships[0]?.organizationId ?? '';
-    const { projects } = await platform.api.projects.listProjects({ organizationId });
-    const { nodes } = await platform.api.nodes.listNodes({});
-    const ids = { organizationId, projectId: projects[0]?.id ?? '', nodeId: nodes[0]?.id ?? '' };
-    const canary = `canary-${randomBytes(12).toString('hex')}`;
-    const close = () => stack.disposeAsync();
-    const lane = { ...ids, platform, docker, containers, image, canary, replayed: new Set<string>(), close };
-    await settle(lane);
-    return lane;
-  } catch (error) {
-    await stack.disposeAsync();
-    throw error;
-  }
+/** Opens a lane on a platform of its own. @param stack takes all that has to be undone, from the first moment on. */
+export async function openLane(stack: AsyncDisposableStack, image: string, random: () => number): Promise<Lane> {
+  const docker = new Dockerode({ socketPath: DOCKER_SOCKET });
+  const left: string[] = [];
+  stack.defer(async () => {
+    for (const instance of left) await removeAllOf(instance, docker);
+  });
+  // Stopped first: what a node still does would come back.
+  const own = stack.use(new AsyncDisposableStack());
+  const platform = await startFaultPlatform(own, random);
+  left.push(platform.instance);
+  const containers = await watchContainers(docker, platform.instance);
+  own.defer(async () => containers.close());
+  const { memberships } = await platform.api.identity.whoAmI({});
+  const organizationId = memberships[0]?.organizationId ?? '';
+  const { projects } = await platform.api.projects.listProjects({ organizationId });
+  const { nodes } = await platform.api.nodes.listNodes({});
+  const ids = { organizationId, projectId: projects[0]?.id ?? '', nodeId: nodes[0]?.id ?? '' };
+  const canary = `canary-${randomBytes(12).toString('hex')}`;
+  const lane = { ...ids, platform, docker, containers, image, canary, replayed: new Set<string>() };
+  await settle(lane);
+  return lane;
 }
 
 /**

@@ -15,7 +15,10 @@ const LANES = Number(process.env.FAULT_LANES || 3);
 
 const STATE_DIR = process.env.OBIENTE_STATE_DIR || join(import.meta.dirname, '../../.obiente');
 
-const { values, positionals: wanted } = parseArgs({ allowPositionals: true, options: { points: { type: 'string' } } });
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { points: { type: 'string' }, sampled: { type: 'boolean', default: false } },
+});
 const unknown = wanted.filter((name) => !SWEEPS.some((sweep) => sweep.name === name));
 if (unknown.length > 0) {
   const known = SWEEPS.map(({ name, about }) => `${name.padEnd(24)} ${about}\n`).join('');
@@ -37,7 +40,7 @@ async function runAll(): Promise<number> {
     for (const sweep of SWEEPS) {
       if (wanted.length > 0 && !wanted.includes(sweep.name)) continue;
       process.stdout.write(`\n${sweep.name}: ${sweep.about}\n`);
-      sweeps.push(await runSweep(sweep, bed, { sampled: false, only, workflowBundle, onPoint: tell }));
+      sweeps.push(await runSweep(sweep, bed, { sampled: values.sampled, only, workflowBundle, onPoint: tell }));
     }
   });
   const report = { seed, sweeps };

@@ -76,8 +76,8 @@ async function observeWorkflow({ platform: { temporal } }: Lane, { id }: Subject
   return status.name;
 }
 
-/** What differs between two states, in words; empty when they are equal. */
-export function differencesOf(found: SubjectState, wanted: SubjectState): string[] {
+/** What differs from what is wanted, in words; empty when all of that is as it should be. */
+export function differencesOf(found: SubjectState, wanted: Partial<SubjectState>): string[] {
   const parts = Object.keys(wanted) as (keyof SubjectState)[];
   return parts.flatMap((part) => {
     const [is, shouldBe] = [JSON.stringify(found[part]), JSON.stringify(wanted[part])];

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { ConnectError } from '@connectrpc/connect';
 import { createWakeUp } from '../../activities/wake-up.ts';
 import { deriveId } from '../../api/request-identity.ts';
 import { isInterruption } from '../../cli/retry.ts';
+import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Lane } from './lane.ts';
 import { OPERATIONS, type OperationName } from './operations.ts';
@@ -51,6 +53,11 @@ export function keyFor(operation: OperationName, subject: Subject): string {
   return operation === 'create' ? subject.createKey : randomUUID();
 }
 
+/** Id of the operation that a key stands for. */
+export function operationIdOf({ organizationId }: Subject, key: string): string {
+  return deriveId(organizationId, key, 'operation');
+}
+
 /** Asks for an operation as a client does that repeats what was not answered, with the same key each time. */
 export async function ask(
   { platform }: Lane,
@@ -71,7 +78,14 @@ export async function ask(
       { patienceMs: PATIENCE_MS, everyMs: 200 },
     ),
   ]);
-  return { operation, version, key, operationId: deriveId(subject.organizationId, key, 'operation'), answer };
+  return { operation, version, key, operationId: operationIdOf(subject, key), answer };
+}
+
+/** Whether a request was refused because its deployment is gone, or is not there yet. */
+export function isGone(error: unknown): boolean {
+  if (!(error instanceof ConnectError)) return false;
+  const [detail] = error.findDetails(ErrorDetailSchema);
+  return detail?.code === 'NOT_FOUND' || detail?.code === 'DEPLOYMENT_DELETED';
 }
 
 /** Waits until an operation has ended, however it did: looks at its row whenever the database tells of a change. */

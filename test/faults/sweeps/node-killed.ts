@@ -12,7 +12,7 @@ interface SubStep {
   readonly calls: RegExp;
   readonly at: Moment;
   /** A later call that has the id of this one's container in it, and is the real place. */
-  readonly then?: (containerId: string) => RegExp;
+  readonly next?: (containerId: string) => RegExp;
 }
 
 const CREATE = /^POST [^?]*\/containers\/create/;
@@ -32,7 +32,7 @@ const STARTING: readonly SubStep[] = [
   {
     name: 'before health',
     ...{ way: 'docker', calls: START, at: 'passed' },
-    then: (id) => new RegExp(`^GET [^?]*/containers/${id}/json`),
+    next: (id) => new RegExp(`^GET [^?]*/containers/${id}/json`),
   },
   { name: 'before completion', way: 'nodeToTemporal', calls: COMPLETION, at: 'arrived' },
   { name: 'completion sent, no reply', way: 'nodeToTemporal', calls: COMPLETION, at: 'answered' },
@@ -95,9 +95,9 @@ function killAt(step: SubStep, skip: number): Arm {
     const strikeAt = (calls: RegExp, at: Moment, strike: (call: string) => void, skipped: number): void => {
       rules.push(way.add({ calls, fault: { kind: 'strike', at, strike }, skip: skipped, times: 1 }));
     };
-    const { then } = step;
-    if (then) {
-      const arm = (call: string): void => strikeAt(then(step.calls.exec(call)?.[1] ?? ''), 'arrived', kill, 0);
+    const { next } = step;
+    if (next) {
+      const arm = (call: string): void => strikeAt(next(step.calls.exec(call)?.[1] ?? ''), 'arrived', kill, 0);
       strikeAt(step.calls, step.at, arm, skip);
     } else {
       strikeAt(step.calls, step.at, kill, skip);
