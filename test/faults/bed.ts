@@ -3,6 +3,7 @@ import { measureUnharmed } from './harmed-operation.ts';
 import { openLane } from './lane.ts';
 import type { OperationName } from './operations.ts';
 import { createRandom } from './random.ts';
+import { startReplays } from './replays.ts';
 import type { Bed, Unharmed } from './sweep.ts';
 
 /** Opens as many lanes as asked for, side by side; everything is gone when the stack is disposed of. */
@@ -20,10 +21,12 @@ export async function openBed(
     }),
   );
 
+  const replays = await startReplays(stack);
   const known = new Map<OperationName, Promise<Unharmed>>();
   return {
     lanes,
     random,
+    replays,
     unharmed: (operation) => {
       const [lane] = lanes;
       if (!lane) throw new Error('a bed has at least one lane');

@@ -1,23 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { sql } from 'kysely';
-import { createDataConverter } from '../../adapters/temporal/data-converter.ts';
 import { DEPLOYMENT_WORKFLOW } from '../../contracts/deployment.ts';
 import { LABEL } from '../../domain/naming.ts';
 import { eventually } from '../support/eventually.ts';
 import { filesThatHold } from '../support/files-that-hold.ts';
 import type { Lane } from './lane.ts';
+import type { FetchedHistory, Replays } from './replays.ts';
 
 /** Everything that must hold of a lane once its subjects have been removed. Each break in words; empty when all holds. */
-export async function checkInvariants(lane: Lane, workflowBundle: WorkflowBundleWithSourceMap): Promise<string[]> {
+export async function checkInvariants(lane: Lane, replays: Replays): Promise<string[]> {
   const found = await Promise.all([
     lane.containers.takeBreaks(),
     untilNone(() => openWork(lane)),
     untilNone(() => orphans(lane)),
     repeatedEffects(lane),
     secretsInTheClear(lane),
-    unreplayable(lane, workflowBundle),
+    unreplayable(lane, replays),
   ]);
   return found.flat();
 }
@@ -108,22 +107,16 @@ async function secretsInTheClear({ platform, canary, nodeId }: Lane): Promise<st
   ];
 }
 
-/** I14: today's workflows continue every history that the faults have left. */
+/** I14: today's workflows continue every history that the faults have left. Those of closed workflows are tried once. */
 async function unreplayable(
   { platform: { temporal, payloadKey }, replayed }: Lane,
-  workflowBundle: WorkflowBundleWithSourceMap,
+  replays: Replays,
 ): Promise<string[]> {
-  const breaks: string[] = [];
-  const dataConverter = createDataConverter({ payloadKey });
+  const histories: FetchedHistory[] = [];
   for await (const { workflowId, runId, status } of temporal.workflow.list()) {
     if (replayed.has(runId)) continue;
     if (status.name !== 'RUNNING') replayed.add(runId);
-    const history = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();
-    try {
-      await Worker.runReplayHistory({ workflowBundle, dataConverter }, history, workflowId);
-    } catch (error) {
-      breaks.push(`I14: ${workflowId} does not replay: ${String(error)}`);
-    }
+    histories.push({ workflowId, history: await temporal.workflow.getHandle(workflowId, runId).fetchHistory() });
   }
-  return breaks;
+  return (await replays.replay(payloadKey, histories)).map((broken) => `I14: ${broken}`);
 }

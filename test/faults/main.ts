@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createLog } from '../../adapters/logging/log.ts';
-import { bundleWorkflows, installTemporalLog } from '../../adapters/temporal/worker.ts';
 import { cleaningUp } from '../../bench/clean-up.ts';
 import { openBed } from './bed.ts';
 import { chooseSeed } from './random.ts';
@@ -31,16 +29,13 @@ async function runAll(): Promise<number> {
   const seed = chooseSeed();
   process.stdout.write(`seed ${seed}: to replay, set FAULT_SEED=${seed}\n`);
   const only = values.points === undefined ? /./ : new RegExp(values.points);
-  const log = createLog({ role: 'test', level: 'silent' });
-  installTemporalLog(log);
-  const workflowBundle = await bundleWorkflows(log);
   const sweeps: SweepResult[] = [];
   await cleaningUp(async (stack) => {
     const bed = await openBed(stack, { seed, lanes: LANES });
     for (const sweep of SWEEPS) {
       if (wanted.length > 0 && !wanted.includes(sweep.name)) continue;
       process.stdout.write(`\n${sweep.name}: ${sweep.about}\n`);
-      sweeps.push(await runSweep(sweep, bed, { sampled: values.sampled, only, workflowBundle, onPoint: tell }));
+      sweeps.push(await runSweep(sweep, bed, { sampled: values.sampled, only, onPoint: tell }));
     }
   });
   const report = { seed, sweeps };

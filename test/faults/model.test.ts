@@ -22,8 +22,8 @@ describe('the reference model', () => {
     expect(wanted).toBeNull();
     expect(endings[1]?.test('failed CANCELLED')).toBe(true);
     expect(endings[1]?.test('failed REPLICA_UNHEALTHY')).toBe(false);
-    expect(endings[2]?.test('succeeded')).toBe(true);
-    expect(endings[2]?.test('superseded')).toBe(false);
+    expect(endings[2]?.test('failed CANCELLED')).toBe(false);
+    expect(endings[3]?.test('superseded')).toBe(false);
   });
 
   it('knows what must not be accepted', () => {

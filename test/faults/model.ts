@@ -40,8 +40,9 @@ export function expectAfter(subject: Subject, accepted: readonly Accepted[]): Ex
   }
   const isOver = wanted === null;
   const endings = accepted.map(({ operation }, index) => {
-    if (operation === 'delete' || index === accepted.length - 1) return REACHED;
-    return isOver ? ENDED : OVERTAKEN;
+    if (index === accepted.length - 1) return REACHED;
+    // A delete is overtaken by another delete only.
+    return isOver && operation !== 'delete' ? ENDED : OVERTAKEN;
   });
   return { wanted, endings };
 }

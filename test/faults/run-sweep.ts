@@ -1,7 +1,7 @@
-import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { percentile } from '../../bench/figure.ts';
 import { checkInvariants } from './invariants.ts';
 import { type Lane, settle } from './lane.ts';
+import type { Replays } from './replays.ts';
 import type { Bed, Point, PointOutcome, Sweep, SweepResult } from './sweep.ts';
 
 /** At fewer points than this share something was really harmed: then the run says nothing, and fails. */
@@ -13,7 +13,6 @@ export interface RunOptions {
   readonly sampled: boolean;
   /** Leaves out points of other names. */
   readonly only?: RegExp;
-  readonly workflowBundle: WorkflowBundleWithSourceMap;
   /** Told of every point that has ended. */
   readonly onPoint?: (point: string, outcome: PointOutcome, tookMs: number) => void;
 }
@@ -39,7 +38,7 @@ export async function runSweep(sweep: Sweep, bed: Bed, options: RunOptions): Pro
     }
   };
   await Promise.all(bed.lanes.flatMap((lane) => Array.from({ length: sweep.atATime }, () => work(lane))));
-  const breaks = await Promise.all(bed.lanes.map((lane) => checkLane(lane, options.workflowBundle)));
+  const breaks = await Promise.all(bed.lanes.map((lane) => checkLane(lane, bed.replays)));
   return toResult(sweep.name, outcomes, breaks.flat());
 }
 
@@ -52,10 +51,10 @@ async function runPoint(point: Point, lane: Lane): Promise<PointOutcome> {
   }
 }
 
-async function checkLane(lane: Lane, workflowBundle: WorkflowBundleWithSourceMap): Promise<string[]> {
+async function checkLane(lane: Lane, replays: Replays): Promise<string[]> {
   try {
     await settle(lane);
-    return await checkInvariants(lane, workflowBundle);
+    return await checkInvariants(lane, replays);
   } catch (error) {
     return [`the invariants cannot be checked: ${error instanceof Error ? error.stack : String(error)}`];
   }

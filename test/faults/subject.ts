@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ConnectError } from '@connectrpc/connect';
 import { createWakeUp } from '../../activities/wake-up.ts';
 import { deriveId } from '../../api/request-identity.ts';
 import { isInterruption } from '../../cli/retry.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
-import { eventually } from '../support/eventually.ts';
 import type { Lane } from './lane.ts';
 import { OPERATIONS, type OperationName } from './operations.ts';
 
@@ -38,6 +38,9 @@ const REPLICAS = 2;
 /** How long a client goes on asking: a bound that only a hang reaches. */
 const PATIENCE_MS = 180_000;
 
+/** Pause before a request is repeated that got no answer; the client itself has made some attempts by then. */
+const ASK_AGAIN_MS = 200;
+
 /** A change may be missed while the database is away. */
 const LOOK_AGAIN_MS = 2_000;
 
@@ -58,27 +61,27 @@ export function operationIdOf({ organizationId }: Subject, key: string): string 
   return deriveId(organizationId, key, 'operation');
 }
 
-/** Asks for an operation as a client does that repeats what was not answered, with the same key each time. */
+/**
+ * Asks for an operation as a client does that repeats what was not answered, with the same key each time.
+ *
+ * @throws what it was refused with
+ */
 export async function ask(
-  { platform }: Lane,
+  { platform: { api } }: Lane,
   subject: Subject,
   of: { operation: OperationName; version: number; key?: string },
 ): Promise<Asked> {
   const { operation, version, key = keyFor(operation, subject) } = of;
-  const attempt = () => OPERATIONS[operation].ask({ api: platform.api, subject, key, version });
-  const refused = Promise.withResolvers<never>();
-  const answer = await Promise.race([
-    refused.promise,
-    eventually(
-      () =>
-        attempt().catch((error: unknown) => {
-          if (!isInterruption(error)) refused.reject(error);
-          throw error;
-        }),
-      { patienceMs: PATIENCE_MS, everyMs: 200 },
-    ),
-  ]);
-  return { operation, version, key, operationId: operationIdOf(subject, key), answer };
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      const answer = await OPERATIONS[operation].ask({ api, subject, key, version });
+      return { operation, version, key, operationId: operationIdOf(subject, key), answer };
+    } catch (error) {
+      if (!isInterruption(error) || performance.now() > deadline) throw error;
+    }
+    await delay(ASK_AGAIN_MS);
+  }
 }
 
 /** Whether a request was refused because its deployment is gone, or is not there yet. */

@@ -1,6 +1,7 @@
 import type { Lane } from './lane.ts';
 import type { OperationName } from './operations.ts';
 import type { Random } from './random.ts';
+import type { Replays } from './replays.ts';
 import type { SubjectState } from './subject-state.ts';
 
 /** How an operation goes when nothing is harmed. */
@@ -16,6 +17,7 @@ export interface Unharmed {
 export interface Bed {
   readonly lanes: readonly Lane[];
   readonly random: Random;
+  readonly replays: Replays;
   /** Measured once, on the first lane. */
   unharmed(operation: OperationName): Promise<Unharmed>;
 }
