@@ -10,7 +10,7 @@ import type {
 } from '../../contracts/activities.ts';
 import type { DeployRequest, OperationAccepted } from '../../contracts/deployment.ts';
 import type { OperationFailure, StartedReplica } from '../../contracts/rollout.ts';
-import type { DomainError } from '../../domain/errors.ts';
+import { DomainError } from '../../domain/errors.ts';
 import { replicaId } from '../../domain/naming.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 
@@ -58,6 +58,9 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       throw ApplicationFailure.nonRetryable('same key, other content', 'IDEMPOTENCY_CONFLICT');
     }
     const isDeploy = 'spec' in request;
+    if (isDeploy && !known && [...operations.values()].some(({ kind }) => kind === 'remove')) {
+      throw toApplicationFailure(new DomainError('DEPLOYMENT_DELETED', 'the deployment is about to be deleted'));
+    }
     const revision = known?.revision ?? (isDeploy ? specs.size + 1 : 0);
     if (!known) {
       if (isDeploy) specs.set(revision, request.spec);
