@@ -52,19 +52,24 @@ export async function openLane(stack: AsyncDisposableStack, image: string, rando
  * Waits until every process of the lane is ready and its node is watched again: a node that was killed counts as lost
  * for a moment about 10 s later, when the heartbeats of its watch are missed, although it has been back for long.
  */
-export async function settle(lane: Pick<Lane, 'platform' | 'nodeId'>): Promise<void> {
-  const { processes, db, temporal } = lane.platform;
+export async function settle({ platform, nodeId }: Pick<Lane, 'platform' | 'nodeId'>): Promise<void> {
+  const { processes, db, temporal } = platform;
   for (const name of PROCESSES) await processes.untilReady(name);
   await eventually(async () => {
-    const node = await db.selectFrom('nodes').select('state').where('id', '=', lane.nodeId).executeTakeFirst();
-    const { raw } = await temporal.workflow.getHandle(nodeWorkflowId(lane.nodeId)).describe();
+    const node = await db.selectFrom('nodes').select('state').where('id', '=', nodeId).executeTakeFirst();
+    const { raw } = await temporal.workflow.getHandle(nodeWorkflowId(nodeId)).describe();
     const watch = raw.pendingActivities?.[0];
-    const { seconds = 0, nanos = 0 } = watch?.lastStartedTime ?? {};
-    const watchedSince = Number(seconds) * 1_000 + Number(nanos) / 1e6;
-    if (node?.state !== 'ready') throw new Error(`node is ${node?.state}`);
-    if (watchedSince <= processes.lastKilledAt('node') || raw.pendingWorkflowTask)
-      throw new Error('the node is not watched yet');
+    const isWatched = toMs(watch?.lastStartedTime) > processes.lastKilledAt('node') && !raw.pendingWorkflowTask;
+    const isAlive = toMs(watch?.lastHeartbeatTime) > Date.now() - FRESH_MS;
+    if (node?.state !== 'ready' || !isWatched || !isAlive) throw new Error(`the node is ${node?.state}`);
   });
+}
+
+/** A node heartbeats every 2 s, and counts as lost after 10 s without. */
+const FRESH_MS = 4_000;
+
+function toMs(time: { seconds?: unknown; nanos?: number | null } | null | undefined): number {
+  return Number(time?.seconds ?? 0) * 1_000 + Number(time?.nanos ?? 0) / 1e6;
 }
 
 /** What a lane's platform consists of, in the order of dependence. */

@@ -1,17 +1,14 @@
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cleaningUp } from '../../bench/clean-up.ts';
 import { openBed } from './bed.ts';
 import { chooseSeed } from './random.ts';
-import { toTable, writeReport } from './report.ts';
-import { holds, runSweep } from './run-sweep.ts';
+import { holds, toTable, writeReport } from './report.ts';
+import { runSweep } from './run-sweep.ts';
 import type { PointOutcome, SweepResult } from './sweep.ts';
 import { SWEEPS } from './sweeps/all.ts';
 
 /** Platforms side by side. A point waits for time-outs most of its time; each platform takes about 1 GB of memory. */
 const LANES = Number(process.env.FAULT_LANES || 3);
-
-const STATE_DIR = process.env.OBIENTE_STATE_DIR || join(import.meta.dirname, '../../.obiente');
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
@@ -39,7 +36,7 @@ async function runAll(): Promise<number> {
     }
   });
   const report = { seed, sweeps };
-  await writeReport(join(STATE_DIR, 'reports', 'faults.json'), report);
+  await writeReport(report);
   process.stdout.write(`\n${toTable(report)}`);
   return sweeps.every(holds) ? 0 : 1;
 }

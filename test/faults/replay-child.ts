@@ -5,10 +5,12 @@ import { Worker } from '@temporalio/worker';
 import { createLog } from '../../adapters/logging/log.ts';
 import { createDataConverter } from '../../adapters/temporal/data-converter.ts';
 import { bundleWorkflows, installTemporalLog } from '../../adapters/temporal/worker.ts';
-import { BROKEN_HISTORIES_DIR, type ReplayAnswer, type ReplayTask } from './replays.ts';
+import type { ReplayAnswer, ReplayTask } from './replays.ts';
+import { REPORTS_DIR } from './report.ts';
 
 /** Replays histories for its parent with today's workflows, for as long as the parent wants. */
 const { History } = proto.temporal.api.history.v1;
+const folder = join(REPORTS_DIR, 'histories');
 const log = createLog({ role: 'test', level: 'silent' });
 installTemporalLog(log);
 const workflowBundle = await bundleWorkflows(log);
@@ -24,8 +26,8 @@ async function replay({ id, payloadKey, histories }: ReplayTask): Promise<Replay
   for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle, dataConverter }, decoded)) {
     if (!error) continue;
     const encoded = histories.find((history) => history.workflowId === workflowId)?.encoded ?? new Uint8Array();
-    const file = join(BROKEN_HISTORIES_DIR, `${workflowId.replaceAll('/', '-')}.binpb`);
-    await mkdir(BROKEN_HISTORIES_DIR, { recursive: true });
+    const file = join(folder, `${workflowId.replaceAll('/', '-')}.binpb`);
+    await mkdir(folder, { recursive: true });
     await writeFile(file, encoded);
     breaks.push(`${workflowId} does not replay, kept as ${file}: ${String(error)}`);
   }

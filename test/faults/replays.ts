@@ -19,12 +19,6 @@ export interface ReplayAnswer {
   readonly breaks: readonly string[];
 }
 
-/** Where histories that do not replay are kept, to be looked at. */
-export const BROKEN_HISTORIES_DIR = join(
-  process.env.OBIENTE_STATE_DIR || join(import.meta.dirname, '../../.obiente'),
-  'reports/histories',
-);
-
 /** A history as a client has fetched it. */
 export interface FetchedHistory {
   readonly workflowId: string;

@@ -1,7 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import Table from 'cli-table3';
-import { holds } from './run-sweep.ts';
 import type { SweepResult } from './sweep.ts';
 
 /** What came of a run of sweeps. */
@@ -10,8 +9,20 @@ export interface FaultReport {
   readonly sweeps: readonly SweepResult[];
 }
 
+/** Where reports go, and what helps to understand them: histories that do not replay, logs of lanes that broke. */
+export const REPORTS_DIR = join(
+  process.env.OBIENTE_STATE_DIR || join(import.meta.dirname, '../../.obiente'),
+  'reports',
+);
+
+/** Whether everything converged, every invariant held, and enough was done to say so. */
+export function holds({ points, converged, invariantBreaks, failures }: SweepResult): boolean {
+  return points === converged && invariantBreaks === 0 && failures.length === 0;
+}
+
 /** Writes the report for programs. */
-export async function writeReport(file: string, report: FaultReport): Promise<void> {
+export async function writeReport(report: FaultReport): Promise<void> {
+  const file = join(REPORTS_DIR, 'faults.json');
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
 }

@@ -1,7 +1,10 @@
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { percentile } from '../../bench/figure.ts';
 import { checkInvariants } from './invariants.ts';
 import { type Lane, settle } from './lane.ts';
 import type { Replays } from './replays.ts';
+import { holds, REPORTS_DIR } from './report.ts';
 import type { Bed, Point, PointOutcome, Sweep, SweepResult } from './sweep.ts';
 
 /** At fewer points than this share something was really harmed: then the run says nothing, and fails. */
@@ -39,7 +42,16 @@ export async function runSweep(sweep: Sweep, bed: Bed, options: RunOptions): Pro
   };
   await Promise.all(bed.lanes.flatMap((lane) => Array.from({ length: sweep.atATime }, () => work(lane))));
   const breaks = await Promise.all(bed.lanes.map((lane) => checkLane(lane, bed.replays)));
-  return toResult(sweep.name, outcomes, breaks.flat());
+  const result = toResult(sweep.name, outcomes, breaks.flat());
+  if (!holds(result)) for (const [index, lane] of bed.lanes.entries()) await keepLogs(lane, `${sweep.name}-${index}`);
+  return result;
+}
+
+/** Keeps what the processes of a lane have logged, since it goes with the lane. */
+async function keepLogs({ platform: { stateDir } }: Lane, name: string): Promise<void> {
+  const folder = join(REPORTS_DIR, 'logs', name);
+  await rm(folder, { recursive: true, force: true });
+  await cp(join(stateDir, 'logs'), folder, { recursive: true });
 }
 
 async function runPoint(point: Point, lane: Lane): Promise<PointOutcome> {
@@ -92,9 +104,4 @@ function tooLittle(done: Pick<SweepResult, 'points' | 'harmed' | 'operations'>):
   const { points, harmed, operations } = done;
   if (points > 0 && harmed >= HARMED_AT_LEAST * points && operations >= points) return [];
   return [`too little was done: ${points} points, ${harmed} of them harmed, ${operations} operations carried out`];
-}
-
-/** Whether everything converged, every invariant held, and enough was done to say so. */
-export function holds({ points, converged, invariantBreaks, failures }: SweepResult): boolean {
-  return points === converged && invariantBreaks === 0 && failures.length === 0;
 }
