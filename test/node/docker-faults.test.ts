@@ -109,6 +109,26 @@ describe('a daemon that carries calls out and never says so', () => {
   });
 });
 
+describe('a request to create a replica', () => {
+  it('has the variables in its body, where no log of requests shows them', async () => {
+    // In an address each of these characters takes three, and the daemon takes no address of a megabyte.
+    const value = `canary-${'%'.repeat(100_000)}`;
+    const variables = Object.fromEntries([1, 2, 3, 4].map((number) => [`SECRET_${number}`, value]));
+    const takeAway = proxy.add({ calls: /POST \/containers\/create/, fault: { kind: 'delay', ms: 0 } });
+    const input = anInput();
+    const withVariables = { ...ports, fetchEnvironment: async () => variables };
+    const hasEnvironment = { ...input, template: { ...input.template, hasEnvironment: true } };
+    const { answer } = await run(createEnsureReplica(withVariables).ensureReplica, hasEnvironment);
+    takeAway();
+    const { Config } = await test.client.getContainer(answer.containerId).inspect();
+    expect(Config.Env).toContain(`SECRET_4=${value}`);
+    const created = proxy.hits.at(-1)?.call ?? '';
+    expect(created).toContain('?name=');
+    expect(created).not.toContain('canary');
+    await run(createRemoveReplica(ports).removeReplica, { ...removalOf(input), stopGraceMs: 1_000 });
+  });
+});
+
 function removalOf({ template: { deploymentId, revision }, index }: EnsureReplicaInput) {
   return { deploymentId, revision, index };
 }
