@@ -12,7 +12,7 @@ const HARMED_AT_LEAST = 0.8;
 
 /** How a sweep is run. */
 export interface RunOptions {
-  /** Whether only a sample of its points is taken. */
+  /** Whether only a sample of its points is taken, and what takes longer of the invariants is left for the end. */
   readonly sampled: boolean;
   /** Leaves out points of other names. */
   readonly only?: RegExp;
@@ -41,7 +41,7 @@ export async function runSweep(sweep: Sweep, bed: Bed, options: RunOptions): Pro
     }
   };
   await Promise.all(bed.lanes.flatMap((lane) => Array.from({ length: sweep.atATime }, () => work(lane))));
-  const breaks = await Promise.all(bed.lanes.map((lane) => checkLane(lane, bed.replays)));
+  const breaks = await Promise.all(bed.lanes.map((lane) => checkLane(lane, options.sampled ? undefined : bed.replays)));
   const result = toResult(sweep.name, outcomes, breaks.flat());
   if (!holds(result)) for (const [index, lane] of bed.lanes.entries()) await keepLogs(lane, `${sweep.name}-${index}`);
   return result;
@@ -63,7 +63,8 @@ async function runPoint(point: Point, lane: Lane): Promise<PointOutcome> {
   }
 }
 
-async function checkLane(lane: Lane, replays: Replays): Promise<string[]> {
+/** Waits until a lane has settled, and checks what must hold of it; see {@link checkInvariants}. */
+export async function checkLane(lane: Lane, replays: Replays | undefined): Promise<string[]> {
   try {
     await settle(lane);
     return await checkInvariants(lane, replays);
