@@ -4,6 +4,7 @@ import {
   condition,
   continueAsNew,
   defineSignal,
+  patched,
   proxyActivities,
   setHandler,
   workflowInfo,
@@ -13,6 +14,9 @@ import { ENROLLED_SIGNAL, type NodeInput } from '../contracts/node.ts';
 import { nodeQueue } from '../contracts/task-queues.ts';
 import { store } from './activity-stubs.ts';
 
+/** Patch of November 2026: until then a node whose process had been restarted counted as lost for a moment all the same. */
+const BACK_BEFORE_LOST = '2026-11-back-before-lost';
+
 const enrolledSignal = defineSignal(ENROLLED_SIGNAL);
 
 /**
@@ -20,7 +24,7 @@ const enrolledSignal = defineSignal(ENROLLED_SIGNAL);
  *
  * A long activity on the node's own queue heartbeats; its silence is how the node's death is noticed, its result how a
  * change of its Docker daemon is. What it finds is recorded; a lost node is tried again after a pause, or as soon as
- * it enrols. The last known state survives continue-as-new.
+ * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. The last known state survives continue-as-new.
  */
 export async function node(input: NodeInput): Promise<void> {
   let known: NodeStateChange['state'] = input.carried?.known ?? 'lost';
@@ -31,6 +35,8 @@ export async function node(input: NodeInput): Promise<void> {
   while (!workflowInfo().continueAsNewSuggested) {
     const seen = enrolments;
     const found = await watch(input, known);
+    // Silence is noticed after the node's process may have been back for long: then it is looked at before it is judged.
+    if (found.state === 'lost' && enrolments > seen && patched(BACK_BEFORE_LOST)) continue;
     if (found.state !== known) await store.recordNodeState({ nodeId: input.nodeId, ...found });
     known = found.state;
     if (known === 'lost') await condition(() => enrolments > seen, input.retryMs);
