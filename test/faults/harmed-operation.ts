@@ -1,7 +1,7 @@
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ProbeReport, startProber } from '../support/prober.ts';
-import { lastEventId } from './history.ts';
+import { lastEventId, readCommits } from './history.ts';
 import { type Lane, settle } from './lane.ts';
 import { OPERATIONS, type OperationName } from './operations.ts';
 import { type Asked, aSubject, ask, perform, prepare, type Subject, untilEnded } from './subject.ts';
@@ -45,8 +45,10 @@ export async function measureUnharmed(lane: Lane, operation: OperationName): Pro
   const tookMs = performance.now() - startedAt;
   if (state !== 'succeeded') throw new Error(`the unharmed ${operation} ${state}`);
   await untilQuiet(lane, subject);
-  const events = (await lastEventId(lane.platform.temporal, subject.id)) - before;
-  const unharmed = { events, tookMs, state: await observeSubject(lane, subject) };
+  const commits = (await readCommits(lane.platform.temporal, subject.id))
+    .filter(({ first }) => first > before)
+    .map(({ first, last }) => ({ first: first - before, last: last - before }));
+  const unharmed = { commits, tookMs, state: await observeSubject(lane, subject) };
   await removeSubject(lane, subject);
   return unharmed;
 }

@@ -37,7 +37,7 @@ export async function* followHistory(
     // Nothing announces that a workflow begins.
     const page = await (isFirst ? eventually(read, { everyMs: 5 }) : read());
     for (const { eventId, eventType } of page.history?.events ?? []) {
-      yield { id: Number(eventId), type: EventType[eventType ?? 0]?.replace('EVENT_TYPE_', '') ?? '' };
+      yield { id: Number(eventId), type: nameOf(eventType) };
     }
     nextPageToken = page.nextPageToken ?? new Uint8Array();
   }
@@ -57,6 +57,38 @@ export async function untilEvent(
   return undefined;
 }
 
+/** Events that the server stores together: they appear at one moment. */
+export interface Commit {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The types with which a new commit begins; all others come along with the one before. */
+const BEGINS = new Set([
+  'WORKFLOW_EXECUTION_STARTED',
+  'WORKFLOW_EXECUTION_SIGNALED',
+  'WORKFLOW_TASK_STARTED',
+  'WORKFLOW_TASK_COMPLETED',
+  'WORKFLOW_TASK_FAILED',
+  'WORKFLOW_TASK_TIMED_OUT',
+  'ACTIVITY_TASK_STARTED',
+  'ACTIVITY_TASK_TIMED_OUT',
+  'TIMER_FIRED',
+]);
+
+/** Reads the history of a deployment's workflow as it stands, in the parts in which it was stored. */
+export async function readCommits(client: Client, deploymentId: string): Promise<readonly Commit[]> {
+  const { events } = await client.workflow.getHandle(deploymentWorkflowId(deploymentId)).fetchHistory();
+  const commits: Commit[] = [];
+  for (const { eventId, eventType } of events ?? []) {
+    const id = Number(eventId);
+    const open = commits.at(-1);
+    if (!open || BEGINS.has(nameOf(eventType))) commits.push({ first: id, last: id });
+    else commits[commits.length - 1] = { ...open, last: id };
+  }
+  return commits;
+}
+
 /** Id of the newest event; 0 while there is no workflow. */
 export async function lastEventId(client: Client, deploymentId: string): Promise<number> {
   const description = await client.workflow
@@ -64,4 +96,8 @@ export async function lastEventId(client: Client, deploymentId: string): Promise
     .describe()
     .catch(() => undefined);
   return description?.historyLength ?? 0;
+}
+
+function nameOf(eventType: number | null | undefined): string {
+  return EventType[eventType ?? 0]?.replace('EVENT_TYPE_', '') ?? '';
 }

@@ -1,3 +1,4 @@
+import type { Commit } from './history.ts';
 import type { Lane } from './lane.ts';
 import type { OperationName } from './operations.ts';
 import type { Random } from './random.ts';
@@ -6,8 +7,8 @@ import type { SubjectState } from './subject-state.ts';
 
 /** How an operation goes when nothing is harmed. */
 export interface Unharmed {
-  /** Events that it adds to the history of its deployment. */
-  readonly events: number;
+  /** What it adds to the history of its deployment, counted from 1. */
+  readonly commits: readonly Commit[];
   /** Where it ends. */
   readonly state: SubjectState;
   readonly tookMs: number;
