@@ -56,16 +56,19 @@ export async function measureUnharmed(lane: Lane, operation: OperationName): Pro
 /**
  * Carries an operation out on a new subject while something is harmed, and compares its end with the unharmed one. An
  * application that served before and shall serve afterwards is asked all the while, and must not miss a request.
+ *
+ * @param harm.mayLose whether what is harmed carries those requests itself, so that they are not made
  */
 export async function harmOperation(
   lane: Lane,
-  { operation, unharmed, arm }: { operation: OperationName; unharmed: Unharmed; arm: Arm },
+  harm: { operation: OperationName; unharmed: Unharmed; arm: Arm; mayLose?: boolean },
 ): Promise<PointOutcome> {
+  const { operation, unharmed, arm, mayLose = false } = harm;
   const subject = aSubject(lane);
   const version = await prepare(lane, subject, operation);
   await untilQuiet(lane, subject);
   const eventsBefore = await lastEventId(lane.platform.temporal, subject.id);
-  const prober = servesThroughout(operation, subject) ? probe(lane, subject) : undefined;
+  const prober = !mayLose && servesThroughout(operation, subject) ? probe(lane, subject) : undefined;
   const armed = await arm({ lane, subject, operation, eventsBefore });
   let endedAt = 0;
   let asked: Asked;

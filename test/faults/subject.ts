@@ -4,6 +4,7 @@ import { ConnectError } from '@connectrpc/connect';
 import { createWakeUp } from '../../activities/wake-up.ts';
 import { deriveId } from '../../api/request-identity.ts';
 import { isInterruption } from '../../cli/retry.ts';
+import { isDomainError } from '../../domain/errors.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
 import type { Lane } from './lane.ts';
 import { OPERATIONS, type OperationName } from './operations.ts';
@@ -106,7 +107,8 @@ export async function untilEnded(
         .selectFrom('operations')
         .select(['state', 'error_code as code'])
         .where('id', '=', operationId)
-        .executeTakeFirst();
+        .executeTakeFirst()
+        .catch(whileAway);
       if (row && row.state !== 'queued' && row.state !== 'running') return { state: row.state, code: row.code ?? '' };
       if (overdue.aborted) throw new Error(`operation ${operationId} is ${row?.state ?? 'not stored'} for too long`);
       await changed.wait(LOOK_AGAIN_MS, overdue).catch(() => undefined);
@@ -114,6 +116,11 @@ export async function untilEnded(
   } finally {
     unsubscribe();
   }
+}
+
+/** The database may be what is harmed. */
+function whileAway(error: unknown): undefined {
+  if (!isDomainError(error) || error.code !== 'DATABASE_UNAVAILABLE') throw error;
 }
 
 /** Asks for an operation and waits for its end. */

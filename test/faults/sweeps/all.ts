@@ -4,6 +4,7 @@ import { sweep as deletedMeanwhile } from './deleted-meanwhile.ts';
 import { sweep as interleavings } from './interleavings.ts';
 import { sweep as nodeKilled } from './node-killed.ts';
 import { sweep as orchestratorKilled } from './orchestrator-killed.ts';
+import { sweep as processesHarmed } from './processes-harmed.ts';
 import { sweep as unanswered } from './unanswered.ts';
 
 /** Every sweep, in the order in which they are run. */
@@ -11,6 +12,7 @@ export const SWEEPS: readonly Sweep[] = [
   orchestratorKilled,
   nodeKilled,
   apiKilled,
+  processesHarmed,
   deletedMeanwhile,
   interleavings,
   unanswered,
