@@ -40,18 +40,33 @@ async function bringUp(
 ): Promise<StartedReplica> {
   const { template, replicaId } = input;
   const signal = Context.current().cancellationSignal;
+  const watch = startWatch();
   const { image, environment } = await prepare(input, ports, heartbeats);
   signal.throwIfAborted();
+  const prepareMs = watch();
   const wanted = planContainer(input, { instance: ports.instance, imageId: image.imageId, environment });
   heartbeats.report({ step: 'start' });
   const { container, restartsBefore } = await ports.startSlot(() => createAndStart(input, wanted, ports));
   signal.throwIfAborted();
+  const startMs = watch();
   heartbeats.report({ step: 'await health', containerId: container.id });
   const secrets = Object.values(environment);
   const starting = { template, replicaId, container, restartsBefore, secrets };
   const healthy = await awaitHealthy(starting, ports, signal);
   ports.foundHealthy(healthy);
-  return toStartedReplica(input, healthy, image, ports.nodeAddress);
+  const times = { prepareMs, startMs, healthyMs: watch() };
+  return toStartedReplica(input, { container: healthy, image, times, host: ports.nodeAddress });
+}
+
+/** Tells at each call how many milliseconds have passed since the one before. */
+function startWatch(): () => number {
+  let since = performance.now();
+  return () => {
+    const now = performance.now();
+    const passed = Math.round(now - since);
+    since = now;
+    return passed;
+  };
 }
 
 /** Everything that a container needs before it is created, at once: none of it depends on the rest. */
@@ -124,11 +139,16 @@ async function giveUp({ template, index }: EnsureReplicaInput, { instance, runti
   }
 }
 
+interface Started {
+  readonly container: ObservedContainer;
+  readonly image: PresentImage;
+  readonly times: StartedReplica['times'];
+  readonly host: string;
+}
+
 function toStartedReplica(
   { template, replicaId }: EnsureReplicaInput,
-  container: ObservedContainer,
-  image: PresentImage,
-  host: string,
+  { container, image, times, host }: Started,
 ): StartedReplica {
   const { hostPort } = container;
   if (template.port !== null && hostPort === null) {
@@ -143,5 +163,7 @@ function toStartedReplica(
     imageDigest: image.digest,
     address: hostPort === null ? null : { host, port: hostPort },
     startedAt: container.startedAt ?? '',
+    attempt: Context.current().info.attempt,
+    times,
   };
 }

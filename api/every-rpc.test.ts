@@ -10,7 +10,7 @@ import { type ApiRig, startApiRig } from '../test/support/api-rig.ts';
 import { refusalOf } from '../test/support/refusal.ts';
 import { PUBLIC_SERVICES } from './router.ts';
 
-const OWNED_ID = /^(organization|project|deployment)_id$/;
+const OWNED_ID = /^(organization|project|deployment|operation)_id$/;
 
 interface Rpc {
   readonly service: (typeof PUBLIC_SERVICES)[number];
@@ -39,7 +39,12 @@ beforeAll(async () => {
     spec,
   });
   const { deployment } = await deployments.createDeployment(creation);
-  ids = { organization_id: organizationId, project_id: projectId, deployment_id: deployment?.id ?? '' };
+  ids = {
+    organization_id: organizationId,
+    project_id: projectId,
+    deployment_id: deployment?.id ?? '',
+    operation_id: deployment?.operation?.id ?? '',
+  };
   await rig.user('mallory');
 });
 afterAll(() => rig.stop());

@@ -2,10 +2,11 @@ import { findBuildContext } from '../adapters/postgres/build-contexts.ts';
 import type { Database } from '../adapters/postgres/database.ts';
 import { listNodes, type NodeRecord } from '../adapters/postgres/nodes.ts';
 import type { Sealing } from '../adapters/sealing/sealing.ts';
+import type { DeployRequest } from '../contracts/deployment.ts';
 import { DomainError, invalidArgument } from '../domain/errors.ts';
 import type { RegistryRules } from '../domain/image-reference.ts';
 import { describeBytes, describeCores } from '../domain/placement/refusal.ts';
-import type { DeploymentSpec, ResourceLimits, SealedVariable, SpecInput } from '../domain/spec.ts';
+import type { ResourceLimits, SealedVariable, Source, SpecInput, VariableInput } from '../domain/spec.ts';
 import { parseSpec } from '../domain/spec-parse.ts';
 import type { DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import { fromWireSpec } from './wire/spec.ts';
@@ -33,12 +34,20 @@ export function readSpec(deps: WantedSpecDeps, spec: WireSpec | undefined): Spec
  * and nobody can find one out from it.
  */
 export async function toHashable(deps: WantedSpecDeps, organizationId: string, spec: SpecInput): Promise<unknown> {
-  const environment = await Promise.all(
-    spec.environment.map(async ({ name, value }) =>
-      value === undefined ? [name] : [name, await deps.sealing.fingerprint({ organizationId, value })],
+  return { ...spec, environment: await hashableVariables(deps.sealing, organizationId, spec.environment) };
+}
+
+/** Variables by name and the keyed hash of their value. */
+export async function hashableVariables(
+  sealing: Sealing,
+  organizationId: string,
+  variables: readonly VariableInput[],
+): Promise<unknown> {
+  return await Promise.all(
+    variables.map(async ({ name, value }) =>
+      value === undefined ? [name] : [name, await sealing.fingerprint({ organizationId, value })],
     ),
   );
-  return { ...spec, environment };
 }
 
 /**
@@ -51,10 +60,9 @@ export async function toHashable(deps: WantedSpecDeps, organizationId: string, s
 export async function toStoredSpec(
   deps: WantedSpecDeps,
   { organizationId, spec, kept }: { organizationId: string; spec: SpecInput; kept: readonly SealedVariable[] },
-): Promise<DeploymentSpec> {
-  const { source, limits } = spec;
-  if (source.kind === 'dockerfile') await checkContext(deps.db, organizationId, source.contextSha256);
-  await checkCapacity(deps.db, limits);
+): Promise<DeployRequest['spec']> {
+  await checkSource(deps.db, organizationId, spec.source);
+  await checkCapacity(deps.db, spec.limits);
   const known = new Map(kept.map((variable) => [variable.name, variable]));
   const environment = await Promise.all(
     spec.environment.map(async ({ name, value }, index) => {
@@ -68,7 +76,8 @@ export async function toStoredSpec(
   return { ...spec, environment };
 }
 
-async function sealVariable(
+/** Seals a variable's value for its organization. */
+export async function sealVariable(
   sealing: Sealing,
   variable: { organizationId: string; name: string; value: string },
 ): Promise<SealedVariable> {
@@ -76,14 +85,16 @@ async function sealVariable(
   return { name: variable.name, sealed, fingerprint };
 }
 
-async function checkContext(db: Database, organizationId: string, sha256: string): Promise<void> {
-  if (await findBuildContext(db, { organizationId, sha256 })) return;
+/** Whether the organization has what is to be built. @throws INVALID_ARGUMENT */
+export async function checkSource(db: Database, organizationId: string, source: Source): Promise<void> {
+  if (source.kind !== 'dockerfile') return;
+  if (await findBuildContext(db, { organizationId, sha256: source.contextSha256 })) return;
   const finding = 'no such context in this organization';
   throw invalidArgument('spec.dockerfile.context_sha256', finding, 'a context that UploadContext has stored');
 }
 
 /** Whether it fits beside the others is the placement's to say; here only that it could on an empty node. */
-async function checkCapacity(db: Database, { cpuCores, memoryBytes }: ResourceLimits): Promise<void> {
+export async function checkCapacity(db: Database, { cpuCores, memoryBytes }: ResourceLimits): Promise<void> {
   const nodes = await listNodes(db, { limit: MAX_NODES });
   const spacious = nodes.filter((node) => node.memoryBytes >= memoryBytes);
   if (nodes.length === 0 || spacious.some((node) => node.cpuCores >= cpuCores)) return;

@@ -6,7 +6,8 @@ import { type DeploymentEventRecord, listEvents } from '../adapters/postgres/eve
 import type { WatchDeploymentResponseSchema } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { createWakeUp } from './wake-up.ts';
 import type { PublicAddress } from './wire/address.ts';
-import { toWireDeployment, toWireEvent } from './wire/deployment.ts';
+import { toWireDeployment } from './wire/deployment.ts';
+import { toWireEvent } from './wire/operation.ts';
 
 /** Events read at a time: what a slow reader makes this process hold. */
 const BATCH = 200;

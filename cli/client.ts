@@ -6,6 +6,7 @@ import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
@@ -20,6 +21,7 @@ export const SERVICES = {
   logs: LogsService,
   metrics: MetricsService,
   nodes: NodesService,
+  operations: OperationsService,
   organizations: OrganizationsService,
   projects: ProjectsService,
   routes: RoutesService,
@@ -56,6 +58,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     logs: createClient(LogsService, transport),
     metrics: createClient(MetricsService, transport),
     nodes: createClient(NodesService, transport),
+    operations: createClient(OperationsService, transport),
     organizations: createClient(OrganizationsService, transport),
     projects: createClient(ProjectsService, transport),
     routes: createClient(RoutesService, transport),

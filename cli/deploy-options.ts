@@ -1,5 +1,5 @@
 import { parseEnv } from 'node:util';
-import type { AppFile, AppHealth } from './app-file.ts';
+import type { AppFile, AppHealth, AppRollout } from './app-file.ts';
 import { refuse } from './failures.ts';
 import { parseCores, parseMemory, parseWhole } from './quantities.ts';
 
@@ -32,6 +32,8 @@ export interface DeployCommandOptions extends DeployOptions {
   readonly detach?: boolean;
   readonly timeout?: string;
   readonly idempotencyKey?: string;
+  readonly reason?: string;
+  readonly supersede?: boolean;
 }
 
 /** What the caller wants, from the file and the options; what neither names stays as it is. */
@@ -48,6 +50,7 @@ export interface Wishes {
   readonly restart: 'always' | 'on-failure' | 'never' | undefined;
   readonly command: readonly string[] | undefined;
   readonly health: AppHealth | undefined;
+  readonly rollout: AppRollout | undefined;
   /** Variables to set, by name. */
   readonly variables: ReadonlyMap<string, string>;
   readonly unset: ReadonlySet<string>;
@@ -78,6 +81,7 @@ export function readWishes(input: {
     restart: options.restart === undefined ? app.restart : readRestart(options.restart),
     command: options.command ?? app.command,
     health: readHealth(options) ?? app.health,
+    rollout: app.rollout,
     variables: readVariables({ app, envFiles, typed: options.env ?? [], env }),
     unset: new Set(options.unsetEnv ?? []),
   };

@@ -82,16 +82,23 @@ async function ask(api: Api, request: Request): Promise<Deployment> {
   }
 }
 
-async function create(api: Api, { place, source, wishes }: Request, idempotencyKey: string): Promise<Deployment> {
+async function create(
+  api: Api,
+  { place, source, wishes, options }: Request,
+  idempotencyKey: string,
+): Promise<Deployment> {
   const { projectId, name } = place;
   const spec = wantedSpec({ present: undefined, source, wishes });
-  return required((await api.deployments.createDeployment({ idempotencyKey, projectId, name, spec })).deployment);
+  const reason = options.reason ?? '';
+  const creation = { idempotencyKey, projectId, name, spec, reason };
+  return required((await api.deployments.createDeployment(creation)).deployment);
 }
 
 async function update(api: Api, request: Request, present: Deployment, idempotencyKey: string): Promise<Deployment> {
   const { source, wishes, options } = request;
   const spec = wantedSpec({ present: options.replace === true ? undefined : present.spec, source, wishes });
-  const change = { idempotencyKey, deploymentId: present.id, spec };
+  const { reason = '', supersede: supersedeRunning = false } = options;
+  const change = { idempotencyKey, deploymentId: present.id, spec, reason, supersedeRunning };
   return required((await api.deployments.updateDeployment(change)).deployment);
 }
 

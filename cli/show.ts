@@ -35,7 +35,7 @@ export function paintState(terminal: Pick<Terminal, 'paint'>, text: string): str
   const { paint } = terminal;
   if (/^(running|healthy|ready|succeeded|ok)$/.test(text)) return paint.green(text);
   if (/^(failed|unhealthy|exited|lost)$/.test(text)) return paint.red(text);
-  if (/^(stopped|unknown|superseded)$/.test(text)) return paint.dim(text);
+  if (/^(stopped|unknown|superseded|cancelled)$/.test(text)) return paint.dim(text);
   return paint.yellow(text);
 }
 

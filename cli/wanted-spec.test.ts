@@ -31,12 +31,11 @@ describe('what a deploy asks for', () => {
     expect(toJson(DeploymentSpecSchema, spec)).toEqual({ image: { reference: 'nginx:2' } });
   });
 
-  it('keeps what an update does not name, and sends no value and no fingerprint of kept variables', () => {
+  it('keeps what an update does not name, and sends no number of replicas, value or fingerprint of what is kept', () => {
     const options = { env: ['CHANGED=new', 'ADDED=x=y'], unsetEnv: ['GONE'], memory: '64MiB' };
     const spec = wantedSpec({ present: PRESENT, source: IMAGE, wishes: wishesOf(options) });
     expect(toJson(DeploymentSpecSchema, spec)).toEqual({
       image: { reference: 'nginx:2' },
-      replicas: 3,
       port: 80,
       environment: [{ name: 'KEPT' }, { name: 'CHANGED', value: 'new' }, { name: 'ADDED', value: 'x=y' }],
       limits: { cpuCores: 2, memoryBytes: '67108864' },

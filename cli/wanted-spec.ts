@@ -10,6 +10,7 @@ import {
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import type { AppHealth } from './app-file.ts';
 import type { Wishes } from './deploy-options.ts';
+import { toRolloutPolicy } from './wanted-rollout.ts';
 
 /** Where the new revision's image comes from. */
 export type WantedSource =
@@ -38,27 +39,44 @@ export function wantedSpec(input: {
     source: toSource(source),
     environment: environmentOf(present, wishes),
   });
-  if (wishes.replicas !== undefined) spec.replicas = wishes.replicas;
-  if (wishes.port === null) delete spec.port;
-  else if (wishes.port !== undefined) spec.port = wishes.port;
-  if (wishes.health !== undefined) spec.healthCheck = toHealthCheck(wishes.health);
-  if (wishes.restart !== undefined) spec.restartPolicy = RESTART[wishes.restart];
-  if (wishes.command !== undefined) spec.command = [...wishes.command];
-  const { cpuCores, memoryBytes } = wishes;
-  if (cpuCores !== undefined || memoryBytes !== undefined) {
-    spec.limits = {
-      $typeName: 'obiente.cloud.v1.ResourceLimits',
-      ...present?.limits,
-      ...(cpuCores === undefined ? {} : { cpuCores }),
-      ...(memoryBytes === undefined ? {} : { memoryBytes }),
-    };
-  }
+  applyWishes(spec, wishes);
   return spec;
 }
 
-function keptOf({ replicas, port, healthCheck, limits, restartPolicy, command }: DeploymentSpec) {
+/** Puts what the caller wishes into a spec, but for source and variables. @returns the contract's names of what it put. */
+export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
+  const { replicas, port, health, restart, command, cpuCores, memoryBytes, rollout } = wishes;
+  const changed: string[] = [];
+  const put = (path: string, isWished: boolean, change: () => void): void => {
+    if (!isWished) return;
+    change();
+    changed.push(path);
+  };
+  put('replicas', replicas !== undefined, () => Object.assign(spec, { replicas }));
+  put('port', port !== undefined, () => (port === null ? delete spec.port : Object.assign(spec, { port })));
+  put('health_check', health !== undefined, () =>
+    Object.assign(spec, { healthCheck: health && toHealthCheck(health) }),
+  );
+  put('restart_policy', restart !== undefined, () =>
+    Object.assign(spec, { restartPolicy: restart && RESTART[restart] }),
+  );
+  put('command', command !== undefined, () => Object.assign(spec, { command: [...(command ?? [])] }));
+  put('rollout', rollout !== undefined, () => Object.assign(spec, { rollout: rollout && toRolloutPolicy(rollout) }));
+  put('limits', cpuCores !== undefined || memoryBytes !== undefined, () => {
+    spec.limits = {
+      $typeName: 'obiente.cloud.v1.ResourceLimits',
+      ...spec.limits,
+      ...(cpuCores === undefined ? {} : { cpuCores }),
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    };
+  });
+  return changed;
+}
+
+/** The number of replicas is left out: without one as many run as now, also when that changes meanwhile. */
+function keptOf({ port, healthCheck, limits, restartPolicy, command, rollout }: DeploymentSpec) {
   return {
-    ...(replicas === undefined ? {} : { replicas }),
+    ...(rollout === undefined ? {} : { rollout }),
     ...(port === undefined ? {} : { port }),
     ...(healthCheck === undefined ? {} : { healthCheck }),
     ...(limits === undefined ? {} : { limits }),

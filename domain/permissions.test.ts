@@ -5,6 +5,7 @@ import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
@@ -26,6 +27,7 @@ const SERVICES = [
   LogsService,
   MetricsService,
   NodesService,
+  OperationsService,
   OrganizationsService,
   ProjectsService,
   RoutesService,

@@ -85,7 +85,7 @@ export function toRole(value: unknown): Role | undefined {
 }
 
 /** Kinds of resources that belong to an organization, whose own organization decides about a call. */
-export type OwnedKind = 'organization' | 'project' | 'deployment';
+export type OwnedKind = 'organization' | 'project' | 'deployment' | 'operation';
 
 /**
  * Where a request names a resource: the path of proto names to a field that holds its id. For a stream of requests
@@ -124,6 +124,10 @@ function ofDeployment(permission: Permission): RpcPolicy {
   return { permission, resource: { kind: 'deployment', field: 'deployment_id' } };
 }
 
+function ofOperation(permission: Permission): RpcPolicy {
+  return { permission, resource: { kind: 'operation', field: 'operation_id' } };
+}
+
 /** What each RPC of the public contract demands, by `<service>/<method>`. The only place where this is said. */
 export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.IdentityService/WhoAmI': SIGNED_IN,
@@ -147,6 +151,19 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.DeploymentsService/UpdateDeployment': ofDeployment('deployment.update'),
   'obiente.cloud.v1.DeploymentsService/DeleteDeployment': ofDeployment('deployment.delete'),
   'obiente.cloud.v1.DeploymentsService/WatchDeployment': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.DeploymentsService/ScaleDeployment': ofDeployment('deployment.scale'),
+  'obiente.cloud.v1.DeploymentsService/RestartDeployment': ofDeployment('deployment.restart'),
+  'obiente.cloud.v1.DeploymentsService/StopDeployment': ofDeployment('deployment.stop'),
+  'obiente.cloud.v1.DeploymentsService/StartDeployment': ofDeployment('deployment.start'),
+  'obiente.cloud.v1.DeploymentsService/RollbackDeployment': ofDeployment('deployment.deploy'),
+  'obiente.cloud.v1.DeploymentsService/ListRevisions': ofDeployment('deployment.read'),
+
+  'obiente.cloud.v1.OperationsService/GetOperation': ofOperation('deployment.read'),
+  'obiente.cloud.v1.OperationsService/ListOperations': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.OperationsService/CancelOperation': ofOperation('deployment.deploy'),
+  'obiente.cloud.v1.OperationsService/PauseOperation': ofOperation('deployment.deploy'),
+  'obiente.cloud.v1.OperationsService/ResumeOperation': ofOperation('deployment.deploy'),
+  'obiente.cloud.v1.OperationsService/ApproveOperation': ofOperation('deployment.deploy'),
 
   'obiente.cloud.v1.SourcesService/UploadContext': inOrganization('deployment.create', 'header.organization_id'),
 
@@ -203,7 +220,7 @@ function holesOf(rpc: string, policy: RpcPolicy, input: MessageShape): string[] 
   return [...unknown, ...unchecked];
 }
 
-const OWNED_ID = /^(organization|project|deployment)_ids?$/;
+const OWNED_ID = /^(organization|project|deployment|operation)_ids?$/;
 
 /** Requests are trees of a few levels; deeper than this nothing of the contract goes. */
 const MAX_DEPTH = 8;

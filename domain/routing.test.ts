@@ -11,6 +11,7 @@ function aRoute(route: Partial<IngressRoute> = {}): IngressRoute {
     hostname: 'shop.localhost',
     deploymentId: 'deployment-1',
     upstreams: [{ host: '127.0.0.1', port: 30000 }],
+    canary: null,
     ...route,
   };
 }
@@ -133,6 +134,7 @@ describe('toTraefikConfig', () => {
       hostname: fc.constantFrom('a.test', 'b.test', 'c.test'),
       deploymentId: fc.stringMatching(/^[a-d]$/),
       upstreams: fc.constant([{ host: '127.0.0.1', port: 1 }]),
+      canary: fc.constant(null),
     });
     const routes = fc.uniqueArray(route, { selector: ({ id }) => id });
     fc.assert(

@@ -14,6 +14,16 @@ export interface IngressRoute {
   readonly deploymentId: string;
   /** Empty while nothing serves: the ingress then answers 503. */
   readonly upstreams: readonly Upstream[];
+  /** A revision that gets a share of the requests by itself; `null` when all upstreams are alike. */
+  readonly canary: Canary | null;
+}
+
+/** A revision on trial. */
+export interface Canary {
+  readonly revision: number;
+  /** Share of the requests, 1 to 99 percent. */
+  readonly weightPercent: number;
+  readonly upstreams: readonly Upstream[];
 }
 
 /** A certificate chain and its private key, both PEM. */
@@ -97,7 +107,7 @@ export function toTraefikConfig(snapshot: IngressSnapshot & { readonly defaultCe
     const router = { rule: `Host(\`${route.hostname}\`)`, service: route.deploymentId, priority: ROUTE_PRIORITY };
     routers[route.id] = { ...router, entryPoints: ['web'] };
     routers[`${route.id}-tls`] = { ...router, entryPoints: ['websecure'], tls: {} };
-    services[route.deploymentId] ??= toService(route.upstreams);
+    if (!services[route.deploymentId]) Object.assign(services, toServices(route));
   }
   const hasServices = accepted.length > 0;
   const config: TraefikConfig = {
@@ -147,7 +157,8 @@ function refusal(route: IngressRoute, taken: ReadonlySet<string>): string | unde
   if (!ID_PATTERN.test(route.deploymentId)) return 'deployment id is not made of a-z, 0-9 and hyphens';
   if (!isRoutableHostname(route.hostname)) return 'hostname is not a DNS name in lower case';
   if (taken.has(route.hostname)) return 'hostname belongs to another route';
-  const bad = route.upstreams.find((upstream) => toServerUrl(upstream) === undefined);
+  const upstreams = [...route.upstreams, ...(route.canary?.upstreams ?? [])];
+  const bad = upstreams.find((upstream) => toServerUrl(upstream) === undefined);
   return bad ? 'upstream is not an address and port' : undefined;
 }
 
@@ -158,6 +169,28 @@ function toServerUrl({ host, port }: Upstream): string | undefined {
   if (!Number.isInteger(port) || port < 1 || port > 65535) return undefined;
   if (ADDRESS_PATTERN.test(host)) return `http://${host}:${port}`;
   return IPV6_PATTERN.test(host) ? `http://[${host}]:${port}` : undefined;
+}
+
+/** Name of the ingress's service for a revision on trial; its counters carry it. */
+export function revisionServiceName(deploymentId: string, revision: number): string {
+  return `${deploymentId}-r${revision}`;
+}
+
+/** A share goes to the revision on trial only while both sides have somebody who answers. */
+function toServices({ deploymentId, upstreams, canary }: IngressRoute): Record<string, object> {
+  if (!canary || canary.upstreams.length === 0 || upstreams.length === 0) {
+    return { [deploymentId]: toService([...upstreams, ...(canary?.upstreams ?? [])]) };
+  }
+  const [trial, others] = [revisionServiceName(deploymentId, canary.revision), `${deploymentId}-others`];
+  const services = [
+    { name: trial, weight: canary.weightPercent },
+    { name: others, weight: 100 - canary.weightPercent },
+  ];
+  return {
+    [deploymentId]: { weighted: { services } },
+    [trial]: toService(canary.upstreams),
+    [others]: toService(upstreams),
+  };
 }
 
 function toService(upstreams: readonly Upstream[]): object {

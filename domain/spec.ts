@@ -1,3 +1,5 @@
+import type { RolloutPolicy } from './rollout-policy.ts';
+
 /** Where a deployment's image comes from. */
 export type Source =
   | { readonly kind: 'image'; readonly reference: string }
@@ -60,11 +62,28 @@ export interface DeploymentSpec {
   readonly restartPolicy: RestartPolicy;
   /** Command in place of the image's; empty means the image's own. */
   readonly command: readonly string[];
+  /** How a revision replaces another one. */
+  readonly rollout: RolloutPolicy;
 }
 
 /** A spec as a caller gives it: parsed and valid, its variables not sealed yet. */
-export interface SpecInput extends Omit<DeploymentSpec, 'environment'> {
+export interface SpecInput extends Omit<DeploymentSpec, 'environment' | 'replicas'> {
   readonly environment: readonly VariableInput[];
+  /** `null` when the caller names no number. */
+  readonly replicas: number | null;
+}
+
+/** Name of the one service of a deployment that is made of a single image. */
+export const ONLY_SERVICE = 'app';
+
+/** A service of a deployment: what its replicas are made of. */
+export interface ServiceSpec extends Omit<DeploymentSpec, 'rollout'> {
+  readonly name: string;
+}
+
+/** The services of a deployment, by name. */
+export function servicesOf({ rollout: _, ...spec }: DeploymentSpec): readonly ServiceSpec[] {
+  return [{ name: ONLY_SERVICE, ...spec }];
 }
 
 /** Container health check of the original platform: 30 s interval, 10 s timeout, 3 retries, 40 s start period. */

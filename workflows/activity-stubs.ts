@@ -44,12 +44,12 @@ export function onBuilder(nodeId: string, timing: RolloutTiming): BuildActivitie
   });
 }
 
-/** Looks at the ingress, from the control queue. */
-export function atIngress(timing: RolloutTiming): IngressActivities {
+/** Looks at the ingress, from the control queue. Extra time is what the look itself takes beyond `ingressMs`. */
+export function atIngress(timing: RolloutTiming, extraMs = 0): IngressActivities {
   return proxyActivities<IngressActivities>({
     taskQueue: CONTROL_QUEUE,
-    startToCloseTimeout: timing.ingressMs,
-    scheduleToCloseTimeout: 2 * timing.ingressMs,
+    startToCloseTimeout: timing.ingressMs + extraMs,
+    scheduleToCloseTimeout: 2 * (timing.ingressMs + extraMs),
     heartbeatTimeout: timing.heartbeatMs,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: { initialInterval: '200ms', maximumInterval: '5s' },

@@ -23,3 +23,8 @@ export function isAfter(table: 'organizations' | 'projects' | 'deployments', { c
 export function isOneOf(column: string, ids: readonly string[]) {
   return sql<SqlBool>`${sql.ref(column)} = ANY(${ids}::uuid[])`;
 }
+
+/** The same for a column of texts. */
+export function isOneOfTexts(column: string, texts: readonly string[]) {
+  return sql<SqlBool>`${sql.ref(column)} = ANY(${texts}::text[])`;
+}

@@ -27,7 +27,7 @@ beforeEach(async () => {
 
 async function aDeployment(name: string, changes: Parameters<typeof aSpec>[0] = {}) {
   const creation = aCreation(tenant, { createAs: name, spec: aSpec(changes) });
-  await rollOut(store, creation.deploymentId, await store.storeDeploy(creation));
+  await rollOut(store, creation.deploymentId, await store.storeOperation(creation));
   return creation;
 }
 
@@ -46,8 +46,9 @@ describe('deployments', () => {
     const rest = await listDeployments(database.db, { organizationId, limit: 100, after: first[1] });
     expect([...first, ...rest]).toEqual(all);
     expect(all[0]).toMatchObject({
-      serving: { revision: 1, replicas: 1 },
-      replicas: [{ revision: 1, state: 'healthy', exitCode: null }],
+      serving: { revision: 1 },
+      goal: [{ name: 'app', revision: 1, replicas: 1 }],
+      replicas: [{ service: 'app', revision: 1, state: 'healthy', exitCode: null }],
       hostnames: ['one.example.test'],
       operation: { kind: 'deploy', state: 'succeeded' },
     });

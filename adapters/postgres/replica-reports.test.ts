@@ -26,7 +26,7 @@ beforeEach(async () => {
   nodeId = await aReadyNode(database.db);
   creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 2 }) });
   deploymentId = creation.deploymentId;
-  await rollOut(store, deploymentId, await store.storeDeploy(creation));
+  await rollOut(store, deploymentId, await store.storeOperation(creation));
 });
 
 function observed(replicaId: string, changes: Partial<ObservedReplica> = {}): ObservedReplica {
@@ -155,12 +155,13 @@ describe('a report of a node', () => {
 
   it('leaves replicas alone that a rollout drains or has yet to start', async () => {
     const request = aDeployRequest({ createAs: null });
-    const { operationId, revision } = await store.storeDeploy({ ...creation, request });
-    const ref = { deploymentId, operationId, revision };
+    const { operationId } = await store.storeOperation({ ...creation, request });
+    const ref = { deploymentId, operationId };
     await store.beginRollout(ref);
     await reportReplicas(database.db, { nodeId, replicas: [observed('r1-0'), observed('r1-1')], complete: true });
     expect(await statesOf()).toEqual(['healthy', 'healthy', 'starting']);
-    await store.switchRoutes({ ...ref, serve: [aStarted('r2-0')], resume: [], drain: ['r1-0', 'r1-1'] });
+    const change = { serve: [aStarted('r2-0')], resume: [], drain: ['r1-0', 'r1-1'], weight: null };
+    await store.switchRoutes({ ...ref, ...change });
     await report(observed('r1-0', { state: 'exited', exitCode: 143 }), observed('r1-1', { state: 'removed' }));
     expect(await statesOf()).toEqual(['removing', 'removing', 'healthy']);
   });
@@ -172,8 +173,8 @@ describe('a report of a node', () => {
     };
     const deploys = Array.from({ length: 10 }, async () => {
       const request = aDeployRequest({ createAs: null });
-      const { operationId } = await store.storeDeploy({ ...creation, request });
-      const failure = { code: 'CANCELLED', message: 'cancelled', hint: '' };
+      const { operationId } = await store.storeOperation({ ...creation, request });
+      const failure = { code: 'INTERNAL', message: 'it went wrong', hint: '' };
       await store.failOperation({ deploymentId, operationId, failure });
     });
     await Promise.all([...Array.from({ length: 20 }, (_, index) => flip(index)), ...deploys]);

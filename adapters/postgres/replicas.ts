@@ -4,6 +4,7 @@ import type { ReplicaState } from './schema.ts';
 
 /** As much of a replica as a status needs. */
 export interface ReplicaStanding {
+  readonly service: string;
   readonly revision: number;
   readonly state: ReplicaState;
   readonly exitCode: number | null;
@@ -34,6 +35,7 @@ export async function listReplicas(
     .select([
       'deployment_id as deploymentId',
       'replica_id as replicaId',
+      'service',
       'revision',
       'index',
       'node_id as nodeId',
@@ -71,7 +73,7 @@ export async function listReplicaStandings(
   if (deploymentIds.length === 0) return new Map();
   const rows = await db
     .selectFrom('replicas')
-    .select(['deployment_id as deploymentId', 'revision', 'state', 'exit_code as exitCode'])
+    .select(['deployment_id as deploymentId', 'service', 'revision', 'state', 'exit_code as exitCode'])
     .where(isOneOf('deployment_id', deploymentIds))
     .orderBy('revision')
     .orderBy('index')

@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
+import { DomainError } from '../../domain/errors.ts';
 import type { IngressSnapshot, Upstream } from '../../domain/routing.ts';
-import type { Database } from './database.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
+import type { LockedDeployment } from './deployment-lock.ts';
 import { listReplicas, type ReplicaRecord } from './replicas.ts';
 
 /** A hostname and the deployment that answers at it. */
@@ -28,7 +31,9 @@ export async function listRoutes(
       .limit(wanted.limit)
       .execute();
     const replicas = await listReplicas(tx, [...new Set(routes.map((route) => route.deploymentId))]);
-    return routes.map((route) => ({ ...route, upstreams: upstreamsOf(replicas.get(route.deploymentId) ?? []) }));
+    return routes.map(({ canaryRevision: _, canaryWeightPercent: __, ...route }) => {
+      return { ...route, upstreams: upstreamsOf(replicas.get(route.deploymentId) ?? []) };
+    });
   });
 }
 
@@ -40,10 +45,20 @@ export async function readIngressSnapshot(db: Database): Promise<IngressSnapshot
     const replicas = await listReplicas(tx, [...new Set(routes.map((route) => route.deploymentId))]);
     return {
       generation,
-      routes: routes.map(({ id, hostname, deploymentId }) => ({
-        ...{ id, hostname, deploymentId },
-        upstreams: upstreamsOf(replicas.get(deploymentId) ?? []),
-      })),
+      routes: routes.map(({ id, hostname, deploymentId, canaryRevision, canaryWeightPercent }) => {
+        const own = replicas.get(deploymentId) ?? [];
+        const isOnTrial = ({ revision }: ReplicaRecord): boolean => revision === canaryRevision;
+        const canary =
+          canaryRevision === null || canaryWeightPercent === null
+            ? null
+            : {
+                revision: canaryRevision,
+                weightPercent: canaryWeightPercent,
+                upstreams: upstreamsOf(own.filter(isOnTrial)),
+              };
+        const upstreams = upstreamsOf(canary ? own.filter((replica) => !isOnTrial(replica)) : own);
+        return { id, hostname, deploymentId, upstreams, canary };
+      }),
     };
   });
 }
@@ -62,6 +77,8 @@ function selectRoutes(db: Database) {
       'routes.deployment_id as deploymentId',
       'deployments.serving_revision as revision',
       'routes.created_at as createdAt',
+      'deployments.canary_revision as canaryRevision',
+      'deployments.canary_weight_percent as canaryWeightPercent',
     ]);
 }
 
@@ -70,4 +87,30 @@ function upstreamsOf(replicas: readonly ReplicaRecord[]): Upstream[] {
   const serving = replicas.filter((replica) => replica.serving && replica.state !== 'exited');
   const healthy = serving.filter((replica) => replica.state === 'healthy');
   return (healthy.length > 0 ? healthy : serving).flatMap((replica) => replica.address ?? []);
+}
+
+/** Gives the deployment its hostname, unless it has one. Of two with one name the second gets a part of its id in it. */
+export async function ensureRoute(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+  domain: string,
+): Promise<void> {
+  const { id, organizationId, name } = deployment;
+  const existing = await tx.selectFrom('routes').select('id').where('deployment_id', '=', id).executeTakeFirst();
+  if (existing) return;
+  for (const label of [name, `${name.slice(0, 56)}-${id.slice(0, 6)}`, `app-${id.replaceAll('-', '')}`]) {
+    const created = await tx
+      .insertInto('routes')
+      .values({
+        id: randomUUID(),
+        organization_id: organizationId,
+        deployment_id: id,
+        hostname: `${label}.${domain}`,
+      })
+      .onConflict((conflict) => conflict.column('hostname').doNothing())
+      .returning('id')
+      .executeTakeFirst();
+    if (created) return;
+  }
+  throw new DomainError('INTERNAL', `every hostname for deployment ${id} is taken`);
 }

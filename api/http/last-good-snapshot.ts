@@ -2,6 +2,8 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { IngressSnapshot } from '../../domain/routing.ts';
 
+const upstreamsShape = z.array(z.object({ host: z.string(), port: z.number() }));
+
 const snapshotShape = z.object({
   generation: z.number().int().min(0),
   routes: z.array(
@@ -9,7 +11,11 @@ const snapshotShape = z.object({
       id: z.string(),
       hostname: z.string(),
       deploymentId: z.string(),
-      upstreams: z.array(z.object({ host: z.string(), port: z.number() })),
+      upstreams: upstreamsShape,
+      canary: z
+        .object({ revision: z.number().int(), weightPercent: z.number(), upstreams: upstreamsShape })
+        .nullable()
+        .default(null),
     }),
   ),
   certificates: z.array(z.object({ certificate: z.string(), key: z.string() })).default([]),

@@ -11,6 +11,7 @@ import {
 import type { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { type ApiRig, startApiRig } from '../../test/support/api-rig.ts';
+import { NOTHING_LEFT } from '../../test/support/control-data.ts';
 import { anEnrolment } from '../../test/support/enrolment.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
 
@@ -324,7 +325,7 @@ async function nextEvent(next: () => Promise<WatchDeploymentResponse>): Promise<
 /** Carries a removal out, as the workflow does. */
 async function removeForGood(deploymentId: string, operationId: string): Promise<void> {
   await rig.store.beginRemoval({ deploymentId, operationId });
-  await rig.store.purgeDeployment({ deploymentId, operationId });
+  await rig.store.purgeDeployment({ deploymentId, operationId, ...NOTHING_LEFT });
 }
 
 async function countRows(): Promise<unknown> {

@@ -8,6 +8,7 @@ import {
   RestartPolicy,
   type DeploymentSpec as WireSpec,
 } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { fromWireRollout, toWireRollout } from './rollout.ts';
 
 const FROM_RESTART_POLICY: Record<RestartPolicy, DomainRestartPolicy | undefined> = {
   [RestartPolicy.UNSPECIFIED]: undefined,
@@ -36,6 +37,7 @@ export function fromWireSpec(spec: WireSpec | undefined): RawSpec {
     memoryBytes: limits?.memoryBytes === undefined ? undefined : Number(limits.memoryBytes),
     restartPolicy: FROM_RESTART_POLICY[wire.restartPolicy],
     command: wire.command,
+    rollout: fromWireRollout(wire.rollout),
   };
 }
 
@@ -87,6 +89,7 @@ export function toWireSpec(spec: DeploymentSpec): MessageInitShape<typeof Deploy
     limits: { cpuCores: spec.limits.cpuCores, memoryBytes: BigInt(spec.limits.memoryBytes) },
     restartPolicy: TO_RESTART_POLICY[spec.restartPolicy],
     command: [...spec.command],
+    rollout: toWireRollout(spec.rollout),
   };
 }
 

@@ -30,6 +30,8 @@ export function addDeploy(program: Command, context: CliContext): void {
     .option('--restart <policy>', 'always, on-failure or never')
     .option('--command <word...>', 'command in place of the image’s, word by word')
     .option('--replace', 'start from nothing instead of from the present settings')
+    .option('-m, --reason <text>', 'why, for the history')
+    .option('--supersede', 'cancel what is under way instead of waiting for its end')
     .option('--no-wait', 'return as soon as the operation is stored')
     .option('--detach', 'the same as --no-wait')
     .option('--timeout <duration>', 'wait no longer than this, for example 10m')

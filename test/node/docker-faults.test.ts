@@ -49,6 +49,7 @@ function anInput(): EnsureReplicaInput {
     template: {
       deploymentId: randomUUID(),
       projectId: randomUUID(),
+      service: 'app',
       serviceName: 'app',
       operationId: randomUUID(),
       revision: 1,

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/spec.proto.
  */
 export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi+QMKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIhCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oAEgBiAEBEh4KBHBvcnQYBCABKAVCC7pICBoGGP//AygBSAKIAQESRQoLZW52aXJvbm1lbnQYBSADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgHIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCCABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEiIKB2NvbW1hbmQYCSADKAlCEbpIDpIBCxCAAiIGcgQYgIACQg8KBnNvdXJjZRIFukgCCAFCCwoJX3JlcGxpY2FzQgcKBV9wb3J0IiwKC0ltYWdlU291cmNlEh0KCXJlZmVyZW5jZRgBIAEoCUIKukgHcgUQARiABCJnChBEb2NrZXJmaWxlU291cmNlEjAKDmNvbnRleHRfc2hhMjU2GAEgASgJQhi6SBVyEzIOXlswLTlhLWZdezY0fSSYAUASIQoPZG9ja2VyZmlsZV9wYXRoGAIgASgJQgi6SAVyAxj/ASKQAQoTRW52aXJvbm1lbnRWYXJpYWJsZRIyCgRuYW1lGAEgASgJQiS6SCFyHxABGIACMhheW0EtWmEtel9dW0EtWmEtejAtOV9dKiQSHQoFdmFsdWUYAiABKAlCCbpIBnIEKICABEgAiAEBEhwKC2ZpbmdlcnByaW50GAMgASgJQge6SARyAhgMQggKBl92YWx1ZSLkAwoLSGVhbHRoQ2hlY2sSOwoJYXV0b21hdGljGAEgASgLMiYub2JpZW50ZS5jbG91ZC52MS5BdXRvbWF0aWNIZWFsdGhDaGVja0gAEjEKBGh0dHAYAiABKAsyIS5vYmllbnRlLmNsb3VkLnYxLkh0dHBIZWFsdGhDaGVja0gAEjcKB2NvbW1hbmQYAyABKAsyJC5vYmllbnRlLmNsb3VkLnYxLkNvbW1hbmRIZWFsdGhDaGVja0gAEi8KBG5vbmUYBCABKAsyHy5vYmllbnRlLmNsb3VkLnYxLk5vSGVhbHRoQ2hlY2tIABI/CghpbnRlcnZhbBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEj4KB3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxIfCgdyZXRyaWVzGAcgASgFQgm6SAYaBBhkKAFIAYgBARI+CgxzdGFydF9wZXJpb2QYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgBCDQoEa2luZBIFukgCCAFCCgoIX3JldHJpZXMiFgoUQXV0b21hdGljSGVhbHRoQ2hlY2siaQoPSHR0cEhlYWx0aENoZWNrEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgAgSKAoPZXhwZWN0ZWRfc3RhdHVzGAIgASgFQgq6SAcaBRjXBChkSACIAQFCEgoQX2V4cGVjdGVkX3N0YXR1cyI4ChJDb21tYW5kSGVhbHRoQ2hlY2sSIgoHY29tbWFuZBgBIAMoCUIRukgOkgELCAEQQCIFcgMYgCAiDwoNTm9IZWFsdGhDaGVjayKRAQoOUmVzb3VyY2VMaW1pdHMSMQoJY3B1X2NvcmVzGAEgASgBQhm6SBYSFEABGQAAAAAAAJBAKXsUrkfheoQ/SACIAQESLQoMbWVtb3J5X2J5dGVzGAIgASgDQhK6SA8iDRiAgICAgIAEKICAgANIAYgBAUIMCgpfY3B1X2NvcmVzQg8KDV9tZW1vcnlfYnl0ZXMqgwEKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIZChVSRVNUQVJUX1BPTElDWV9BTFdBWVMQARIdChlSRVNUQVJUX1BPTElDWV9PTl9GQUlMVVJFEAISGAoUUkVTVEFSVF9QT0xJQ1lfTkVWRVIQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEipAQKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIhCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oAEgBiAEBEh4KBHBvcnQYBCABKAVCC7pICBoGGP//AygBSAKIAQESRQoLZW52aXJvbm1lbnQYBSADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgHIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCCABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEiIKB2NvbW1hbmQYCSADKAlCEbpIDpIBCxCAAiIGcgQYgIACEjAKB3JvbGxvdXQYCiABKAsyHy5vYmllbnRlLmNsb3VkLnYxLlJvbGxvdXRQb2xpY3lCCAoGc291cmNlQgsKCV9yZXBsaWNhc0IHCgVfcG9ydCL/AQoNUm9sbG91dFBvbGljeRI0Cgdyb2xsaW5nGAEgASgLMiEub2JpZW50ZS5jbG91ZC52MS5Sb2xsaW5nU3RyYXRlZ3lIABI2CghyZWNyZWF0ZRgCIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuUmVjcmVhdGVTdHJhdGVneUgAEjkKCmJsdWVfZ3JlZW4YAyABKAsyIy5vYmllbnRlLmNsb3VkLnYxLkJsdWVHcmVlblN0cmF0ZWd5SAASMgoGY2FuYXJ5GAQgASgLMiAub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdHJhdGVneUgAQhEKCHN0cmF0ZWd5EgW6SAIIASKxAQoPUm9sbGluZ1N0cmF0ZWd5EikKEW1heF9zdXJnZV9wZXJjZW50GAEgASgFQgm6SAYaBBhkKABIAIgBARIvChdtYXhfdW5hdmFpbGFibGVfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgASAGIAQESEAoIYXBwcm92YWwYAyABKAhCFAoSX21heF9zdXJnZV9wZXJjZW50QhoKGF9tYXhfdW5hdmFpbGFibGVfcGVyY2VudCIkChBSZWNyZWF0ZVN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIImIKEUJsdWVHcmVlblN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIEjsKCGtlZXBfb2xkGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyACJJCg5DYW5hcnlTdHJhdGVneRI3CgVzdGVwcxgBIAMoCzIcLm9iaWVudGUuY2xvdWQudjEuQ2FuYXJ5U3RlcEIKukgHkgEECAEQFCLcAQoKQ2FuYXJ5U3RlcBIhCg53ZWlnaHRfcGVyY2VudBgBIAEoBUIJukgGGgQYYygBEjIKCGFwcHJvdmFsGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5BcHByb3ZhbEdhdGVIABI5CgR3YWl0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyAEgAEi0KBmVycm9ycxgEIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuRXJyb3JHYXRlSABCDQoEZ2F0ZRIFukgCCAEiDgoMQXBwcm92YWxHYXRlIqkBCglFcnJvckdhdGUSPQoFd2F0Y2gYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEMgBAaoBCiIECID1JDICCAESJAoRbWF4X2Vycm9yX3BlcmNlbnQYAiABKAVCCbpIBhoEGGQoABImCgxtaW5fcmVxdWVzdHMYAyABKAVCC7pICBoGGMCEPSgBSACIAQFCDwoNX21pbl9yZXF1ZXN0cyIsCgtJbWFnZVNvdXJjZRIdCglyZWZlcmVuY2UYASABKAlCCrpIB3IFEAEYgAQiZwoQRG9ja2VyZmlsZVNvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEiEKD2RvY2tlcmZpbGVfcGF0aBgCIAEoCUIIukgFcgMY/wEikAEKE0Vudmlyb25tZW50VmFyaWFibGUSMgoEbmFtZRgBIAEoCUIkukghch8QARiAAjIYXltBLVphLXpfXVtBLVphLXowLTlfXSokEh0KBXZhbHVlGAIgASgJQgm6SAZyBCiAgARIAIgBARIcCgtmaW5nZXJwcmludBgDIAEoCUIHukgEcgIYDEIICgZfdmFsdWUi5AMKC0hlYWx0aENoZWNrEjsKCWF1dG9tYXRpYxgBIAEoCzImLm9iaWVudGUuY2xvdWQudjEuQXV0b21hdGljSGVhbHRoQ2hlY2tIABIxCgRodHRwGAIgASgLMiEub2JpZW50ZS5jbG91ZC52MS5IdHRwSGVhbHRoQ2hlY2tIABI3Cgdjb21tYW5kGAMgASgLMiQub2JpZW50ZS5jbG91ZC52MS5Db21tYW5kSGVhbHRoQ2hlY2tIABIvCgRub25lGAQgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Ob0hlYWx0aENoZWNrSAASPwoIaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxI+Cgd0aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SHwoHcmV0cmllcxgHIAEoBUIJukgGGgQYZCgBSAGIAQESPgoMc3RhcnRfcGVyaW9kGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwiQHDIAQg0KBGtpbmQSBbpIAggBQgoKCF9yZXRyaWVzIhYKFEF1dG9tYXRpY0hlYWx0aENoZWNrImkKD0h0dHBIZWFsdGhDaGVjaxIYCgRwYXRoGAEgASgJQgq6SAdyBRABGIAIEigKD2V4cGVjdGVkX3N0YXR1cxgCIAEoBUIKukgHGgUY1wQoZEgAiAEBQhIKEF9leHBlY3RlZF9zdGF0dXMiOAoSQ29tbWFuZEhlYWx0aENoZWNrEiIKB2NvbW1hbmQYASADKAlCEbpIDpIBCwgBEEAiBXIDGIAgIg8KDU5vSGVhbHRoQ2hlY2sikQEKDlJlc291cmNlTGltaXRzEjEKCWNwdV9jb3JlcxgBIAEoAUIZukgWEhRAARkAAAAAAACQQCl7FK5H4XqEP0gAiAEBEi0KDG1lbW9yeV9ieXRlcxgCIAEoA0ISukgPIg0YgICAgICABCiAgIADSAGIAQFCDAoKX2NwdV9jb3Jlc0IPCg1fbWVtb3J5X2J5dGVzKoMBCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGQoVUkVTVEFSVF9QT0xJQ1lfQUxXQVlTEAESHQoZUkVTVEFSVF9QT0xJQ1lfT05fRkFJTFVSRRACEhgKFFJFU1RBUlRfUE9MSUNZX05FVkVSEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * What a deployment is wanted to be. A change of it makes a new, immutable revision.
@@ -22,7 +22,7 @@ export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
  */
 export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
   /**
-   * Where the image comes from.
+   * Where the image comes from. Required wherever the whole spec is given.
    *
    * @generated from oneof obiente.cloud.v1.DeploymentSpec.source
    */
@@ -45,7 +45,7 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * How many copies run: 0 to 10,000. Unset means 1.
+   * How many copies run: 0 to 10,000. Unset means 1 for a new deployment, and otherwise as many as now.
    *
    * @generated from field: optional int32 replicas = 3;
    */
@@ -92,6 +92,13 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
    * @generated from field: repeated string command = 9;
    */
   command: string[];
+
+  /**
+   * How a revision replaces another one. Unset means rolling, with all new replicas beside the old ones.
+   *
+   * @generated from field: obiente.cloud.v1.RolloutPolicy rollout = 10;
+   */
+  rollout?: RolloutPolicy | undefined;
 };
 
 /**
@@ -100,6 +107,268 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
  */
 export const DeploymentSpecSchema: GenMessage<DeploymentSpec> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_spec, 0);
+
+/**
+ * How a revision replaces another one.
+ *
+ * @generated from message obiente.cloud.v1.RolloutPolicy
+ */
+export type RolloutPolicy = Message<"obiente.cloud.v1.RolloutPolicy"> & {
+  /**
+   * The strategy.
+   *
+   * @generated from oneof obiente.cloud.v1.RolloutPolicy.strategy
+   */
+  strategy: {
+    /**
+     * New replicas start before old ones go.
+     *
+     * @generated from field: obiente.cloud.v1.RollingStrategy rolling = 1;
+     */
+    value: RollingStrategy;
+    case: "rolling";
+  } | {
+    /**
+     * The old replicas go before new ones start, for what must never run twice. Nothing serves meanwhile.
+     *
+     * @generated from field: obiente.cloud.v1.RecreateStrategy recreate = 2;
+     */
+    value: RecreateStrategy;
+    case: "recreate";
+  } | {
+    /**
+     * All new replicas start, requests move over at once, and the old ones are kept for a while.
+     *
+     * @generated from field: obiente.cloud.v1.BlueGreenStrategy blue_green = 3;
+     */
+    value: BlueGreenStrategy;
+    case: "blueGreen";
+  } | {
+    /**
+     * The new revision gets a growing share of the requests.
+     *
+     * @generated from field: obiente.cloud.v1.CanaryStrategy canary = 4;
+     */
+    value: CanaryStrategy;
+    case: "canary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RolloutPolicy.
+ * Use `create(RolloutPolicySchema)` to create a new message.
+ */
+export const RolloutPolicySchema: GenMessage<RolloutPolicy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 1);
+
+/**
+ * New replicas start before old ones go.
+ *
+ * @generated from message obiente.cloud.v1.RollingStrategy
+ */
+export type RollingStrategy = Message<"obiente.cloud.v1.RollingStrategy"> & {
+  /**
+   * Replicas beyond the wanted number while both run, in percent of it, rounded up, 0 to 100. Unset means 100: everything
+   * new is started before anything old goes.
+   *
+   * @generated from field: optional int32 max_surge_percent = 1;
+   */
+  maxSurgePercent?: number | undefined;
+
+  /**
+   * Replicas that may be missing from the wanted number meanwhile, in percent of it, rounded down, 0 to 100. Unset means 0.
+   *
+   * @generated from field: optional int32 max_unavailable_percent = 2;
+   */
+  maxUnavailablePercent?: number | undefined;
+
+  /**
+   * A person approves before requests reach the new revision.
+   *
+   * @generated from field: bool approval = 3;
+   */
+  approval: boolean;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RollingStrategy.
+ * Use `create(RollingStrategySchema)` to create a new message.
+ */
+export const RollingStrategySchema: GenMessage<RollingStrategy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 2);
+
+/**
+ * The old replicas go before new ones start.
+ *
+ * @generated from message obiente.cloud.v1.RecreateStrategy
+ */
+export type RecreateStrategy = Message<"obiente.cloud.v1.RecreateStrategy"> & {
+  /**
+   * A person approves before the old ones go.
+   *
+   * @generated from field: bool approval = 1;
+   */
+  approval: boolean;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RecreateStrategy.
+ * Use `create(RecreateStrategySchema)` to create a new message.
+ */
+export const RecreateStrategySchema: GenMessage<RecreateStrategy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 3);
+
+/**
+ * All new replicas start, and requests move over at once.
+ *
+ * @generated from message obiente.cloud.v1.BlueGreenStrategy
+ */
+export type BlueGreenStrategy = Message<"obiente.cloud.v1.BlueGreenStrategy"> & {
+  /**
+   * A person approves before requests move.
+   *
+   * @generated from field: bool approval = 1;
+   */
+  approval: boolean;
+
+  /**
+   * How long the old replicas are kept behind the switch, for a way back without a start: 0 s to 7 days. Unset means 0.
+   *
+   * @generated from field: google.protobuf.Duration keep_old = 2;
+   */
+  keepOld?: Duration | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.BlueGreenStrategy.
+ * Use `create(BlueGreenStrategySchema)` to create a new message.
+ */
+export const BlueGreenStrategySchema: GenMessage<BlueGreenStrategy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 4);
+
+/**
+ * The new revision gets a growing share of the requests.
+ *
+ * @generated from message obiente.cloud.v1.CanaryStrategy
+ */
+export type CanaryStrategy = Message<"obiente.cloud.v1.CanaryStrategy"> & {
+  /**
+   * The steps, 1 to 20, each with a larger share. Behind the last one the new revision gets everything.
+   *
+   * @generated from field: repeated obiente.cloud.v1.CanaryStep steps = 1;
+   */
+  steps: CanaryStep[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CanaryStrategy.
+ * Use `create(CanaryStrategySchema)` to create a new message.
+ */
+export const CanaryStrategySchema: GenMessage<CanaryStrategy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 5);
+
+/**
+ * One step of a canary.
+ *
+ * @generated from message obiente.cloud.v1.CanaryStep
+ */
+export type CanaryStep = Message<"obiente.cloud.v1.CanaryStep"> & {
+  /**
+   * Share of the requests, 1 to 99 percent. As many of the replicas are started for it.
+   *
+   * @generated from field: int32 weight_percent = 1;
+   */
+  weightPercent: number;
+
+  /**
+   * What decides that it goes on. An approval by a person passes every gate that only waits.
+   *
+   * @generated from oneof obiente.cloud.v1.CanaryStep.gate
+   */
+  gate: {
+    /**
+     * A person approves.
+     *
+     * @generated from field: obiente.cloud.v1.ApprovalGate approval = 2;
+     */
+    value: ApprovalGate;
+    case: "approval";
+  } | {
+    /**
+     * Some time passes, 0 s to 7 days.
+     *
+     * @generated from field: google.protobuf.Duration wait = 3;
+     */
+    value: Duration;
+    case: "wait";
+  } | {
+    /**
+     * Its answers are watched.
+     *
+     * @generated from field: obiente.cloud.v1.ErrorGate errors = 4;
+     */
+    value: ErrorGate;
+    case: "errors";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CanaryStep.
+ * Use `create(CanaryStepSchema)` to create a new message.
+ */
+export const CanaryStepSchema: GenMessage<CanaryStep> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 6);
+
+/**
+ * A person approves.
+ *
+ * @generated from message obiente.cloud.v1.ApprovalGate
+ */
+export type ApprovalGate = Message<"obiente.cloud.v1.ApprovalGate"> & {
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ApprovalGate.
+ * Use `create(ApprovalGateSchema)` to create a new message.
+ */
+export const ApprovalGateSchema: GenMessage<ApprovalGate> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 7);
+
+/**
+ * The answers of the new revision are watched at the ingress. It is taken back when it fails too often or is asked too
+ * seldom.
+ *
+ * @generated from message obiente.cloud.v1.ErrorGate
+ */
+export type ErrorGate = Message<"obiente.cloud.v1.ErrorGate"> & {
+  /**
+   * How long, 1 s to 7 days.
+   *
+   * @generated from field: google.protobuf.Duration watch = 1;
+   */
+  watch?: Duration | undefined;
+
+  /**
+   * Share of answers with 5xx that is allowed, 0 to 100 percent.
+   *
+   * @generated from field: int32 max_error_percent = 2;
+   */
+  maxErrorPercent: number;
+
+  /**
+   * Requests that must have come at least, 1 to 1,000,000. Unset means 20.
+   *
+   * @generated from field: optional int32 min_requests = 3;
+   */
+  minRequests?: number | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ErrorGate.
+ * Use `create(ErrorGateSchema)` to create a new message.
+ */
+export const ErrorGateSchema: GenMessage<ErrorGate> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 8);
 
 /**
  * An image by reference.
@@ -120,7 +389,7 @@ export type ImageSource = Message<"obiente.cloud.v1.ImageSource"> & {
  * Use `create(ImageSourceSchema)` to create a new message.
  */
 export const ImageSourceSchema: GenMessage<ImageSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 1);
+  messageDesc(file_obiente_cloud_v1_spec, 9);
 
 /**
  * A Dockerfile in an uploaded context.
@@ -148,7 +417,7 @@ export type DockerfileSource = Message<"obiente.cloud.v1.DockerfileSource"> & {
  * Use `create(DockerfileSourceSchema)` to create a new message.
  */
 export const DockerfileSourceSchema: GenMessage<DockerfileSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 2);
+  messageDesc(file_obiente_cloud_v1_spec, 10);
 
 /**
  * One variable of a container's environment.
@@ -184,7 +453,7 @@ export type EnvironmentVariable = Message<"obiente.cloud.v1.EnvironmentVariable"
  * Use `create(EnvironmentVariableSchema)` to create a new message.
  */
 export const EnvironmentVariableSchema: GenMessage<EnvironmentVariable> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 3);
+  messageDesc(file_obiente_cloud_v1_spec, 11);
 
 /**
  * When a replica counts as healthy.
@@ -265,7 +534,7 @@ export type HealthCheck = Message<"obiente.cloud.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 4);
+  messageDesc(file_obiente_cloud_v1_spec, 12);
 
 /**
  * A TCP connection to the deployment's port.
@@ -280,7 +549,7 @@ export type AutomaticHealthCheck = Message<"obiente.cloud.v1.AutomaticHealthChec
  * Use `create(AutomaticHealthCheckSchema)` to create a new message.
  */
 export const AutomaticHealthCheckSchema: GenMessage<AutomaticHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 5);
+  messageDesc(file_obiente_cloud_v1_spec, 13);
 
 /**
  * An HTTP GET to the deployment's port.
@@ -308,7 +577,7 @@ export type HttpHealthCheck = Message<"obiente.cloud.v1.HttpHealthCheck"> & {
  * Use `create(HttpHealthCheckSchema)` to create a new message.
  */
 export const HttpHealthCheckSchema: GenMessage<HttpHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 6);
+  messageDesc(file_obiente_cloud_v1_spec, 14);
 
 /**
  * A command inside the container; exit code 0 is healthy.
@@ -329,7 +598,7 @@ export type CommandHealthCheck = Message<"obiente.cloud.v1.CommandHealthCheck"> 
  * Use `create(CommandHealthCheckSchema)` to create a new message.
  */
 export const CommandHealthCheckSchema: GenMessage<CommandHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 7);
+  messageDesc(file_obiente_cloud_v1_spec, 15);
 
 /**
  * No check: a replica is healthy as soon as it runs.
@@ -344,7 +613,7 @@ export type NoHealthCheck = Message<"obiente.cloud.v1.NoHealthCheck"> & {
  * Use `create(NoHealthCheckSchema)` to create a new message.
  */
 export const NoHealthCheckSchema: GenMessage<NoHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 8);
+  messageDesc(file_obiente_cloud_v1_spec, 16);
 
 /**
  * What a replica may use at most.
@@ -372,7 +641,7 @@ export type ResourceLimits = Message<"obiente.cloud.v1.ResourceLimits"> & {
  * Use `create(ResourceLimitsSchema)` to create a new message.
  */
 export const ResourceLimitsSchema: GenMessage<ResourceLimits> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 9);
+  messageDesc(file_obiente_cloud_v1_spec, 17);
 
 /**
  * What happens when a replica exits.
