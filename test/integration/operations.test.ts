@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { create } from '@bufbuild/protobuf';
 import { afterAll, describe, expect, inject, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import { DeploymentStatus, type Operation, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { RolloutPolicySchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { tarOf } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { askThroughIngress } from '../support/http.ts';
 import { obiente, openApi, pidOf } from '../support/platform.ts';
@@ -36,6 +41,13 @@ async function containersOf({ id }: Subject): Promise<string[]> {
   return containers.map(({ Labels }) => Labels[LABEL.replica] ?? '').sort();
 }
 
+/** Builds an image that differs from its base by a label, under a name that may belong to another one already. */
+async function buildFrom(base: string, name: string): Promise<void> {
+  const context = tarOf({ Dockerfile: `FROM ${base}\nLABEL moved=${randomUUID()}\n` });
+  const built = (await docker.corner.client.buildImage(context, { t: name, rm: true })) as Readable;
+  await finished(built.resume());
+}
+
 describe('an operation on the whole platform', { timeout: 240_000 }, () => {
   it('scales, restarts, stops and starts without losing a request while anything is to serve', async () => {
     const subject = await aRunning('one');
@@ -60,25 +72,27 @@ describe('an operation on the whole platform', { timeout: 240_000 }, () => {
   });
 
   it('rolls back to what an older revision ran, although its name has moved since', async () => {
-    const moving = `obiente-moving-${randomUUID().slice(0, 8)}:1`;
-    const [repository, tag] = moving.split(':') as [string, string];
-    const base = docker.corner.client.getImage(docker.corner.image);
-    await base.tag({ repo: repository, tag });
+    const moving = `moving-${randomUUID().slice(0, 8)}:1`;
+    const { client, image } = docker.corner;
+    const [repo = '', tag = ''] = moving.split(':');
+    await client.getImage(image).tag({ repo, tag });
     const source = { case: 'image', value: { reference: moving } } as const;
-    const refused = await createSubject(api, aWebServer('x', 'x', { source })).catch((error: unknown) => error);
-    expect(String(refused)).toContain('a repository of the platform');
-    await docker.corner.client.getImage(moving).remove();
+    const subject = await aRunning('one', { source, replicas: 2 });
+    const { imageDigest: first } = await subject.get();
 
-    const subject = await aRunning('one', { replicas: 2 });
-    await succeed(subject, { operation: await subject.update(aWebServer(docker.corner.image, 'two')) });
+    await buildFrom(image, moving);
+    await succeed(subject, { operation: await subject.update(aWebServer(image, 'two', { source })) });
     expect(await bodyOf(subject)).toBe('two');
+    expect((await subject.get()).imageDigest).not.toBe(first);
     await succeed(subject, await api.deployments.rollbackDeployment({ ...key(), deploymentId: subject.id }));
     expect(await bodyOf(subject)).toBe('one');
-    const { revision, servingRevision, imageDigest } = await subject.get();
+    const { revision, servingRevision, replicas } = await subject.get();
     expect({ revision, servingRevision }).toEqual({ revision: 3, servingRevision: 3 });
+    expect(replicas.map(({ imageDigest }) => imageDigest)).toEqual([first, first]);
     const { revisions } = await api.deployments.listRevisions({ deploymentId: subject.id });
-    expect(revisions[0]).toMatchObject({ number: 3, copyOf: 1, imageDigests: { app: imageDigest } });
+    expect(revisions[0]).toMatchObject({ number: 3, copyOf: 1, imageDigests: { app: first } });
     await subject.remove();
+    await client.getImage(moving).remove({ force: true });
   });
 
   it('is cancelled in the middle, and the old revision serves with nothing left of the new one', async () => {
