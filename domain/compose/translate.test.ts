@@ -112,7 +112,7 @@ describe('an application', () => {
           expect(isDomainError(error) && error.field).not.toBe('');
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 });
