@@ -82,6 +82,7 @@ const DRIVERS: Record<string, readonly string[]> = {
   '@temporalio/client': ['adapters/temporal/'],
   '@temporalio/worker': ['adapters/temporal/'],
   ioredis: ['adapters/redis/'],
+  ajv: ['adapters/compose/'],
 };
 
 function packageOf(specifier: string): string {
