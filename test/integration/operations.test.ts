@@ -131,13 +131,10 @@ describe('an operation on the whole platform', { timeout: 240_000 }, () => {
   it('moves requests over by shares, and takes a revision back whose answers are bad', async () => {
     const subject = await aRunning('good', { replicas: 2 });
     const prober = startProber({ port: platform.httpPort, host: `${subject.name}.localhost`, perSecond: 40 });
-    const steps = [
-      {
-        weightPercent: 30,
-        gate: { case: 'errors', value: { watch: { seconds: 2n }, maxErrorPercent: 10, minRequests: 5 } },
-      },
-    ] as const;
-    const rollout = { strategy: { case: 'canary', value: { steps } } } as const;
+    const value = { watch: { seconds: 2n }, maxErrorPercent: 10, minRequests: 5 };
+    const rollout = create(RolloutPolicySchema, {
+      strategy: { case: 'canary', value: { steps: [{ weightPercent: 30, gate: { case: 'errors', value } }] } },
+    });
     await succeed(subject, {
       operation: await subject.update(aWebServer(docker.corner.image, 'better', { replicas: 2, rollout })),
     });
