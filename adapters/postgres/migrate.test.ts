@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -11,6 +11,9 @@ import { openDatabase } from './database.ts';
 import { migrate } from './migrate.ts';
 
 const databases: TestDatabase[] = [];
+
+/** Names of all migrations, in order. */
+const ALL = (await readdir(join(import.meta.dirname, 'migrations'))).map((file) => file.replace(/\.sql$/, '')).sort();
 
 afterEach(async () => {
   for (const database of databases.splice(0)) await database.drop();
@@ -40,7 +43,7 @@ async function describeSchema(url: string): Promise<string[]> {
 describe('migrations', () => {
   it('run once, and then there is nothing to do', async () => {
     const url = await anEmptyDatabase();
-    expect(await migrate(url)).toEqual(['0001_control']);
+    expect(await migrate(url)).toEqual(ALL);
     expect(await migrate(url)).toEqual([]);
   });
 
@@ -49,7 +52,7 @@ describe('migrations', () => {
     await migrate(clean);
     const url = await anEmptyDatabase();
     const ran = await Promise.all([1, 2, 3, 4, 5].map(() => migrate(url)));
-    expect(ran.flat()).toEqual(['0001_control']);
+    expect(ran.flat()).toEqual(ALL);
     expect(await describeSchema(url)).toEqual(await describeSchema(clean));
   });
 
@@ -78,7 +81,7 @@ describe('migrations', () => {
     await db.destroy();
     await rm(folder, { recursive: true });
 
-    expect(await migrate(url)).toEqual(['0001_control']);
+    expect(await migrate(url)).toEqual(ALL);
     expect(await describeSchema(url)).toEqual(await describeSchema(clean));
   });
 

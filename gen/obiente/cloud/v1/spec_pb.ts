@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/spec.proto.
  */
 export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi+QMKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIhCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oAEgBiAEBEh4KBHBvcnQYBCABKAVCC7pICBoGGP//AygBSAKIAQESRQoLZW52aXJvbm1lbnQYBSADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgHIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCCABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEiIKB2NvbW1hbmQYCSADKAlCEbpIDpIBCxCAAiIGcgQYgIACQg8KBnNvdXJjZRIFukgCCAFCCwoJX3JlcGxpY2FzQgcKBV9wb3J0IiwKC0ltYWdlU291cmNlEh0KCXJlZmVyZW5jZRgBIAEoCUIKukgHcgUQARiABCJnChBEb2NrZXJmaWxlU291cmNlEjAKDmNvbnRleHRfc2hhMjU2GAEgASgJQhi6SBVyEzIOXlswLTlhLWZdezY0fSSYAUASIQoPZG9ja2VyZmlsZV9wYXRoGAIgASgJQgi6SAVyAxj/ASKQAQoTRW52aXJvbm1lbnRWYXJpYWJsZRIyCgRuYW1lGAEgASgJQiS6SCFyHxABGIACMhheW0EtWmEtel9dW0EtWmEtejAtOV9dKiQSHQoFdmFsdWUYAiABKAlCCbpIBnIEKICABEgAiAEBEhwKC2ZpbmdlcnByaW50GAMgASgJQge6SARyAhgMQggKBl92YWx1ZSLkAwoLSGVhbHRoQ2hlY2sSOwoJYXV0b21hdGljGAEgASgLMiYub2JpZW50ZS5jbG91ZC52MS5BdXRvbWF0aWNIZWFsdGhDaGVja0gAEjEKBGh0dHAYAiABKAsyIS5vYmllbnRlLmNsb3VkLnYxLkh0dHBIZWFsdGhDaGVja0gAEjcKB2NvbW1hbmQYAyABKAsyJC5vYmllbnRlLmNsb3VkLnYxLkNvbW1hbmRIZWFsdGhDaGVja0gAEi8KBG5vbmUYBCABKAsyHy5vYmllbnRlLmNsb3VkLnYxLk5vSGVhbHRoQ2hlY2tIABI/CghpbnRlcnZhbBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEj4KB3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxIfCgdyZXRyaWVzGAcgASgFQgm6SAYaBBhkKAFIAYgBARI+CgxzdGFydF9wZXJpb2QYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgBCDQoEa2luZBIFukgCCAFCCgoIX3JldHJpZXMiFgoUQXV0b21hdGljSGVhbHRoQ2hlY2siaQoPSHR0cEhlYWx0aENoZWNrEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgAgSKAoPZXhwZWN0ZWRfc3RhdHVzGAIgASgFQgq6SAcaBRjXBChkSACIAQFCEgoQX2V4cGVjdGVkX3N0YXR1cyI4ChJDb21tYW5kSGVhbHRoQ2hlY2sSIgoHY29tbWFuZBgBIAMoCUIRukgOkgELCAEQQCIFcgMYgCAiDwoNTm9IZWFsdGhDaGVjayKRAQoOUmVzb3VyY2VMaW1pdHMSMQoJY3B1X2NvcmVzGAEgASgBQhm6SBYSFEABGQAAAAAAAJBAKXsUrkfheoQ/SACIAQESLQoMbWVtb3J5X2J5dGVzGAIgASgDQhK6SA8iDRiAgICAgIAEKICAgANIAYgBAUIMCgpfY3B1X2NvcmVzQg8KDV9tZW1vcnlfYnl0ZXMqgwEKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIZChVSRVNUQVJUX1BPTElDWV9BTFdBWVMQARIdChlSRVNUQVJUX1BPTElDWV9PTl9GQUlMVVJFEAISGAoUUkVTVEFSVF9QT0xJQ1lfTkVWRVIQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi+QMKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIhCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oAEgBiAEBEh4KBHBvcnQYBCABKAVCC7pICBoGGP//AygBSAKIAQESRQoLZW52aXJvbm1lbnQYBSADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgHIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCCABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEiIKB2NvbW1hbmQYCSADKAlCEbpIDpIBCxCAAiIGcgQYgIACQg8KBnNvdXJjZRIFukgCCAFCCwoJX3JlcGxpY2FzQgcKBV9wb3J0ImkKC0ltYWdlU291cmNlEh0KCXJlZmVyZW5jZRgBIAEoCUIKukgHcgUQARiABBI7CgtwdWxsX3BvbGljeRgCIAEoDjIcLm9iaWVudGUuY2xvdWQudjEuUHVsbFBvbGljeUIIukgFggECEAEiZwoQRG9ja2VyZmlsZVNvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEiEKD2RvY2tlcmZpbGVfcGF0aBgCIAEoCUIIukgFcgMY/wEikAEKE0Vudmlyb25tZW50VmFyaWFibGUSMgoEbmFtZRgBIAEoCUIkukghch8QARiAAjIYXltBLVphLXpfXVtBLVphLXowLTlfXSokEh0KBXZhbHVlGAIgASgJQgm6SAZyBCiAgARIAIgBARIcCgtmaW5nZXJwcmludBgDIAEoCUIHukgEcgIYDEIICgZfdmFsdWUi5AMKC0hlYWx0aENoZWNrEjsKCWF1dG9tYXRpYxgBIAEoCzImLm9iaWVudGUuY2xvdWQudjEuQXV0b21hdGljSGVhbHRoQ2hlY2tIABIxCgRodHRwGAIgASgLMiEub2JpZW50ZS5jbG91ZC52MS5IdHRwSGVhbHRoQ2hlY2tIABI3Cgdjb21tYW5kGAMgASgLMiQub2JpZW50ZS5jbG91ZC52MS5Db21tYW5kSGVhbHRoQ2hlY2tIABIvCgRub25lGAQgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Ob0hlYWx0aENoZWNrSAASPwoIaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxI+Cgd0aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SHwoHcmV0cmllcxgHIAEoBUIJukgGGgQYZCgBSAGIAQESPgoMc3RhcnRfcGVyaW9kGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwiQHDIAQg0KBGtpbmQSBbpIAggBQgoKCF9yZXRyaWVzIhYKFEF1dG9tYXRpY0hlYWx0aENoZWNrImkKD0h0dHBIZWFsdGhDaGVjaxIYCgRwYXRoGAEgASgJQgq6SAdyBRABGIAIEigKD2V4cGVjdGVkX3N0YXR1cxgCIAEoBUIKukgHGgUY1wQoZEgAiAEBQhIKEF9leHBlY3RlZF9zdGF0dXMiOAoSQ29tbWFuZEhlYWx0aENoZWNrEiIKB2NvbW1hbmQYASADKAlCEbpIDpIBCwgBEEAiBXIDGIAgIg8KDU5vSGVhbHRoQ2hlY2sikQEKDlJlc291cmNlTGltaXRzEjEKCWNwdV9jb3JlcxgBIAEoAUIZukgWEhRAARkAAAAAAACQQCl7FK5H4XqEP0gAiAEBEi0KDG1lbW9yeV9ieXRlcxgCIAEoA0ISukgPIg0YgICAgICABCiAgIADSAGIAQFCDAoKX2NwdV9jb3Jlc0IPCg1fbWVtb3J5X2J5dGVzKmEKClB1bGxQb2xpY3kSGwoXUFVMTF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIWChJQVUxMX1BPTElDWV9BTFdBWVMQARIeChpQVUxMX1BPTElDWV9JRl9OT1RfUFJFU0VOVBACKoMBCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGQoVUkVTVEFSVF9QT0xJQ1lfQUxXQVlTEAESHQoZUkVTVEFSVF9QT0xJQ1lfT05fRkFJTFVSRRACEhgKFFJFU1RBUlRfUE9MSUNZX05FVkVSEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * What a deployment is wanted to be. A change of it makes a new, immutable revision.
@@ -113,6 +113,13 @@ export type ImageSource = Message<"obiente.cloud.v1.ImageSource"> & {
    * @generated from field: string reference = 1;
    */
   reference: string;
+
+  /**
+   * When the registry is asked although a node has the image. Unset: for the tag `latest` only, or when there is no tag.
+   *
+   * @generated from field: obiente.cloud.v1.PullPolicy pull_policy = 2;
+   */
+  pullPolicy: PullPolicy;
 };
 
 /**
@@ -375,6 +382,43 @@ export const ResourceLimitsSchema: GenMessage<ResourceLimits> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_spec, 9);
 
 /**
+ * When the registry is asked for an image that a node has already. It is asked once for each revision, for its first
+ * replica; the others run exactly the image that it answered with.
+ *
+ * @generated from enum obiente.cloud.v1.PullPolicy
+ */
+export const PullPolicy = {
+  /**
+   * @generated from enum value: PULL_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: PULL_POLICY_ALWAYS = 1;
+   */
+  ALWAYS: 1,
+
+  /**
+   * @generated from enum value: PULL_POLICY_IF_NOT_PRESENT = 2;
+   */
+  IF_NOT_PRESENT: 2,
+} as const;
+
+/**
+ * When the registry is asked for an image that a node has already. It is asked once for each revision, for its first
+ * replica; the others run exactly the image that it answered with.
+ *
+ * @generated from enum obiente.cloud.v1.PullPolicy
+ */
+export type PullPolicy = (typeof PullPolicy)[keyof typeof PullPolicy] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.PullPolicy.
+ */
+export const PullPolicySchema: GenEnum<PullPolicy> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_spec, 0);
+
+/**
  * What happens when a replica exits.
  *
  * @generated from enum obiente.cloud.v1.RestartPolicy
@@ -412,5 +456,5 @@ export type RestartPolicy = (typeof RestartPolicy)[keyof typeof RestartPolicy] |
  * Describes the enum obiente.cloud.v1.RestartPolicy.
  */
 export const RestartPolicySchema: GenEnum<RestartPolicy> = /*@__PURE__*/
-  enumDesc(file_obiente_cloud_v1_spec, 0);
+  enumDesc(file_obiente_cloud_v1_spec, 1);
 
