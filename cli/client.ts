@@ -8,6 +8,7 @@ import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
+import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { retryInterceptor } from './retry.ts';
@@ -22,6 +23,7 @@ export const SERVICES = {
   nodes: NodesService,
   organizations: OrganizationsService,
   projects: ProjectsService,
+  registries: RegistriesService,
   routes: RoutesService,
   sources: SourcesService,
 } as const;
@@ -58,6 +60,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     nodes: createClient(NodesService, transport),
     organizations: createClient(OrganizationsService, transport),
     projects: createClient(ProjectsService, transport),
+    registries: createClient(RegistriesService, transport),
     routes: createClient(RoutesService, transport),
     sources: createClient(SourcesService, transport),
     url,

@@ -12,6 +12,7 @@ import { addMigrate } from './commands/migrate.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addOrganizations } from './commands/organizations.ts';
 import { addProjects } from './commands/projects.ts';
+import { addRegistries } from './commands/registries.ts';
 import { addRemove } from './commands/remove.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
@@ -32,6 +33,7 @@ const COMMANDS = [
   addNodes,
   addRoutes,
   addProjects,
+  addRegistries,
   addOrganizations,
   addLogin,
   addLogout,

@@ -6,10 +6,11 @@ import {
   type EnvironmentVariableSchema,
   type HealthCheck,
   HealthCheckSchema,
+  PullPolicy,
   RestartPolicy,
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import type { AppHealth } from './app-file.ts';
-import type { Wishes } from './deploy-options.ts';
+import type { Pull, Wishes } from './deploy-options.ts';
 
 /** Where the new revision's image comes from. */
 export type WantedSource =
@@ -21,6 +22,12 @@ const RESTART = {
   'on-failure': RestartPolicy.ON_FAILURE,
   never: RestartPolicy.NEVER,
 } as const;
+
+const PULL: Readonly<Record<Pull, PullPolicy>> = {
+  auto: PullPolicy.UNSPECIFIED,
+  always: PullPolicy.ALWAYS,
+  'if-not-present': PullPolicy.IF_NOT_PRESENT,
+};
 
 /**
  * Makes the spec to ask for: the present one, if there is one, with what the caller wishes in place of what was.
@@ -35,7 +42,7 @@ export function wantedSpec(input: {
   const { present, source, wishes } = input;
   const spec = create(DeploymentSpecSchema, {
     ...(present === undefined ? {} : keptOf(present)),
-    source: toSource(source),
+    source: toSource(source, pullPolicyOf(present, wishes)),
     environment: environmentOf(present, wishes),
   });
   if (wishes.replicas !== undefined) spec.replicas = wishes.replicas;
@@ -67,8 +74,16 @@ function keptOf({ replicas, port, healthCheck, limits, restartPolicy, command }:
   };
 }
 
-function toSource(source: WantedSource): NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']> {
-  if (source.kind === 'image') return { case: 'image', value: { reference: source.reference } };
+function pullPolicyOf(present: DeploymentSpec | undefined, { pull }: Wishes): PullPolicy {
+  if (pull !== undefined) return PULL[pull];
+  return present?.source.case === 'image' ? present.source.value.pullPolicy : PullPolicy.UNSPECIFIED;
+}
+
+function toSource(
+  source: WantedSource,
+  pullPolicy: PullPolicy,
+): NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']> {
+  if (source.kind === 'image') return { case: 'image', value: { reference: source.reference, pullPolicy } };
   return { case: 'dockerfile', value: { contextSha256: source.sha256, dockerfilePath: source.dockerfile } };
 }
 
