@@ -1,4 +1,4 @@
-import type { HealthCheck, ResourceLimits, RestartPolicy, Source } from '../domain/spec.ts';
+import type { HealthCheck, PullPolicy, ResourceLimits, RestartPolicy, Source } from '../domain/spec.ts';
 
 /** A replica of the revision that is being rolled out, with the node that holds its reservation. */
 export interface PlannedReplica {
@@ -53,8 +53,13 @@ export interface RemovalPlan {
 
 /** The image that a replica must run. */
 export type WantedImage =
-  /** Pulled by reference; with a digest, exactly that one. */
-  | { readonly kind: 'reference'; readonly reference: string; readonly digest: string | null }
+  /** Pulled by reference; with a digest, exactly that one. The policy counts while there is none. */
+  | {
+      readonly kind: 'reference';
+      readonly reference: string;
+      readonly digest: string | null;
+      readonly pullPolicy?: PullPolicy;
+    }
   /** Built on this node beforehand; `imageId` is Docker's `sha256:…`. */
   | { readonly kind: 'built'; readonly imageId: string };
 

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { asksRegistry, type FoundImage, nextImageStep, type PullWish } from './image-access.ts';
 
 const DIGEST = `sha256:${'0a'.repeat(32)}`;
-const LOCAL: FoundImage = { isLocal: true, isGranted: false };
-const GRANTED: FoundImage = { isLocal: false, isGranted: true };
-const FOREIGN: FoundImage = { isLocal: false, isGranted: false };
+const LOCAL: FoundImage = { origin: 'made-here', isGranted: false };
+const UNKNOWN: FoundImage = { origin: 'unknown', isGranted: false };
+const GRANTED: FoundImage = { origin: 'registry', isGranted: true };
+const FOREIGN: FoundImage = { origin: 'registry', isGranted: false };
 
 function wish(changes: Partial<PullWish> = {}): PullWish {
   return { policy: undefined, tag: '1.0', digest: null, ...changes };
@@ -34,6 +35,8 @@ describe('where a node gets an image', () => {
     ['one that was made here', LOCAL, {}, 'use'],
     ['one that was made here, whose tag moves', LOCAL, { tag: 'latest' }, 'use'],
     ['one that was made here, but is wanted fresh', LOCAL, { policy: 'always' }, 'ask-or-use'],
+    ['one of which nobody knows where it came from', UNKNOWN, {}, 'use'],
+    ['one of which nobody knows where it came from, whose tag moves', UNKNOWN, { tag: 'latest' }, 'ask-or-use'],
   ])('%s', (_, found, changes, step) => {
     expect(nextImageStep(found, wish(changes))).toBe(step);
   });

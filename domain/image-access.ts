@@ -2,9 +2,12 @@ import type { PullPolicy } from './spec.ts';
 
 /** What a node knows about an image that it has under the wanted name, before it asks anybody. */
 export interface FoundImage {
-  /** Whether it never came from the registry of that name: it was made or loaded on the node by whoever runs it. */
-  readonly isLocal: boolean;
-  /** Whether this tenant could pull it before: it was given to everybody, or for the tenant's present credential. */
+  /**
+   * `registry`: it was pulled. `made-here`: it never came from the registry of that name, whoever runs the node made
+   * or loaded it. `unknown`: the daemon cannot tell, but no tenant's credential brought it under this name.
+   */
+  readonly origin: 'registry' | 'made-here' | 'unknown';
+  /** Whether this tenant was given it before: it was given to everybody, or for the tenant's present credential. */
   readonly isGranted: boolean;
 }
 
@@ -18,13 +21,15 @@ export type ImageStep = 'use' | 'ask' | 'ask-or-use';
  * Decides whether an image that a node has may be used as it is.
  *
  * Present means present for this tenant: what another one's credential left on the node counts as absent until the
- * registry was asked with this tenant's own. An image that no registry gave is anybody's, and is not looked for
- * elsewhere unless that is asked for: a stranger may own its name there.
+ * registry was asked with this tenant's own. What was made on the node is anybody's, and is looked for elsewhere only
+ * when that is asked for in so many words: a stranger may own its name there.
  */
 export function nextImageStep(found: FoundImage | undefined, wish: PullWish): ImageStep {
   if (!found) return 'ask';
-  if (found.isLocal) return wish.policy === 'always' ? 'ask-or-use' : 'use';
-  return found.isGranted && !asksRegistry(wish) ? 'use' : 'ask';
+  if (found.origin === 'made-here') return wish.policy === 'always' ? 'ask-or-use' : 'use';
+  const asks = asksRegistry(wish);
+  if (found.origin === 'unknown') return asks ? 'ask-or-use' : 'use';
+  return found.isGranted && !asks ? 'use' : 'ask';
 }
 
 /** What a revision says about its image. */
