@@ -117,7 +117,7 @@ function ask(docker: DockerConnection, call: RegistryCall, abortSignal: AbortSig
 function authOf({ repository, credential }: RegistryCall) {
   if (!credential) return {};
   const { username, password } = credential;
-  return { authconfig: { username, password, serveraddress: registryOf(`${repository}:`) } };
+  return { authconfig: { username, password, serveraddress: registryOf(repository) } };
 }
 
 /** Repository with its tag or digest, as the daemon takes it. */
@@ -126,17 +126,20 @@ export function nameOf({ repository, version }: Pick<RegistryCall, 'repository' 
 }
 
 function unavailable(call: RegistryCall, answer: string): DomainError {
-  const host = registryOf(`${call.repository}:`);
+  const host = registryOf(call.repository);
   const hint = call.credential
     ? `Check the name, and the credential that is stored for ${host}.`
     : `Check the name. If ${host} wants to know who pulls, store a credential with "obiente registries add ${host}".`;
-  return imageUnavailable(nameOf(call), masked(answer, call), hint);
+  return imageUnavailable(nameOf(call), masked(answer, call).slice(0, LONGEST_ANSWER), hint);
 }
 
 /** Says that an image cannot be had. */
 export function imageUnavailable(name: string, answer: string, hint: string): DomainError {
   return new DomainError('IMAGE_UNAVAILABLE', `cannot get image ${name}: ${answer}`, { hint });
 }
+
+/** Characters of an answer that are told; it may be a whole page of HTML. */
+const LONGEST_ANSWER = 2_000;
 
 /** A registry may say anything in its answers, what it was sent among it. */
 function masked(text: string, { credential }: RegistryCall): string {

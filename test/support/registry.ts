@@ -36,7 +36,8 @@ export interface PushedImage {
   readonly bytes?: number;
 }
 
-const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
+/** Manifests of one image: older daemons push Docker's own, those with containerd's store that of the OCI. */
+const MANIFESTS = 'application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json';
 
 /** A real image registry of this test run. */
 export interface TestRegistry {
@@ -110,17 +111,18 @@ export async function startTestRegistry(options: { authenticated: boolean; port?
       const authconfig = { username: '', password: '', ...user, serveraddress: host };
       await finished(client, await image.push({ authconfig }));
       await image.remove({ force: true });
-      const manifest = await call(`${repository}/manifests/${pushed}`, { headers: { accept: MANIFEST } });
-      const retagging = { method: 'PUT', headers: { 'content-type': MANIFEST }, body: await manifest.text() };
-      await call(`${repository}/manifests/${tag}`, retagging);
+      const manifest = await call(`${repository}/manifests/${pushed}`, { headers: { accept: MANIFESTS } });
+      const headers = { 'content-type': manifest.headers.get('content-type') ?? '' };
+      await call(`${repository}/manifests/${tag}`, { method: 'PUT', headers, body: await manifest.text() });
       return manifest.headers.get('docker-content-digest') ?? '';
     },
     putList: async ({ repository, from, to, architecture }) => {
       const list = 'application/vnd.docker.distribution.manifest.list.v2+json';
-      const answer = await call(`${repository}/manifests/${from}`, { headers: { accept: MANIFEST } });
+      const answer = await call(`${repository}/manifests/${from}`, { headers: { accept: MANIFESTS } });
       const size = Number(answer.headers.get('content-length'));
       const digest = answer.headers.get('docker-content-digest');
-      const manifests = [{ mediaType: MANIFEST, size, digest, platform: { architecture, os: 'linux' } }];
+      const mediaType = answer.headers.get('content-type');
+      const manifests = [{ mediaType, size, digest, platform: { architecture, os: 'linux' } }];
       const body = JSON.stringify({ schemaVersion: 2, mediaType: list, manifests });
       await call(`${repository}/manifests/${to}`, { method: 'PUT', headers: { 'content-type': list }, body });
     },
