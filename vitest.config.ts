@@ -27,6 +27,8 @@ export default defineConfig({
           include: TESTS,
           exclude: [...NEVER, ...SERVERS, ...WHOLE_PLATFORM],
           sequence: { groupOrder: 0 },
+          // A property runs hundreds of cases; on a busy machine that is no hang.
+          testTimeout: 60_000,
         },
       },
       {

@@ -36,6 +36,7 @@ beforeAll(async () => {
     runtime: test.docker,
     prober: createProber(),
     fetchEnvironment: async () => environment,
+    fetchRegistryCredential: async () => null,
     startSlot: (task) => task(),
     onContainerChange: (id, listener) => {
       listeners.set(id, (listeners.get(id) ?? new Set()).add(listener));

@@ -1,12 +1,19 @@
 import type { Readable } from 'node:stream';
 import type { WantedImage } from '../contracts/rollout.ts';
 import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
+import type { RegistryCredential } from '../domain/registry-credential.ts';
 
 /** What a node's activities need of its Docker daemon; `adapters/docker` says what each promises. */
 export interface ContainerRuntime {
   ensureImage(
     wanted: WantedImage,
-    options: { deploymentId: string; signal?: AbortSignal; onProgress?: (status: string) => void },
+    options: {
+      deploymentId: string;
+      earlierImageId?: string | undefined;
+      fetchCredential?: () => Promise<RegistryCredential | null>;
+      signal?: AbortSignal;
+      onProgress?: (status: string) => void;
+    },
   ): Promise<PresentImage>;
   removeImages(labels: Readonly<Record<string, string>>): Promise<void>;
   ensureNetwork(network: { name: string; labels: Readonly<Record<string, string>> }): Promise<void>;
@@ -42,6 +49,11 @@ export interface ReplicaPorts {
   readonly prober: HealthProber;
   /** Opens a revision's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
   fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<Readonly<Record<string, string>>>;
+  /**
+   * Opens the credential of the deployment's organization for the registry of the revision's image; `null` without
+   * one. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached.
+   */
+  fetchRegistryCredential(of: { deploymentId: string; revision: number }): Promise<RegistryCredential | null>;
   /** Runs a task when one of the node's few start slots is free. */
   startSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
   /** Calls back whenever something happened to a container, or may have; answers with how to stop that. */

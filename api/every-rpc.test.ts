@@ -160,6 +160,9 @@ function aRequest({ method }: Rpc, idOf: (field: string) => string): Message {
   for (const { name } of method.input.fields) {
     if (name === 'idempotency_key') setField(message, method.input, [name], randomUUID());
     if (name === 'name' && !method.name.startsWith('List')) setField(message, method.input, [name], 'some-name');
+    if (name === 'host') setField(message, method.input, [name], 'ghcr.io');
+    if (name === 'username') setField(message, method.input, [name], 'robot');
+    if (name === 'password') setField(message, method.input, [name], 'a password');
     if (name === 'node_id') setField(message, method.input, [name], 'node-00000001');
     if (name === 'spec') {
       const spec = create(DeploymentSpecSchema, { source: { case: 'image', value: { reference: 'nginx:1' } } });

@@ -9,6 +9,7 @@ import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
+import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
@@ -23,6 +24,7 @@ import { createNodesService } from './services/nodes.ts';
 import { createOperationsService, type OperationsDeps } from './services/operations.ts';
 import { createOrganizationsService } from './services/organizations.ts';
 import { createProjectsService } from './services/projects.ts';
+import { createRegistriesService } from './services/registries.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
 import type { ApiTelemetry } from './telemetry.ts';
@@ -37,6 +39,7 @@ export const PUBLIC_SERVICES = [
   OperationsService,
   OrganizationsService,
   ProjectsService,
+  RegistriesService,
   RoutesService,
   SourcesService,
 ] as const;
@@ -79,6 +82,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(OperationsService, createOperationsService(deps), forUsers)
       .service(OrganizationsService, createOrganizationsService(deps), forUsers)
       .service(ProjectsService, createProjectsService(deps), forUsers)
+      .service(RegistriesService, createRegistriesService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)
       .service(ControlService, createControlService(deps), forNodes);

@@ -9,6 +9,7 @@ import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
+import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { retryInterceptor } from './retry.ts';
@@ -24,6 +25,7 @@ export const SERVICES = {
   operations: OperationsService,
   organizations: OrganizationsService,
   projects: ProjectsService,
+  registries: RegistriesService,
   routes: RoutesService,
   sources: SourcesService,
 } as const;
@@ -61,6 +63,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     operations: createClient(OperationsService, transport),
     organizations: createClient(OrganizationsService, transport),
     projects: createClient(ProjectsService, transport),
+    registries: createClient(RegistriesService, transport),
     routes: createClient(RoutesService, transport),
     sources: createClient(SourcesService, transport),
     url,

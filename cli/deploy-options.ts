@@ -6,6 +6,7 @@ import { parseCores, parseMemory, parseWhole } from './quantities.ts';
 /** What was typed after `obiente deploy`, unparsed. */
 export interface DeployOptions {
   readonly image?: string;
+  readonly pull?: string;
   readonly dockerfile?: string;
   readonly name?: string;
   readonly project?: string;
@@ -36,11 +37,15 @@ export interface DeployCommandOptions extends DeployOptions {
   readonly supersede?: boolean;
 }
 
+/** When the registry is asked for an image that a node has; `auto`: by its tag. */
+export type Pull = NonNullable<AppFile['pull']>;
+
 /** What the caller wants, from the file and the options; what neither names stays as it is. */
 export interface Wishes {
   readonly name: string | undefined;
   readonly project: string | undefined;
   readonly image: string | undefined;
+  readonly pull: Pull | undefined;
   readonly dockerfile: string | undefined;
   readonly replicas: number | undefined;
   /** `null`: no port any more. */
@@ -69,10 +74,12 @@ export function readWishes(input: {
 }): Wishes {
   const { options, app, envFiles, env } = input;
   const { replicas, port } = options;
+  const image = options.image ?? app.image;
   return {
     name: options.name ?? app.name,
     project: options.project ?? app.project,
-    image: options.image ?? app.image,
+    image,
+    pull: readPull(options.pull, app.pull, image),
     dockerfile: options.dockerfile ?? app.dockerfile,
     replicas: replicas === undefined ? app.replicas : parseWhole('--replicas', replicas, { min: 0, max: 10_000 }),
     port: readPort(port, app.port),
@@ -90,6 +97,13 @@ export function readWishes(input: {
 function readPort(typed: string | false | undefined, fromFile: number | undefined): number | null | undefined {
   if (typed === false) return null;
   return typed === undefined ? fromFile : parseWhole('--port', typed, { min: 1, max: 65_535 });
+}
+
+function readPull(typed: string | undefined, fromFile: Pull | undefined, image: string | undefined): Pull | undefined {
+  if (typed === undefined) return fromFile;
+  if (image === undefined) throw refuse('--pull', 'is for images, and a folder is deployed');
+  if (typed === 'always' || typed === 'if-not-present' || typed === 'auto') return typed;
+  throw refuse('--pull', `"${typed}" is not allowed; allowed are always, if-not-present and auto`);
 }
 
 function readRestart(text: string): 'always' | 'on-failure' | 'never' {

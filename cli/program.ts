@@ -15,6 +15,7 @@ import { addNodes } from './commands/nodes.ts';
 import { addOperate } from './commands/operate.ts';
 import { addOrganizations } from './commands/organizations.ts';
 import { addProjects } from './commands/projects.ts';
+import { addRegistries } from './commands/registries.ts';
 import { addRemove } from './commands/remove.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
@@ -40,6 +41,7 @@ const COMMANDS = [
   addNodes,
   addRoutes,
   addProjects,
+  addRegistries,
   addOrganizations,
   addLogin,
   addLogout,

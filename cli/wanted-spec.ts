@@ -3,13 +3,16 @@ import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
 import {
   type DeploymentSpec,
   DeploymentSpecSchema,
+  DockerfileSourceSchema,
   type EnvironmentVariableSchema,
   type HealthCheck,
   HealthCheckSchema,
+  ImageSourceSchema,
+  PullPolicy,
   RestartPolicy,
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import type { AppHealth } from './app-file.ts';
-import type { Wishes } from './deploy-options.ts';
+import type { Pull, Wishes } from './deploy-options.ts';
 import { toRolloutPolicy } from './wanted-rollout.ts';
 
 /** Where the new revision's image comes from. */
@@ -22,6 +25,12 @@ const RESTART = {
   'on-failure': RestartPolicy.ON_FAILURE,
   never: RestartPolicy.NEVER,
 } as const;
+
+const PULL: Readonly<Record<Pull, PullPolicy>> = {
+  auto: PullPolicy.UNSPECIFIED,
+  always: PullPolicy.ALWAYS,
+  'if-not-present': PullPolicy.IF_NOT_PRESENT,
+};
 
 /**
  * Makes the spec to ask for: the present one, if there is one, with what the caller wishes in place of what was.
@@ -36,7 +45,7 @@ export function wantedSpec(input: {
   const { present, source, wishes } = input;
   const spec = create(DeploymentSpecSchema, {
     ...(present === undefined ? {} : keptOf(present)),
-    source: toSource(source),
+    source: wantedSource(present, source, wishes),
     environment: environmentOf(present, wishes),
   });
   applyWishes(spec, wishes);
@@ -85,9 +94,25 @@ function keptOf({ port, healthCheck, limits, restartPolicy, command, rollout }: 
   };
 }
 
-function toSource(source: WantedSource): NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']> {
-  if (source.kind === 'image') return { case: 'image', value: { reference: source.reference } };
-  return { case: 'dockerfile', value: { contextSha256: source.sha256, dockerfilePath: source.dockerfile } };
+function pullPolicyOf(present: DeploymentSpec | undefined, { pull }: Wishes): PullPolicy {
+  if (pull !== undefined) return PULL[pull];
+  return present?.source.case === 'image' ? present.source.value.pullPolicy : PullPolicy.UNSPECIFIED;
+}
+
+/** The source to ask for; an image keeps the present spec's pull policy unless another is wished. */
+export function wantedSource(
+  present: DeploymentSpec | undefined,
+  source: WantedSource,
+  wishes: Wishes,
+): DeploymentSpec['source'] {
+  if (source.kind === 'image') {
+    const { reference } = source;
+    const value = create(ImageSourceSchema, { reference, pullPolicy: pullPolicyOf(present, wishes) });
+    return { case: 'image', value };
+  }
+  const { sha256, dockerfile } = source;
+  const value = create(DockerfileSourceSchema, { contextSha256: sha256, dockerfilePath: dockerfile });
+  return { case: 'dockerfile', value };
 }
 
 function environmentOf(

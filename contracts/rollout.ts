@@ -1,6 +1,6 @@
 import type { RecordedReplica, ServiceGoal } from '../domain/rollout-goal.ts';
 import type { RolloutPolicy } from '../domain/rollout-policy.ts';
-import type { HealthCheck, ResourceLimits, RestartPolicy, Source } from '../domain/spec.ts';
+import type { HealthCheck, PullPolicy, ResourceLimits, RestartPolicy, Source } from '../domain/spec.ts';
 
 /** A replica with the node that holds its reservation. */
 export interface PlannedReplica {
@@ -80,8 +80,13 @@ export interface RemovalPlan {
 
 /** The image that a replica must run. */
 export type WantedImage =
-  /** Pulled by reference; with a digest, exactly that one. */
-  | { readonly kind: 'reference'; readonly reference: string; readonly digest: string | null }
+  /** Pulled by reference; with a digest, exactly that one. The policy counts while there is none. */
+  | {
+      readonly kind: 'reference';
+      readonly reference: string;
+      readonly digest: string | null;
+      readonly pullPolicy?: PullPolicy;
+    }
   /** Built on this node beforehand; `imageId` is Docker's `sha256:…`. */
   | { readonly kind: 'built'; readonly imageId: string };
 

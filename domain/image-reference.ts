@@ -28,6 +28,9 @@ const RESERVED_BLOCKS: readonly (readonly [octets: readonly number[], bits: numb
   [[240], 4],
 ];
 
+/** How references and the daemon call Docker Hub. */
+const DOCKER_HUB = 'docker.io';
+
 /** Which registries a caller may name although they look like a part of the platform's own network. */
 export interface RegistryRules {
   /** `host` or `host:port`, lower case, exactly as references name them. */
@@ -68,6 +71,35 @@ export function parseImageReference(field: string, reference: string, rules: Reg
   if (registry !== undefined) checkRegistry(field, registry, rules);
   if (isPlatformRepository(registry, path)) throw refuse('found a repository of the platform', 'an image of your own');
   return tag === undefined && digest === undefined ? `${name}:latest` : reference;
+}
+
+/**
+ * Checks the host of a registry and gives it its one spelling: lower case, `docker.io` for Docker Hub.
+ *
+ * Allowed are the registries that image references may name, so a credential cannot be kept for any other.
+ *
+ * @throws INVALID_ARGUMENT with the field.
+ */
+export function parseRegistryHost(field: string, host: string, rules: RegistryRules): string {
+  const { registry } = splitRegistry(`${host}/x`);
+  if (registry !== host) {
+    throw invalidArgument(field, `found ${shown(host)}`, 'a registry such as ghcr.io or registry.example.com:5000');
+  }
+  checkRegistry(field, host, rules);
+  return toRegistryHost(host);
+}
+
+/** Says which registry a reference leads to, spelt as {@link parseRegistryHost} does. */
+export function registryOf(reference: string): string {
+  return toRegistryHost(splitRegistry(reference).registry ?? DOCKER_HUB);
+}
+
+function toRegistryHost(registry: string): string {
+  return isDockerHub(registry) ? DOCKER_HUB : registry.toLowerCase();
+}
+
+function isDockerHub(registry: string): boolean {
+  return /^(index\.)?docker\.io$/i.test(registry);
 }
 
 /** The part before the first slash is a registry when it can be nothing else: Docker's own rule. */
@@ -115,8 +147,7 @@ function toNumber(octets: readonly number[]): number {
 
 /** `docker.io/x` and `x` are the same to Docker. */
 function isPlatformRepository(registry: string | undefined, path: string): boolean {
-  const isHub = registry === undefined || /^(index\.)?docker\.io$/i.test(registry);
-  return isHub && /^(library\/)?obiente-/.test(path);
+  return (registry === undefined || isDockerHub(registry)) && /^(library\/)?obiente-/.test(path);
 }
 
 function shown(text: string): string {

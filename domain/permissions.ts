@@ -17,6 +17,8 @@ export type Permission =
   | 'project.create'
   | 'project.update'
   | 'project.delete'
+  | 'registry.read'
+  | 'registry.manage'
   | 'deployment.read'
   | 'deployment.logs'
   | 'deployment.create'
@@ -40,6 +42,7 @@ const VIEWER: readonly Permission[] = [
 
 const MEMBER: readonly Permission[] = [
   ...VIEWER,
+  'registry.read',
   'project.create',
   'project.update',
   'deployment.create',
@@ -56,6 +59,7 @@ const MEMBER: readonly Permission[] = [
 const ADMIN: readonly Permission[] = [
   ...MEMBER,
   'project.delete',
+  'registry.manage',
   'deployment.manage',
   'organization.update',
   'organization.members.update',
@@ -140,6 +144,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.ProjectsService/GetProject': inProject('project.read'),
   'obiente.cloud.v1.ProjectsService/ListProjects': inOrganization('project.read'),
   'obiente.cloud.v1.ProjectsService/DeleteProject': inProject('project.delete'),
+
+  'obiente.cloud.v1.RegistriesService/SetRegistryCredential': inOrganization('registry.manage'),
+  'obiente.cloud.v1.RegistriesService/ListRegistryCredentials': inOrganization('registry.read'),
+  'obiente.cloud.v1.RegistriesService/DeleteRegistryCredential': inOrganization('registry.manage'),
 
   'obiente.cloud.v1.DeploymentsService/CreateDeployment': inProject('deployment.create'),
   'obiente.cloud.v1.DeploymentsService/GetDeployment': ofDeployment('deployment.read'),

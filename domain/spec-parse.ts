@@ -89,7 +89,7 @@ export function parseSpecParts(
 function parseSource(source: Source | undefined, rules: RegistryRules): Source {
   if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile');
   if (source.kind === 'image') {
-    return { kind: 'image', reference: parseImageReference('spec.image.reference', source.reference, rules) };
+    return { ...source, reference: parseImageReference('spec.image.reference', source.reference, rules) };
   }
   if (!/^[0-9a-f]{64}$/.test(source.contextSha256)) {
     throw invalidArgument('spec.dockerfile.context_sha256', 'not a digest', '64 lower-case hex digits');

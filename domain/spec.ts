@@ -1,8 +1,11 @@
 import type { RolloutPolicy } from './rollout-policy.ts';
 
+/** When the registry is asked for an image that a node has already; where none is given, by the tag: see `image-access.ts`. */
+export type PullPolicy = 'always' | 'if-not-present';
+
 /** Where a deployment's image comes from. */
 export type Source =
-  | { readonly kind: 'image'; readonly reference: string }
+  | { readonly kind: 'image'; readonly reference: string; readonly pullPolicy?: PullPolicy }
   | { readonly kind: 'dockerfile'; readonly contextSha256: string; readonly dockerfilePath: string };
 
 /**

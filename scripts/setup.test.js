@@ -9,6 +9,7 @@ import { isStatic } from './components/busybox.mjs';
 import { differingPackage } from './components/dependencies.mjs';
 import { isSupported } from './components/docker.mjs';
 import { initdbCommand, serverCommand } from './components/postgres.mjs';
+import { acceptedVersion as acceptedRegistry } from './components/registry.mjs';
 import { acceptedVersion as acceptedTemporal } from './components/temporal.mjs';
 import { acceptedVersion as acceptedTraefik } from './components/traefik.mjs';
 import { traversalCapability } from './machine/database-user.mjs';
@@ -64,6 +65,13 @@ describe('versions', () => {
     ['Version:      2.11.0\nCodename:     mimolette\n', undefined],
     ['Version:      dev\n', undefined],
   ])('of Traefik: %s', (answer, version) => expect(acceptedTraefik(answer)).toBe(version));
+
+  it.each([
+    ['docker-registry github.com/docker/distribution 2.8.2+ds1', '2.8.2+ds1'],
+    ['registry github.com/docker/distribution v2.8.3', '2.8.3'],
+    ['registry github.com/distribution/distribution/v3 v3.0.0', undefined],
+    ['docker-registry github.com/docker/distribution 2.6.2', undefined],
+  ])('of the image registry: %s', (answer, version) => expect(acceptedRegistry(answer)).toBe(version));
 
   it.each([
     ['1.40', false],

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { z } from 'zod';
-import { createDocker, type Docker } from '../adapters/docker/docker.ts';
+import type { Docker } from '../adapters/docker/docker.ts';
 import type { Log } from '../adapters/logging/log.ts';
 import { createProber } from '../adapters/probe/prober.ts';
 import { readSecretFile } from '../adapters/sealing/secret-file.ts';
@@ -18,15 +18,13 @@ import { createEnrolment } from './node/enrolment.ts';
 import { startNodeGateway } from './node/gateway.ts';
 import { createHealthMonitor } from './node/health-monitor.ts';
 import { connectIdentity, type NodeKeys } from './node/keys.ts';
+import { openDocker } from './node/open-docker.ts';
 import { nodeQueues } from './node/queues.ts';
 import { createReplicaReporter } from './node/replica-reporter.ts';
 import { keepWorking } from './node/temporal-work.ts';
 import type { RunningRole } from './run-role.ts';
 
 type Config = z.infer<typeof nodeVariables>;
-
-/** Deadline of an ordinary call to Docker. */
-const DOCKER_TIMEOUT_MS = 10_000;
 
 /** A node is ready when it is enrolled and polls; when its control plane is away it goes on trying, started already. */
 const READY_WITHIN_MS = 10_000;
@@ -43,7 +41,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const controlJwks = await openControlJwks(config.NODE_KEY_DIR);
   installTemporalLog(log);
 
-  const docker = dockerOf(config);
+  const docker = await openDocker(config, log);
   const gateway = await listen({ config, docker, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -84,15 +82,6 @@ export async function startNode(environment: Record<string, string | undefined>,
       keys.control.close();
     },
   };
-}
-
-function dockerOf(config: Config): Docker {
-  return createDocker({
-    socketPath: config.DOCKER_SOCKET,
-    instance: config.OBIENTE_INSTANCE,
-    nodeAddress: config.NODE_ADDRESS,
-    requestTimeoutMs: DOCKER_TIMEOUT_MS,
-  });
 }
 
 function listen(of: { config: Config; docker: Docker; keys: NodeKeys; controlJwks: ControlJwks; log: Log }) {

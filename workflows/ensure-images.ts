@@ -15,7 +15,10 @@ async function ensureImage(
   rollout: Rollout,
   { template, source, imageDigest, buildNodeId: nodeId }: ServicePlan,
 ): Promise<WantedImage> {
-  if (source.kind === 'image') return { kind: 'reference', reference: source.reference, digest: imageDigest };
+  if (source.kind === 'image') {
+    const pullPolicy = source.pullPolicy === undefined ? {} : { pullPolicy: source.pullPolicy };
+    return { kind: 'reference', reference: source.reference, digest: imageDigest, ...pullPolicy };
+  }
   if (imageDigest !== null) return { kind: 'built', imageId: imageDigest };
   if (nodeId === null) throw new Error(`nobody builds the image of ${template.service}`);
   const { deploymentId, projectId, service, revision } = template;

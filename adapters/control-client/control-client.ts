@@ -38,6 +38,8 @@ export interface ControlClient {
   reportReplicas(report: ReplicaReport): Promise<readonly UnseenReplica[]>;
   /** @returns a revision's variables as a JWE for this node's key. @throws NOT_FOUND, NODE_UNAVAILABLE */
   fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<string>;
+  /** @returns the credential for a revision's image as a JWE for this node's key; empty without one. */
+  fetchRegistryCredential(of: { deploymentId: string; revision: number }): Promise<string>;
   /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
   close(): void;
@@ -77,6 +79,10 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
     fetchEnvironment: async (of) => {
       const what = `fetch the environment of revision ${of.revision} of deployment ${of.deploymentId}`;
       return (await explained(what, client.fetchEnvironment(of), toRetryableControlError)).jwe;
+    },
+    fetchRegistryCredential: async (of) => {
+      const what = `fetch the registry credential for revision ${of.revision} of deployment ${of.deploymentId}`;
+      return (await explained(what, client.fetchRegistryCredential(of), toRetryableControlError)).jwe;
     },
     fetchContext: (of, signal) =>
       toContextStream(chunksOf(client.fetchContext(of, { signal, timeoutMs: 0 })), of.contextSha256),

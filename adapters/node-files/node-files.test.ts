@@ -6,7 +6,9 @@ import { toRow } from '../../domain/metrics/minutes.ts';
 import type { Checkpoint } from '../../streamer/checkpoint.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { evenCounters } from '../../test/support/samples.ts';
+import { createPullRecords, openPullRecords } from '../docker/pull-records.ts';
 import { createCheckpointFile } from './checkpoint-file.ts';
+import { createPullRecordsFile } from './pull-records-file.ts';
 import { watchFile } from './watched-file.ts';
 
 let folder: string;
@@ -82,4 +84,56 @@ describe('the checkpoint file', () => {
       expect(unusable).toHaveBeenCalledOnce();
     },
   );
+});
+
+describe('the records of pulled images', () => {
+  const everyone = { grantee: 'everyone', name: 'nginx@sha256:1', digest: 'sha256:1' } as const;
+  const tenant = { grantee: { credentialId: 'a' }, name: 'ghcr.io/acme/app:1', digest: 'sha256:2' } as const;
+
+  const open = (path: string, unusable = vi.fn()) => openPullRecords(createPullRecordsFile(path, unusable), unusable);
+
+  it('outlive their process, for their owner only, and tell tenants apart', async () => {
+    const path = join(folder, 'pulled.json');
+    const records = await open(path);
+    records.remember([everyone]);
+    records.remember([tenant]);
+    await eventually(async () => expect((await open(path)).find(tenant)).toBe('sha256:2'));
+    const again = await open(path);
+    expect(again.find(everyone)).toBe('sha256:1');
+    expect(again.find({ ...tenant, grantee: 'everyone' })).toBeUndefined();
+    expect(again.find({ ...tenant, grantee: { credentialId: 'b' } })).toBeUndefined();
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it('hold a bounded number, and forget what was used longest ago', async () => {
+    const records = createPullRecords();
+    const grantOf = (index: number) => ({
+      grantee: 'everyone' as const,
+      name: `app:${index}`,
+      digest: `sha256:${index}`,
+    });
+    for (let index = 0; index < 5_000; index += 1) records.remember([grantOf(index)]);
+    expect(records.find(grantOf(0))).toBe('sha256:0');
+    records.remember([grantOf(5_000)]);
+    expect([0, 1, 2].map((index) => records.find(grantOf(index)))).toEqual(['sha256:0', undefined, 'sha256:2']);
+  });
+
+  it.each(['', '{', '{"version":2}', '{"version":1,"grants":[{"grantee":"x"}]}'])(
+    'count as none when their file holds %j, and say so',
+    async (text) => {
+      const path = join(folder, 'pulled.json');
+      await writeFile(path, text);
+      const unusable = vi.fn();
+      expect((await open(path, unusable)).find(everyone)).toBeUndefined();
+      expect(unusable).toHaveBeenCalledOnce();
+    },
+  );
+
+  it('go on in memory when they cannot be saved, and say so', async () => {
+    const unsaved = vi.fn();
+    const records = await open(join(folder, 'no', 'such', 'folder'), unsaved);
+    records.remember([everyone]);
+    await eventually(() => expect(unsaved).toHaveBeenCalledOnce());
+    expect(records.find(everyone)).toBe('sha256:1');
+  });
 });

@@ -14,7 +14,10 @@ export interface CreatedPage {
 }
 
 /** Rows after the cursor, in the order of creation and id. */
-export function isAfter(table: 'organizations' | 'projects' | 'deployments', { createdAt, id }: CreatedCursor) {
+export function isAfter(
+  table: 'organizations' | 'projects' | 'deployments' | 'registry_credentials',
+  { createdAt, id }: CreatedCursor,
+) {
   const [created, key] = [sql.ref(`${table}.created_at`), sql.ref(`${table}.id`)];
   return sql<SqlBool>`(${created}, ${key}) > (${createdAt}::timestamptz, ${id}::uuid)`;
 }

@@ -214,6 +214,15 @@ export interface Schema {
     entries: number;
     created_at: Moment;
   };
+  registry_credentials: {
+    id: string;
+    organization_id: string;
+    host: string;
+    username: string;
+    sealed_password: string;
+    fingerprint: string;
+    created_at: Moment;
+  };
   mutation_keys: {
     scope: string;
     key: string;

@@ -3,7 +3,9 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findSealedEnvironment } from '../../adapters/postgres/environments.ts';
+import { findHeldRevision } from '../../adapters/postgres/held-revision.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
+import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import type { PublicJwk } from '../../adapters/postgres/schema.ts';
 import type { Sealing } from '../../adapters/sealing/sealing.ts';
@@ -11,9 +13,12 @@ import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
 import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
+import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
+import { registryOf } from '../../domain/image-reference.ts';
 import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
+import { passwordName } from './registries.ts';
 
 /** What the nodes' service needs. */
 export interface ControlDeps {
@@ -64,6 +69,21 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
         }),
       );
       return { jwe: await encryptEnvironment(node.encryptionJwk, variables) };
+    },
+    async fetchRegistryCredential({ deploymentId, revision }, context) {
+      const { nodeId } = getCallingNode(context);
+      const [node, held] = await Promise.all([
+        findNode(db, nodeId),
+        findHeldRevision(db, { deploymentId, revision, nodeId }),
+      ]);
+      if (!node || held?.spec.source.kind !== 'image') return {};
+      const { organizationId } = held;
+      const host = registryOf(held.spec.source.reference);
+      const stored = await findRegistryCredential(db, { organizationId, host });
+      if (!stored) return {};
+      const { id, username, sealedPassword: sealed } = stored;
+      const password = await deps.sealing.open({ organizationId, name: passwordName(host), sealed });
+      return { jwe: await encryptRegistryCredential(node.encryptionJwk, { id, username, password }) };
     },
     async *fetchContext({ deploymentId, contextSha256: sha256 }, context) {
       const { nodeId } = getCallingNode(context);

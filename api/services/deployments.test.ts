@@ -8,7 +8,7 @@ import {
   OperationState,
   type WatchDeploymentResponse,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
-import type { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { type DeploymentSpecSchema, PullPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { type ApiRig, startApiRig } from '../../test/support/api-rig.ts';
 import { NOTHING_LEFT } from '../../test/support/control-data.ts';
@@ -68,6 +68,22 @@ describe('creating a deployment', () => {
     expect(JSON.stringify(deployment, (_, value) => (typeof value === 'bigint' ? String(value) : value))).not.toContain(
       CANARY,
     );
+  });
+
+  it.each([PullPolicy.ALWAYS, PullPolicy.IF_NOT_PRESENT, PullPolicy.UNSPECIFIED])(
+    'keeps the policy by which its image is pulled: %s',
+    async (pullPolicy) => {
+      const spec = aSpec({ source: { case: 'image', value: { reference: 'nginx:1', pullPolicy } } });
+      const { id } = await create({ spec });
+      const { deployment } = await alice.deployments.getDeployment({ deploymentId: id });
+      expect(deployment?.spec?.source.value).toMatchObject({ reference: 'nginx:1', pullPolicy });
+    },
+  );
+
+  it('refuses a policy that there is not', async () => {
+    const spec = aSpec({ source: { case: 'image', value: { reference: 'nginx:1', pullPolicy: 9 as PullPolicy } } });
+    const refusal = await refusalOf(alice.deployments.createDeployment(aCreation({ spec })));
+    expect(refusal).toMatchObject({ code: 'InvalidArgument', field: 'spec.image.pull_policy' });
   });
 
   it('stores values sealed only', async () => {

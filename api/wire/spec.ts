@@ -1,10 +1,18 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs } from '@bufbuild/protobuf/wkt';
-import type { DeploymentSpec, RestartPolicy as DomainRestartPolicy, HealthProbe, Source } from '../../domain/spec.ts';
+import type {
+  DeploymentSpec,
+  PullPolicy as DomainPullPolicy,
+  RestartPolicy as DomainRestartPolicy,
+  HealthProbe,
+  Source,
+} from '../../domain/spec.ts';
 import type { RawHealthCheck, RawSpec } from '../../domain/spec-parse.ts';
 import {
   DeploymentSpecSchema,
   type HealthCheckSchema,
+  type ImageSource,
+  PullPolicy,
   RestartPolicy,
   type DeploymentSpec as WireSpec,
 } from '../../gen/obiente/cloud/v1/spec_pb.ts';
@@ -21,6 +29,17 @@ const TO_RESTART_POLICY: Record<DomainRestartPolicy, RestartPolicy> = {
   always: RestartPolicy.ALWAYS,
   'on-failure': RestartPolicy.ON_FAILURE,
   never: RestartPolicy.NEVER,
+};
+
+const FROM_PULL_POLICY: Record<PullPolicy, DomainPullPolicy | undefined> = {
+  [PullPolicy.UNSPECIFIED]: undefined,
+  [PullPolicy.ALWAYS]: 'always',
+  [PullPolicy.IF_NOT_PRESENT]: 'if-not-present',
+};
+
+const TO_PULL_POLICY: Record<DomainPullPolicy, PullPolicy> = {
+  always: PullPolicy.ALWAYS,
+  'if-not-present': PullPolicy.IF_NOT_PRESENT,
 };
 
 /** Takes a spec off the wire; nothing of it is checked here, `parseSpec` does that. */
@@ -42,9 +61,14 @@ export function fromWireSpec(spec: WireSpec | undefined): RawSpec {
 }
 
 function fromSource(source: WireSpec['source']): Source | undefined {
-  if (source.case === 'image') return { kind: 'image', reference: source.value.reference };
+  if (source.case === 'image') return fromImage(source.value);
   if (source.case === 'dockerfile') return { kind: 'dockerfile', ...pathsOf(source.value) };
   return undefined;
+}
+
+function fromImage({ reference, pullPolicy: wire }: ImageSource): Source {
+  const pullPolicy = FROM_PULL_POLICY[wire];
+  return { kind: 'image', reference, ...(pullPolicy === undefined ? {} : { pullPolicy }) };
 }
 
 function pathsOf({ contextSha256, dockerfilePath }: { contextSha256: string; dockerfilePath: string }) {
@@ -94,9 +118,10 @@ export function toWireSpec(spec: DeploymentSpec): MessageInitShape<typeof Deploy
 }
 
 function toSource(source: Source): NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']> {
-  return source.kind === 'image'
-    ? { case: 'image', value: { reference: source.reference } }
-    : { case: 'dockerfile', value: pathsOf(source) };
+  if (source.kind === 'dockerfile') return { case: 'dockerfile', value: pathsOf(source) };
+  const { reference, pullPolicy } = source;
+  const policy = pullPolicy === undefined ? PullPolicy.UNSPECIFIED : TO_PULL_POLICY[pullPolicy];
+  return { case: 'image', value: { reference, pullPolicy: policy } };
 }
 
 function toHealthCheck({ healthCheck: check }: DeploymentSpec): MessageInitShape<typeof HealthCheckSchema> {

@@ -12,6 +12,7 @@ export function addDeploy(program: Command, context: CliContext): void {
     .description('deploy a folder with a Dockerfile, or an image; updates the deployment when its name exists')
     .argument('[dir]', 'folder with a Dockerfile and perhaps an obiente.yaml (default: this one)')
     .option('--image <reference>', 'an image instead of a folder')
+    .option('--pull <policy>', 'ask the registry for the image: always, if-not-present, or auto by its tag')
     .option('--dockerfile <path>', 'path of the Dockerfile within the folder')
     .option('--name <name>', 'name of the deployment (default: name of the folder or image)')
     .option('--project <name>', 'project that it belongs to (default: "default")')

@@ -6,7 +6,7 @@ import { type DeployOptions, readWishes } from '../deploy-options.ts';
 import { refuse } from '../failures.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { type OperationOptions, operate, withOperationOptions } from '../operation-options.ts';
-import { applyWishes } from '../wanted-spec.ts';
+import { applyWishes, wantedSource } from '../wanted-spec.ts';
 
 type UpdateOptions = OperationOptions & Omit<DeployOptions, 'name'>;
 
@@ -20,6 +20,7 @@ export function addUpdate(program: Command, context: CliContext): void {
       .description('change settings of a deployment; whatever is not named stays, also what others change meanwhile')
       .argument('<name>', 'name or id of the deployment')
       .option('--image <reference>', 'another image')
+      .option('--pull <policy>', 'with --image: ask the registry for it always, if-not-present, or auto by its tag')
       .option('--replicas <count>', 'how many copies run')
       .option('--port <port>', 'port that the application listens on')
       .option('--no-port', 'take the port and with it the address away')
@@ -42,10 +43,7 @@ export function addUpdate(program: Command, context: CliContext): void {
         const spec = create(DeploymentSpecSchema, deployment?.spec ? { limits: deployment.spec.limits ?? {} } : {});
         const paths = applyWishes(spec, wishes);
         if (wishes.image !== undefined) {
-          spec.source = {
-            case: 'image',
-            value: { $typeName: 'obiente.cloud.v1.ImageSource', reference: wishes.image },
-          };
+          spec.source = wantedSource(deployment?.spec, { kind: 'image', reference: wishes.image }, wishes);
           paths.push('source');
         }
         if (paths.length + wishes.variables.size + wishes.unset.size === 0) {

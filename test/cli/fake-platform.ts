@@ -21,6 +21,7 @@ import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts'
 import { OperationsService } from '../../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
+import { RegistriesService, type RegistryCredential } from '../../gen/obiente/cloud/v1/registries_pb.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
@@ -72,6 +73,7 @@ export async function startFakePlatform() {
   };
   const deployments = new Map<string, Deployment>();
   const projects: { id: string; organizationId: string; name: string }[] = [];
+  const credentials = new Map<string, Pick<RegistryCredential, 'id' | 'host' | 'username' | 'fingerprint'>>();
   const answered = new Map<string, Deployment>();
   const calls: { method: string; request: unknown }[] = [];
   const sessions = new Set<ServerHttp2Session>();
@@ -288,6 +290,25 @@ export async function startFakePlatform() {
       listRoutes: (request, context) => {
         note(request, context);
         return { routes: [] };
+      },
+    });
+    router.service(RegistriesService, {
+      setRegistryCredential: (request, context) => {
+        note(request, context);
+        made += 1;
+        const { host, username } = request;
+        const credential = { id: uuid(made), host, username, fingerprint: '0123456789ab' };
+        credentials.set(host, credential);
+        return { credential };
+      },
+      listRegistryCredentials: (request, context) => {
+        note(request, context);
+        return { credentials: [...credentials.values()] };
+      },
+      deleteRegistryCredential: (request, context) => {
+        note(request, context);
+        if (!credentials.delete(request.host)) throw new ConnectError('registry credential not found', Code.NotFound);
+        return {};
       },
     });
     router.service(IdentityService, {

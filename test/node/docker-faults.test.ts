@@ -33,6 +33,7 @@ beforeAll(async () => {
     }),
     prober: createProber(),
     fetchEnvironment: async () => ({}),
+    fetchRegistryCredential: async () => null,
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,
     foundHealthy: () => undefined,

@@ -3,6 +3,8 @@ import { openNodeIdentity } from '../../adapters/node-identity/node-identity.ts'
 import { decryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
 import { generateNodeKeys, parsePrivateJwk, toPublicJwk } from '../../adapters/tokens/keys.ts';
 import { createNodeTokenSigner } from '../../adapters/tokens/node-token.ts';
+import { decryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
+import type { RegistryCredential } from '../../domain/registry-credential.ts';
 
 /** A new token a minute is enough for calls every few seconds, and none of them is ever near its end of 5 min. */
 const TOKEN_KEPT_MS = 60_000;
@@ -15,6 +17,8 @@ export interface NodeKeys {
   readonly control: ControlClient;
   /** Fetches and opens a revision's variables. */
   openEnvironment(of: { deploymentId: string; revision: number }): Promise<Readonly<Record<string, string>>>;
+  /** Fetches and opens the credential for a revision's image; `null` when there is none. */
+  openRegistryCredential(of: { deploymentId: string; revision: number }): Promise<RegistryCredential | null>;
 }
 
 /** Reads or makes this node's identity, and creates the client that speaks with it. @throws CONFIGURATION */
@@ -35,6 +39,10 @@ export async function connectIdentity(from: { dir: string; controlUrl: string })
     openEnvironment: async (of) => {
       const variables = await decryptEnvironment(encryption, await control.fetchEnvironment(of));
       return Object.fromEntries(variables.map(({ name, value }) => [name, value]));
+    },
+    openRegistryCredential: async (of) => {
+      const jwe = await control.fetchRegistryCredential(of);
+      return jwe === '' ? null : await decryptRegistryCredential(encryption, jwe);
     },
   };
 }

@@ -44,6 +44,7 @@ export function nodeQueues({ config, keys, docker, daemon, hub, monitor, cores }
     runtime: docker,
     prober: createProber(),
     fetchEnvironment: keys.openEnvironment,
+    fetchRegistryCredential: keys.openRegistryCredential,
     startSlot: pLimit(STARTS_PER_CORE * cores),
     onContainerChange: hub.onContainerChange,
     foundHealthy: monitor.foundHealthy,
