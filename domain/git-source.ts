@@ -80,8 +80,7 @@ export function parseGitUrl(field: string, url: string, rules: GitRules): GitUrl
   if (!match || !USER.test(user)) throw invalidArgument(field, `found ${withoutLogin(url)}`, allowed);
   const port = givenPort === undefined ? DEFAULT_PORT[protocol] : Number(givenPort);
   if (port > 65_535) throw invalidArgument(field, `found port ${port}`, '1 to 65535');
-  const isOwnPort = port === DEFAULT_PORT[protocol];
-  checkHost(field, { kind: 'host', host: isOwnPort ? host : `${host}:${port}`, allowed: rules.allowedHosts });
+  checkHost(field, { kind: 'host', host: serverOf({ protocol, host, port }), allowed: rules.allowedHosts });
   return spelled({ protocol, user, host: host.toLowerCase(), port, path: parsePath(field, path) });
 }
 
@@ -101,10 +100,15 @@ export function namesRepository(text: string, repository: GitUrl): boolean {
   return host?.toLowerCase() === repository.host && barePath(path ?? '') === barePath(repository.path);
 }
 
+/** The server of an address as the operator allows it: `host`, or `host:port` for a port that is not its own. */
+export function serverOf({ protocol, host, port }: Pick<GitUrl, 'protocol' | 'host' | 'port'>): string {
+  return port === DEFAULT_PORT[protocol] ? host : `${host}:${port}`;
+}
+
 /** Puts an address together; its parts were checked. */
 function spelled(parts: Omit<GitUrl, 'text'>): GitUrl {
-  const { protocol, user, host, port, path } = parts;
-  const server = port === DEFAULT_PORT[protocol] ? host : `${host}:${port}`;
+  const { protocol, user, host, path } = parts;
+  const server = serverOf(parts);
   if (protocol === 'https') return { ...parts, text: `https://${server}${path}` };
   return { ...parts, text: path.startsWith('/') ? `ssh://${user}@${server}${path}` : `${user}@${host}:${path}` };
 }

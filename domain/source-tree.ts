@@ -27,6 +27,7 @@ const KIND_OF_MODE: Readonly<Record<string, TreeEntry['kind']>> = {
 
 /** Counts what a source costs, over all of its repositories. */
 export interface SourceBudget {
+  readonly limits: GitLimits;
   /** @throws SOURCE_REFUSED once there are too many bytes, or too many files, links and folders. */
   take(entry: TreeEntry): void;
   /** @throws SOURCE_REFUSED once there are too many. */
@@ -41,6 +42,7 @@ export function createSourceBudget(limits: GitLimits): SourceBudget {
   const folders = new Set<string>();
   let [files, bytes, submodules, received, entries] = [0, 0, 0, 0, 0];
   return {
+    limits,
     take: ({ path, size, kind }) => {
       entries += 1 + newFolders(folders, path);
       files += kind === 'submodule' ? 0 : 1;
