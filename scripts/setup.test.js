@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isStatic } from './components/busybox.mjs';
 import { differingPackage } from './components/dependencies.mjs';
 import { isSupported } from './components/docker.mjs';
+import { acceptedVersion as acceptedGit } from './components/git.mjs';
 import { initdbCommand, serverCommand } from './components/postgres.mjs';
 import { acceptedVersion as acceptedTemporal } from './components/temporal.mjs';
 import { acceptedVersion as acceptedTraefik } from './components/traefik.mjs';
@@ -64,6 +65,14 @@ describe('versions', () => {
     ['Version:      2.11.0\nCodename:     mimolette\n', undefined],
     ['Version:      dev\n', undefined],
   ])('of Traefik: %s', (answer, version) => expect(acceptedTraefik(answer)).toBe(version));
+
+  it.each([
+    ['git version 2.39.5', '2.39.5'],
+    ['git version 2.37.0 (Apple Git-136)', '2.37.0'],
+    ['git version 3.0.1', '3.0.1'],
+    ['git version 2.34.1', undefined],
+    ['something else', undefined],
+  ])('of git: %s', (answer, version) => expect(acceptedGit(answer)).toBe(version));
 
   it.each([
     ['1.40', false],
