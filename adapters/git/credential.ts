@@ -12,7 +12,7 @@ export type GitCredential =
       readonly kind: 'ssh';
       /** In a form that OpenSSH reads, without a passphrase. */
       readonly privateKey: string;
-      readonly hosts: KnownHosts;
+      readonly knownHosts: KnownHosts;
     };
 
 /**
@@ -69,7 +69,7 @@ function asHeader(url: GitUrl, { username, password }: Extract<GitCredential, { 
 }
 
 async function asKeyFile(
-  { privateKey, hosts }: Extract<GitCredential, { kind: 'ssh' }>,
+  { privateKey, knownHosts }: Extract<GitCredential, { kind: 'ssh' }>,
   work: string,
 ): Promise<GivenCredential> {
   if (!/^-----BEGIN [A-Z ]*PRIVATE KEY-----\s/.test(privateKey.trimStart())) {
@@ -78,14 +78,15 @@ async function asKeyFile(
   const keyFile = join(work, 'key');
   // OpenSSH takes no carriage returns, and no last line without its end.
   await writeFile(keyFile, `${privateKey.trim().replaceAll('\r\n', '\n')}\n`, { mode: 0o600, flag: 'wx' });
-  const knownHosts = 'lines' in hosts ? join(work, 'known_hosts') : hosts.learnIn;
-  if ('lines' in hosts) await writeFile(knownHosts, `${hosts.lines}\n`, { mode: 0o600, flag: 'wx' });
+  const areGiven = 'lines' in knownHosts;
+  const hostsFile = areGiven ? join(work, 'known_hosts') : knownHosts.learnIn;
+  if (areGiven) await writeFile(hostsFile, `${knownHosts.lines}\n`, { mode: 0o600, flag: 'wx' });
   return {
     settings: [],
     sshOptions: [
       `IdentityFile=${quoted(keyFile)}`,
-      `UserKnownHostsFile=${quoted(knownHosts)}`,
-      `StrictHostKeyChecking=${'lines' in hosts ? 'yes' : 'accept-new'}`,
+      `UserKnownHostsFile=${quoted(hostsFile)}`,
+      `StrictHostKeyChecking=${areGiven ? 'yes' : 'accept-new'}`,
     ],
     secrets: [privateKey],
   };

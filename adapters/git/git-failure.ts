@@ -109,6 +109,6 @@ export function toSourceError(what: string, error: unknown, secrets: readonly st
 
 /** A line of git or of a server as it may be shown: one line, without secrets and without what a terminal obeys. */
 export function plainLine(line: string, secrets: readonly string[]): string {
-  const text = maskValues(line, secrets).replace(/[\p{Cc}\p{Cf}\p{Cs}]+/gu, ' ');
+  const text = maskValues(line, secrets).replace(/[\p{Cc}\p{Cf}\p{Cs}\s]+/gu, ' ');
   return text.length > QUOTED_CHARACTERS ? `${text.slice(0, QUOTED_CHARACTERS)}…` : text.trim();
 }

@@ -1,7 +1,9 @@
-import { stat } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createTestRepository } from '../../test/support/git-repository.ts';
 import { aFetch, type GitRig, startGitRig } from '../../test/support/git-rig.ts';
+import { startGitServer } from '../../test/support/git-server.ts';
 
 const LOGIN = { username: 'deployer', password: 'hunter2-canary' };
 const NONE = { kind: 'none' } as const;
@@ -184,7 +186,7 @@ describe('a credential', () => {
   });
 
   it.each([
-    ['for the other protocol', { kind: 'ssh', privateKey: 'x', hosts: { lines: '' } } as const],
+    ['for the other protocol', { kind: 'ssh', privateKey: 'x', knownHosts: { lines: '' } } as const],
     ['without a password', { kind: 'https', username: 'x', password: '' } as const],
     ['with a colon in its name', { kind: 'https', username: 'a:b', password: 'x' } as const],
   ])('%s is refused before a server is asked', async (_, credential) => {
@@ -269,6 +271,37 @@ describe('submodules', () => {
     expect(refusal).toMatchObject({ code: 'SOURCE_REFUSED' });
     expect(String(refusal)).not.toContain('hunter2');
     expect(await rig.leftovers()).toEqual(before);
+  });
+
+  it('of another server are read without the credential of the first', async () => {
+    const [folder, root] = ['other', 'other-root'].map((name) => join(rig.folder, name)) as [string, string];
+    await Promise.all([mkdir(folder), mkdir(root)]);
+    const other = await startGitServer(root, folder);
+    try {
+      const leaf = createTestRepository(root, 'leaf.git').commit({ leaf: 'x' });
+      const repository = rig.repository('elsewhere.git');
+      const commit = repository.commit({
+        '.gitmodules': `[submodule "leaf"]\n path = leaf\n url = ${other.url('leaf.git')}\n`,
+        leaf: { mode: '160000', content: leaf },
+      });
+      const both = join(folder, 'both.pem');
+      await writeFile(both, await Promise.all([rig.server, other].map(({ caFile }) => readFile(caFile, 'utf8'))));
+      const allowedHosts = [rig.server.host, other.host];
+      const sources = await rig.open({ caFile: both, rules: { allowedHosts } });
+      rig.server.behaviour = { login: LOGIN };
+      const request = {
+        ...aFetch(),
+        url: rig.server.url('elsewhere.git'),
+        commit,
+        into: join(rig.folder, 'elsewhere'),
+      };
+      const credential = { kind: 'https', ...LOGIN } as const;
+      expect(await sources.fetchCommit({ ...request, submodules: true, credential })).toMatchObject({ files: 2 });
+      expect(other.requests).not.toEqual([]);
+      expect(other.requests.filter(({ authorization }) => authorization !== undefined)).toEqual([]);
+    } finally {
+      await other.stop();
+    }
   });
 
   it('that contain themselves stop at the limit', async () => {

@@ -8,6 +8,9 @@ import { aFetch, type GitRig, startGitRig } from '../../test/support/git-rig.ts'
 import { type GitServer, startGitServer } from '../../test/support/git-server.ts';
 import { findGitPrograms } from './programs.ts';
 
+/** Takes some seconds to send in parts of 64 KiB with a pause between them; git tells each second how far it is. */
+const LARGE_BYTES = 32 * 1024 * 1024;
+
 const REFUSED = { code: 'SOURCE_REFUSED' };
 
 let rig: GitRig;
@@ -113,16 +116,19 @@ describe('a source that is too large', () => {
   });
 
   it('is cut off while it is received, with prlimit and without', async () => {
-    const { url, commit } = committed({ large: { content: randomBytes(16 * 1024 * 1024) } });
+    const { url, commit } = committed({ large: { content: randomBytes(LARGE_BYTES) } });
     const limits = { ...aFetch().limits, downloadBytes: 1024 * 1024 };
-    const bare = join(rig.folder, 'bare-path');
-    mkdirSync(bare);
+    const onlyGit = join(rig.folder, 'only-git');
+    mkdirSync(onlyGit);
     const { git, prlimit } = await findGitPrograms(process.env.PATH ?? '');
-    symlinkSync(git, join(bare, 'git'));
+    symlinkSync(git, join(onlyGit, 'git'));
     expect(prlimit).toBeDefined();
-    for (const sources of [rig.sources, await rig.open({ searchPath: bare })]) {
+    rig.server.behaviour = { pauseMs: 5 };
+    for (const sources of [rig.sources, await rig.open({ searchPath: onlyGit })]) {
+      rig.server.sentBytes = 0;
       const request = { ...aFetch(), url, commit, limits, into: join(rig.folder, 'too-large') };
       await expect(sources.fetchCommit(request)).rejects.toThrow('more than 1 MiB to download');
+      expect(rig.server.sentBytes).toBeLessThan(LARGE_BYTES / 2);
     }
   });
 

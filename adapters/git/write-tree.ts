@@ -30,6 +30,7 @@ export async function writeTree(
 ): Promise<{ readonly lfsPointers: number }> {
   const { remote, commit, signal } = of;
   const blobs = entries.filter(({ kind }) => kind !== 'submodule');
+  await mkdir(root, { recursive: true });
   const makeFolder = createFolderMaker(root);
   for (const { kind, path } of entries) await makeFolder(kind === 'submodule' ? path : dirname(path));
   const call = {

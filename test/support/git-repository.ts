@@ -47,11 +47,20 @@ export function createTestRepository(root: string, name: string, format: 'sha1' 
       .toString()
       .trim();
   git(['init', '--quiet', '--bare', '--initial-branch=main', `--object-format=${format}`, '.']);
+  // Large files of tests are noise, which no work makes smaller.
+  git(['config', 'core.compression', '0']);
+  const blobs = new Map<string, string>();
+  const store = (content: string | Buffer): string => {
+    const known = typeof content === 'string' ? blobs.get(content) : undefined;
+    const id = known ?? git(['hash-object', '-w', '--stdin'], content);
+    if (typeof content === 'string') blobs.set(content, id);
+    return id;
+  };
   const tree: TestRepository['tree'] = (entries) => {
     const records = Object.entries(entries).map(([entryName, entry]) => {
       const { mode = '100644', content } = typeof entry === 'string' ? { content: entry } : entry;
       const isId = mode === '160000' || mode === '040000';
-      const id = isId ? String(content) : git(['hash-object', '-w', '--stdin'], content);
+      const id = isId ? String(content) : store(content);
       return `${mode} ${mode === '040000' ? 'tree' : mode === '160000' ? 'commit' : 'blob'} ${id}\t${entryName}\0`;
     });
     return git(['mktree', '-z', '--missing'], records.join(''));

@@ -6,6 +6,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { createSelfSignedCertificate } from '../../adapters/traefik/self-signed-certificate.ts';
 
@@ -22,6 +23,8 @@ export interface GitServerBehaviour {
   rewrite?: (body: Buffer) => Buffer;
   /** Speaks the protocol of before 2018, whose servers refuse commits that no ref names. */
   isOld?: boolean;
+  /** How long the network takes for each part of an answer, as on a slow one. */
+  pauseMs?: number;
 }
 
 /** A server of bare repositories over HTTPS on loopback, by `git http-backend`. */
@@ -32,6 +35,8 @@ export interface GitServer {
   readonly caFile: string;
   /** `method path` of every request, with its authorization when it had one. */
   readonly requests: { readonly line: string; readonly authorization: string | undefined }[];
+  /** Bytes that git has answered with so far. */
+  sentBytes: number;
   behaviour: GitServerBehaviour;
   url(repository: string): string;
   stop(): Promise<void>;
@@ -48,7 +53,7 @@ export async function startGitServer(root: string, folder: string): Promise<GitS
   await writeFile(caFile, certificate);
   const server = createServer({ cert: certificate, key });
   const git: GitServer = {
-    ...{ port: 0, host: '', caFile, requests: [], behaviour: {} },
+    ...{ port: 0, host: '', caFile, requests: [], sentBytes: 0, behaviour: {} },
     url: (repository) => `https://${git.host}/${repository}`,
     stop: async () => {
       server.closeAllConnections();
@@ -74,7 +79,7 @@ async function answer(git: GitServer, root: string, request: IncomingMessage, re
     return;
   }
   try {
-    await askGit(git.behaviour, root, request, response);
+    await askGit(git, root, request, response);
   } catch {
     // The client has left, and git with it.
     response.destroy();
@@ -82,12 +87,8 @@ async function answer(git: GitServer, root: string, request: IncomingMessage, re
 }
 
 /** Runs git as a CGI program (RFC 3875). */
-async function askGit(
-  { rewrite, isOld }: GitServerBehaviour,
-  root: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function askGit(git: GitServer, root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { rewrite, isOld, pauseMs } = git.behaviour;
   const { pathname, search } = new URL(request.url ?? '/', 'https://any');
   const { headers } = request;
   const body = rewrite ? rewrite(await readBody(request)) : request;
@@ -115,6 +116,8 @@ async function askGit(
   await pipeline(child.stdout, async (output: AsyncIterable<Buffer>) => {
     let head: Buffer = Buffer.alloc(0);
     for await (const chunk of output) {
+      git.sentBytes += chunk.length;
+      if (pauseMs !== undefined) await delay(pauseMs);
       if (response.headersSent) response.write(chunk);
       else head = beginAnswer(response, Buffer.concat([head, chunk]));
     }
