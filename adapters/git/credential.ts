@@ -17,8 +17,8 @@ export type GitCredential =
 
 /**
  * Which server keys are trusted: those that the caller gives, as lines of a `known_hosts` file; or the first one that
- * a server shows, which is kept in a file of the deployment and must stay the same from then on. The second trusts the
- * network at the first connection.
+ * a server shows, which is kept in a file of the deployment (in a folder that exists) and must stay the same from then
+ * on. The second trusts the network at the first connection.
  */
 export type KnownHosts = { readonly lines: string } | { readonly learnIn: string };
 

@@ -41,9 +41,6 @@ const SETTINGS: readonly GitSetting[] = [
   ['http.proxy', ''],
   ['http.sslVerify', 'true'],
   ['http.saveCookies', 'false'],
-  // Curl's own measure of a connection that died: less than 1 byte/s for a minute.
-  ['http.lowSpeedLimit', '1'],
-  ['http.lowSpeedTime', '60'],
 ];
 
 /** Where and with what git runs. */

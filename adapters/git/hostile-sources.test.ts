@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { MadeEntry } from '../../test/support/git-repository.ts';
@@ -8,8 +9,8 @@ import { aFetch, type GitRig, startGitRig } from '../../test/support/git-rig.ts'
 import { type GitServer, startGitServer } from '../../test/support/git-server.ts';
 import { findGitPrograms } from './programs.ts';
 
-/** Takes some seconds to send in parts of 64 KiB with a pause between them; git tells each second how far it is. */
-const LARGE_BYTES = 32 * 1024 * 1024;
+/** Takes 20 s to send in parts of 64 KiB with a pause between them; git tells each second how far it is. */
+const LARGE_BYTES = 64 * 1024 * 1024;
 
 const REFUSED = { code: 'SOURCE_REFUSED' };
 
@@ -123,12 +124,12 @@ describe('a source that is too large', () => {
     const { git, prlimit } = await findGitPrograms(process.env.PATH ?? '');
     symlinkSync(git, join(onlyGit, 'git'));
     expect(prlimit).toBeDefined();
-    rig.server.behaviour = { pauseMs: 5 };
+    rig.server.behaviour = { pauseMs: 20 };
     for (const sources of [rig.sources, await rig.open({ searchPath: onlyGit })]) {
       rig.server.sentBytes = 0;
       const request = { ...aFetch(), url, commit, limits, into: join(rig.folder, 'too-large') };
       await expect(sources.fetchCommit(request)).rejects.toThrow('more than 1 MiB to download');
-      expect(rig.server.sentBytes).toBeLessThan(LARGE_BYTES / 2);
+      expect(rig.server.sentBytes).toBeLessThan(LARGE_BYTES);
     }
   });
 
@@ -251,6 +252,24 @@ describe('a server', () => {
       await expect(rig.fetch({ url, commit })).rejects.toMatchObject(refusal);
     },
   );
+
+  it('that serves nothing but files is refused, since the protocol for that has no bounds', async () => {
+    const { url, commit, repository } = committed({ a: '1' });
+    repository.git(['update-server-info']);
+    const intercept = (request: IncomingMessage, response: ServerResponse): boolean => {
+      const file = join(rig.root, new URL(String(request.url), url).pathname);
+      response.setHeader('content-type', 'text/plain');
+      response.writeHead(existsSync(file) ? 200 : 404).end(existsSync(file) ? readFileSync(file) : '');
+      return true;
+    };
+    for (const isOld of [false, true]) {
+      rig.server.behaviour = { intercept, isOld };
+      await expect(rig.fetch({ url, commit })).rejects.toMatchObject({
+        ...REFUSED,
+        message: expect.stringContaining('does not speak the smart HTTP protocol'),
+      });
+    }
+  });
 
   it('that breaks off in the middle can be tried again', async () => {
     const { url, commit } = committed({ large: { content: randomBytes(4 * 1024 * 1024) } });

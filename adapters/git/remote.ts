@@ -98,6 +98,8 @@ function sshVariables(
   return {
     GIT_SSH: SSH_PROGRAM,
     GIT_SSH_VARIANT: 'ssh',
+    // Of the script itself; what it says would stand among ssh's own words.
+    NODE_NO_WARNINGS: '1',
     OBIENTE_SSH_PROGRAM: ssh,
     OBIENTE_SSH_ARGUMENTS: JSON.stringify(['-F', '/dev/null', ...options.flatMap((option) => ['-o', option])]),
   };

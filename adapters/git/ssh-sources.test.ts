@@ -59,9 +59,13 @@ describe('a source over SSH', () => {
     const old = repository.commit({ a: 'old' });
     const current = repository.commit({ a: 'new' }, { parent: old });
     expect(await resolve(repository.url, aCredential())).toEqual({ commit: current });
-    const { into, done } = fetch({ url: repository.url, commit: old });
+    const lines: string[] = [];
+    const onProgress = (line: string): void => void lines.push(line);
+    const { into, done } = fetch({ url: repository.url, commit: old }, { onProgress });
     expect(await done).toEqual({ files: 1, bytes: 3 });
     expect(await readFile(join(into, 'a'), 'utf8')).toBe('old');
+    expect(lines).toContainEqual(expect.stringContaining('Receiving objects: 100%'));
+    expect(lines.filter((line) => /Warning|node:/.test(line))).toEqual([]);
     const log = await ssh.log();
     expect(log).not.toMatch(/agent|X11|port forward/i);
   });
