@@ -9,7 +9,7 @@ const WHOLE_PLATFORM = ['test/integration/**/*.test.ts'];
 /** Tests that start servers of their own, or talk to the Docker daemon. */
 const SERVERS = [
   'activities/node-activities.test.ts',
-  'adapters/{docker,postgres,timescale,traefik,cgroup,dev-oidc}/**/*.test.ts',
+  'adapters/{docker,postgres,timescale,traefik,cgroup,dev-oidc,git}/**/*.test.ts',
   'api/**/*.test.ts',
   'streamer/**/*.test.ts',
   'test/{cli,ingress,node,streamer,supervisor,workflows}/**/*.test.ts',

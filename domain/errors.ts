@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'NO_NODE_READY'
   | 'NODE_UNAVAILABLE'
   | 'IMAGE_UNAVAILABLE'
+  | 'SOURCE_UNAVAILABLE'
+  | 'SOURCE_REFUSED'
   | 'BUILD_FAILED'
   | 'REPLICA_UNHEALTHY'
   | 'REPLICA_EXITED'
@@ -54,6 +56,8 @@ export const RETRYABLE: Record<ErrorCode, boolean> = {
   NO_NODE_READY: false,
   NODE_UNAVAILABLE: true,
   IMAGE_UNAVAILABLE: false,
+  SOURCE_UNAVAILABLE: true,
+  SOURCE_REFUSED: false,
   BUILD_FAILED: false,
   REPLICA_UNHEALTHY: false,
   REPLICA_EXITED: false,

@@ -1,4 +1,5 @@
 import { invalidArgument } from './errors.ts';
+import { checkHost } from './public-host.ts';
 
 /** Longest repository name with its registry that Docker takes. */
 const MAX_NAME_LENGTH = 255;
@@ -7,26 +8,6 @@ const MAX_NAME_LENGTH = 255;
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-const REGISTRY =
-  /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?::[0-9]{1,5})?$/;
-
-/** Names that lead into the platform's own network, by RFC 6761, RFC 6762 and common use. */
-const LOCAL_SUFFIXES = ['localhost', 'local', 'internal', 'lan', 'home.arpa'];
-
-/** Blocks of IPv4 that are not the open internet: first octets, and how many bits of them count. */
-const RESERVED_BLOCKS: readonly (readonly [octets: readonly number[], bits: number])[] = [
-  [[0], 8],
-  [[10], 8],
-  [[100, 64], 10],
-  [[127], 8],
-  [[169, 254], 16],
-  [[172, 16], 12],
-  [[192, 0, 0], 24],
-  [[192, 168], 16],
-  [[198, 18], 15],
-  [[224], 4],
-  [[240], 4],
-];
 
 /** How references and the daemon call Docker Hub. */
 const DOCKER_HUB = 'docker.io';
@@ -68,7 +49,9 @@ export function parseImageReference(field: string, reference: string, rules: Reg
     throw refuse(`found repository ${shown(path)}`, 'lower-case letters and digits, separated by . _ - and /');
   }
   if (registry === undefined && path === 'sha256') throw refuse('found an image id', shape);
-  if (registry !== undefined) checkRegistry(field, registry, rules);
+  if (registry !== undefined) {
+    checkHost(field, { kind: 'registry', host: registry, allowed: rules.allowedRegistries });
+  }
   if (isPlatformRepository(registry, path)) throw refuse('found a repository of the platform', 'an image of your own');
   return tag === undefined && digest === undefined ? `${name}:latest` : reference;
 }
@@ -85,7 +68,7 @@ export function parseRegistryHost(field: string, host: string, rules: RegistryRu
   if (registry !== host) {
     throw invalidArgument(field, `found ${shown(host)}`, 'a registry such as ghcr.io or registry.example.com:5000');
   }
-  checkRegistry(field, host, rules);
+  checkHost(field, { kind: 'registry', host, allowed: rules.allowedRegistries });
   return toRegistryHost(host);
 }
 
@@ -108,41 +91,6 @@ function splitRegistry(name: string): { registry: string | undefined; path: stri
   const first = name.slice(0, Math.max(slash, 0));
   const isRegistry = slash >= 0 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase());
   return isRegistry ? { registry: first, path: name.slice(slash + 1) } : { registry: undefined, path: name };
-}
-
-function checkRegistry(field: string, registry: string, { allowedRegistries }: RegistryRules): void {
-  const lower = registry.toLowerCase();
-  if (!REGISTRY.test(registry)) {
-    throw invalidArgument(field, `found registry ${shown(registry)}`, 'a hostname with an optional port');
-  }
-  if (allowedRegistries.includes(lower)) return;
-  const host = lower.replace(/:\d+$/, '');
-  if (isPublicHost(host)) return;
-  throw invalidArgument(
-    field,
-    `found registry ${shown(registry)}`,
-    'a registry on the internet, or one the operator allows',
-  );
-}
-
-/** Whether a host looks like the open internet. What a name resolves to is checked where the connection is made. */
-function isPublicHost(host: string): boolean {
-  const last = host.slice(host.lastIndexOf('.') + 1);
-  if (/^(\d+|0x[0-9a-f]*)$/.test(last)) return isPublicAddress(host);
-  return host.includes('.') && !LOCAL_SUFFIXES.some((suffix) => host === suffix || host.endsWith(`.${suffix}`));
-}
-
-/** Only the plain dotted form counts as an address: the other ones (octal, hex, short) exist to get past checks. */
-function isPublicAddress(host: string): boolean {
-  if (!/^(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})$/.test(host)) return false;
-  const octets = host.split('.').map(Number);
-  if (octets.some((octet) => octet > 255)) return false;
-  return !RESERVED_BLOCKS.some(([block, bits]) => toNumber(octets) >>> (32 - bits) === toNumber(block) >>> (32 - bits));
-}
-
-function toNumber(octets: readonly number[]): number {
-  const [a = 0, b = 0, c = 0, d = 0] = octets;
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }
 
 /** `docker.io/x` and `x` are the same to Docker. */

@@ -19,6 +19,7 @@ import { readIfThere, writeWhole } from './machine/write-file.mjs';
  * @property {{ kind: 'embedded', binDir: string } | { kind: 'external' }} [postgres]
  * @property {string} [busybox] a statically linked one
  * @property {{ path?: string }} [registry] an image registry, for tests
+ * @property {import('./components/sshd.mjs').SshServerFacts} [sshd] an OpenSSH server, for tests
  */
 
 const INSTANCE_LENGTH = 8;
@@ -79,7 +80,7 @@ function readToolchain(file) {
 
 /** @param {string} name @param {{ path?: string }} facts @returns {Toolchain} */
 function entryOf(name, facts) {
-  if (name === 'dependencies' || name === 'examples') return {};
+  if (name === 'dependencies' || name === 'examples' || name === 'git') return {};
   if (name === 'node') return { node: /** @type {string} */ (facts.path) };
   // undefined takes the entry of an earlier busybox out of the file.
   if (name === 'busybox') return /** @type {Toolchain} */ ({ busybox: facts.path });

@@ -76,7 +76,7 @@ const DRIVERS: Record<string, readonly string[]> = {
   pg: ['adapters/postgres/', 'adapters/timescale/'],
   kysely: ['adapters/postgres/', 'adapters/timescale/'],
   jose: ['adapters/tokens/', 'adapters/dev-oidc/'],
-  'tar-stream': ['adapters/sources/', 'cli/'],
+  'tar-stream': ['adapters/sources/'],
   'tar-fs': ['cli/'],
   'oidc-provider': ['adapters/dev-oidc/'],
   '@temporalio/client': ['adapters/temporal/'],

@@ -21,6 +21,8 @@ export const CONNECT_CODE: Record<ErrorCode, Code> = {
   NO_NODE_READY: Code.FailedPrecondition,
   NODE_UNAVAILABLE: Code.Unavailable,
   IMAGE_UNAVAILABLE: Code.FailedPrecondition,
+  SOURCE_UNAVAILABLE: Code.Unavailable,
+  SOURCE_REFUSED: Code.FailedPrecondition,
   BUILD_FAILED: Code.FailedPrecondition,
   REPLICA_UNHEALTHY: Code.FailedPrecondition,
   REPLICA_EXITED: Code.FailedPrecondition,

@@ -4,9 +4,7 @@ import { isAbsolute, join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import ignore from '@balena/dockerignore';
 import { pack as createPack, type Pack } from 'tar-stream';
-import { DomainError } from '../domain/errors.ts';
-import { refuse } from './failures.ts';
-import { plainText } from './plain-text.ts';
+import { DomainError } from '../../domain/errors.ts';
 
 /** What the API accepts; refusing here saves the upload. */
 const MAX_BYTES = 512 * 1024 ** 2;
@@ -94,13 +92,8 @@ async function append(archive: Pack, folder: string, entry: ContextEntry): Promi
   try {
     await pipeline(createReadStream(join(folder, entry.path), { end: entry.size - 1 }), archive.entry(header));
   } catch (error) {
-    throw new DomainError(
-      'INVALID_ARGUMENT',
-      `could not read ${plainText(entry.path)}: it changed while being packed`,
-      {
-        cause: error,
-      },
-    );
+    const message = `could not read ${entry.path}: it changed while being packed`;
+    throw new DomainError('INVALID_ARGUMENT', message, { cause: error });
   }
 }
 
@@ -126,7 +119,7 @@ async function readEntry(folder: string, path: string, isWanted: boolean): Promi
   if (found.isFile()) return { ...entry, kind: 'file', size: found.size, isExecutable: (found.mode & 0o100) !== 0 };
   if (found.isSymbolicLink()) return { ...entry, kind: 'symlink', target: await readTarget(folder, path) };
   throw refuse(
-    plainText(path),
+    path,
     'is a socket, pipe or device; a build context holds files, folders and links',
     'Add it to .dockerignore.',
   );
@@ -136,11 +129,7 @@ async function readTarget(folder: string, path: string): Promise<string> {
   const target = await readlink(join(folder, path));
   const inside = posix.normalize(posix.join(posix.dirname(path), target));
   if (!isAbsolute(target) && inside !== '..' && !inside.startsWith('../')) return target;
-  throw refuse(
-    plainText(path),
-    `links to ${plainText(target)}, outside of the folder`,
-    'Copy what it links to, or add it to .dockerignore.',
-  );
+  throw refuse(path, `links to ${target}, outside of the folder`, 'Copy what it links to, or add it to .dockerignore.');
 }
 
 function requireSize(bytes: number, entries: number): void {
@@ -153,4 +142,8 @@ function requireSize(bytes: number, entries: number): void {
 
 function byBytes(one: string, other: string): number {
   return Buffer.compare(Buffer.from(one), Buffer.from(other));
+}
+
+function refuse(path: string, finding: string, hint: string): DomainError {
+  return new DomainError('INVALID_ARGUMENT', `${path}: ${finding}`, { field: path, hint });
 }
