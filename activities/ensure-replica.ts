@@ -12,6 +12,9 @@ import { planContainer } from './plan-container.ts';
 /** A replica that never served needs no time to finish requests, only to put its own things in order. */
 const GIVE_UP_GRACE_MS = 2_000;
 
+/** How to release what an attempt has claimed: while it watches a replica, its gate alone judges exits. */
+type Releases = (() => void)[];
+
 /**
  * Creates the activity that brings one replica up and returns once it is healthy.
  *
@@ -23,11 +26,14 @@ export function createEnsureReplica(ports: ReplicaPorts): Pick<NodeActivities, '
   return {
     ensureReplica: (input) =>
       withHeartbeats({ step: 'prepare' }, async (heartbeats) => {
+        const releases: Releases = [];
         try {
-          return await bringUp(input, ports, heartbeats);
+          return await bringUp(input, ports, { heartbeats, releases });
         } catch (error) {
           if (mustCleanUp(error)) await giveUp(input, ports);
           throw error;
+        } finally {
+          for (const release of releases) release();
         }
       }),
   };
@@ -36,7 +42,7 @@ export function createEnsureReplica(ports: ReplicaPorts): Pick<NodeActivities, '
 async function bringUp(
   input: EnsureReplicaInput,
   ports: ReplicaPorts,
-  heartbeats: Heartbeats,
+  { heartbeats, releases }: { heartbeats: Heartbeats; releases: Releases },
 ): Promise<StartedReplica> {
   const { template, replicaId } = input;
   const signal = Context.current().cancellationSignal;
@@ -44,7 +50,9 @@ async function bringUp(
   signal.throwIfAborted();
   const wanted = planContainer(input, { instance: ports.instance, imageId: image.imageId, environment });
   heartbeats.report({ step: 'start' });
-  const { container, restartsBefore } = await ports.startSlot(() => createAndStart(input, wanted, ports));
+  const { container, restartsBefore } = await ports.startSlot(() =>
+    createAndStart(input, wanted, { ...ports, releases }),
+  );
   signal.throwIfAborted();
   heartbeats.report({ step: 'await health', containerId: container.id });
   const secrets = Object.values(environment);
@@ -79,10 +87,11 @@ function networkOf(projectId: string, instance: string) {
 async function createAndStart(
   { template }: EnsureReplicaInput,
   wanted: WantedContainer,
-  { runtime, instance }: ReplicaPorts,
+  { runtime, instance, restarts, releases }: ReplicaPorts & { releases: Releases },
 ): Promise<{ container: ObservedContainer; restartsBefore: number }> {
   for (let again = true; ; again = false) {
     const { id, adopted } = await runtime.createContainer(wanted);
+    releases.push(await restarts.claim(id));
     const restartsBefore = adopted ? ((await runtime.findContainer(id))?.restarts ?? 0) : 0;
     try {
       await runtime.startContainer(id);
@@ -112,11 +121,15 @@ function mustCleanUp(error: unknown): boolean {
 }
 
 /** By name: a create that seemed to fail may have been carried out. What cannot be removed now, the workflow's undo does. */
-async function giveUp({ template, index }: EnsureReplicaInput, { instance, runtime }: ReplicaPorts): Promise<void> {
+async function giveUp(
+  { template, index }: EnsureReplicaInput,
+  { instance, runtime, restarts }: ReplicaPorts,
+): Promise<void> {
   const { deploymentId, revision } = template;
   try {
     const found = await runtime.findContainer(containerName({ instance, deploymentId, revision, index }));
     if (found?.labels[LABEL.deploymentId] !== deploymentId) return;
+    await restarts.retire(found);
     await runtime.stopContainer(found.id, GIVE_UP_GRACE_MS);
     await runtime.removeContainer(found.id);
   } catch (error) {

@@ -1,3 +1,5 @@
+import { describeReplicas, type ReplicaFacts } from './replica-reason.ts';
+
 /** What a deployment is at the moment, for people and programs. */
 export type DeploymentStatus =
   | 'CREATED'
@@ -21,11 +23,7 @@ export interface StatusFacts {
   readonly imageMissing: boolean;
   /** The revision that serves and how many replicas it wants; `null` when none has ever served. */
   readonly serving: { readonly revision: number; readonly replicas: number } | null;
-  readonly replicas: readonly {
-    readonly revision: number;
-    readonly state: 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removing';
-    readonly exitCode: number | null;
-  }[];
+  readonly replicas: readonly ReplicaFacts[];
 }
 
 /** A status with its reason; the reason is empty when all is well. */
@@ -37,9 +35,9 @@ export interface StatusVerdict {
 /**
  * Derives the status from what runs, so that it can never be left behind by a process that died.
  *
- * An operation under way shows; a failed one shows as the reason while an old revision goes on serving.
+ * `nowMs`, milliseconds since 1970, is only for how soon something happens. An operation under way shows; a failed one shows as the reason while an old revision goes on serving.
  */
-export function deriveStatus(facts: StatusFacts): StatusVerdict {
+export function deriveStatus(facts: StatusFacts, nowMs: number): StatusVerdict {
   const { operation, serving } = facts;
   const open = operation.state === 'queued' || operation.state === 'running';
   if (operation.kind === 'remove' && operation.state !== 'failed') return { status: 'DELETING', reason: '' };
@@ -47,7 +45,7 @@ export function deriveStatus(facts: StatusFacts): StatusVerdict {
   const failure = operation.state === 'failed' ? operation.errorMessage : '';
   if (!serving) return { status: 'FAILED', reason: failure || 'no revision has ever served' };
   if (serving.replicas === 0) return { status: 'STOPPED', reason: failure };
-  return servingVerdict(facts, serving, failure);
+  return servingVerdict({ ...facts, serving }, failure, nowMs);
 }
 
 function openStatus({ operation, imageMissing, serving }: StatusFacts): DeploymentStatus {
@@ -56,15 +54,13 @@ function openStatus({ operation, imageMissing, serving }: StatusFacts): Deployme
 }
 
 function servingVerdict(
-  { replicas }: StatusFacts,
-  serving: { readonly revision: number; readonly replicas: number },
+  { replicas, serving }: StatusFacts & { readonly serving: NonNullable<StatusFacts['serving']> },
   failure: string,
+  nowMs: number,
 ): StatusVerdict {
   const current = replicas.filter((replica) => replica.revision === serving.revision);
   const healthy = current.filter((replica) => replica.state === 'healthy').length;
   if (healthy >= serving.replicas) return { status: 'RUNNING', reason: failure };
-  const codes = current.flatMap((replica) => (replica.state === 'exited' ? (replica.exitCode ?? []) : []));
-  const exits = codes.length > 0 ? `, exit codes ${[...new Set(codes)].sort((a, b) => a - b).join(', ')}` : '';
-  const reason = `${healthy} of ${serving.replicas} replicas are healthy${exits}`;
+  const reason = describeReplicas(current, serving.replicas, nowMs);
   return { status: healthy === 0 ? 'FAILED' : 'DEGRADED', reason };
 }

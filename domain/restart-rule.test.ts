@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  isMilestone,
   nextRestart,
+  passesMilestone,
   RESTART_RULES,
   type ReplicaExit,
   restartDelayMs,
@@ -76,7 +76,10 @@ describe('the scatter', () => {
   });
 });
 
-it('tells the first of a row, and then each doubling', () => {
-  const told = Array.from({ length: 1_000 }, (_, count) => count).filter(isMilestone);
-  expect(told).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
+it('tells the first of a row, and then each doubling, also when several come at once', () => {
+  const counts = Array.from({ length: 1_000 }, (_, count) => count);
+  expect(counts.filter((count) => passesMilestone(count - 1, count))).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
+  const several = [passesMilestone(4, 7), passesMilestone(4, 8), passesMilestone(5, 9), passesMilestone(0, 7)];
+  expect(several).toEqual([false, true, true, true]);
+  expect(passesMilestone(3, 3)).toBe(false);
 });

@@ -82,9 +82,9 @@ export function scatterOf(text: string): number {
 }
 
 /**
- * Says whether the n-th exit, restart or recovery in a row is worth an event of its own: the first, second, fourth, …
- * So a crash loop of a thousand exits tells ten of them.
+ * Says whether one of the exits, restarts or recoveries in a row from the one after `from` up to `to` is worth an event
+ * of its own: the first, second, fourth, … So a crash loop of a thousand exits tells ten of them.
  */
-export function isMilestone(count: number): boolean {
-  return count > 0 && Number.isInteger(Math.log2(count));
+export function passesMilestone(from: number, to: number): boolean {
+  return to > from && to >= 1 && 2 ** Math.floor(Math.log2(to)) > from;
 }

@@ -10,6 +10,9 @@ import { createEmptyDatabase, type TestDatabase } from '../../test/support/postg
 import { openDatabase } from './database.ts';
 import { migrate } from './migrate.ts';
 
+/** What a database of today has run, in order. */
+const MIGRATIONS = ['0001_control', '0003_restarts'];
+
 const databases: TestDatabase[] = [];
 
 afterEach(async () => {
@@ -40,7 +43,7 @@ async function describeSchema(url: string): Promise<string[]> {
 describe('migrations', () => {
   it('run once, and then there is nothing to do', async () => {
     const url = await anEmptyDatabase();
-    expect(await migrate(url)).toEqual(['0001_control']);
+    expect(await migrate(url)).toEqual(MIGRATIONS);
     expect(await migrate(url)).toEqual([]);
   });
 
@@ -49,7 +52,7 @@ describe('migrations', () => {
     await migrate(clean);
     const url = await anEmptyDatabase();
     const ran = await Promise.all([1, 2, 3, 4, 5].map(() => migrate(url)));
-    expect(ran.flat()).toEqual(['0001_control']);
+    expect(ran.flat()).toEqual(MIGRATIONS);
     expect(await describeSchema(url)).toEqual(await describeSchema(clean));
   });
 
@@ -78,7 +81,7 @@ describe('migrations', () => {
     await db.destroy();
     await rm(folder, { recursive: true });
 
-    expect(await migrate(url)).toEqual(['0001_control']);
+    expect(await migrate(url)).toEqual(MIGRATIONS);
     expect(await describeSchema(url)).toEqual(await describeSchema(clean));
   });
 

@@ -4,6 +4,7 @@ import type { StartedReplica } from '../../contracts/rollout.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { hasRoute, lockExisting, pinRevision, settleGeneration } from './deployment-lock.ts';
 import { type NewEvent, recordEvents } from './events.ts';
+import type { ReplicaState } from './schema.ts';
 
 /**
  * Makes the routes send requests to `serve` and `resume` and no longer to `drain`, and pins the revision to the digest
@@ -71,7 +72,7 @@ async function markServing(
   }));
   const { rows } = await sql<{ replica_id: string }>`
     UPDATE replicas SET
-      state = 'healthy', serving = true, exit_code = NULL, out_of_memory = false,
+      state = 'healthy', serving = true, exit_code = NULL, out_of_memory = false, next_restart_at = NULL, gone = false,
       container_id = started.container_id, image_digest = started.image_digest, started_at = started.started_at,
       address_host = started.host, address_port = started.port
     FROM jsonb_to_recordset(${JSON.stringify(started)}::jsonb) AS started (
@@ -83,7 +84,11 @@ async function markServing(
   return rows.map((row) => row.replica_id).sort();
 }
 
-/** What drains is on its way out; what resumes was healthy when it was drained. @returns how many rows changed. */
+/**
+ * What drains is on its way out; what resumes was healthy when it was drained, unless its container has gone since.
+ *
+ * @returns how many rows changed.
+ */
 async function setServing(
   tx: DatabaseTransaction,
   change: { readonly deploymentId: string; readonly replicaIds: readonly string[]; readonly serving: boolean },
@@ -91,7 +96,12 @@ async function setServing(
   if (change.replicaIds.length === 0) return 0;
   const changed = await tx
     .updateTable('replicas')
-    .set({ serving: change.serving, state: change.serving ? 'healthy' : 'removing' })
+    .set((eb) => ({
+      serving: change.serving,
+      state: change.serving
+        ? eb.case().when('gone', '=', true).then<ReplicaState>('exited').else<ReplicaState>('healthy').end()
+        : 'removing',
+    }))
     .where('deployment_id', '=', change.deploymentId)
     .where('replica_id', '=', sql<string>`ANY(${change.replicaIds}::text[])`)
     .where('serving', '<>', change.serving)

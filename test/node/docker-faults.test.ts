@@ -32,6 +32,7 @@ beforeAll(async () => {
       requestTimeoutMs: 3_000,
     }),
     prober: createProber(),
+    restarts: { claim: async () => () => undefined, retire: async () => undefined },
     fetchEnvironment: async () => ({}),
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,

@@ -33,6 +33,9 @@ beforeEach(() => {
     },
     isDaemonHealthy: async () => isDaemonHealthy,
     observe: async () => 'healthy',
+    standing: ({ exitCode, outOfMemory, restarts }) => {
+      return { exitCode, outOfMemory, restarts, streak: restarts, nextRestartAt: null };
+    },
     report: async (report) => {
       if (refuse-- > 0) throw new Error('the control plane is away');
       reports.push(report);

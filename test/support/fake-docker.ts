@@ -105,9 +105,11 @@ export function createFakeDocker() {
     onEvent: (listener: (event: ContainerEvent) => void): void => {
       listeners.add(listener);
     },
-    /** Creates and starts a replica's container. */
-    run: (id: string, policy: RestartPolicy = 'always'): void => {
-      const labels = { ...aContainer(id).labels, [NODE_LABEL.restart]: policy };
+    /** Creates and starts a replica's container; with `null` one that has no policy but its daemon's, `always`. */
+    run: (id: string, wanted: RestartPolicy | null = 'always'): void => {
+      const policy = wanted ?? 'always';
+      const { [NODE_LABEL.restart]: _, ...bare } = aContainer(id).labels;
+      const labels = wanted === null ? bare : { ...bare, [NODE_LABEL.restart]: wanted };
       const fresh = { status: 'created', exitCode: 0, outOfMemory: false, restarts: 0 } as const;
       const times = { startedAtMs: null, finishedAtMs: null, pauseMs: FIRST_PAUSE_MS, restart: undefined };
       containers.set(id, { id, labels, policy, isStoppedByHand: false, ...fresh, ...times });
