@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { ObservedContainer, WantedContainer } from '../../domain/container.ts';
-import { containerName, networkName, ownedLabels, replicaLabels } from '../../domain/naming.ts';
+import type { ObservedContainer } from '../../domain/container.ts';
 import { restartPolicyOf } from '../../domain/restart-plan.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type RestartPolicy } from '../../domain/spec.ts';
+import type { RestartPolicy } from '../../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeDocker, type FakeDocker } from '../support/fake-docker.ts';
+import { createReplicaStarter } from '../support/replicas.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -21,37 +21,20 @@ interface Corner {
 }
 
 let test: TestDocker;
-let imageId: string;
-let network: string;
+let startReplica: Awaited<ReturnType<typeof createReplicaStarter>>;
 
 beforeAll(async () => {
   test = await openTestDocker();
-  const wanted = { kind: 'reference', reference: test.image, digest: null } as const;
-  ({ imageId } = await test.docker.ensureImage(wanted, { deploymentId: randomUUID() }));
-  const projectId = randomUUID();
-  network = networkName(test.instance, projectId);
-  await test.docker.ensureNetwork({ name: network, labels: ownedLabels({ instance: test.instance, projectId }) });
+  startReplica = await createReplicaStarter(test);
 });
 afterAll(() => test?.remove());
 
 function realCorner(): Corner {
-  const run = async (restartPolicy: RestartPolicy): Promise<string> => {
-    const replica = { instance: test.instance, deploymentId: randomUUID(), revision: 1, index: 0 };
-    const owner = { projectId: randomUUID(), serviceName: 'app', operationId: randomUUID() };
-    const wanted: WantedContainer = {
-      ...{ name: containerName(replica), imageId, labels: replicaLabels({ ...replica, ...owner }), environment: {} },
-      ...{ command: ['/bin/sleep', '600'], port: null, limits: DEFAULT_LIMITS, restartPolicy, network, alias: 'app' },
-      healthCheck: DEFAULT_HEALTH_CHECK,
-    };
-    const { id } = await test.docker.createContainer(wanted);
-    await test.docker.startContainer(id);
-    return id;
-  };
   const crash = async (id: string): Promise<void> => {
     const { Pid: pid } = (await test.client.getContainer(id).inspect()).State;
     process.kill(pid, 'SIGKILL');
   };
-  return { runtime: test.docker, run, crash };
+  return { runtime: test.docker, run: (restartPolicy) => startReplica({ restartPolicy }), crash };
 }
 
 function fakeCorner(): Corner {
