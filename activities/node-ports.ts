@@ -45,7 +45,7 @@ export interface ReplicaRestarts {
    * Says that a container is stopped on purpose: nobody restarts it any more, also in the next node process. Returns
    * when no restart of it is under way. To be called before the stop.
    */
-  retire(container: Pick<ObservedContainer, 'id' | 'daemonPolicy'>): Promise<void>;
+  retire(container: Pick<ObservedContainer, 'id' | 'labels' | 'daemonPolicy'>): Promise<void>;
 }
 
 /** What the replica activities need from the world. */

@@ -246,12 +246,20 @@ describe('a crash loop', () => {
     await crash(3);
     await report(observed('r1-0', { exitCode: 3, restarts: 3, restartStreak: 0 }));
     await report(observed('r1-0', { state: 'exited', exitCode: 4, restarts: 3 }));
-    expect(await lastEvents(1)).toEqual(['replica.exited: r1-0 exited: exit code 4']);
+    expect(await lastEvents(2)).toEqual([
+      'replica.healthy: r1-0 runs steadily again',
+      'replica.exited: r1-0 exited: exit code 4',
+    ]);
   });
 
   it('whose rounds are not seen one by one tells of them together', async () => {
     await report(observed('r1-0', { exitCode: 9, restarts: 3, restartStreak: 3 }));
     expect(await lastEvents(1)).toEqual(['replica.restarted: r1-0 was restarted after exit code 9, 3 times in a row']);
+    await report(observed('r1-0', { state: 'exited', exitCode: 9, restarts: 5, restartStreak: 5 }));
+    expect(await lastEvents(2)).toEqual([
+      'replica.restarted: r1-0 was restarted after exit code 9, 5 times in a row',
+      'replica.exited: r1-0 exited: exit code 9, after 5 restarts in a row',
+    ]);
   });
 });
 

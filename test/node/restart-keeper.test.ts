@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import type { RestartFile } from '../../adapters/node-files/restart-file.ts';
@@ -16,13 +17,13 @@ const STEP_MS = 100;
 
 let docker: FakeDocker;
 let keeper: RestartKeeper;
-let process: AbortController;
+let stopping: AbortController;
 /** What the file on disk has; survives the node process. */
 let onDisk: RestartMemory;
 let isDiskFull: boolean;
 let changes: string[];
-/** Held up while a test wants starts to wait. */
-let startSlots: Promise<void>;
+/** The node's slots for starts; a single one. */
+let startSlot: <Answer>(task: () => Promise<Answer>) => Promise<Answer>;
 
 beforeEach(async () => {
   vi.useFakeTimers({ now: new Date('2026-01-01T00:00:00Z') });
@@ -31,12 +32,12 @@ beforeEach(async () => {
   onDisk = { records: new Map(), retired: new Set() };
   isDiskFull = false;
   changes = [];
-  startSlots = Promise.resolve();
+  startSlot = pLimit(1);
   await startProcess();
 });
 
 afterEach(() => {
-  process.abort(new Error('over'));
+  stopping.abort(new Error('over'));
   vi.useRealTimers();
 });
 
@@ -44,7 +45,7 @@ const settle = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 
 /** Starts a node process on what an earlier one has left on disk. */
 async function startProcess(): Promise<void> {
-  process = new AbortController();
+  stopping = new AbortController();
   const file: RestartFile = {
     known: onDisk,
     save: async (memory) => {
@@ -56,21 +57,18 @@ async function startProcess(): Promise<void> {
     runtime: docker.runtime,
     memory: createRestartMemory(file, () => undefined),
     lookSlot: (task) => task(),
-    startSlot: async (task) => {
-      await startSlots;
-      return await task();
-    },
+    startSlot,
     onChange: (id) => changes.push(id),
     log: createLog({ role: 'node', level: 'silent' }),
   });
-  void keeper.run(process.signal);
+  void keeper.run(stopping.signal);
   await settle();
 }
 
 /** Ends the process as `kill -9` does: nothing is written, and nobody listens. */
 async function killProcess(): Promise<void> {
   isDiskFull = true;
-  process.abort(new Error('killed'));
+  stopping.abort(new Error('killed'));
   await settle();
   isDiskFull = false;
 }
@@ -288,20 +286,36 @@ describe('a container that is stopped on purpose', () => {
   });
 
   it('waits for a restart that is under way, so that the stop comes after it', async () => {
-    const slot = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
     docker.run('a');
     await settle();
-    startSlots = slot.promise;
+    docker.holdStarts(answer.promise);
     await docker.runtime.stopContainer('a');
     await settle(SECOND);
+    expect(docker.starts).toEqual(['a']);
     let isRetired = false;
     const retiring = keeper.retire(await find()).then(() => {
       isRetired = true;
     });
-    await settle();
+    await settle(MINUTE);
     expect(isRetired).toBe(false);
-    slot.resolve();
+    answer.resolve();
     await retiring;
+    await docker.runtime.stopContainer('a');
+    await settle(HOUR);
+    expect(await statusOf()).toBe('exited');
+  });
+
+  it('is not started by a restart that waits for its slot', async () => {
+    const slot = Promise.withResolvers<void>();
+    docker.run('a');
+    await settle();
+    void startSlot(() => slot.promise);
+    await docker.runtime.stopContainer('a');
+    await settle(MINUTE);
+    await keeper.retire(await find());
+    slot.resolve();
+    await settle(HOUR);
     expect(docker.starts).toEqual([]);
   });
 
@@ -348,6 +362,22 @@ describe('a container that a rollout watches', () => {
     release();
     await settle();
     expect(docker.starts.length).toBe(before + 1);
+  });
+
+  it('can be claimed from the one slot that its restart waits for', async () => {
+    const slot = Promise.withResolvers<void>();
+    docker.run('a');
+    await settle();
+    const release = startSlot(async () => {
+      await slot.promise;
+      return await keeper.claim('a');
+    });
+    await docker.runtime.stopContainer('a');
+    await settle(SECOND);
+    slot.resolve();
+    (await release)();
+    await settle();
+    expect(docker.starts).toEqual(['a']);
   });
 
   it('stays so until the last of several attempts has let go', async () => {

@@ -108,7 +108,7 @@ describe('a keeper on a real daemon', () => {
 
   it('lets a crash loop back off, holds the daemon back meanwhile, and gives its policy back in the end', async () => {
     const keeper = await keep();
-    const id = await startReplica(crashing(8));
+    const id = await startReplica(crashing(6));
     const held = await reaches(id, { daemonPolicy: 'never', status: 'exited', exitCode: 3 });
     const { nextRestartAt, streak } = keeper.standing(held);
     expect(streak).toBeGreaterThanOrEqual(QUICK.leftToDaemon);
@@ -116,7 +116,7 @@ describe('a keeper on a real daemon', () => {
     const running = await eventually(async () => {
       const found = await find(id);
       expect(found.status).toBe('running');
-      expect(keeper.standing(found)).toMatchObject({ restarts: 8, exitCode: 3, nextRestartAt: null });
+      expect(keeper.standing(found)).toMatchObject({ restarts: 6, exitCode: 3, nextRestartAt: null });
       return found;
     });
     // The daemon counts its own restarts, from the last start by somebody else on.
@@ -126,7 +126,7 @@ describe('a keeper on a real daemon', () => {
     for (const pauseMs of own) expect(pauseMs).toBeGreaterThan(0.8 * QUICK.longestDelayMs);
 
     await reaches(id, { daemonPolicy: 'always', startedAt: running.startedAt });
-    expect(keeper.standing(await find(id))).toMatchObject({ restarts: 8, streak: 0, exitCode: 3 });
+    expect(keeper.standing(await find(id))).toMatchObject({ restarts: 6, streak: 0, exitCode: 3 });
   });
 
   it('restarts what somebody else has stopped or killed, which its daemon does not', async () => {

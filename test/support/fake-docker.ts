@@ -34,6 +34,7 @@ export function createFakeDocker() {
   const starts: string[] = [];
   let isAway = false;
   let refusesStarts = false;
+  let startsAreHeld: Promise<void> | undefined;
 
   const tell = (event: ContainerEvent): void => {
     for (const listener of listeners) listener(event);
@@ -76,6 +77,7 @@ export function createFakeDocker() {
     startContainer: async (id: string): Promise<void> => {
       const container = get(id);
       starts.push(id);
+      await startsAreHeld;
       if (refusesStarts) throw new DomainError('DOCKER_UNAVAILABLE', 'port is already allocated');
       if (container.status === 'running' || container.status === 'restarting') return;
       Object.assign(container, { restarts: 0, pauseMs: FIRST_PAUSE_MS, isStoppedByHand: false });
@@ -129,6 +131,10 @@ export function createFakeDocker() {
     },
     setRefusesStarts: (refuses: boolean): void => {
       refusesStarts = refuses;
+    },
+    /** Carries out starts only once this resolves, as a daemon that is busy. */
+    holdStarts: (until: Promise<void>): void => {
+      startsAreHeld = until;
     },
     /** Changes what no event tells. */
     loseEvents: (change: () => void): void => {

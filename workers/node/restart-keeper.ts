@@ -4,7 +4,7 @@ import type { Docker } from '../../adapters/docker/docker.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import type { ContainerEvent, ObservedContainer } from '../../domain/container.ts';
 import type { RestartStanding } from '../../domain/reported-replica.ts';
-import { planRestarts, type RestartPlan, restartPolicyOf } from '../../domain/restart-plan.ts';
+import { planRestarts, restartPolicyOf } from '../../domain/restart-plan.ts';
 import { noteExit, noteFailedTry, noteOutOfMemory, observeRestarts } from '../../domain/restart-record.ts';
 import { RESTART_RULES, type RestartRules } from '../../domain/restart-rule.ts';
 import type { KeptRestarts } from './restart-memory.ts';
@@ -50,6 +50,7 @@ export function createRestartKeeper(ports: RestartKeeperPorts, rules: RestartRul
   const claims = new Map<string, number>();
   const timers = new Map<string, NodeJS.Timeout>();
   const waiting = new Set<string>();
+  const starting = new Set<string>();
   const { inTurn } = createTurns();
   const wakeUp = createWakeUp();
   let isOver = false;
@@ -64,10 +65,8 @@ export function createRestartKeeper(ports: RestartKeeperPorts, rules: RestartRul
     waiting.add(id);
     void inTurn(id, async () => {
       waiting.delete(id);
-      await keep(id).catch(() => {
-        // Docker does not answer, which says nothing about the replica: asked again later.
-        lookIn(id, LONGEST_RETRY_MS);
-      });
+      // Docker does not answer, which says nothing about the replica: asked again later.
+      await keep(id).catch(() => lookIn(id, LONGEST_RETRY_MS));
     });
   };
 
@@ -86,7 +85,7 @@ export function createRestartKeeper(ports: RestartKeeperPorts, rules: RestartRul
     memory.forget(id);
   };
 
-  const keep = async (id: string): Promise<void> => {
+  const keep = async (id: string, hasSlot = false): Promise<void> => {
     if (claims.has(id)) return;
     const container = await ports.lookSlot(() => runtime.findContainer(id));
     if (!container) return forget(id);
@@ -94,21 +93,25 @@ export function createRestartKeeper(ports: RestartKeeperPorts, rules: RestartRul
     const { record, plan } = planOf(container, Date.now());
     memory.set(id, record);
     if (before && before.streak > 0 && record.streak === 0) ports.onChange(id);
-    if (plan) await carryOut(container, plan);
+    if (!plan || isOver) return;
+    if (plan.daemonPolicy !== container.daemonPolicy) await runtime.setRestartPolicy(id, plan.daemonPolicy);
+    if (plan.start) await (hasSlot ? start(id) : queueStart(id));
+    else if (plan.lookInMs !== null) lookIn(id, plan.lookInMs);
   };
 
-  const carryOut = async (container: ObservedContainer, plan: RestartPlan): Promise<void> => {
-    const { id, daemonPolicy } = container;
-    if (plan.daemonPolicy !== daemonPolicy) await runtime.setRestartPolicy(id, plan.daemonPolicy);
-    if (plan.start) await start(id);
-    else if (plan.lookInMs !== null) lookIn(id, plan.lookInMs);
+  /** Who has a slot may wait for a turn, and never the other way round: activities claim containers from their slots. */
+  const queueStart = (id: string): void => {
+    if (starting.has(id)) return;
+    starting.add(id);
+    void ports.startSlot(async () => {
+      starting.delete(id);
+      await inTurn(id, () => keep(id, true)).catch(() => lookIn(id, LONGEST_RETRY_MS));
+    });
   };
 
   const start = async (id: string): Promise<void> => {
     try {
-      await ports.startSlot(async () => {
-        if (isKept(id) && !isOver) await runtime.startContainer(id);
-      });
+      await runtime.startContainer(id);
     } catch (error) {
       log.warn({ err: error, containerId: id }, 'a replica could not be restarted');
       const record = memory.get(id);
@@ -160,12 +163,15 @@ export function createRestartKeeper(ports: RestartKeeperPorts, rules: RestartRul
       });
       return release;
     },
-    retire: async ({ id, daemonPolicy }) => {
+    retire: async (container) => {
+      const { id } = container;
       const saved = memory.retire(id);
       clearTimeout(timers.get(id));
       await inTurn(id, async () => {
         // Docker forgets that it was stopped by hand where the policy is `on-failure`, and would start it at its own start.
-        if (daemonPolicy === 'on-failure') await runtime.setRestartPolicy(id, 'never').catch(() => undefined);
+        // Where it is being removed already Docker refuses, and the stop that follows is what matters.
+        const policies = [restartPolicyOf(container), container.daemonPolicy];
+        if (policies.includes('on-failure')) await runtime.setRestartPolicy(id, 'never').catch(() => undefined);
       });
       await saved;
     },
