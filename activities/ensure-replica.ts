@@ -3,14 +3,18 @@ import type { EnsureReplicaInput, NodeActivities } from '../contracts/activities
 import type { StartedReplica } from '../contracts/rollout.ts';
 import type { ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import { DomainError, isDomainError } from '../domain/errors.ts';
-import { containerName, LABEL, networkName, ownedLabels } from '../domain/naming.ts';
+import { containerName, LABEL } from '../domain/naming.ts';
 import { awaitHealthy } from './await-healthy.ts';
 import { type Heartbeats, withHeartbeats } from './heartbeats.ts';
 import type { ReplicaPorts } from './node-ports.ts';
 import { planContainer } from './plan-container.ts';
+import { networkOf, prepare } from './prepare-replica.ts';
 
 /** A replica that never served needs no time to finish requests, only to put its own things in order. */
 const GIVE_UP_GRACE_MS = 2_000;
+
+/** How to release what an attempt has claimed: while it watches a replica, its gate alone judges exits. */
+type Releases = (() => void)[];
 
 /**
  * Creates the activity that brings one replica up and returns once it is healthy.
@@ -23,11 +27,14 @@ export function createEnsureReplica(ports: ReplicaPorts): Pick<NodeActivities, '
   return {
     ensureReplica: (input) =>
       withHeartbeats({ step: 'prepare' }, async (heartbeats) => {
+        const releases: Releases = [];
         try {
-          return await bringUp(input, ports, heartbeats);
+          return await bringUp(input, ports, { heartbeats, releases });
         } catch (error) {
           if (mustCleanUp(error)) await giveUp(input, ports);
           throw error;
+        } finally {
+          for (const release of releases) release();
         }
       }),
   };
@@ -36,7 +43,7 @@ export function createEnsureReplica(ports: ReplicaPorts): Pick<NodeActivities, '
 async function bringUp(
   input: EnsureReplicaInput,
   ports: ReplicaPorts,
-  heartbeats: Heartbeats,
+  { heartbeats, releases }: { heartbeats: Heartbeats; releases: Releases },
 ): Promise<StartedReplica> {
   const { template, replicaId } = input;
   const signal = Context.current().cancellationSignal;
@@ -46,7 +53,9 @@ async function bringUp(
   const prepareMs = watch();
   const wanted = planContainer(input, { instance: ports.instance, imageId: image.imageId, environment });
   heartbeats.report({ step: 'start' });
-  const { container, restartsBefore } = await ports.startSlot(() => createAndStart(input, wanted, ports));
+  const { container, restartsBefore } = await ports.startSlot(() =>
+    createAndStart(input, wanted, { ...ports, releases }),
+  );
   signal.throwIfAborted();
   const startMs = watch();
   heartbeats.report({ step: 'await health', containerId: container.id });
@@ -69,60 +78,15 @@ function startWatch(): () => number {
   };
 }
 
-/** Everything that a container needs before it is created, at once: none of it depends on the rest. */
-async function prepare(
-  input: EnsureReplicaInput,
-  ports: ReplicaPorts,
-  heartbeats: Heartbeats,
-): Promise<{ image: PresentImage; environment: Readonly<Record<string, string>> }> {
-  const { deploymentId, projectId, revision, hasEnvironment } = input.template;
-  const [image, environment] = await Promise.all([
-    ensureImage(input, ports, heartbeats),
-    hasEnvironment ? ports.fetchEnvironment({ deploymentId, revision }) : {},
-    ports.runtime.ensureNetwork(networkOf(projectId, ports.instance)),
-  ]);
-  return { image, environment };
-}
-
-async function ensureImage(
-  input: EnsureReplicaInput,
-  ports: ReplicaPorts,
-  heartbeats: Heartbeats,
-): Promise<PresentImage> {
-  const { template, image } = input;
-  const { deploymentId, revision } = template;
-  return await ports.runtime.ensureImage(image, {
-    deploymentId,
-    earlierImageId: await findEarlierImage(input, ports),
-    fetchCredential: () => ports.fetchRegistryCredential({ deploymentId, revision }),
-    signal: Context.current().cancellationSignal,
-    onProgress: (status) => heartbeats.report({ step: 'pull', status }),
-  });
-}
-
-/** A tag may have moved since an earlier attempt created the container, which is adopted as it is. */
-async function findEarlierImage(
-  { template, index, image }: EnsureReplicaInput,
-  { instance, runtime }: ReplicaPorts,
-): Promise<string | undefined> {
-  if (image.kind === 'built' || image.digest !== null) return undefined;
-  const { deploymentId, revision, operationId } = template;
-  const found = await runtime.findContainer(containerName({ instance, deploymentId, revision, index }));
-  return found?.labels[LABEL.operation] === operationId ? found.imageId : undefined;
-}
-
-function networkOf(projectId: string, instance: string) {
-  return { name: networkName(instance, projectId), labels: ownedLabels({ instance, projectId }) };
-}
-
 /** Past this point of no return a cancel waits: what Docker was asked for is finished, and then taken back. */
 async function createAndStart(
   { template }: EnsureReplicaInput,
   wanted: WantedContainer,
-  { runtime, instance }: ReplicaPorts,
+  { runtime, instance, restarts, releases }: ReplicaPorts & { releases: Releases },
 ): Promise<{ container: ObservedContainer; restartsBefore: number }> {
   for (let again = true; ; again = false) {
     const { id, adopted } = await runtime.createContainer(wanted);
+    releases.push(await restarts.claim(id));
     const restartsBefore = adopted ? ((await runtime.findContainer(id))?.restarts ?? 0) : 0;
     try {
       await runtime.startContainer(id);
@@ -152,11 +116,15 @@ function mustCleanUp(error: unknown): boolean {
 }
 
 /** By name: a create that seemed to fail may have been carried out. What cannot be removed now, the workflow's undo does. */
-async function giveUp({ template, index }: EnsureReplicaInput, { instance, runtime }: ReplicaPorts): Promise<void> {
+async function giveUp(
+  { template, index }: EnsureReplicaInput,
+  { instance, runtime, restarts }: ReplicaPorts,
+): Promise<void> {
   const { deploymentId, revision } = template;
   try {
     const found = await runtime.findContainer(containerName({ instance, deploymentId, revision, index }));
     if (found?.labels[LABEL.deploymentId] !== deploymentId) return;
+    await restarts.retire(found);
     await runtime.stopContainer(found.id, GIVE_UP_GRACE_MS);
     await runtime.removeContainer(found.id);
   } catch (error) {

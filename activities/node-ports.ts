@@ -39,6 +39,22 @@ export interface HealthProber {
   }): Promise<string | null>;
 }
 
+/** What keeps the restarts of this node's replicas. */
+export interface ReplicaRestarts {
+  /**
+   * Leaves a container to whoever starts it: its daemon restarts it by the wanted policy, and nobody else does, until
+   * released. Takes an earlier retirement back. Claims of one container may overlap.
+   *
+   * @returns how to release it.
+   */
+  claim(containerId: string): Promise<() => void>;
+  /**
+   * Says that a container is stopped on purpose: nobody restarts it any more, also in the next node process. Returns
+   * when no restart of it is under way. To be called before the stop.
+   */
+  retire(container: Pick<ObservedContainer, 'id' | 'labels' | 'daemonPolicy'>): Promise<void>;
+}
+
 /** What the replica activities need from the world. */
 export interface ReplicaPorts {
   /** Instance id of the installation. */
@@ -47,6 +63,7 @@ export interface ReplicaPorts {
   readonly nodeAddress: string;
   readonly runtime: ContainerRuntime;
   readonly prober: HealthProber;
+  readonly restarts: ReplicaRestarts;
   /** Opens a revision's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
   fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<Readonly<Record<string, string>>>;
   /**

@@ -15,7 +15,8 @@ import type { ReplicaPorts } from './node-ports.ts';
 export function createRemoveReplica({
   instance,
   runtime,
-}: Pick<ReplicaPorts, 'instance' | 'runtime'>): Pick<NodeActivities, 'removeReplica'> {
+  restarts,
+}: Pick<ReplicaPorts, 'instance' | 'runtime' | 'restarts'>): Pick<NodeActivities, 'removeReplica'> {
   return {
     removeReplica: ({ deploymentId, revision, index, stopGraceMs }) =>
       withHeartbeats({ step: 'stop' }, async (heartbeats) => {
@@ -25,6 +26,7 @@ export function createRemoveReplica({
         if (found.labels[LABEL.instance] !== instance || found.labels[LABEL.deploymentId] !== deploymentId) {
           throw new DomainError('REPLICA_CONFLICT', `container ${name} was made by somebody else and is left alone`);
         }
+        await restarts.retire(found);
         await runtime.stopContainer(found.id, stopGraceMs);
         heartbeats.report({ step: 'remove' });
         await runtime.removeContainer(found.id);

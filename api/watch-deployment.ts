@@ -18,6 +18,7 @@ export interface WatchDeps {
   readonly changes: ChangeFeed;
   readonly address: PublicAddress;
   readonly heartbeatMs: number;
+  readonly now: () => Date;
   readonly signal: AbortSignal;
 }
 
@@ -30,7 +31,7 @@ type WatchMessage = MessageInitShape<typeof WatchDeploymentResponseSchema>;
  * who is slow makes the next read larger, not a queue. The newest event of each read carries the deployment.
  */
 export async function* watchDeployment(
-  { db, changes, address, heartbeatMs, signal }: WatchDeps,
+  { db, changes, address, heartbeatMs, now, signal }: WatchDeps,
   { deploymentId, afterSequence }: { readonly deploymentId: string; readonly afterSequence: number },
 ): AsyncGenerator<WatchMessage> {
   const changed = createWakeUp();
@@ -48,7 +49,7 @@ export async function* watchDeployment(
       for (const event of events) {
         last = event.sequence;
         const isNewest = deployment !== undefined && event === events.at(-1);
-        yield toMessage(event, isNewest ? toWireDeployment(deployment, address) : undefined);
+        yield toMessage(event, isNewest ? toWireDeployment(deployment, address, now()) : undefined);
       }
       if (hasAll && !deployment && events.length === 0) return;
       if (!deployment) continue;

@@ -6,6 +6,8 @@ export const NODE_LABEL = {
   config: 'cloud.obiente.config',
   /** Health rules as JSON, so that checks go on after the node process has restarted. Holds no secrets. */
   health: 'cloud.obiente.health',
+  /** Wanted restart policy: what the daemon is told is another one while it is held back. */
+  restart: 'cloud.obiente.restart',
 } as const;
 
 /** A container's life in Docker's words. */
@@ -27,6 +29,10 @@ export interface ObservedContainer {
   readonly restarts: number;
   /** RFC 3339 with nanoseconds; `null` before the first start. */
   readonly startedAt: string | null;
+  /** When it exited last, in the same form, also while it runs again; `null` before its first exit. */
+  readonly finishedAt: string | null;
+  /** What its daemon does by itself when it exits. */
+  readonly daemonPolicy: RestartPolicy;
   /** Its own address on the project's bridge; `null` while it does not run. */
   readonly ipAddress: string | null;
   /** Port on the node's address that leads to it; `null` without one. */
@@ -75,7 +81,8 @@ export interface LogLine {
 /** What a daemon said about a container; `connected` says that events may have been missed before. */
 export type ContainerEvent =
   | { readonly kind: 'connected' }
-  | { readonly kind: 'changed' | 'removed'; readonly containerId: string };
+  | { readonly kind: 'changed' | 'removed' | 'out-of-memory'; readonly containerId: string }
+  | { readonly kind: 'exited'; readonly containerId: string; readonly exitCode: number };
 
 /** What a host has. */
 export interface HostFacts {

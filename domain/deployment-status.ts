@@ -1,4 +1,5 @@
 import { isOpen, type OperationKind, type OperationState } from './operation.ts';
+import { describeReplicas, type ReplicaFacts } from './replica-reason.ts';
 import type { ServiceGoal } from './rollout-goal.ts';
 
 /** What a deployment is at the moment, for people and programs. */
@@ -28,12 +29,7 @@ export interface StatusFacts {
   readonly goal: readonly ServiceGoal[];
   /** Whether it was stopped on purpose. */
   readonly stopped: boolean;
-  readonly replicas: readonly {
-    readonly service: string;
-    readonly revision: number;
-    readonly state: 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removing';
-    readonly exitCode: number | null;
-  }[];
+  readonly replicas: readonly ReplicaFacts[];
 }
 
 /** A status with its reason; the reason is empty when all is well. */
@@ -48,10 +44,11 @@ const BRINGS_UP: ReadonlySet<OperationKind> = new Set(['deploy', 'update', 'roll
 /**
  * Derives the status from what runs, so that it can never be left behind by a process that died.
  *
+/**
  * An operation that brings something up shows while it is under way; a failed one shows as the reason while an old
- * revision goes on serving.
+ * revision goes on serving. `nowMs`, milliseconds since 1970, is only for how soon something happens.
  */
-export function deriveStatus(facts: StatusFacts): StatusVerdict {
+export function deriveStatus(facts: StatusFacts, nowMs: number): StatusVerdict {
   const { operation, goal, stopped } = facts;
   const open = isOpen(operation.state);
   if (operation.kind === 'remove' && operation.state !== 'failed') return { status: 'DELETING', reason: '' };
@@ -59,7 +56,7 @@ export function deriveStatus(facts: StatusFacts): StatusVerdict {
   const failure = operation.state === 'failed' ? operation.errorMessage : '';
   if (goal.length === 0) return open ? openVerdict(facts) : { status: 'FAILED', reason: failure || NEVER_UP };
   if (stopped || goal.every(({ replicas }) => replicas === 0)) return { status: 'STOPPED', reason: failure };
-  return runningVerdict(facts, failure);
+  return runningVerdict(facts, failure, nowMs);
 }
 
 const NEVER_UP = 'no revision has ever come up';
@@ -70,16 +67,14 @@ function openVerdict({ operation, imageMissing, goal }: StatusFacts): StatusVerd
   return { status: imageMissing ? 'BUILDING' : 'DEPLOYING', reason };
 }
 
-function runningVerdict({ replicas, goal }: StatusFacts, failure: string): StatusVerdict {
+function runningVerdict({ replicas, goal }: StatusFacts, failure: string, nowMs: number): StatusVerdict {
   const wanted = goal.reduce((sum, service) => sum + service.replicas, 0);
   const current = replicas.filter((replica) =>
     goal.some(({ name, revision }) => name === replica.service && revision === replica.revision),
   );
   const healthy = goal.reduce((sum, service) => sum + Math.min(service.replicas, healthyOf(current, service)), 0);
   if (healthy >= wanted) return { status: 'RUNNING', reason: failure };
-  const codes = current.flatMap((replica) => (replica.state === 'exited' ? (replica.exitCode ?? []) : []));
-  const exits = codes.length > 0 ? `, exit codes ${[...new Set(codes)].sort((a, b) => a - b).join(', ')}` : '';
-  const reason = `${healthy} of ${wanted} replicas are healthy${exits}`;
+  const reason = describeReplicas(current, { healthy, wanted }, nowMs);
   return { status: healthy === 0 ? 'FAILED' : 'DEGRADED', reason };
 }
 

@@ -106,11 +106,12 @@ async function* chunksOf(answers: AsyncIterable<{ readonly chunk: Uint8Array }>)
   }
 }
 
-function toMessage({ startedAt, exitCode, hostPort, ...replica }: ReportedReplica) {
+function toMessage({ startedAt, nextRestartAt, exitCode, hostPort, ...replica }: ReportedReplica) {
   return {
     ...replica,
     hostPort: hostPort ?? 0,
     ...(exitCode === null ? {} : { exitCode }),
     ...(startedAt === null ? {} : { startedAt: timestampFromDate(new Date(startedAt)) }),
+    ...(nextRestartAt === null ? {} : { nextRestartAt: timestampFromDate(new Date(nextRestartAt)) }),
   };
 }

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { ContainerCreateOptions, HealthConfig } from 'dockerode';
 import { NODE_LABEL, type WantedContainer } from '../../domain/container.ts';
 import { LABEL } from '../../domain/naming.ts';
-import type { HealthCheck, RestartPolicy } from '../../domain/spec.ts';
+import type { HealthCheck } from '../../domain/spec.ts';
+import { fromRestartPolicy } from './restart-policy.ts';
 
 /**
  * Capabilities that are left: what Docker's usual web images need to bind a low port, give their files to a user of
@@ -15,12 +16,6 @@ const PIDS_LIMIT = 512;
 
 /** Thirty megabytes a container: without a limit one fills 64 GB in a quarter of an hour. */
 const LOG_LIMITS = { 'max-size': '10m', 'max-file': '3' };
-
-const RESTART: Record<RestartPolicy, string> = {
-  always: 'unless-stopped',
-  'on-failure': 'on-failure',
-  never: 'no',
-};
 
 const NANOS_PER_MS = 1_000_000;
 
@@ -45,7 +40,12 @@ export function toCreateOptions(
     Image: wanted.imageId,
     Env: Object.entries(wanted.environment).map(([name, value]) => `${name}=${value}`),
     ...(wanted.command.length > 0 ? { Cmd: [...wanted.command] } : {}),
-    Labels: { ...blanked(imageLabels), ...wanted.labels, [NODE_LABEL.config]: configHash(wanted) },
+    Labels: {
+      ...blanked(imageLabels),
+      ...wanted.labels,
+      [NODE_LABEL.config]: configHash(wanted),
+      [NODE_LABEL.restart]: wanted.restartPolicy,
+    },
     Healthcheck: toHealthConfig(wanted.healthCheck),
     ExposedPorts: port === null ? {} : { [port]: {} },
     NetworkingConfig: { EndpointsConfig: { [wanted.network]: { Aliases: [wanted.alias] } } },
@@ -62,7 +62,7 @@ export function toCreateOptions(
       IpcMode: 'private',
       Privileged: false,
       PublishAllPorts: false,
-      RestartPolicy: { Name: RESTART[wanted.restartPolicy] },
+      RestartPolicy: fromRestartPolicy(wanted.restartPolicy),
       LogConfig: { Type: 'json-file', Config: LOG_LIMITS },
     },
   };

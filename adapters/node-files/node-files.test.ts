@@ -9,6 +9,7 @@ import { evenCounters } from '../../test/support/samples.ts';
 import { createPullRecords, openPullRecords } from '../docker/pull-records.ts';
 import { createCheckpointFile } from './checkpoint-file.ts';
 import { createPullRecordsFile } from './pull-records-file.ts';
+import { openRestartFile } from './restart-file.ts';
 import { watchFile } from './watched-file.ts';
 
 let folder: string;
@@ -136,4 +137,35 @@ describe('the records of pulled images', () => {
     await eventually(() => expect(unsaved).toHaveBeenCalledOnce());
     expect(records.find(everyone)).toBe('sha256:1');
   });
+});
+
+describe('the file of restarts', () => {
+  const record = {
+    ...{ restarts: 9, streak: 4, startedAt: '2026-01-01T00:00:00.5Z', daemonRestarts: 3, exitCode: 137 },
+    ...{ outOfMemory: true, outOfMemoryNow: false, failedTryAtMs: 17 },
+  };
+  const memory = { records: new Map([['c', record]]), retired: new Set(['d']) };
+  const unusable = vi.fn();
+
+  it('is nothing at first, and then what was saved last, for its owner only', async () => {
+    const path = join(folder, 'restarts.json');
+    const { known, save } = await openRestartFile(path, unusable);
+    expect(known).toEqual({ records: new Map(), retired: new Set() });
+    await save(memory);
+    expect((await openRestartFile(path, unusable)).known).toEqual(memory);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(['restarts.json']);
+    expect(unusable).not.toHaveBeenCalled();
+  });
+
+  it.each(['', '{"version":1,"records":{"c":{}},"retired":[]}', '{"version":2}'])(
+    'counts as none when it holds %j',
+    async (text) => {
+      const path = join(folder, 'restarts.json');
+      await writeFile(path, text);
+      const { known } = await openRestartFile(path, unusable);
+      expect(known.records.size).toBe(0);
+      expect(unusable).toHaveBeenCalled();
+    },
+  );
 });

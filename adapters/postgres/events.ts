@@ -20,6 +20,7 @@ export type EventKind =
   | 'replica.healthy'
   | 'replica.unhealthy'
   | 'replica.exited'
+  | 'replica.restarted'
   | 'replica.removed'
   | 'route.switched';
 

@@ -175,6 +175,10 @@ export interface Schema {
     out_of_memory: Generated<boolean>;
     started_at: Optional<Date>;
     created_at: Moment;
+    restarts: Generated<number>;
+    restart_streak: Generated<number>;
+    next_restart_at: Optional<Date>;
+    gone: Generated<boolean>;
   };
   doomed_replicas: {
     node_id: string;

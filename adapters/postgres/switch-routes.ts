@@ -7,6 +7,7 @@ import { doomReplicas } from './doomed.ts';
 import { type NewEvent, recordEvents } from './events.ts';
 import { isOneOfTexts } from './page.ts';
 import { pinImages } from './revision-images.ts';
+import type { ReplicaState } from './schema.ts';
 
 /**
  * Makes the routes send requests to `serve` and `resume` and no longer to `drain`, and pins what serves to its digests.
@@ -104,7 +105,8 @@ async function markServing(
   }));
   const { rows } = await sql<Began>`
     UPDATE replicas SET
-      state = 'healthy', serving = true, exit_code = NULL, out_of_memory = false, drained_by = NULL,
+      state = 'healthy', serving = true, exit_code = NULL, out_of_memory = false, next_restart_at = NULL, gone = false,
+      drained_by = NULL,
       container_id = started.container_id, image_digest = started.image_digest, started_at = started.started_at,
       address_host = started.host, address_port = started.port
     FROM jsonb_to_recordset(${JSON.stringify(started)}::jsonb) AS started (
@@ -116,7 +118,11 @@ async function markServing(
   return rows.sort((a, b) => (a.replicaId < b.replicaId ? -1 : 1));
 }
 
-/** Puts back what was taken out before and still runs. @returns how many rows changed. */
+/**
+ * Puts back what was taken out before and still runs; it was healthy then, unless its container has gone since.
+ *
+ * @returns how many rows changed.
+ */
 async function resumeServing(
   tx: DatabaseTransaction,
   { deploymentId, replicaIds }: { readonly deploymentId: string; readonly replicaIds: readonly string[] },
@@ -124,7 +130,11 @@ async function resumeServing(
   if (replicaIds.length === 0) return 0;
   const resumed = await tx
     .updateTable('replicas')
-    .set({ serving: true, state: 'healthy', drained_by: null })
+    .set((eb) => ({
+      serving: true,
+      state: eb.case().when('gone', '=', true).then<ReplicaState>('exited').else<ReplicaState>('healthy').end(),
+      drained_by: null,
+    }))
     .where('deployment_id', '=', deploymentId)
     .where(isOneOfTexts('replica_id', replicaIds))
     .where('serving', '=', false)

@@ -109,12 +109,14 @@ function publicJwk(text: string, field: string): PublicJwk {
 }
 
 function fromWire(replica: ObservedReplica) {
-  const { deploymentId, revision, replicaId, containerId, exitCode, outOfMemory, hostPort, startedAt } = replica;
+  const { deploymentId, revision, replicaId, containerId, exitCode, hostPort, startedAt } = replica;
+  const { outOfMemory, restarts, restartStreak, nextRestartAt } = replica;
   return {
-    ...{ deploymentId, revision, replicaId, containerId, outOfMemory },
+    ...{ deploymentId, revision, replicaId, containerId, outOfMemory, restarts, restartStreak },
     state: replica.state as 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removed',
     exitCode: exitCode ?? null,
     hostPort: hostPort === 0 ? null : hostPort,
     startedAt: startedAt ? timestampDate(startedAt) : null,
+    nextRestartAt: nextRestartAt ? timestampDate(nextRestartAt) : null,
   };
 }

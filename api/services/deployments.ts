@@ -21,6 +21,7 @@ export interface DeploymentsDeps extends WantedSpecDeps, SubmitDeps {
   readonly address: PublicAddress;
   /** Silence after which a stream sends a heartbeat, milliseconds. */
   readonly heartbeatMs: number;
+  readonly now: () => Date;
 }
 
 /**
@@ -28,11 +29,11 @@ export interface DeploymentsDeps extends WantedSpecDeps, SubmitDeps {
  * answers are read from the database.
  */
 export function createDeploymentsService(deps: DeploymentsDeps): ServiceImpl<typeof DeploymentsService> {
-  const { db, workflows, address } = deps;
+  const { db, workflows, address, now } = deps;
   const answer = async (deploymentId: string) => {
     const deployment = await findDeployment(db, deploymentId);
     if (!deployment) throw deleted();
-    return { deployment: toWireDeployment(deployment, address) };
+    return { deployment: toWireDeployment(deployment, address, now()) };
   };
   return {
     ...createDeploymentOperations(deps),
@@ -63,7 +64,7 @@ export function createDeploymentsService(deps: DeploymentsDeps): ServiceImpl<typ
     async getDeployment({ deploymentId }) {
       const deployment = await findDeployment(db, deploymentId.toLowerCase());
       if (!deployment) throw notFound('deployment');
-      return { deployment: toWireDeployment(deployment, address) };
+      return { deployment: toWireDeployment(deployment, address, now()) };
     },
     async listDeployments(request, context) {
       const organizationId = getCallerOrganization(context);
@@ -81,7 +82,7 @@ export function createDeploymentsService(deps: DeploymentsDeps): ServiceImpl<typ
             after: createdCursor(after),
           }),
       });
-      return { deployments: rows.map((row) => toWireDeployment(row, address)), page };
+      return { deployments: rows.map((row) => toWireDeployment(row, address, now())), page };
     },
     watchDeployment(request, { signal }) {
       const afterSequence = Math.min(Number(request.afterSequence), Number.MAX_SAFE_INTEGER);

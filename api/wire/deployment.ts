@@ -35,12 +35,13 @@ const REPLICA_STATE: Record<ReplicaStanding['state'], ReplicaState> = {
 /** Longest reason that a status carries; the operation has the whole message. */
 const MAX_REASON_LENGTH = 4096;
 
-/** Puts a deployment on the wire, its status derived from what runs. */
+/** Puts a deployment on the wire, its status derived from what runs. `now` is for how long something will take. */
 export function toWireDeployment(
   record: DeploymentRecord<ReplicaStanding | ReplicaRecord>,
   address: PublicAddress,
+  now: Date,
 ): MessageInitShape<typeof DeploymentSchema> {
-  const { status, reason } = deriveStatus(record);
+  const { status, reason } = deriveStatus(record, now.getTime());
   return {
     id: record.id,
     organizationId: record.organizationId,
@@ -53,7 +54,7 @@ export function toWireDeployment(
     servingRevision: record.serving?.revision ?? 0,
     imageDigest: record.serving?.imageDigest ?? '',
     urls: record.hostnames.map((hostname) => address.urlOf(hostname)),
-    replicas: record.replicas.flatMap((replica) => ('replicaId' in replica ? [toWireReplica(replica)] : [])),
+    replicas: record.replicas.flatMap((replica) => ('nodeId' in replica ? [toWireReplica(replica)] : [])),
     operation: toWireOperation(record.operation),
     createdAt: timestampFromDate(record.createdAt),
     updatedAt: timestampFromDate(record.updatedAt),
@@ -80,5 +81,9 @@ function toWireReplica(replica: ReplicaRecord): MessageInitShape<typeof ReplicaS
     ...(replica.exitCode === null ? {} : { exitCode: replica.exitCode }),
     imageDigest: replica.imageDigest ?? '',
     ...(replica.startedAt ? { startedAt: timestampFromDate(replica.startedAt) } : {}),
+    restarts: replica.restarts,
+    outOfMemory: replica.outOfMemory,
+    ...(replica.nextRestartAt ? { nextRestartAt: timestampFromDate(replica.nextRestartAt) } : {}),
+    gone: replica.gone,
   };
 }

@@ -32,6 +32,7 @@ beforeAll(async () => {
       requestTimeoutMs: 3_000,
     }),
     prober: createProber(),
+    restarts: { claim: async () => () => undefined, retire: async () => undefined },
     fetchEnvironment: async () => ({}),
     fetchRegistryCredential: async () => null,
     startSlot: (task) => task(),

@@ -29,6 +29,7 @@ beforeAll(async () => {
     prober: createProber(),
     fetchEnvironment: async () => ({}),
     fetchRegistryCredential,
+    restarts: { claim: async () => () => undefined, retire: async () => undefined },
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,
     foundHealthy: () => undefined,
