@@ -32,19 +32,22 @@ export function containerName(replica: ReplicaIdentity): string {
   return `obiente-${replica.instance}-${deployment}-${replicaId(replica.revision, replica.index)}`;
 }
 
-/** Name of the private bridge network of a project on each node. */
-export function networkName(instance: string, projectId: string): string {
-  return `obiente-${instance}-${projectId.replaceAll('-', '')}`;
+/** Name of the private bridge network of a project, or of a deployment of several services, on each node. */
+export function networkName(instance: string, ownerId: string): string {
+  return `obiente-${instance}-${ownerId.replaceAll('-', '')}`;
 }
 
-/** Repository of the images built for a deployment; the tag is `r<revision>`. */
+/** Repository of the images built for a deployment; the tag is `r<revision>-<service>`. */
 export function builtImageRepository(instance: string, deploymentId: string): string {
   return `obiente-${instance}/${deploymentId.replaceAll('-', '')}`;
 }
 
-/** Tag under which a revision's own build is kept. */
-export function builtImageTag(instance: string, deploymentId: string, revision: number): string {
-  return `${builtImageRepository(instance, deploymentId)}:r${revision}`;
+/** Tag under which the image built for a service of a revision is kept. */
+export function builtImageTag(
+  instance: string,
+  { deploymentId, revision, service }: { deploymentId: string; revision: number; service: string },
+): string {
+  return `${builtImageRepository(instance, deploymentId)}:r${revision}-${service}`;
 }
 
 /** Labels of a replica's container. */

@@ -114,6 +114,7 @@ export interface Schema {
     reason: Generated<string>;
     scale_service: Optional<string>;
     scale_replicas: Optional<number>;
+    kept_services: Json<Readonly<Record<string, number>>>;
     waits_for: Generated<string>;
     superseded_by: Optional<string>;
     error_code: Optional<string>;
@@ -198,6 +199,7 @@ export interface Schema {
     id: string;
     organization_id: string;
     deployment_id: string;
+    service: string;
     hostname: string;
     created_at: Moment;
   };

@@ -76,6 +76,7 @@ function imageOf({ spec, imageDigest }: Deployment): string {
   const digest = imageDigest === '' ? '' : ` (${imageDigest.slice(0, 19)})`;
   const source = spec?.source;
   if (source?.case === 'image') return `${source.value.reference}${digest}`;
+  if (source?.case === 'compose') return `${source.value.services.length} services of a Compose file`;
   return `built from ${source?.value?.dockerfilePath || 'Dockerfile'}${digest}`;
 }
 
