@@ -23,7 +23,7 @@ export function planContainer(
     name: containerName(replica),
     imageId: on.imageId,
     labels: {
-      ...replicaLabels({ ...replica, projectId, serviceName, operationId }),
+      ...replicaLabels({ ...replica, projectId, service, serviceName, operationId }),
       [NODE_LABEL.health]: toHealthLabel(rulesOf(template)),
       ...(container.stopGraceMs === null ? {} : { [NODE_LABEL.stopGrace]: String(container.stopGraceMs) }),
     },

@@ -5,6 +5,7 @@ export const LABEL = {
   deploymentId: 'cloud.obiente.deployment_id',
   projectId: 'cloud.obiente.project_id',
   serviceName: 'cloud.obiente.service_name',
+  service: 'cloud.obiente.service',
   revision: 'cloud.obiente.revision',
   replica: 'cloud.obiente.replica',
   operation: 'cloud.obiente.operation',
@@ -52,7 +53,7 @@ export function builtImageTag(
 
 /** Labels of a replica's container. */
 export function replicaLabels(
-  replica: ReplicaIdentity & { projectId: string; serviceName: string; operationId: string },
+  replica: ReplicaIdentity & { projectId: string; service: string; serviceName: string; operationId: string },
 ): Record<string, string> {
   return {
     [LABEL.managed]: 'true',
@@ -60,6 +61,7 @@ export function replicaLabels(
     [LABEL.deploymentId]: replica.deploymentId,
     [LABEL.projectId]: replica.projectId,
     [LABEL.serviceName]: replica.serviceName,
+    [LABEL.service]: replica.service,
     [LABEL.revision]: String(replica.revision),
     [LABEL.replica]: replicaId(replica.revision, replica.index),
     [LABEL.operation]: replica.operationId,

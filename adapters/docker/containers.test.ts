@@ -25,7 +25,7 @@ afterAll(() => test?.remove());
 
 function aContainer(changes: Partial<WantedContainer> = {}): WantedContainer {
   const replica = { instance: test.instance, deploymentId: randomUUID(), revision: 1, index: 0 };
-  const owner = { projectId: randomUUID(), serviceName: 'app', operationId: randomUUID() };
+  const owner = { projectId: randomUUID(), service: 'app', serviceName: 'app', operationId: randomUUID() };
   return {
     name: containerName(replica),
     imageId,
