@@ -1,3 +1,5 @@
+import { ONLY_SERVICE } from './spec.ts';
+
 /** What the platform puts on everything that it makes on Docker. */
 export const LABEL = {
   managed: 'cloud.obiente.managed',
@@ -22,6 +24,11 @@ export interface ReplicaIdentity {
 /** Replica id within its deployment, for example `r3-0`. */
 export function replicaId(revision: number, index: number): string {
   return `r${revision}-${index}`;
+}
+
+/** A replica for people: its id, and of a deployment of several services, which one it is of. */
+export function replicaTitle({ replicaId, service }: { readonly replicaId: string; readonly service: string }): string {
+  return service === ONLY_SERVICE ? replicaId : `${replicaId} of ${service}`;
 }
 
 /**
