@@ -8,6 +8,9 @@ FROM node:24.21.0-bookworm-slim
 ENV NODE_ENV=production \
     NODE_COMPILE_CACHE=/var/cache/obiente
 WORKDIR /app
+# The role `node` fetches sources with git.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates git openssh-client \
+    && rm -rf /var/lib/apt/lists/*
 # Volumes that are mounted here take over the owner.
 RUN mkdir -p /var/cache/obiente /var/lib/obiente /etc/obiente/keys /etc/obiente/node /etc/obiente/traefik \
     && chown -R node:node /var/cache/obiente /var/lib/obiente /etc/obiente

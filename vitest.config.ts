@@ -12,7 +12,7 @@ const FAULTS = ['test/faults/sampled/**/*.test.ts'];
 /** Tests that start servers of their own, or talk to the Docker daemon. */
 const SERVERS = [
   'activities/node-activities.test.ts',
-  'adapters/{docker,postgres,timescale,traefik,cgroup,dev-oidc}/**/*.test.ts',
+  'adapters/{docker,postgres,timescale,traefik,cgroup,dev-oidc,git}/**/*.test.ts',
   'api/**/*.test.ts',
   'streamer/**/*.test.ts',
   'test/{cli,ingress,node,streamer,supervisor,workflows}/**/*.test.ts',
@@ -30,6 +30,8 @@ export default defineConfig({
           include: TESTS,
           exclude: [...NEVER, ...SERVERS, ...WHOLE_PLATFORM, ...FAULTS],
           sequence: { groupOrder: 0 },
+          // A property runs hundreds of cases; on a busy machine that is no hang.
+          testTimeout: 60_000,
         },
       },
       {

@@ -3,14 +3,18 @@ import type { EnsureReplicaInput, NodeActivities } from '../contracts/activities
 import type { StartedReplica } from '../contracts/rollout.ts';
 import type { ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import { DomainError, isDomainError } from '../domain/errors.ts';
-import { containerName, LABEL, networkName, ownedLabels } from '../domain/naming.ts';
+import { containerName, LABEL } from '../domain/naming.ts';
 import { awaitHealthy } from './await-healthy.ts';
 import { type Heartbeats, withHeartbeats } from './heartbeats.ts';
 import type { ReplicaPorts } from './node-ports.ts';
 import { planContainer } from './plan-container.ts';
+import { networkOf, prepare } from './prepare-replica.ts';
 
 /** A replica that never served needs no time to finish requests, only to put its own things in order. */
 const GIVE_UP_GRACE_MS = 2_000;
+
+/** How to release what an attempt has claimed: while it watches a replica, its gate alone judges exits. */
+type Releases = (() => void)[];
 
 /**
  * Creates the activity that brings one replica up and returns once it is healthy.
@@ -23,11 +27,14 @@ export function createEnsureReplica(ports: ReplicaPorts): Pick<NodeActivities, '
   return {
     ensureReplica: (input) =>
       withHeartbeats({ step: 'prepare' }, async (heartbeats) => {
+        const releases: Releases = [];
         try {
-          return await bringUp(input, ports, heartbeats);
+          return await bringUp(input, ports, { heartbeats, releases });
         } catch (error) {
           if (mustCleanUp(error)) await giveUp(input, ports);
           throw error;
+        } finally {
+          for (const release of releases) release();
         }
       }),
   };
@@ -36,53 +43,50 @@ export function createEnsureReplica(ports: ReplicaPorts): Pick<NodeActivities, '
 async function bringUp(
   input: EnsureReplicaInput,
   ports: ReplicaPorts,
-  heartbeats: Heartbeats,
+  { heartbeats, releases }: { heartbeats: Heartbeats; releases: Releases },
 ): Promise<StartedReplica> {
   const { template, replicaId } = input;
   const signal = Context.current().cancellationSignal;
+  const watch = startWatch();
   const { image, environment } = await prepare(input, ports, heartbeats);
   signal.throwIfAborted();
+  const prepareMs = watch();
   const wanted = planContainer(input, { instance: ports.instance, imageId: image.imageId, environment });
   heartbeats.report({ step: 'start' });
-  const { container, restartsBefore } = await ports.startSlot(() => createAndStart(input, wanted, ports));
+  const { container, restartsBefore } = await ports.startSlot(() =>
+    createAndStart(input, wanted, { ...ports, releases }),
+  );
   signal.throwIfAborted();
+  const startMs = watch();
   heartbeats.report({ step: 'await health', containerId: container.id });
   const secrets = Object.values(environment);
   const starting = { template, replicaId, container, restartsBefore, secrets };
   const healthy = await awaitHealthy(starting, ports, signal);
   ports.foundHealthy(healthy);
-  return toStartedReplica(input, healthy, image, ports.nodeAddress);
+  const times = { prepareMs, startMs, healthyMs: watch() };
+  return toStartedReplica(input, { container: healthy, image, times, host: ports.nodeAddress });
 }
 
-/** Everything that a container needs before it is created, at once: none of it depends on the rest. */
-async function prepare(
-  { template, image: wantedImage }: EnsureReplicaInput,
-  ports: ReplicaPorts,
-  heartbeats: Heartbeats,
-): Promise<{ image: PresentImage; environment: Readonly<Record<string, string>> }> {
-  const { deploymentId, projectId, revision, hasEnvironment } = template;
-  const onProgress = (status: string): void => heartbeats.report({ step: 'pull', status });
-  const signal = Context.current().cancellationSignal;
-  const [image, environment] = await Promise.all([
-    ports.runtime.ensureImage(wantedImage, { deploymentId, signal, onProgress }),
-    hasEnvironment ? ports.fetchEnvironment({ deploymentId, revision }) : {},
-    ports.runtime.ensureNetwork(networkOf(projectId, ports.instance)),
-  ]);
-  return { image, environment };
-}
-
-function networkOf(projectId: string, instance: string) {
-  return { name: networkName(instance, projectId), labels: ownedLabels({ instance, projectId }) };
+/** Tells at each call how many milliseconds have passed since the one before. */
+function startWatch(): () => number {
+  let since = performance.now();
+  return () => {
+    const now = performance.now();
+    const passed = Math.round(now - since);
+    since = now;
+    return passed;
+  };
 }
 
 /** Past this point of no return a cancel waits: what Docker was asked for is finished, and then taken back. */
 async function createAndStart(
   { template }: EnsureReplicaInput,
   wanted: WantedContainer,
-  { runtime, instance }: ReplicaPorts,
+  { runtime, instance, restarts, releases }: ReplicaPorts & { releases: Releases },
 ): Promise<{ container: ObservedContainer; restartsBefore: number }> {
   for (let again = true; ; again = false) {
     const { id, adopted } = await runtime.createContainer(wanted);
+    releases.push(await restarts.claim(id));
     const restartsBefore = adopted ? ((await runtime.findContainer(id))?.restarts ?? 0) : 0;
     try {
       await runtime.startContainer(id);
@@ -91,7 +95,7 @@ async function createAndStart(
       // The project's network, or the container itself, went away since it was seen: made once more from the start.
       runtime.forgetNetwork(wanted.network);
       await runtime.removeContainer(id);
-      await runtime.ensureNetwork(networkOf(template.projectId, instance));
+      await runtime.ensureNetwork(networkOf(template, instance));
       continue;
     }
     const container = await runtime.findContainer(id);
@@ -112,11 +116,15 @@ function mustCleanUp(error: unknown): boolean {
 }
 
 /** By name: a create that seemed to fail may have been carried out. What cannot be removed now, the workflow's undo does. */
-async function giveUp({ template, index }: EnsureReplicaInput, { instance, runtime }: ReplicaPorts): Promise<void> {
+async function giveUp(
+  { template, index }: EnsureReplicaInput,
+  { instance, runtime, restarts }: ReplicaPorts,
+): Promise<void> {
   const { deploymentId, revision } = template;
   try {
     const found = await runtime.findContainer(containerName({ instance, deploymentId, revision, index }));
     if (found?.labels[LABEL.deploymentId] !== deploymentId) return;
+    await restarts.retire(found);
     await runtime.stopContainer(found.id, GIVE_UP_GRACE_MS);
     await runtime.removeContainer(found.id);
   } catch (error) {
@@ -124,11 +132,16 @@ async function giveUp({ template, index }: EnsureReplicaInput, { instance, runti
   }
 }
 
+interface Started {
+  readonly container: ObservedContainer;
+  readonly image: PresentImage;
+  readonly times: StartedReplica['times'];
+  readonly host: string;
+}
+
 function toStartedReplica(
   { template, replicaId }: EnsureReplicaInput,
-  container: ObservedContainer,
-  image: PresentImage,
-  host: string,
+  { container, image, times, host }: Started,
 ): StartedReplica {
   const { hostPort } = container;
   if (template.port !== null && hostPort === null) {
@@ -143,5 +156,7 @@ function toStartedReplica(
     imageDigest: image.digest,
     address: hostPort === null ? null : { host, port: hostPort },
     startedAt: container.startedAt ?? '',
+    attempt: Context.current().info.attempt,
+    times,
   };
 }

@@ -9,7 +9,7 @@ import type { EnsureReplicaInput } from '../contracts/activities.ts';
 import type { ReplicaTemplate, StartedReplica } from '../contracts/rollout.ts';
 import type { ContainerEvent } from '../domain/container.ts';
 import { containerName, networkName } from '../domain/naming.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck } from '../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck, PLAIN_CONTAINER } from '../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../test/support/docker.ts';
 import { createEnsureReplica } from './ensure-replica.ts';
 import type { ReplicaPorts } from './node-ports.ts';
@@ -27,6 +27,10 @@ let environment: Record<string, string>;
 const listeners = new Map<string, Set<() => void>>();
 const following = new AbortController();
 const healthy: string[] = [];
+/** Containers that nobody else may restart at this moment. */
+const claimed = new Set<string>();
+/** What a container was when it was said to be stopped on purpose. */
+const retired = new Map<string, string | undefined>();
 
 beforeAll(async () => {
   test = await openTestDocker();
@@ -35,7 +39,17 @@ beforeAll(async () => {
     nodeAddress: '127.0.0.1',
     runtime: test.docker,
     prober: createProber(),
+    restarts: {
+      claim: async (id) => {
+        claimed.add(id);
+        return () => claimed.delete(id);
+      },
+      retire: async ({ id }) => {
+        retired.set(id, (await test.docker.findContainer(id))?.status);
+      },
+    },
     fetchEnvironment: async () => environment,
+    fetchRegistryCredential: async () => null,
     startSlot: (task) => task(),
     onContainerChange: (id, listener) => {
       listeners.set(id, (listeners.get(id) ?? new Set()).add(listener));
@@ -69,6 +83,8 @@ function anInput(changes: Partial<ReplicaTemplate> = {}): EnsureReplicaInput {
   const template: ReplicaTemplate = {
     deploymentId: randomUUID(),
     projectId: randomUUID(),
+    service: 'app',
+    container: PLAIN_CONTAINER,
     serviceName: 'app',
     operationId: randomUUID(),
     revision: 3,
@@ -123,6 +139,21 @@ describe('bringing a replica up', () => {
     expect(healthy).toContain(replica.containerId);
   });
 
+  it('is left alone with the restarts of its container from before the start until the end', async () => {
+    const seen: boolean[] = [];
+    const look = (id: string) => seen.push(claimed.has(id));
+    const watched: Partial<ReplicaPorts['runtime']> = {
+      startContainer: async (id) => {
+        look(id);
+        await test.docker.startContainer(id);
+      },
+    };
+    const runtime = { ...test.docker, ...watched };
+    await ensure(anInput(), { runtime, foundHealthy: ({ id }) => look(id) }).started;
+    expect(seen).toEqual([true, true]);
+    expect(claimed.size).toBe(0);
+  });
+
   it('gives the application its variables, and the platform its own', async () => {
     environment = { GREETING: 'hi there', OBIENTE_REPLICA: 'forged' };
     const input = anInput({ hasEnvironment: true });
@@ -147,7 +178,7 @@ describe('bringing a replica up', () => {
     const input = anInput();
     const first = await ensure(input).started;
     const second = await ensure(input).started;
-    expect(second).toEqual(first);
+    expect({ ...second, times: first.times }).toEqual(first);
     expect(await test.listContainers()).toEqual([first.containerId]);
   });
 
@@ -298,6 +329,20 @@ describe('an attempt that is ended from outside', () => {
 });
 
 describe('removing a replica', () => {
+  it('says that it is stopped on purpose while it still runs', async () => {
+    const input = anInput();
+    const { containerId } = await ensure(input).started;
+    await remove(input);
+    expect(retired.get(containerId)).toBe('running');
+  });
+
+  it('that is given up says so too, and claims nothing any more', async () => {
+    retired.clear();
+    await expect(ensure(anInput({ command: ['/bin/sleep', '600'] })).started).rejects.toThrow('refused');
+    expect([...retired.values()]).toEqual(['running']);
+    expect(claimed.size).toBe(0);
+  });
+
   it('is done when it is gone, however often', async () => {
     const input = anInput();
     await ensure(input).started;

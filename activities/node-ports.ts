@@ -1,12 +1,19 @@
 import type { Readable } from 'node:stream';
-import type { WantedImage } from '../contracts/rollout.ts';
+import type { ServiceRef, WantedImage } from '../contracts/rollout.ts';
 import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
+import type { RegistryCredential } from '../domain/registry-credential.ts';
 
 /** What a node's activities need of its Docker daemon; `adapters/docker` says what each promises. */
 export interface ContainerRuntime {
   ensureImage(
     wanted: WantedImage,
-    options: { deploymentId: string; signal?: AbortSignal; onProgress?: (status: string) => void },
+    options: {
+      deploymentId: string;
+      earlierImageId?: string | undefined;
+      fetchCredential?: () => Promise<RegistryCredential | null>;
+      signal?: AbortSignal;
+      onProgress?: (status: string) => void;
+    },
   ): Promise<PresentImage>;
   removeImages(labels: Readonly<Record<string, string>>): Promise<void>;
   ensureNetwork(network: { name: string; labels: Readonly<Record<string, string>> }): Promise<void>;
@@ -32,6 +39,22 @@ export interface HealthProber {
   }): Promise<string | null>;
 }
 
+/** What keeps the restarts of this node's replicas. */
+export interface ReplicaRestarts {
+  /**
+   * Leaves a container to whoever starts it: its daemon restarts it by the wanted policy, and nobody else does, until
+   * released. Takes an earlier retirement back. Claims of one container may overlap.
+   *
+   * @returns how to release it.
+   */
+  claim(containerId: string): Promise<() => void>;
+  /**
+   * Says that a container is stopped on purpose: nobody restarts it any more, also in the next node process. Returns
+   * when no restart of it is under way. To be called before the stop.
+   */
+  retire(container: Pick<ObservedContainer, 'id' | 'labels' | 'daemonPolicy'>): Promise<void>;
+}
+
 /** What the replica activities need from the world. */
 export interface ReplicaPorts {
   /** Instance id of the installation. */
@@ -40,8 +63,14 @@ export interface ReplicaPorts {
   readonly nodeAddress: string;
   readonly runtime: ContainerRuntime;
   readonly prober: HealthProber;
-  /** Opens a revision's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
-  fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<Readonly<Record<string, string>>>;
+  readonly restarts: ReplicaRestarts;
+  /** Opens a service's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
+  fetchEnvironment(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
+  /**
+   * Opens the credential of the deployment's organization for the registry of the service's image; `null` without
+   * one. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached.
+   */
+  fetchRegistryCredential(of: ServiceRef): Promise<RegistryCredential | null>;
   /** Runs a task when one of the node's few start slots is free. */
   startSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
   /** Calls back whenever something happened to a container, or may have; answers with how to stop that. */
@@ -73,9 +102,13 @@ export interface BuildPorts {
   readonly limits: { readonly cpuCores: number; readonly memoryBytes: number };
   /** Streams a stored build context; the stream fails when its content does not have that hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
+  /** Opens the arguments of a service's build. @throws NODE_UNAVAILABLE (retryable) */
+  fetchBuildArguments(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   buildImage(request: {
     context: Readable;
     dockerfilePath: string;
+    target?: string | undefined;
+    args: Readonly<Record<string, string>>;
     tag: string;
     labels: Readonly<Record<string, string>>;
     limits: { cpuCores: number; memoryBytes: number };

@@ -10,7 +10,7 @@ import { type ApiRig, startApiRig } from '../test/support/api-rig.ts';
 import { refusalOf } from '../test/support/refusal.ts';
 import { PUBLIC_SERVICES } from './router.ts';
 
-const OWNED_ID = /^(organization|project|deployment)_id$/;
+const OWNED_ID = /^(organization|project|deployment|operation)_id$/;
 
 interface Rpc {
   readonly service: (typeof PUBLIC_SERVICES)[number];
@@ -39,7 +39,12 @@ beforeAll(async () => {
     spec,
   });
   const { deployment } = await deployments.createDeployment(creation);
-  ids = { organization_id: organizationId, project_id: projectId, deployment_id: deployment?.id ?? '' };
+  ids = {
+    organization_id: organizationId,
+    project_id: projectId,
+    deployment_id: deployment?.id ?? '',
+    operation_id: deployment?.operation?.id ?? '',
+  };
   await rig.user('mallory');
 });
 afterAll(() => rig.stop());
@@ -155,6 +160,9 @@ function aRequest({ method }: Rpc, idOf: (field: string) => string): Message {
   for (const { name } of method.input.fields) {
     if (name === 'idempotency_key') setField(message, method.input, [name], randomUUID());
     if (name === 'name' && !method.name.startsWith('List')) setField(message, method.input, [name], 'some-name');
+    if (name === 'host') setField(message, method.input, [name], 'ghcr.io');
+    if (name === 'username') setField(message, method.input, [name], 'robot');
+    if (name === 'password') setField(message, method.input, [name], 'a password');
     if (name === 'node_id') setField(message, method.input, [name], 'node-00000001');
     if (name === 'spec') {
       const spec = create(DeploymentSpecSchema, { source: { case: 'image', value: { reference: 'nginx:1' } } });

@@ -6,8 +6,10 @@ import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
+import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
@@ -19,8 +21,10 @@ import { createDeploymentsService, type DeploymentsDeps } from './services/deplo
 import { createIdentityService } from './services/identity.ts';
 import { createLogsService, type LogsDeps } from './services/logs.ts';
 import { createNodesService } from './services/nodes.ts';
+import { createOperationsService, type OperationsDeps } from './services/operations.ts';
 import { createOrganizationsService } from './services/organizations.ts';
 import { createProjectsService } from './services/projects.ts';
+import { createRegistriesService } from './services/registries.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
 import type { ApiTelemetry } from './telemetry.ts';
@@ -32,15 +36,17 @@ export const PUBLIC_SERVICES = [
   LogsService,
   MetricsService,
   NodesService,
+  OperationsService,
   OrganizationsService,
   ProjectsService,
+  RegistriesService,
   RoutesService,
   SourcesService,
 ] as const;
 
 /** What all services together need. */
-export interface RouterDeps extends DeploymentsDeps, LogsDeps, ControlDeps {
-  readonly workflows: DeploymentsDeps['workflows'] & ControlDeps['workflows'];
+export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps {
+  readonly workflows: DeploymentsDeps['workflows'] & OperationsDeps['workflows'] & ControlDeps['workflows'];
   readonly heartbeatMs: number;
   readonly metrics: ServiceImpl<typeof MetricsService>;
   readonly log: Log;
@@ -73,8 +79,10 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(LogsService, createLogsService(deps), forUsers)
       .service(MetricsService, deps.metrics, forUsers)
       .service(NodesService, createNodesService(deps), forUsers)
+      .service(OperationsService, createOperationsService(deps), forUsers)
       .service(OrganizationsService, createOrganizationsService(deps), forUsers)
       .service(ProjectsService, createProjectsService(deps), forUsers)
+      .service(RegistriesService, createRegistriesService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)
       .service(ControlService, createControlService(deps), forNodes);

@@ -6,7 +6,8 @@ import { type DeploymentEventRecord, listEvents } from '../adapters/postgres/eve
 import type { WatchDeploymentResponseSchema } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { createWakeUp } from './wake-up.ts';
 import type { PublicAddress } from './wire/address.ts';
-import { toWireDeployment, toWireEvent } from './wire/deployment.ts';
+import { toWireDeployment } from './wire/deployment.ts';
+import { toWireEvent } from './wire/operation.ts';
 
 /** Events read at a time: what a slow reader makes this process hold. */
 const BATCH = 200;
@@ -17,6 +18,7 @@ export interface WatchDeps {
   readonly changes: ChangeFeed;
   readonly address: PublicAddress;
   readonly heartbeatMs: number;
+  readonly now: () => Date;
   readonly signal: AbortSignal;
 }
 
@@ -29,7 +31,7 @@ type WatchMessage = MessageInitShape<typeof WatchDeploymentResponseSchema>;
  * who is slow makes the next read larger, not a queue. The newest event of each read carries the deployment.
  */
 export async function* watchDeployment(
-  { db, changes, address, heartbeatMs, signal }: WatchDeps,
+  { db, changes, address, heartbeatMs, now, signal }: WatchDeps,
   { deploymentId, afterSequence }: { readonly deploymentId: string; readonly afterSequence: number },
 ): AsyncGenerator<WatchMessage> {
   const changed = createWakeUp();
@@ -47,7 +49,7 @@ export async function* watchDeployment(
       for (const event of events) {
         last = event.sequence;
         const isNewest = deployment !== undefined && event === events.at(-1);
-        yield toMessage(event, isNewest ? toWireDeployment(deployment, address) : undefined);
+        yield toMessage(event, isNewest ? toWireDeployment(deployment, address, now()) : undefined);
       }
       if (hasAll && !deployment && events.length === 0) return;
       if (!deployment) continue;

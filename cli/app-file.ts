@@ -30,11 +30,36 @@ const health = z.union([
   z.strictObject({ automatic: z.literal(true), ...timing }),
 ]);
 
+const gate = z.union([
+  z.strictObject({ weight: z.int().min(1).max(99), approval: z.literal(true) }),
+  z.strictObject({ weight: z.int().min(1).max(99), wait: duration }),
+  z.strictObject({
+    weight: z.int().min(1).max(99),
+    watch: duration,
+    maxErrors: z.int().min(0).max(100),
+    minRequests: z.int().min(1).max(1_000_000).optional(),
+  }),
+]);
+
+const rollout = z.union([
+  z.strictObject({
+    strategy: z.literal('rolling'),
+    maxSurge: z.int().min(0).max(100).optional(),
+    maxUnavailable: z.int().min(0).max(100).optional(),
+    approval: z.boolean().optional(),
+  }),
+  z.strictObject({ strategy: z.literal('recreate'), approval: z.boolean().optional() }),
+  z.strictObject({ strategy: z.literal('blue-green'), approval: z.boolean().optional(), keepOld: duration.optional() }),
+  z.strictObject({ strategy: z.literal('canary'), steps: z.array(gate).min(1).max(20) }),
+]);
+
 const appSchema = z.strictObject({
   name: z.string().optional(),
   project: z.string().optional(),
   image: z.string().min(1).max(512).optional(),
+  pull: z.enum(['always', 'if-not-present', 'auto']).optional(),
   dockerfile: z.string().min(1).max(255).optional(),
+  compose: z.string().min(1).max(255).optional(),
   replicas: z.int().min(0).max(10_000).optional(),
   port: z.int().min(1).max(65_535).optional(),
   cpu: z.number().min(0.01).max(1024).optional(),
@@ -43,6 +68,7 @@ const appSchema = z.strictObject({
   command: z.array(z.string()).max(256).optional(),
   env: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
   health: health.optional(),
+  rollout: rollout.optional(),
 });
 
 /** What `obiente.yaml` may say. Sizes are bytes, durations milliseconds. */
@@ -50,6 +76,9 @@ export type AppFile = z.infer<typeof appSchema>;
 
 /** How health is found out, as the file says it. */
 export type AppHealth = z.infer<typeof health>;
+
+/** How a revision replaces another one, as the file says it. Percentages without their sign. */
+export type AppRollout = z.infer<typeof rollout>;
 
 /**
  * Reads the `obiente.yaml` of a folder; an empty one when there is none.

@@ -6,8 +6,10 @@ import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
+import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { retryInterceptor } from './retry.ts';
@@ -20,8 +22,10 @@ export const SERVICES = {
   logs: LogsService,
   metrics: MetricsService,
   nodes: NodesService,
+  operations: OperationsService,
   organizations: OrganizationsService,
   projects: ProjectsService,
+  registries: RegistriesService,
   routes: RoutesService,
   sources: SourcesService,
 } as const;
@@ -56,8 +60,10 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     logs: createClient(LogsService, transport),
     metrics: createClient(MetricsService, transport),
     nodes: createClient(NodesService, transport),
+    operations: createClient(OperationsService, transport),
     organizations: createClient(OrganizationsService, transport),
     projects: createClient(ProjectsService, transport),
+    registries: createClient(RegistriesService, transport),
     routes: createClient(RoutesService, transport),
     sources: createClient(SourcesService, transport),
     url,

@@ -1,12 +1,14 @@
 import { parseEnv } from 'node:util';
-import type { AppFile, AppHealth } from './app-file.ts';
+import type { AppFile, AppHealth, AppRollout } from './app-file.ts';
 import { refuse } from './failures.ts';
 import { parseCores, parseMemory, parseWhole } from './quantities.ts';
 
 /** What was typed after `obiente deploy`, unparsed. */
 export interface DeployOptions {
   readonly image?: string;
+  readonly pull?: string;
   readonly dockerfile?: string;
+  readonly compose?: string | true;
   readonly name?: string;
   readonly project?: string;
   readonly replicas?: string;
@@ -32,14 +34,22 @@ export interface DeployCommandOptions extends DeployOptions {
   readonly detach?: boolean;
   readonly timeout?: string;
   readonly idempotencyKey?: string;
+  readonly reason?: string;
+  readonly supersede?: boolean;
 }
+
+/** When the registry is asked for an image that a node has; `auto`: by its tag. */
+export type Pull = NonNullable<AppFile['pull']>;
 
 /** What the caller wants, from the file and the options; what neither names stays as it is. */
 export interface Wishes {
   readonly name: string | undefined;
   readonly project: string | undefined;
   readonly image: string | undefined;
+  readonly pull: Pull | undefined;
   readonly dockerfile: string | undefined;
+  /** Path of a Compose file; `true`: the one in the folder. */
+  readonly compose: string | true | undefined;
   readonly replicas: number | undefined;
   /** `null`: no port any more. */
   readonly port: number | null | undefined;
@@ -48,6 +58,7 @@ export interface Wishes {
   readonly restart: 'always' | 'on-failure' | 'never' | undefined;
   readonly command: readonly string[] | undefined;
   readonly health: AppHealth | undefined;
+  readonly rollout: AppRollout | undefined;
   /** Variables to set, by name. */
   readonly variables: ReadonlyMap<string, string>;
   readonly unset: ReadonlySet<string>;
@@ -66,11 +77,14 @@ export function readWishes(input: {
 }): Wishes {
   const { options, app, envFiles, env } = input;
   const { replicas, port } = options;
+  const image = options.image ?? app.image;
   return {
     name: options.name ?? app.name,
     project: options.project ?? app.project,
-    image: options.image ?? app.image,
+    image,
+    pull: readPull(options.pull, app.pull, image),
     dockerfile: options.dockerfile ?? app.dockerfile,
+    compose: options.compose ?? app.compose,
     replicas: replicas === undefined ? app.replicas : parseWhole('--replicas', replicas, { min: 0, max: 10_000 }),
     port: readPort(port, app.port),
     cpuCores: options.cpu === undefined ? app.cpu : parseCores('--cpu', options.cpu),
@@ -78,6 +92,7 @@ export function readWishes(input: {
     restart: options.restart === undefined ? app.restart : readRestart(options.restart),
     command: options.command ?? app.command,
     health: readHealth(options) ?? app.health,
+    rollout: app.rollout,
     variables: readVariables({ app, envFiles, typed: options.env ?? [], env }),
     unset: new Set(options.unsetEnv ?? []),
   };
@@ -86,6 +101,13 @@ export function readWishes(input: {
 function readPort(typed: string | false | undefined, fromFile: number | undefined): number | null | undefined {
   if (typed === false) return null;
   return typed === undefined ? fromFile : parseWhole('--port', typed, { min: 1, max: 65_535 });
+}
+
+function readPull(typed: string | undefined, fromFile: Pull | undefined, image: string | undefined): Pull | undefined {
+  if (typed === undefined) return fromFile;
+  if (image === undefined) throw refuse('--pull', 'is for images, and a folder is deployed');
+  if (typed === 'always' || typed === 'if-not-present' || typed === 'auto') return typed;
+  throw refuse('--pull', `"${typed}" is not allowed; allowed are always, if-not-present and auto`);
 }
 
 function readRestart(text: string): 'always' | 'on-failure' | 'never' {

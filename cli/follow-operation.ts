@@ -9,6 +9,7 @@ import {
 } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import type { Api } from './client.ts';
 import { OperationFailed } from './failures.ts';
+import { isOver } from './operation-state.ts';
 import { resumingStream } from './resuming-stream.ts';
 
 /** How much of what the application printed a failure shows, and how long to wait for it. */
@@ -16,7 +17,12 @@ const LAST_LINES = 10;
 const LAST_LINES_TIMEOUT_MS = 3_000;
 
 /** Kinds of events after which nothing more happens to an operation. */
-const LAST_KINDS: ReadonlySet<string> = new Set(['operation.succeeded', 'operation.failed', 'operation.superseded']);
+const LAST_KINDS: ReadonlySet<string> = new Set([
+  'operation.succeeded',
+  'operation.failed',
+  'operation.cancelled',
+  'operation.superseded',
+]);
 
 /** How an operation is followed. */
 export interface Following {
@@ -69,9 +75,11 @@ async function conclude(
   if (newest.id !== operation.id) {
     if (last?.kind === 'operation.succeeded') return deployment;
     if (newest.kind === OperationKind.DELETE && operation.kind !== OperationKind.DELETE) throw deletedMeanwhile();
+    if (last?.kind === 'operation.cancelled') throw cancelled(last.message);
     throw last?.kind === 'operation.failed' ? failed(last.message) : superseded();
   }
   if (newest.state === OperationState.SUPERSEDED) throw superseded();
+  if (newest.state === OperationState.CANCELLED) throw cancelled(last?.message ?? 'it was cancelled');
   if (newest.state !== OperationState.FAILED) return deployment;
   throw new OperationFailed({
     code: newest.errorCode,
@@ -84,8 +92,8 @@ async function conclude(
 /** A newer operation that is under way shows that an older one is not: there is one at a time. */
 function hasEnded(newest: Operation | undefined, ours: Operation): boolean {
   if (newest === undefined) return false;
-  if (newest.id !== ours.id) return newest.state !== OperationState.QUEUED;
-  return newest.state >= OperationState.SUCCEEDED;
+  if (newest.id !== ours.id) return newest.state !== OperationState.QUEUED && newest.state !== OperationState.CANCELLED;
+  return isOver(newest.state);
 }
 
 /** The newest operation is another: what is known of ours is its last event. */
@@ -101,6 +109,10 @@ export function deletedMeanwhile(): OperationFailed {
     hint: 'Deploy again to create it anew.',
     lastLines: [],
   });
+}
+
+function cancelled(message: string): OperationFailed {
+  return new OperationFailed({ code: 'CANCELLED', message, hint: '', lastLines: [] });
 }
 
 function superseded(): OperationFailed {

@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import about from '../package.json' with { type: 'json' };
 import { addApi } from './commands/api.ts';
+import { addControl } from './commands/control.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addHistory } from './commands/history.ts';
 import { addList } from './commands/list.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogout } from './commands/logout.ts';
@@ -10,11 +12,14 @@ import { addLogs } from './commands/logs.ts';
 import { addMetrics } from './commands/metrics.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addNodes } from './commands/nodes.ts';
+import { addOperate } from './commands/operate.ts';
 import { addOrganizations } from './commands/organizations.ts';
 import { addProjects } from './commands/projects.ts';
+import { addRegistries } from './commands/registries.ts';
 import { addRemove } from './commands/remove.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
+import { addUpdate } from './commands/update.ts';
 import { addWhoAmI } from './commands/whoami.ts';
 import { AlreadyShown, EXIT, type Failure, isAbort, OperationFailed, toFailure } from './failures.ts';
 import type { CliContext } from './invocation.ts';
@@ -24,6 +29,10 @@ import { createTerminal } from './terminal.ts';
 
 const COMMANDS = [
   addDeploy,
+  addUpdate,
+  addOperate,
+  addControl,
+  addHistory,
   addList,
   addStatus,
   addLogs,
@@ -32,6 +41,7 @@ const COMMANDS = [
   addNodes,
   addRoutes,
   addProjects,
+  addRegistries,
   addOrganizations,
   addLogin,
   addLogout,

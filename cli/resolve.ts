@@ -12,6 +12,11 @@ export const DEFAULT_PROJECT = 'default';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** Whether a text is an id rather than a name. */
+export function isId(text: string): boolean {
+  return UUID.test(text);
+}
+
 /** Lists the caller's organizations, oldest first. */
 export async function listOrganizations(api: Api): Promise<readonly Organization[]> {
   return await allPages(async (page) => {
@@ -88,7 +93,7 @@ export async function getDeployment(
   wanted: { name: string; organization: string | undefined; project: string | undefined },
 ): Promise<Deployment> {
   const { name, organization, project } = wanted;
-  if (UUID.test(name)) return required((await api.deployments.getDeployment({ deploymentId: name })).deployment, name);
+  if (isId(name)) return required((await api.deployments.getDeployment({ deploymentId: name })).deployment, name);
   const { id: organizationId } = await getOrganization(api, organization);
   const projectId = project === undefined ? undefined : (await getProject(api, organizationId, project)).id;
   return required(await findDeployment(api, { organizationId, projectId, name }), name);

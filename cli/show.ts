@@ -5,6 +5,7 @@ import {
   DeploymentStatus,
   OperationKind,
   OperationState,
+  type Replica,
   ReplicaState,
 } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { NodeState } from '../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -34,8 +35,8 @@ function word(names: Readonly<Record<string, number>>, value: number): string {
 export function paintState(terminal: Pick<Terminal, 'paint'>, text: string): string {
   const { paint } = terminal;
   if (/^(running|healthy|ready|succeeded|ok)$/.test(text)) return paint.green(text);
-  if (/^(failed|unhealthy|exited|lost)$/.test(text)) return paint.red(text);
-  if (/^(stopped|unknown|superseded)$/.test(text)) return paint.dim(text);
+  if (/^(failed|unhealthy|exited|gone|lost)$/.test(text)) return paint.red(text);
+  if (/^(stopped|unknown|superseded|cancelled)$/.test(text)) return paint.dim(text);
   return paint.yellow(text);
 }
 
@@ -44,10 +45,32 @@ export function age(at: Timestamp | undefined, nowMs: number = Date.now()): stri
   return at === undefined ? '' : showSpan(nowMs - timestampDate(at).getTime());
 }
 
+/** How soon something will be; `now` once it is due, empty when it never will. */
+export function wait(at: Timestamp | undefined, nowMs: number = Date.now()): string {
+  if (at === undefined) return '';
+  const ms = timestampDate(at).getTime() - nowMs;
+  return ms < 1000 ? 'now' : `in ${showSpan(ms)}`;
+}
+
+/** What a replica is, in a word. */
+export function replicaState({ gone, state }: Replica): string {
+  return gone ? 'gone' : words.replica(state);
+}
+
+/** How a replica exited last, or what the kernel did to it: `137, out of memory`; empty when there is nothing to tell. */
+export function lastExit({ exitCode, outOfMemory }: Replica): string {
+  return [...(exitCode === undefined ? [] : [String(exitCode)]), ...(outOfMemory ? ['out of memory'] : [])].join(', ');
+}
+
 /** Healthy replicas of the wanted ones: `2/3`. */
 export function replicaCount(deployment: Deployment): string {
-  const wanted = deployment.spec?.replicas ?? 1;
+  const wanted = wantedReplicas(deployment);
   if (deployment.replicas.length === 0) return String(wanted);
   const healthy = deployment.replicas.filter(({ state }) => state === ReplicaState.HEALTHY).length;
   return `${healthy}/${wanted}`;
+}
+
+function wantedReplicas({ spec }: Deployment): number {
+  if (spec?.source.case !== 'compose') return spec?.replicas ?? 1;
+  return spec.source.value.services.reduce((sum, { replicas }) => sum + replicas, 0);
 }

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { listContext, packContext } from '../adapters/sources/pack-context.ts';
 import type { UploadContextRequestSchema } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import type { Api } from './client.ts';
 import { refuse } from './failures.ts';
-import { listContext, packContext } from './pack-context.ts';
 import { backoffMs, isInterruption, pause } from './retry.ts';
 
 /** Well under the 1 MiB that a part may have. */

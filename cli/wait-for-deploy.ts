@@ -58,6 +58,6 @@ export async function waitForOperation(
 function showStep(progress: Progress, { kind, message }: DeploymentEvent): void {
   const text = message.split('\n', 1)[0]?.replace(/; last lines:$/, '') || kind;
   if (kind.endsWith('.started') || kind === 'operation.queued') progress.doing(text);
-  else if (kind.endsWith('.failed') || kind === 'replica.exited') progress.warn(text);
+  else if (/\.(failed|cancelled|waiting)$/.test(kind) || kind === 'replica.exited') progress.warn(text);
   else progress.done(text);
 }

@@ -1,6 +1,11 @@
 import { create, toJson } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
-import { DeploymentSpecSchema, RestartPolicy } from '../gen/obiente/cloud/v1/spec_pb.ts';
+import {
+  type DeploymentSpec,
+  DeploymentSpecSchema,
+  PullPolicy,
+  RestartPolicy,
+} from '../gen/obiente/cloud/v1/spec_pb.ts';
 import { parseAppFile } from './app-file.ts';
 import { type DeployOptions, readWishes } from './deploy-options.ts';
 import { wantedSpec } from './wanted-spec.ts';
@@ -31,18 +36,32 @@ describe('what a deploy asks for', () => {
     expect(toJson(DeploymentSpecSchema, spec)).toEqual({ image: { reference: 'nginx:2' } });
   });
 
-  it('keeps what an update does not name, and sends no value and no fingerprint of kept variables', () => {
+  it('keeps what an update does not name, and sends no number of replicas, value or fingerprint of what is kept', () => {
     const options = { env: ['CHANGED=new', 'ADDED=x=y'], unsetEnv: ['GONE'], memory: '64MiB' };
     const spec = wantedSpec({ present: PRESENT, source: IMAGE, wishes: wishesOf(options) });
     expect(toJson(DeploymentSpecSchema, spec)).toEqual({
       image: { reference: 'nginx:2' },
-      replicas: 3,
       port: 80,
       environment: [{ name: 'KEPT' }, { name: 'CHANGED', value: 'new' }, { name: 'ADDED', value: 'x=y' }],
       limits: { cpuCores: 2, memoryBytes: '67108864' },
       restartPolicy: 'RESTART_POLICY_ALWAYS',
       command: ['nginx'],
     });
+  });
+
+  it('asks the registry as wished, as before when nothing is wished, and by the tag again with auto', () => {
+    const of = (present: DeploymentSpec | undefined, options: DeployOptions, app = '') => {
+      const wishes = wishesOf({ image: 'nginx:2', ...options }, app);
+      return wantedSpec({ present, source: IMAGE, wishes });
+    };
+    const policyOf = ({ source }: DeploymentSpec) => source.case === 'image' && source.value.pullPolicy;
+    const always = of(PRESENT, { pull: 'always' });
+    expect(policyOf(always)).toBe(PullPolicy.ALWAYS);
+    expect(policyOf(of(always, {}))).toBe(PullPolicy.ALWAYS);
+    expect(policyOf(of(always, { pull: 'auto' }))).toBe(PullPolicy.UNSPECIFIED);
+    expect(policyOf(of(always, {}, 'pull: if-not-present'))).toBe(PullPolicy.IF_NOT_PRESENT);
+    expect(() => of(PRESENT, { pull: 'never' })).toThrow(/--pull: "never" is not allowed/);
+    expect(() => wishesOf({ pull: 'always' })).toThrow('--pull: is for images');
   });
 
   it('is the same when it is asked for again, so that a repetition is one', () => {

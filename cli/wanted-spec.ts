@@ -3,24 +3,42 @@ import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
 import {
   type DeploymentSpec,
   DeploymentSpecSchema,
+  DockerfileSourceSchema,
   type EnvironmentVariableSchema,
   type HealthCheck,
   HealthCheckSchema,
+  ImageSourceSchema,
+  PullPolicy,
   RestartPolicy,
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import type { AppHealth } from './app-file.ts';
-import type { Wishes } from './deploy-options.ts';
+import type { Pull, Wishes } from './deploy-options.ts';
+import { toRolloutPolicy } from './wanted-rollout.ts';
 
 /** Where the new revision's image comes from. */
 export type WantedSource =
   | { readonly kind: 'image'; readonly reference: string }
-  | { readonly kind: 'context'; readonly sha256: string; readonly dockerfile: string };
+  | { readonly kind: 'context'; readonly sha256: string; readonly dockerfile: string }
+  | {
+      readonly kind: 'compose';
+      /** The text of the file. */
+      readonly file: string;
+      readonly variables: Readonly<Record<string, string>>;
+      /** Digests of uploaded folders, by their path beside the file. */
+      readonly contexts: Readonly<Record<string, string>>;
+    };
 
 const RESTART = {
   always: RestartPolicy.ALWAYS,
   'on-failure': RestartPolicy.ON_FAILURE,
   never: RestartPolicy.NEVER,
 } as const;
+
+const PULL: Readonly<Record<Pull, PullPolicy>> = {
+  auto: PullPolicy.UNSPECIFIED,
+  always: PullPolicy.ALWAYS,
+  'if-not-present': PullPolicy.IF_NOT_PRESENT,
+};
 
 /**
  * Makes the spec to ask for: the present one, if there is one, with what the caller wishes in place of what was.
@@ -33,32 +51,63 @@ export function wantedSpec(input: {
   wishes: Wishes;
 }): DeploymentSpec {
   const { present, source, wishes } = input;
+  if (source.kind === 'compose') return composeSpec(present, source, wishes);
   const spec = create(DeploymentSpecSchema, {
     ...(present === undefined ? {} : keptOf(present)),
-    source: toSource(source),
+    source: wantedSource(present, source, wishes),
     environment: environmentOf(present, wishes),
   });
-  if (wishes.replicas !== undefined) spec.replicas = wishes.replicas;
-  if (wishes.port === null) delete spec.port;
-  else if (wishes.port !== undefined) spec.port = wishes.port;
-  if (wishes.health !== undefined) spec.healthCheck = toHealthCheck(wishes.health);
-  if (wishes.restart !== undefined) spec.restartPolicy = RESTART[wishes.restart];
-  if (wishes.command !== undefined) spec.command = [...wishes.command];
-  const { cpuCores, memoryBytes } = wishes;
-  if (cpuCores !== undefined || memoryBytes !== undefined) {
-    spec.limits = {
-      $typeName: 'obiente.cloud.v1.ResourceLimits',
-      ...present?.limits,
-      ...(cpuCores === undefined ? {} : { cpuCores }),
-      ...(memoryBytes === undefined ? {} : { memoryBytes }),
-    };
-  }
+  applyWishes(spec, wishes);
   return spec;
 }
 
-function keptOf({ replicas, port, healthCheck, limits, restartPolicy, command }: DeploymentSpec) {
+/** The file says all but how it is rolled out. */
+function composeSpec(
+  present: DeploymentSpec | undefined,
+  { file, variables, contexts }: Extract<WantedSource, { kind: 'compose' }>,
+  { rollout }: Wishes,
+): DeploymentSpec {
+  const policy = rollout ? toRolloutPolicy(rollout) : present?.rollout;
+  return create(DeploymentSpecSchema, {
+    source: { case: 'compose', value: { file, variables: { ...variables }, contexts: { ...contexts } } },
+    ...(policy === undefined ? {} : { rollout: policy }),
+  });
+}
+
+/** Puts what the caller wishes into a spec, but for source and variables. @returns the contract's names of what it put. */
+export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
+  const { replicas, port, health, restart, command, cpuCores, memoryBytes, rollout } = wishes;
+  const changed: string[] = [];
+  const put = (path: string, isWished: boolean, change: () => void): void => {
+    if (!isWished) return;
+    change();
+    changed.push(path);
+  };
+  put('replicas', replicas !== undefined, () => Object.assign(spec, { replicas }));
+  put('port', port !== undefined, () => (port === null ? delete spec.port : Object.assign(spec, { port })));
+  put('health_check', health !== undefined, () =>
+    Object.assign(spec, { healthCheck: health && toHealthCheck(health) }),
+  );
+  put('restart_policy', restart !== undefined, () =>
+    Object.assign(spec, { restartPolicy: restart && RESTART[restart] }),
+  );
+  put('command', command !== undefined, () => Object.assign(spec, { command: [...(command ?? [])] }));
+  put('rollout', rollout !== undefined, () => Object.assign(spec, { rollout: rollout && toRolloutPolicy(rollout) }));
+  put('limits', cpuCores !== undefined || memoryBytes !== undefined, () => {
+    spec.limits = {
+      $typeName: 'obiente.cloud.v1.ResourceLimits',
+      ...spec.limits,
+      ...(cpuCores === undefined ? {} : { cpuCores }),
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    };
+  });
+  return changed;
+}
+
+/** The number of replicas is left out: without one as many run as now, also when that changes meanwhile. */
+function keptOf({ port, healthCheck, limits, restartPolicy, command, rollout }: DeploymentSpec) {
   return {
-    ...(replicas === undefined ? {} : { replicas }),
+    ...(rollout === undefined ? {} : { rollout }),
     ...(port === undefined ? {} : { port }),
     ...(healthCheck === undefined ? {} : { healthCheck }),
     ...(limits === undefined ? {} : { limits }),
@@ -67,9 +116,25 @@ function keptOf({ replicas, port, healthCheck, limits, restartPolicy, command }:
   };
 }
 
-function toSource(source: WantedSource): NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']> {
-  if (source.kind === 'image') return { case: 'image', value: { reference: source.reference } };
-  return { case: 'dockerfile', value: { contextSha256: source.sha256, dockerfilePath: source.dockerfile } };
+function pullPolicyOf(present: DeploymentSpec | undefined, { pull }: Wishes): PullPolicy {
+  if (pull !== undefined) return PULL[pull];
+  return present?.source.case === 'image' ? present.source.value.pullPolicy : PullPolicy.UNSPECIFIED;
+}
+
+/** The source to ask for; an image keeps the present spec's pull policy unless another is wished. */
+export function wantedSource(
+  present: DeploymentSpec | undefined,
+  source: Exclude<WantedSource, { kind: 'compose' }>,
+  wishes: Wishes,
+): DeploymentSpec['source'] {
+  if (source.kind === 'image') {
+    const { reference } = source;
+    const value = create(ImageSourceSchema, { reference, pullPolicy: pullPolicyOf(present, wishes) });
+    return { case: 'image', value };
+  }
+  const { sha256, dockerfile } = source;
+  const value = create(DockerfileSourceSchema, { contextSha256: sha256, dockerfilePath: dockerfile });
+  return { case: 'dockerfile', value };
 }
 
 function environmentOf(

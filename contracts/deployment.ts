@@ -1,4 +1,6 @@
-import type { DeploymentSpec } from '../domain/spec.ts';
+import type { OperationKind } from '../domain/operation.ts';
+import type { ComposeSpec, SingleSpec } from '../domain/spec.ts';
+import type { SpecChange } from '../domain/spec-change.ts';
 import type { RolloutTiming } from './timing.ts';
 
 /** Workflow type of the entity that owns one deployment. */
@@ -9,40 +11,92 @@ export function deploymentWorkflowId(deploymentId: string): string {
   return `deployment/${deploymentId}`;
 }
 
-/** Update that asks for a new revision; also creates the deployment. Answers with {@link OperationAccepted}. */
-export const DEPLOY_UPDATE = 'deploy';
+/** Updates that ask for an operation, named as its kind. Each answers with {@link OperationAccepted}. */
+export const OPERATION_UPDATES: Record<OperationKind, string> = {
+  deploy: 'deploy',
+  update: 'update',
+  rollback: 'rollback',
+  scale: 'scale',
+  restart: 'restart',
+  stop: 'stop',
+  start: 'start',
+  remove: 'remove',
+};
 
-/** Update that asks for the deployment's end. Answers with {@link OperationAccepted}. */
-export const REMOVE_UPDATE = 'remove';
+/** What a person can say about an operation that is not over. */
+export const CONTROLS = ['cancel', 'pause', 'resume', 'approve'] as const;
+
+/** A kind of word about an operation; also the name of its update, which answers with nothing. */
+export type Control = (typeof CONTROLS)[number];
 
 /** Query for {@link DeploymentView}. */
 export const VIEW_QUERY = 'view';
 
-/** Who asks for an operation, and how a repeated request is recognised. */
-export interface OperationRequest {
+/** Who asks for an operation and why, and how a repeated request is recognised. */
+export interface RequestIdentity {
   /** UUID, derived from organization and idempotency key, so that every attempt of a request carries the same one. */
   readonly operationId: string;
   readonly idempotencyKey: string;
   /** Hex SHA-256 of what was asked, values of variables included; the same key with another hash is refused. */
   readonly requestHash: string;
   readonly actorUserId: string;
+  /** Why, in the words of whoever asks; may be empty. */
+  readonly reason: string;
+  /** Whether the operation that is under way shall be cancelled for this one. */
+  readonly supersedeRunning: boolean;
 }
 
-/** Asks for a new revision. */
-export interface DeployRequest extends OperationRequest {
+/** Asks for a new revision with a spec of its own. */
+export interface DeployRequest extends RequestIdentity {
+  readonly kind: 'deploy';
   /** Set on the request that creates the deployment: its name. `null` on every other. */
   readonly createAs: string | null;
-  /** Complete and valid; its variables are sealed. */
-  readonly spec: DeploymentSpec;
+  /** Complete and valid; its variables are sealed. `replicas` null: as many as now. */
+  readonly spec: (Omit<SingleSpec, 'replicas'> & { readonly replicas: number | null }) | ComposeSpec;
 }
 
-/** Asks for the deployment's end. */
-export type RemoveRequest = OperationRequest;
+/** Asks for a new revision that differs from the newest one in what the change names. */
+export interface UpdateRequest extends RequestIdentity {
+  readonly kind: 'update';
+  readonly change: SpecChange;
+}
+
+/** Asks for a copy of an older revision, with the images that it ran. */
+export interface RollbackRequest extends RequestIdentity {
+  readonly kind: 'rollback';
+  /** `null`: the one that ran before the present one. */
+  readonly toRevision: number | null;
+}
+
+/** Asks for another number of replicas of a service. */
+export interface ScaleRequest extends RequestIdentity {
+  readonly kind: 'scale';
+  readonly service: string;
+  readonly replicas: number;
+}
+
+/** Asks for fresh replicas, for none, for those that were stopped, or for the deployment's end. */
+export interface PlainRequest extends RequestIdentity {
+  readonly kind: 'restart' | 'stop' | 'start' | 'remove';
+}
+
+/** Asks for an operation. */
+export type OperationRequest = DeployRequest | UpdateRequest | RollbackRequest | ScaleRequest | PlainRequest;
+
+/** Says something about an operation that is not over. */
+export interface ControlRequest {
+  readonly control: Control;
+  readonly operationId: string;
+  readonly idempotencyKey: string;
+  readonly requestHash: string;
+  readonly actorUserId: string;
+}
 
 /** The operation is stored and will be carried out, whatever dies. */
 export interface OperationAccepted {
   readonly operationId: string;
-  /** The revision that the operation brings up; 0 for a removal. */
+  readonly kind: OperationKind;
+  /** The revision that the operation makes; 0 when it makes none. */
   readonly revision: number;
   /** Whether it still has to be carried out: false when a repeated request finds it ended. */
   readonly open: boolean;
@@ -50,7 +104,7 @@ export interface OperationAccepted {
 
 /** An accepted operation that waits for its turn, or is being carried out. */
 export interface PendingOperation {
-  readonly kind: 'deploy' | 'remove';
+  readonly kind: OperationKind;
   readonly operationId: string;
   readonly revision: number;
 }
@@ -68,5 +122,7 @@ export interface DeploymentInput {
 /** What the query `view` answers: where the entity stands, for operators. */
 export interface DeploymentView {
   readonly current: PendingOperation | null;
+  /** What the operation under way waits for a person for; empty when for nobody. */
+  readonly waitsFor: string;
   readonly pending: readonly PendingOperation[];
 }

@@ -1,23 +1,44 @@
-import type { HealthCheck, ResourceLimits, RestartPolicy, Source } from '../domain/spec.ts';
+import type { RecordedReplica, ServiceGoal } from '../domain/rollout-goal.ts';
+import type { RolloutPolicy } from '../domain/rollout-policy.ts';
+import type {
+  ContainerSettings,
+  DockerfileSource,
+  HealthCheck,
+  ImageSource,
+  PullPolicy,
+  ResourceLimits,
+  RestartPolicy,
+} from '../domain/spec.ts';
 
-/** A replica of the revision that is being rolled out, with the node that holds its reservation. */
+/** Which service of which revision of which deployment. */
+export interface ServiceRef {
+  readonly deploymentId: string;
+  readonly revision: number;
+  readonly service: string;
+}
+
+/** A replica with the node that holds its reservation. */
 export interface PlannedReplica {
   readonly replicaId: string;
+  readonly service: string;
+  readonly revision: number;
   readonly index: number;
   readonly nodeId: string;
 }
 
 /** A replica that exists already, of whatever revision. */
-export interface ExistingReplica extends PlannedReplica {
-  readonly revision: number;
-  /** Whether the routes send requests to it. */
-  readonly serving: boolean;
+export interface ExistingReplica extends RecordedReplica, PlannedReplica {
+  /** Whether its node is known not to answer. */
+  readonly nodeLost: boolean;
 }
 
-/** What all replicas of a revision have in common, as a node needs it to start one. */
+/** What all replicas of one service of one revision have in common, as a node needs it to start one. */
 export interface ReplicaTemplate {
   readonly deploymentId: string;
   readonly projectId: string;
+  /** Name of the service within its deployment. */
+  readonly service: string;
+  /** Name of the deployment. */
   readonly serviceName: string;
   readonly operationId: string;
   readonly revision: number;
@@ -26,37 +47,84 @@ export interface ReplicaTemplate {
   readonly healthCheck: HealthCheck;
   readonly limits: ResourceLimits;
   readonly restartPolicy: RestartPolicy;
+  readonly container: ContainerSettings;
   /** Whether the revision has variables: the node then fetches them, encrypted for its own key. */
   readonly hasEnvironment: boolean;
 }
 
-/** What is to be rolled out, decided and reserved. Asking twice gives the same plan. */
-export interface RolloutPlan {
+/** Where a service's image comes from, without the values of build arguments. */
+export type PlannedSource =
+  | ImageSource
+  | (Omit<DockerfileSource, 'args'> & {
+      /** Whether there are build arguments: the node then fetches them, encrypted for its own key. */
+      readonly hasArguments: boolean;
+    });
+
+/** One service of the goal: what its replicas are made of. */
+export interface ServicePlan {
   readonly template: ReplicaTemplate;
-  readonly source: Source;
-  /** Digest to which the revision was pinned already; `null` before its first replica has started. */
+  /** Services that have to be healthy before this one is started. */
+  readonly needs: readonly string[];
+  readonly source: PlannedSource;
+  /** Digest to which the revision's service was pinned already; `null` before its first replica has started. */
   readonly imageDigest: string | null;
-  /** All replicas of the new revision. */
-  readonly planned: readonly PlannedReplica[];
-  /** All replicas of other revisions. */
+  /** The node that builds the image first; `null` when there is nothing to build. */
+  readonly buildNodeId: string | null;
+}
+
+/** What is to be rolled out, and the first replicas for it, decided and reserved. Asking twice gives the same plan. */
+export interface RolloutPlan {
+  readonly policy: RolloutPolicy;
+  readonly goal: readonly ServiceGoal[];
+  /** Whether replicas that fit the goal already are replaced all the same. */
+  readonly renew: boolean;
+  /** By service, for each of the goal that wants replicas. */
+  readonly services: readonly ServicePlan[];
+  /** Replicas whose capacity is reserved and which are not started yet. */
+  readonly reserved: readonly PlannedReplica[];
+  /** All other replicas of the deployment. */
   readonly existing: readonly ExistingReplica[];
+}
+
+/** A container that is to go from a node. */
+export interface DoomedReplica {
+  readonly nodeId: string;
+  readonly revision: number;
+  readonly index: number;
 }
 
 /** What a removal has to take away. */
 export interface RemovalPlan {
   readonly deploymentId: string;
   readonly projectId: string;
-  readonly replicas: readonly ExistingReplica[];
+  readonly replicas: readonly DoomedReplica[];
   /** Nodes that may hold networks or images of the deployment. */
   readonly nodeIds: readonly string[];
+  /** Those of them that are known not to answer. */
+  readonly lostNodeIds: readonly string[];
 }
 
 /** The image that a replica must run. */
 export type WantedImage =
-  /** Pulled by reference; with a digest, exactly that one. */
-  | { readonly kind: 'reference'; readonly reference: string; readonly digest: string | null }
+  /** Pulled by reference; with a digest, exactly that one. The policy counts while there is none. */
+  | {
+      readonly kind: 'reference';
+      readonly reference: string;
+      readonly digest: string | null;
+      readonly pullPolicy?: PullPolicy;
+    }
   /** Built on this node beforehand; `imageId` is Docker's `sha256:…`. */
   | { readonly kind: 'built'; readonly imageId: string };
+
+/** How long the parts of a start took, milliseconds. */
+export interface StartTimes {
+  /** Until image, network and variables were there. */
+  readonly prepareMs: number;
+  /** Until Docker had started the container. */
+  readonly startMs: number;
+  /** Until it was found healthy. */
+  readonly healthyMs: number;
+}
 
 /** A replica that runs and was found healthy. */
 export interface StartedReplica {
@@ -68,6 +136,9 @@ export interface StartedReplica {
   readonly address: { readonly host: string; readonly port: number } | null;
   /** RFC 3339, from Docker. */
   readonly startedAt: string;
+  /** Which attempt succeeded, from 1. */
+  readonly attempt: number;
+  readonly times: StartTimes;
 }
 
 /** Why an operation failed, as it is stored and shown. */

@@ -1,4 +1,4 @@
-import type { HealthCheck, ResourceLimits, RestartPolicy } from './spec.ts';
+import type { ContainerSettings, HealthCheck, ResourceLimits, RestartPolicy } from './spec.ts';
 
 /** Labels that a node adds to its containers for itself, beside those of `naming.ts`. */
 export const NODE_LABEL = {
@@ -6,6 +6,10 @@ export const NODE_LABEL = {
   config: 'cloud.obiente.config',
   /** Health rules as JSON, so that checks go on after the node process has restarted. Holds no secrets. */
   health: 'cloud.obiente.health',
+  /** Wanted restart policy: what the daemon is told is another one while it is held back. */
+  restart: 'cloud.obiente.restart',
+  /** Milliseconds from SIGTERM to SIGKILL, where the application says it. */
+  stopGrace: 'cloud.obiente.stop_grace_ms',
 } as const;
 
 /** A container's life in Docker's words. */
@@ -27,6 +31,10 @@ export interface ObservedContainer {
   readonly restarts: number;
   /** RFC 3339 with nanoseconds; `null` before the first start. */
   readonly startedAt: string | null;
+  /** When it exited last, in the same form, also while it runs again; `null` before its first exit. */
+  readonly finishedAt: string | null;
+  /** What its daemon does by itself when it exits. */
+  readonly daemonPolicy: RestartPolicy;
   /** Its own address on the project's bridge; `null` while it does not run. */
   readonly ipAddress: string | null;
   /** Port on the node's address that leads to it; `null` without one. */
@@ -49,9 +57,10 @@ export interface WantedContainer {
   readonly limits: ResourceLimits;
   readonly restartPolicy: RestartPolicy;
   readonly healthCheck: HealthCheck;
-  /** Private network of the project. */
+  readonly settings: ContainerSettings;
+  /** Private network of the project or the deployment. */
   readonly network: string;
-  /** Name under which other deployments of the project reach it. */
+  /** Name under which others on that network reach it. */
   readonly alias: string;
 }
 
@@ -75,7 +84,8 @@ export interface LogLine {
 /** What a daemon said about a container; `connected` says that events may have been missed before. */
 export type ContainerEvent =
   | { readonly kind: 'connected' }
-  | { readonly kind: 'changed' | 'removed'; readonly containerId: string };
+  | { readonly kind: 'changed' | 'removed' | 'out-of-memory'; readonly containerId: string }
+  | { readonly kind: 'exited'; readonly containerId: string; readonly exitCode: number };
 
 /** What a host has. */
 export interface HostFacts {

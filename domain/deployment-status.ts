@@ -1,3 +1,7 @@
+import { isOpen, type OperationKind, type OperationState } from './operation.ts';
+import { describeReplicas, type ReplicaFacts } from './replica-reason.ts';
+import type { ServiceGoal } from './rollout-goal.ts';
+
 /** What a deployment is at the moment, for people and programs. */
 export type DeploymentStatus =
   | 'CREATED'
@@ -13,19 +17,19 @@ export type DeploymentStatus =
 export interface StatusFacts {
   /** The newest operation. */
   readonly operation: {
-    readonly kind: 'deploy' | 'remove';
-    readonly state: 'queued' | 'running' | 'succeeded' | 'failed' | 'superseded';
+    readonly kind: OperationKind;
+    readonly state: OperationState;
     readonly errorMessage: string;
+    /** What it waits for a person for; empty when for nobody. */
+    readonly waitsFor: string;
   };
-  /** Whether the wanted revision comes from a Dockerfile and has no image yet. */
+  /** Whether the wanted revision has a service that comes from a Dockerfile and has no image yet. */
   readonly imageMissing: boolean;
-  /** The revision that serves and how many replicas it wants; `null` when none has ever served. */
-  readonly serving: { readonly revision: number; readonly replicas: number } | null;
-  readonly replicas: readonly {
-    readonly revision: number;
-    readonly state: 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removing';
-    readonly exitCode: number | null;
-  }[];
+  /** What runs when all goes well: the goal that was reached last; empty when no revision ever came up. */
+  readonly goal: readonly ServiceGoal[];
+  /** Whether it was stopped on purpose. */
+  readonly stopped: boolean;
+  readonly replicas: readonly ReplicaFacts[];
 }
 
 /** A status with its reason; the reason is empty when all is well. */
@@ -34,37 +38,46 @@ export interface StatusVerdict {
   readonly reason: string;
 }
 
+/** Operations that bring something up: while one is under way the deployment is what it is on the way to. */
+const BRINGS_UP: ReadonlySet<OperationKind> = new Set(['deploy', 'update', 'rollback', 'start']);
+
 /**
  * Derives the status from what runs, so that it can never be left behind by a process that died.
  *
- * An operation under way shows; a failed one shows as the reason while an old revision goes on serving.
+/**
+ * An operation that brings something up shows while it is under way; a failed one shows as the reason while an old
+ * revision goes on serving. `nowMs`, milliseconds since 1970, is only for how soon something happens.
  */
-export function deriveStatus(facts: StatusFacts): StatusVerdict {
-  const { operation, serving } = facts;
-  const open = operation.state === 'queued' || operation.state === 'running';
+export function deriveStatus(facts: StatusFacts, nowMs: number): StatusVerdict {
+  const { operation, goal, stopped } = facts;
+  const open = isOpen(operation.state);
   if (operation.kind === 'remove' && operation.state !== 'failed') return { status: 'DELETING', reason: '' };
-  if (open) return { status: openStatus(facts), reason: '' };
+  if (open && BRINGS_UP.has(operation.kind)) return openVerdict(facts);
   const failure = operation.state === 'failed' ? operation.errorMessage : '';
-  if (!serving) return { status: 'FAILED', reason: failure || 'no revision has ever served' };
-  if (serving.replicas === 0) return { status: 'STOPPED', reason: failure };
-  return servingVerdict(facts, serving, failure);
+  if (goal.length === 0) return open ? openVerdict(facts) : { status: 'FAILED', reason: failure || NEVER_UP };
+  if (stopped || goal.every(({ replicas }) => replicas === 0)) return { status: 'STOPPED', reason: failure };
+  return runningVerdict(facts, failure, nowMs);
 }
 
-function openStatus({ operation, imageMissing, serving }: StatusFacts): DeploymentStatus {
-  if (operation.state === 'queued') return serving ? 'DEPLOYING' : 'CREATED';
-  return imageMissing ? 'BUILDING' : 'DEPLOYING';
+const NEVER_UP = 'no revision has ever come up';
+
+function openVerdict({ operation, imageMissing, goal }: StatusFacts): StatusVerdict {
+  if (operation.state === 'queued') return { status: goal.length > 0 ? 'DEPLOYING' : 'CREATED', reason: '' };
+  const reason = operation.waitsFor === '' ? '' : `waits for ${operation.waitsFor}`;
+  return { status: imageMissing ? 'BUILDING' : 'DEPLOYING', reason };
 }
 
-function servingVerdict(
-  { replicas }: StatusFacts,
-  serving: { readonly revision: number; readonly replicas: number },
-  failure: string,
-): StatusVerdict {
-  const current = replicas.filter((replica) => replica.revision === serving.revision);
-  const healthy = current.filter((replica) => replica.state === 'healthy').length;
-  if (healthy >= serving.replicas) return { status: 'RUNNING', reason: failure };
-  const codes = current.flatMap((replica) => (replica.state === 'exited' ? (replica.exitCode ?? []) : []));
-  const exits = codes.length > 0 ? `, exit codes ${[...new Set(codes)].sort((a, b) => a - b).join(', ')}` : '';
-  const reason = `${healthy} of ${serving.replicas} replicas are healthy${exits}`;
+function runningVerdict({ replicas, goal }: StatusFacts, failure: string, nowMs: number): StatusVerdict {
+  const wanted = goal.reduce((sum, service) => sum + service.replicas, 0);
+  const current = replicas.filter((replica) =>
+    goal.some(({ name, revision }) => name === replica.service && revision === replica.revision),
+  );
+  const healthy = goal.reduce((sum, service) => sum + Math.min(service.replicas, healthyOf(current, service)), 0);
+  if (healthy >= wanted) return { status: 'RUNNING', reason: failure };
+  const reason = describeReplicas(current, { healthy, wanted }, nowMs);
   return { status: healthy === 0 ? 'FAILED' : 'DEGRADED', reason };
+}
+
+function healthyOf(replicas: StatusFacts['replicas'], { name }: ServiceGoal): number {
+  return replicas.filter(({ service, state }) => service === name && state === 'healthy').length;
 }

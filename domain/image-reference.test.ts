@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseImageReference } from './image-reference.ts';
+import { parseImageReference, parseRegistryHost, registryOf } from './image-reference.ts';
 
 const DIGEST = `sha256:${'0a'.repeat(32)}`;
 
@@ -73,4 +73,35 @@ describe('an image reference', () => {
       expect(() => parse(reference)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     },
   );
+});
+
+describe("a registry's host", () => {
+  const parseHost = (host: string, allowedRegistries: string[] = []) =>
+    parseRegistryHost('host', host, { allowedRegistries });
+
+  it('has one spelling, which is that of the references to it', () => {
+    expect(parseHost('GHCR.io')).toBe('ghcr.io');
+    expect(parseHost('index.docker.io')).toBe('docker.io');
+    expect(parseHost('registry.example.com:5000')).toBe('registry.example.com:5000');
+    expect(parseHost('127.0.0.1:5000', ['127.0.0.1:5000'])).toBe('127.0.0.1:5000');
+  });
+
+  it.each([
+    ...['', 'ghcr', 'acme/app', 'ghcr.io/acme', 'https://ghcr.io', 'ghcr.io/', 'user@ghcr.io', 'gh cr.io', '-x.io'],
+    ...['127.0.0.1:5000', 'localhost', 'registry.internal', '10.1.2.3', '169.254.169.254', '2130706433.:80'],
+  ])('is refused when it is none, or leads into the platform: %j', (host) => {
+    expect(() => parseHost(host)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', field: 'host' }));
+  });
+
+  it.each([
+    ['nginx:1.29', 'docker.io'],
+    ['acme/app@sha256:x', 'docker.io'],
+    ['docker.io/acme/app:1', 'docker.io'],
+    ['index.docker.io/acme/app:1', 'docker.io'],
+    ['GHCR.io/acme/app:1', 'ghcr.io'],
+    ['localhost/app:1', 'localhost'],
+    ['registry.example.com:5000/app', 'registry.example.com:5000'],
+  ])('is what %s leads to', (reference, host) => {
+    expect(registryOf(reference)).toBe(host);
+  });
 });

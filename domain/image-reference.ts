@@ -1,4 +1,5 @@
 import { invalidArgument } from './errors.ts';
+import { checkHost } from './public-host.ts';
 
 /** Longest repository name with its registry that Docker takes. */
 const MAX_NAME_LENGTH = 255;
@@ -7,31 +8,14 @@ const MAX_NAME_LENGTH = 255;
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-const REGISTRY =
-  /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?::[0-9]{1,5})?$/;
 
-/** Names that lead into the platform's own network, by RFC 6761, RFC 6762 and common use. */
-const LOCAL_SUFFIXES = ['localhost', 'local', 'internal', 'lan', 'home.arpa'];
-
-/** Blocks of IPv4 that are not the open internet: first octets, and how many bits of them count. */
-const RESERVED_BLOCKS: readonly (readonly [octets: readonly number[], bits: number])[] = [
-  [[0], 8],
-  [[10], 8],
-  [[100, 64], 10],
-  [[127], 8],
-  [[169, 254], 16],
-  [[172, 16], 12],
-  [[192, 0, 0], 24],
-  [[192, 168], 16],
-  [[198, 18], 15],
-  [[224], 4],
-  [[240], 4],
-];
+/** How references and the daemon call Docker Hub. */
+const DOCKER_HUB = 'docker.io';
 
 /** Which registries a caller may name although they look like a part of the platform's own network. */
 export interface RegistryRules {
-  /** `host` or `host:port`, lower case, exactly as references name them. */
-  readonly allowedRegistries: readonly string[];
+  /** `host` or `host:port`, lower case, exactly as references name them; `all` where nothing is fetched by the answer. */
+  readonly allowedRegistries: readonly string[] | 'all';
 }
 
 /**
@@ -70,6 +54,39 @@ export function parseImageReference(field: string, reference: string, rules: Reg
   return tag === undefined && digest === undefined ? `${name}:latest` : reference;
 }
 
+function checkRegistry(field: string, host: string, { allowedRegistries: allowed }: RegistryRules): void {
+  if (allowed !== 'all') checkHost(field, { kind: 'registry', host, allowed });
+}
+
+/**
+ * Checks the host of a registry and gives it its one spelling: lower case, `docker.io` for Docker Hub.
+ *
+ * Allowed are the registries that image references may name, so a credential cannot be kept for any other.
+ *
+ * @throws INVALID_ARGUMENT with the field.
+ */
+export function parseRegistryHost(field: string, host: string, rules: RegistryRules): string {
+  const { registry } = splitRegistry(`${host}/x`);
+  if (registry !== host) {
+    throw invalidArgument(field, `found ${shown(host)}`, 'a registry such as ghcr.io or registry.example.com:5000');
+  }
+  checkRegistry(field, host, rules);
+  return toRegistryHost(host);
+}
+
+/** Says which registry a reference leads to, spelt as {@link parseRegistryHost} does. */
+export function registryOf(reference: string): string {
+  return toRegistryHost(splitRegistry(reference).registry ?? DOCKER_HUB);
+}
+
+function toRegistryHost(registry: string): string {
+  return isDockerHub(registry) ? DOCKER_HUB : registry.toLowerCase();
+}
+
+function isDockerHub(registry: string): boolean {
+  return /^(index\.)?docker\.io$/i.test(registry);
+}
+
 /** The part before the first slash is a registry when it can be nothing else: Docker's own rule. */
 function splitRegistry(name: string): { registry: string | undefined; path: string } {
   const slash = name.indexOf('/');
@@ -78,45 +95,9 @@ function splitRegistry(name: string): { registry: string | undefined; path: stri
   return isRegistry ? { registry: first, path: name.slice(slash + 1) } : { registry: undefined, path: name };
 }
 
-function checkRegistry(field: string, registry: string, { allowedRegistries }: RegistryRules): void {
-  const lower = registry.toLowerCase();
-  if (!REGISTRY.test(registry)) {
-    throw invalidArgument(field, `found registry ${shown(registry)}`, 'a hostname with an optional port');
-  }
-  if (allowedRegistries.includes(lower)) return;
-  const host = lower.replace(/:\d+$/, '');
-  if (isPublicHost(host)) return;
-  throw invalidArgument(
-    field,
-    `found registry ${shown(registry)}`,
-    'a registry on the internet, or one the operator allows',
-  );
-}
-
-/** Whether a host looks like the open internet. What a name resolves to is checked where the connection is made. */
-function isPublicHost(host: string): boolean {
-  const last = host.slice(host.lastIndexOf('.') + 1);
-  if (/^(\d+|0x[0-9a-f]*)$/.test(last)) return isPublicAddress(host);
-  return host.includes('.') && !LOCAL_SUFFIXES.some((suffix) => host === suffix || host.endsWith(`.${suffix}`));
-}
-
-/** Only the plain dotted form counts as an address: the other ones (octal, hex, short) exist to get past checks. */
-function isPublicAddress(host: string): boolean {
-  if (!/^(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})$/.test(host)) return false;
-  const octets = host.split('.').map(Number);
-  if (octets.some((octet) => octet > 255)) return false;
-  return !RESERVED_BLOCKS.some(([block, bits]) => toNumber(octets) >>> (32 - bits) === toNumber(block) >>> (32 - bits));
-}
-
-function toNumber(octets: readonly number[]): number {
-  const [a = 0, b = 0, c = 0, d = 0] = octets;
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-}
-
 /** `docker.io/x` and `x` are the same to Docker. */
 function isPlatformRepository(registry: string | undefined, path: string): boolean {
-  const isHub = registry === undefined || /^(index\.)?docker\.io$/i.test(registry);
-  return isHub && /^(library\/)?obiente-/.test(path);
+  return (registry === undefined || isDockerHub(registry)) && /^(library\/)?obiente-/.test(path);
 }
 
 function shown(text: string): string {

@@ -21,6 +21,7 @@ export type PageKey = readonly string[];
 export const KEY_FORM = {
   timestamp: (text: string) => /^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/.test(text) && !Number.isNaN(Date.parse(text)),
   uuid: (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text),
+  number: (text: string) => /^[1-9]\d{0,14}$/.test(text),
   name: (text: string) => /^[a-z0-9.-]{1,253}$/.test(text),
 } as const;
 

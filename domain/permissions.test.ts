@@ -5,8 +5,10 @@ import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
+import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import {
@@ -26,8 +28,10 @@ const SERVICES = [
   LogsService,
   MetricsService,
   NodesService,
+  OperationsService,
   OrganizationsService,
   ProjectsService,
+  RegistriesService,
   RoutesService,
   SourcesService,
 ];

@@ -17,6 +17,8 @@ export type Permission =
   | 'project.create'
   | 'project.update'
   | 'project.delete'
+  | 'registry.read'
+  | 'registry.manage'
   | 'deployment.read'
   | 'deployment.logs'
   | 'deployment.create'
@@ -40,6 +42,7 @@ const VIEWER: readonly Permission[] = [
 
 const MEMBER: readonly Permission[] = [
   ...VIEWER,
+  'registry.read',
   'project.create',
   'project.update',
   'deployment.create',
@@ -56,6 +59,7 @@ const MEMBER: readonly Permission[] = [
 const ADMIN: readonly Permission[] = [
   ...MEMBER,
   'project.delete',
+  'registry.manage',
   'deployment.manage',
   'organization.update',
   'organization.members.update',
@@ -85,7 +89,7 @@ export function toRole(value: unknown): Role | undefined {
 }
 
 /** Kinds of resources that belong to an organization, whose own organization decides about a call. */
-export type OwnedKind = 'organization' | 'project' | 'deployment';
+export type OwnedKind = 'organization' | 'project' | 'deployment' | 'operation';
 
 /**
  * Where a request names a resource: the path of proto names to a field that holds its id. For a stream of requests
@@ -124,6 +128,10 @@ function ofDeployment(permission: Permission): RpcPolicy {
   return { permission, resource: { kind: 'deployment', field: 'deployment_id' } };
 }
 
+function ofOperation(permission: Permission): RpcPolicy {
+  return { permission, resource: { kind: 'operation', field: 'operation_id' } };
+}
+
 /** What each RPC of the public contract demands, by `<service>/<method>`. The only place where this is said. */
 export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.IdentityService/WhoAmI': SIGNED_IN,
@@ -137,6 +145,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.ProjectsService/ListProjects': inOrganization('project.read'),
   'obiente.cloud.v1.ProjectsService/DeleteProject': inProject('project.delete'),
 
+  'obiente.cloud.v1.RegistriesService/SetRegistryCredential': inOrganization('registry.manage'),
+  'obiente.cloud.v1.RegistriesService/ListRegistryCredentials': inOrganization('registry.read'),
+  'obiente.cloud.v1.RegistriesService/DeleteRegistryCredential': inOrganization('registry.manage'),
+
   'obiente.cloud.v1.DeploymentsService/CreateDeployment': inProject('deployment.create'),
   'obiente.cloud.v1.DeploymentsService/GetDeployment': ofDeployment('deployment.read'),
   'obiente.cloud.v1.DeploymentsService/ListDeployments': {
@@ -147,6 +159,19 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.DeploymentsService/UpdateDeployment': ofDeployment('deployment.update'),
   'obiente.cloud.v1.DeploymentsService/DeleteDeployment': ofDeployment('deployment.delete'),
   'obiente.cloud.v1.DeploymentsService/WatchDeployment': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.DeploymentsService/ScaleDeployment': ofDeployment('deployment.scale'),
+  'obiente.cloud.v1.DeploymentsService/RestartDeployment': ofDeployment('deployment.restart'),
+  'obiente.cloud.v1.DeploymentsService/StopDeployment': ofDeployment('deployment.stop'),
+  'obiente.cloud.v1.DeploymentsService/StartDeployment': ofDeployment('deployment.start'),
+  'obiente.cloud.v1.DeploymentsService/RollbackDeployment': ofDeployment('deployment.deploy'),
+  'obiente.cloud.v1.DeploymentsService/ListRevisions': ofDeployment('deployment.read'),
+
+  'obiente.cloud.v1.OperationsService/GetOperation': ofOperation('deployment.read'),
+  'obiente.cloud.v1.OperationsService/ListOperations': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.OperationsService/CancelOperation': ofOperation('deployment.deploy'),
+  'obiente.cloud.v1.OperationsService/PauseOperation': ofOperation('deployment.deploy'),
+  'obiente.cloud.v1.OperationsService/ResumeOperation': ofOperation('deployment.deploy'),
+  'obiente.cloud.v1.OperationsService/ApproveOperation': ofOperation('deployment.deploy'),
 
   'obiente.cloud.v1.SourcesService/UploadContext': inOrganization('deployment.create', 'header.organization_id'),
 
@@ -203,7 +228,7 @@ function holesOf(rpc: string, policy: RpcPolicy, input: MessageShape): string[] 
   return [...unknown, ...unchecked];
 }
 
-const OWNED_ID = /^(organization|project|deployment)_ids?$/;
+const OWNED_ID = /^(organization|project|deployment|operation)_ids?$/;
 
 /** Requests are trees of a few levels; deeper than this nothing of the contract goes. */
 const MAX_DEPTH = 8;

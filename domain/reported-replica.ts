@@ -1,5 +1,6 @@
 import type { ObservedContainer } from './container.ts';
 import { LABEL } from './naming.ts';
+import type { RestartRecord } from './restart-record.ts';
 
 /** A replica as its node reports it. */
 export interface ReportedReplica {
@@ -8,9 +9,16 @@ export interface ReportedReplica {
   readonly replicaId: string;
   readonly containerId: string;
   readonly state: 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removed';
-  /** Of the last exit; `null` for one that never exited or runs again. */
+  /** Of the last exit, also while it runs again; `null` when none is known. */
   readonly exitCode: number | null;
+  /** Whether the kernel killed a process of it for its memory, up to its last exit or since. */
   readonly outOfMemory: boolean;
+  /** Restarts of its container in all. */
+  readonly restarts: number;
+  /** Restarts since it last ran for long. */
+  readonly restartStreak: number;
+  /** RFC 3339; `null` while it runs, and when it is not to be restarted. */
+  readonly nextRestartAt: string | null;
   /** `null` without a published port. */
   readonly hostPort: number | null;
   /** RFC 3339; `null` before the first start. */
@@ -26,15 +34,24 @@ export interface ReplicaReport {
 /** A replica that is recorded on a node, and was not in its complete report. */
 export type UnseenReplica = Pick<ReportedReplica, 'deploymentId' | 'revision' | 'replicaId' | 'containerId'>;
 
+/** How the restarts of a container stand: what the node remembers of it, and what it plans. */
+export interface RestartStanding extends Pick<RestartRecord, 'restarts' | 'streak' | 'exitCode' | 'outOfMemory'> {
+  readonly nextRestartAt: string | null;
+}
+
 /** What the node's checks say about a container that runs. */
 export type CheckedHealth = 'starting' | 'healthy' | 'unhealthy';
 
 /**
  * Says what a node reports of a container; `undefined` for one that is no replica.
  *
- * One that Docker is about to restart is `starting`; one that was created and never started is too.
+ * One that was created and never started is `starting`; one that Docker is about to restart has `exited`.
  */
-export function toReportedReplica(container: ObservedContainer, health: CheckedHealth): ReportedReplica | undefined {
+export function toReportedReplica(
+  container: ObservedContainer,
+  health: CheckedHealth,
+  { restarts, streak, exitCode, outOfMemory, nextRestartAt }: RestartStanding,
+): ReportedReplica | undefined {
   const { labels } = container;
   const deploymentId = labels[LABEL.deploymentId];
   const replicaId = labels[LABEL.replica];
@@ -46,8 +63,7 @@ export function toReportedReplica(container: ObservedContainer, health: CheckedH
     replicaId,
     containerId: container.id,
     state: stateOf(container, health),
-    exitCode: container.exitCode,
-    outOfMemory: container.outOfMemory,
+    ...{ exitCode, outOfMemory, restarts, restartStreak: streak, nextRestartAt },
     hostPort: container.hostPort,
     startedAt: container.startedAt,
   };
@@ -56,5 +72,5 @@ export function toReportedReplica(container: ObservedContainer, health: CheckedH
 function stateOf({ status }: ObservedContainer, health: CheckedHealth): ReportedReplica['state'] {
   if (status === 'running') return health;
   if (status === 'paused') return 'unhealthy';
-  return status === 'created' || status === 'restarting' ? 'starting' : 'exited';
+  return status === 'created' ? 'starting' : 'exited';
 }

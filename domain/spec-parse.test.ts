@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DomainError } from './errors.ts';
+import { DEFAULT_ROLLOUT } from './rollout-policy.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS } from './spec.ts';
 import { parseSpec, type RawHealthCheck, type RawSpec } from './spec-parse.ts';
 
@@ -8,8 +9,18 @@ const RULES = { allowedRegistries: [] };
 
 function aRawSpec(changes: Partial<RawSpec> = {}): RawSpec {
   const unset = { replicas: undefined, port: undefined, healthCheck: undefined, restartPolicy: undefined };
+  const policy = { rollout: undefined };
   const source = { kind: 'image', reference: 'nginx:1' } as const;
-  return { source, environment: [], command: [], cpuCores: undefined, memoryBytes: undefined, ...unset, ...changes };
+  return {
+    source,
+    environment: [],
+    command: [],
+    cpuCores: undefined,
+    memoryBytes: undefined,
+    ...unset,
+    ...policy,
+    ...changes,
+  };
 }
 
 function aCheck(changes: Partial<RawHealthCheck>): RawHealthCheck {
@@ -37,13 +48,14 @@ describe('a spec', () => {
   it('gets its defaults', () => {
     expect(parseSpec(aRawSpec(), RULES)).toEqual({
       source: { kind: 'image', reference: 'nginx:1' },
-      replicas: 1,
+      replicas: null,
       port: null,
       environment: [],
       healthCheck: DEFAULT_HEALTH_CHECK,
       limits: DEFAULT_LIMITS,
       restartPolicy: 'always',
       command: [],
+      rollout: DEFAULT_ROLLOUT,
     });
     expect(parseSpec(aRawSpec(dockerfile('')), RULES).source).toMatchObject({ dockerfilePath: 'Dockerfile' });
   });

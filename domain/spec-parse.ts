@@ -1,5 +1,6 @@
 import { invalidArgument } from './errors.ts';
 import { parseImageReference, type RegistryRules } from './image-reference.ts';
+import { parseRolloutPolicy, type RolloutPolicy } from './rollout-policy.ts';
 import {
   DEFAULT_HEALTH_CHECK,
   DEFAULT_LIMITS,
@@ -13,10 +14,11 @@ import {
   type SpecInput,
   type VariableInput,
 } from './spec.ts';
+import { checkParts } from './spec-change.ts';
 
 /** A spec as it came in, whatever the transport: nothing of it is trusted, and what is `undefined` gets a default. */
 export interface RawSpec {
-  readonly source: Source | undefined;
+  readonly source: Source<VariableInput> | undefined;
   readonly replicas: number | undefined;
   readonly port: number | undefined;
   readonly environment: readonly VariableInput[];
@@ -25,6 +27,7 @@ export interface RawSpec {
   readonly memoryBytes: number | undefined;
   readonly restartPolicy: RestartPolicy | undefined;
   readonly command: readonly string[];
+  readonly rollout: RolloutPolicy | undefined;
 }
 
 /** A health check as it came in. Times in milliseconds. */
@@ -39,8 +42,25 @@ export interface RawHealthCheck {
 /** Largest memory limit: 16 TiB, more than any Docker host has. */
 const MAX_MEMORY_BYTES = 2 ** 44;
 
+/** Parts of a spec that can be changed one by one; variables have words of their own. */
+export type SpecPart = keyof Omit<SpecInput, 'environment'>;
+
+type Parsers = { [Part in SpecPart]: (raw: RawSpec, rules: RegistryRules) => SpecInput[Part] };
+
+const PARSERS: Parsers = {
+  source: ({ source }, rules) => parseSource(source, rules),
+  replicas: ({ replicas }) =>
+    replicas === undefined ? null : wholeNumber('spec.replicas', replicas, [0, SPEC_LIMITS.replicas]),
+  port: ({ port }) => (port === undefined ? null : wholeNumber('spec.port', port, [1, 65_535])),
+  healthCheck: ({ healthCheck }) => parseHealthCheck(healthCheck),
+  limits: (raw) => parseLimits(raw),
+  restartPolicy: ({ restartPolicy }) => restartPolicy ?? 'always',
+  command: ({ command }) => parseCommand('spec.command', command, SPEC_LIMITS.commandBytes),
+  rollout: ({ rollout }) => parseRolloutPolicy('spec.rollout', rollout),
+};
+
 /**
- * Makes a complete, valid spec out of one that came in: the only door.
+ * Makes a complete, valid spec out of one that came in: the only door, with {@link parseSpecParts}.
  *
  * It repeats what the contract says field by field, because callers of this function need not come through it, and adds
  * what the contract cannot say: sums, duplicates, fields that need each other.
@@ -48,27 +68,42 @@ const MAX_MEMORY_BYTES = 2 ** 44;
  * @throws INVALID_ARGUMENT naming the field, what was found and what is allowed. Values of variables never appear.
  */
 export function parseSpec(raw: RawSpec, rules: RegistryRules): SpecInput {
-  const port = raw.port === undefined ? null : wholeNumber('spec.port', raw.port, [1, 65_535]);
-  return {
-    source: parseSource(raw.source, rules),
-    replicas: wholeNumber('spec.replicas', raw.replicas ?? 1, [0, SPEC_LIMITS.replicas]),
-    port,
-    environment: parseEnvironment(raw.environment),
-    healthCheck: parseHealthCheck(raw.healthCheck, port),
-    limits: parseLimits(raw),
-    restartPolicy: raw.restartPolicy ?? 'always',
-    command: parseCommand('spec.command', raw.command, SPEC_LIMITS.commandBytes),
+  const parts = parseSpecParts(raw, rules, Object.keys(PARSERS) as SpecPart[]);
+  const spec = {
+    ...(parts as Required<typeof parts>),
+    environment: parseEnvironment('spec.environment', raw.environment),
   };
+  checkParts(spec);
+  return spec;
 }
 
-function parseSource(source: Source | undefined, rules: RegistryRules): Source {
-  if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image and dockerfile');
+/** Makes some parts of a spec valid, each by itself. @throws INVALID_ARGUMENT */
+export function parseSpecParts(
+  raw: RawSpec,
+  rules: RegistryRules,
+  parts: readonly SpecPart[],
+): Partial<Omit<SpecInput, 'environment'>> {
+  return Object.fromEntries(parts.map((part) => [part, PARSERS[part](raw, rules)]));
+}
+
+function parseSource(source: RawSpec['source'], rules: RegistryRules): Source<VariableInput> {
+  if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile, compose');
   if (source.kind === 'image') {
-    return { kind: 'image', reference: parseImageReference('spec.image.reference', source.reference, rules) };
+    return { ...source, reference: parseImageReference('spec.image.reference', source.reference, rules) };
   }
   if (!/^[0-9a-f]{64}$/.test(source.contextSha256)) {
     throw invalidArgument('spec.dockerfile.context_sha256', 'not a digest', '64 lower-case hex digits');
   }
+  const { target, args } = source;
+  if (target !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(target)) {
+    const finding = `found ${JSON.stringify(target.slice(0, 80))}`;
+    throw invalidArgument(
+      'spec.dockerfile.target',
+      finding,
+      'the name of a stage: letters, digits, _ . - (128 at most)',
+    );
+  }
+  if (args) parseEnvironment('spec.dockerfile.args', args);
   return { ...source, dockerfilePath: parseDockerfilePath(source.dockerfilePath || 'Dockerfile') };
 }
 
@@ -83,14 +118,15 @@ function parseDockerfilePath(path: string): string {
   );
 }
 
-function parseEnvironment(variables: readonly VariableInput[]): readonly VariableInput[] {
+/** Makes variables valid, by themselves and in sum. @throws INVALID_ARGUMENT */
+export function parseEnvironment(list: string, variables: readonly VariableInput[]): readonly VariableInput[] {
   if (variables.length > SPEC_LIMITS.variables) {
-    throw invalidArgument('spec.environment', `${variables.length} variables`, `at most ${SPEC_LIMITS.variables}`);
+    throw invalidArgument(list, `${variables.length} variables`, `at most ${SPEC_LIMITS.variables}`);
   }
   const seen = new Set<string>();
   let bytes = 0;
   for (const [index, { name, value }] of variables.entries()) {
-    const field = `spec.environment[${index}]`;
+    const field = `${list}[${index}]`;
     checkVariableName(`${field}.name`, name, seen);
     seen.add(name);
     if (value?.includes('\0')) throw invalidArgument(`${field}.value`, 'holds a NUL character', 'any other character');
@@ -101,7 +137,7 @@ function parseEnvironment(variables: readonly VariableInput[]): readonly Variabl
     bytes += name.length + size;
   }
   if (bytes <= SPEC_LIMITS.environmentBytes) return variables;
-  throw invalidArgument('spec.environment', `${bytes} bytes in all`, `at most ${SPEC_LIMITS.environmentBytes} bytes`);
+  throw invalidArgument(list, `${bytes} bytes in all`, `at most ${SPEC_LIMITS.environmentBytes} bytes`);
 }
 
 function checkVariableName(field: string, name: string, seen: ReadonlySet<string>): void {
@@ -112,12 +148,12 @@ function checkVariableName(field: string, name: string, seen: ReadonlySet<string
   if (seen.has(name)) throw invalidArgument(field, `${name} is set twice`, 'one value for each name');
 }
 
-function parseHealthCheck(raw: RawHealthCheck | undefined, port: number | null): HealthCheck {
+function parseHealthCheck(raw: RawHealthCheck | undefined): HealthCheck {
   if (!raw) return DEFAULT_HEALTH_CHECK;
   const field = 'spec.health_check';
   const defaults = DEFAULT_HEALTH_CHECK;
   return {
-    probe: parseProbe(raw.probe, port),
+    probe: parseProbe(raw.probe),
     intervalMs: wholeNumber(`${field}.interval`, raw.intervalMs ?? defaults.intervalMs, [100, 300_000], ' ms'),
     timeoutMs: wholeNumber(`${field}.timeout`, raw.timeoutMs ?? defaults.timeoutMs, [100, 300_000], ' ms'),
     retries: wholeNumber(`${field}.retries`, raw.retries ?? defaults.retries, [1, 100]),
@@ -130,7 +166,7 @@ function parseHealthCheck(raw: RawHealthCheck | undefined, port: number | null):
   };
 }
 
-function parseProbe(probe: HealthProbe | undefined, port: number | null): HealthProbe {
+function parseProbe(probe: HealthProbe | undefined): HealthProbe {
   const field = 'spec.health_check';
   if (!probe) throw invalidArgument(field, 'no kind is set', 'one of automatic, http, command and none');
   if (probe.kind === 'command') {
@@ -141,8 +177,6 @@ function parseProbe(probe: HealthProbe | undefined, port: number | null): Health
     };
   }
   if (probe.kind !== 'http') return probe;
-  if (port === null)
-    throw invalidArgument(`${field}.http`, 'the spec has no port', 'an HTTP check of a spec with a port');
   if (!/^\/[\x21-\x7e]{0,1023}$/.test(probe.path)) {
     const finding = `found ${JSON.stringify(probe.path.slice(0, 80))}`;
     throw invalidArgument(`${field}.http.path`, finding, 'a path that begins with /, ASCII without spaces, 1 to 1024');

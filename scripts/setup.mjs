@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { chmodSync, mkdirSync, realpathSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { COMPONENTS } from './components/all.mjs';
+import { COMPONENTS, TEST_COMPONENTS } from './components/all.mjs';
 import { createContext } from './machine/context.mjs';
 import { SetupError } from './machine/setup-error.mjs';
 import { readIfThere, writeWhole } from './machine/write-file.mjs';
@@ -18,6 +18,8 @@ import { readIfThere, writeWhole } from './machine/write-file.mjs';
  * @property {{ path: string }} [traefik]
  * @property {{ kind: 'embedded', binDir: string } | { kind: 'external' }} [postgres]
  * @property {string} [busybox] a statically linked one
+ * @property {{ path?: string }} [registry] an image registry, for tests
+ * @property {import('./components/sshd.mjs').SshServerFacts} [sshd] an OpenSSH server, for tests
  */
 
 const INSTANCE_LENGTH = 8;
@@ -26,21 +28,23 @@ const INSTANCE_ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 /**
  * Brings this machine to the point where everything can start. Quick and silent when there is nothing to do.
  *
- * @param {{ components?: string[], quiet?: boolean, context?: SetupContext }} [options] components: names of those to
- *   ensure, all by default
+ * @param {{ components?: string[], quiet?: boolean, forTests?: boolean, context?: SetupContext }} [options] components:
+ *   names of those to ensure, all of the platform by default; forTests: those that only tests need as well
  * @returns {Promise<Toolchain>} also written to toolchain.json in the state folder; parts not asked for keep their entry
  * @throws {SetupError}
  */
-export async function setup({ components, quiet = false, context = createContext({ quiet }) } = {}) {
-  const unknown = components?.find((wanted) => !COMPONENTS.some(({ name }) => name === wanted));
+export async function setup({ components, quiet = false, forTests = false, context = createContext({ quiet }) } = {}) {
+  const all = [...COMPONENTS, ...TEST_COMPONENTS];
+  const unknown = components?.find((wanted) => !all.some(({ name }) => name === wanted));
   if (unknown !== undefined) {
-    const known = COMPONENTS.map(({ name }) => name).join(', ');
+    const known = all.map(({ name }) => name).join(', ');
     throw new SetupError(`there is no component ${unknown}`, { hint: `name some of ${known}` });
   }
   prepareState(context);
   const file = join(context.stateDir, 'toolchain.json');
   const toolchain = readToolchain(file);
-  for (const component of COMPONENTS) {
+  const byDefault = forTests ? all : COMPONENTS;
+  for (const component of components === undefined ? byDefault : all) {
     if (components !== undefined && !components.includes(component.name)) continue;
     Object.assign(toolchain, entryOf(component.name, await component.ensure(context)));
   }
@@ -76,7 +80,7 @@ function readToolchain(file) {
 
 /** @param {string} name @param {{ path?: string }} facts @returns {Toolchain} */
 function entryOf(name, facts) {
-  if (name === 'dependencies' || name === 'examples') return {};
+  if (name === 'dependencies' || name === 'examples' || name === 'git') return {};
   if (name === 'node') return { node: /** @type {string} */ (facts.path) };
   // undefined takes the entry of an earlier busybox out of the file.
   if (name === 'busybox') return /** @type {Toolchain} */ ({ busybox: facts.path });

@@ -8,7 +8,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isStatic } from './components/busybox.mjs';
 import { differingPackage } from './components/dependencies.mjs';
 import { isSupported } from './components/docker.mjs';
+import { acceptedVersion as acceptedGit } from './components/git.mjs';
 import { initdbCommand, serverCommand } from './components/postgres.mjs';
+import { acceptedVersion as acceptedRegistry } from './components/registry.mjs';
 import { acceptedVersion as acceptedTemporal } from './components/temporal.mjs';
 import { acceptedVersion as acceptedTraefik } from './components/traefik.mjs';
 import { traversalCapability } from './machine/database-user.mjs';
@@ -64,6 +66,21 @@ describe('versions', () => {
     ['Version:      2.11.0\nCodename:     mimolette\n', undefined],
     ['Version:      dev\n', undefined],
   ])('of Traefik: %s', (answer, version) => expect(acceptedTraefik(answer)).toBe(version));
+
+  it.each([
+    ['docker-registry github.com/docker/distribution 2.8.2+ds1', '2.8.2+ds1'],
+    ['registry github.com/docker/distribution v2.8.3', '2.8.3'],
+    ['registry github.com/distribution/distribution/v3 v3.0.0', undefined],
+    ['docker-registry github.com/docker/distribution 2.6.2', undefined],
+  ])('of the image registry: %s', (answer, version) => expect(acceptedRegistry(answer)).toBe(version));
+
+  it.each([
+    ['git version 2.39.5', '2.39.5'],
+    ['git version 2.37.0 (Apple Git-136)', '2.37.0'],
+    ['git version 3.0.1', '3.0.1'],
+    ['git version 2.34.1', undefined],
+    ['something else', undefined],
+  ])('of git: %s', (answer, version) => expect(acceptedGit(answer)).toBe(version));
 
   it.each([
     ['1.40', false],

@@ -76,12 +76,13 @@ const DRIVERS: Record<string, readonly string[]> = {
   pg: ['adapters/postgres/', 'adapters/timescale/'],
   kysely: ['adapters/postgres/', 'adapters/timescale/'],
   jose: ['adapters/tokens/', 'adapters/dev-oidc/'],
-  'tar-stream': ['adapters/sources/', 'cli/'],
+  'tar-stream': ['adapters/sources/'],
   'tar-fs': ['cli/'],
   'oidc-provider': ['adapters/dev-oidc/'],
   '@temporalio/client': ['adapters/temporal/'],
   '@temporalio/worker': ['adapters/temporal/'],
   ioredis: ['adapters/redis/'],
+  ajv: ['adapters/compose/'],
 };
 
 function packageOf(specifier: string): string {

@@ -2,31 +2,29 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { z } from 'zod';
-import { createDocker, type Docker } from '../adapters/docker/docker.ts';
+import type { Docker } from '../adapters/docker/docker.ts';
 import type { Log } from '../adapters/logging/log.ts';
-import { createProber } from '../adapters/probe/prober.ts';
 import { readSecretFile } from '../adapters/sealing/secret-file.ts';
 import { readPayloadKey } from '../adapters/temporal/data-converter.ts';
 import { installTemporalLog } from '../adapters/temporal/worker.ts';
 import { createControlTokenVerifier } from '../adapters/tokens/control-token.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { nodeVariables } from '../config/node.ts';
-import { createContainerHub } from './node/container-hub.ts';
 import { type ControlJwks, openControlJwks } from './node/control-jwks.ts';
 import { createDaemonWatch } from './node/daemon-watch.ts';
 import { createEnrolment } from './node/enrolment.ts';
 import { startNodeGateway } from './node/gateway.ts';
-import { createHealthMonitor } from './node/health-monitor.ts';
 import { connectIdentity, type NodeKeys } from './node/keys.ts';
+import { observeReplicas } from './node/observe-replicas.ts';
+import { openDocker } from './node/open-docker.ts';
 import { nodeQueues } from './node/queues.ts';
-import { createReplicaReporter } from './node/replica-reporter.ts';
 import { keepWorking } from './node/temporal-work.ts';
 import type { RunningRole } from './run-role.ts';
 
 type Config = z.infer<typeof nodeVariables>;
 
-/** Deadline of an ordinary call to Docker. */
-const DOCKER_TIMEOUT_MS = 10_000;
+/** Past two starts a core only the time of each start grows, not their number a second. */
+const STARTS_PER_CORE = 2;
 
 /** A node is ready when it is enrolled and polls; when its control plane is away it goes on trying, started already. */
 const READY_WITHIN_MS = 10_000;
@@ -43,15 +41,18 @@ export async function startNode(environment: Record<string, string | undefined>,
   const controlJwks = await openControlJwks(config.NODE_KEY_DIR);
   installTemporalLog(log);
 
-  const docker = dockerOf(config);
+  const docker = await openDocker(config, log);
   const gateway = await listen({ config, docker, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
   const daemon = createDaemonWatch(() => docker.checkHealth());
-  const { hub, monitor, reporter } = observeReplicas(docker, keys, log);
+  const cores = availableParallelism();
+  const startSlot = pLimit(STARTS_PER_CORE * cores);
+  const observers = await observeReplicas({ docker, keys, dir: config.NODE_KEY_DIR, startSlot, log });
+  const { hub, keeper, monitor, reporter } = observers;
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKey },
-    nodeQueues({ config, keys, docker, daemon, hub, monitor, cores: availableParallelism() }),
+    nodeQueues({ config, keys, docker, daemon, ...observers, cores, startSlot }),
     { signal, log },
   );
   const enrolment = createEnrolment({
@@ -69,6 +70,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const loops = [
     daemon.run(signal),
     hub.run(docker.followEvents(signal)),
+    keeper.run(signal),
     enrolment.run(signal),
     enrolment.enrolled.then(() => reporter.run(signal)),
   ];
@@ -86,15 +88,6 @@ export async function startNode(environment: Record<string, string | undefined>,
   };
 }
 
-function dockerOf(config: Config): Docker {
-  return createDocker({
-    socketPath: config.DOCKER_SOCKET,
-    instance: config.OBIENTE_INSTANCE,
-    nodeAddress: config.NODE_ADDRESS,
-    requestTimeoutMs: DOCKER_TIMEOUT_MS,
-  });
-}
-
 function listen(of: { config: Config; docker: Docker; keys: NodeKeys; controlJwks: ControlJwks; log: Log }) {
   const { config, docker, keys, controlJwks, log } = of;
   const verifier = createControlTokenVerifier({ getJwks: controlJwks.current, audience: `node:${keys.nodeId}` });
@@ -106,28 +99,6 @@ function listen(of: { config: Config; docker: Docker; keys: NodeKeys; controlJwk
     verifyToken: (token) => verifier.verify(token),
     log,
   });
-}
-
-/** What looks at containers by itself: events, health checks and reports. Looks are few at a time, each kind apart. */
-function observeReplicas(docker: Docker, keys: NodeKeys, log: Log) {
-  const hub = createContainerHub();
-  const monitor = createHealthMonitor({
-    prober: createProber(),
-    findContainer: docker.findContainer,
-    lookSlot: pLimit(16),
-    onHealthChange: (containerId) => reporter.tell({ kind: 'changed', containerId }),
-  });
-  const reporter = createReplicaReporter({
-    listContainerIds: docker.listContainerIds,
-    findContainer: docker.findContainer,
-    isDaemonHealthy: async () => (await docker.checkHealth()).kind === 'healthy',
-    observe: monitor.observe,
-    report: keys.control.reportReplicas,
-    lookSlot: pLimit(8),
-    log,
-  });
-  hub.onEvent(reporter.tell);
-  return { hub, monitor, reporter };
 }
 
 function addressesOf(config: Config) {

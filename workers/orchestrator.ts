@@ -1,5 +1,5 @@
-import { createAwaitIngress } from '../activities/await-ingress.ts';
 import { withFailures } from '../activities/failures.ts';
+import { createIngressActivities } from '../activities/ingress-activities.ts';
 import type { Log } from '../adapters/logging/log.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../adapters/postgres/deployment-store.ts';
@@ -33,7 +33,7 @@ export async function startOrchestrator(
   const [connection, workflowBundle] = await Promise.all([connectWorkers(temporal), bundleWorkflows(log)]);
   const worker = await startWorker(connection, temporal, {
     taskQueue: CONTROL_QUEUE,
-    activities: withFailures({ ...store, ...createAwaitIngress(probe) }),
+    activities: withFailures({ ...store, ...createIngressActivities(probe) }),
     workflowBundle,
     maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
     maxActivities: MAX_ACTIVITIES,

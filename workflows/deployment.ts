@@ -9,32 +9,35 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import {
-  DEPLOY_UPDATE,
+  CONTROLS,
+  type ControlRequest,
   type DeploymentInput,
   type DeploymentView,
-  type DeployRequest,
+  OPERATION_UPDATES,
   type OperationAccepted,
+  type OperationRequest,
   type PendingOperation,
-  REMOVE_UPDATE,
-  type RemoveRequest,
   VIEW_QUERY,
 } from '../contracts/deployment.ts';
+import { lineUp } from '../domain/operation.ts';
 import { storeForCaller } from './activity-stubs.ts';
 import { unwrapped } from './failures.ts';
 import { removeDeployment } from './remove-deployment.ts';
 import { rollOut } from './roll-out.ts';
+import { listen, type Words } from './words.ts';
 
-const deployUpdate = defineUpdate<OperationAccepted, [DeployRequest]>(DEPLOY_UPDATE);
-const removeUpdate = defineUpdate<OperationAccepted, [RemoveRequest]>(REMOVE_UPDATE);
 const viewQuery = defineQuery<DeploymentView>(VIEW_QUERY);
+
+/** The server takes 2,000 updates in one run; half of them leaves room for those that come while it renews. */
+const UPDATES_PER_RUN = 1_000;
 
 /** What the entity knows between operations. */
 interface Entity {
   readonly input: DeploymentInput;
-  readonly pending: PendingOperation[];
+  pending: readonly PendingOperation[];
   current: PendingOperation | null;
-  /** Cancels the operation under way; a removal does not wait for a rollout. */
-  cancelCurrent: () => void;
+  /** What people say about the operation under way. */
+  words: Words;
   /** Whether the deployment is known to exist; a run whose creation was refused ends. */
   established: boolean;
   /** Update handlers that have begun and not ended. */
@@ -46,31 +49,41 @@ interface Entity {
  * The one writer of a deployment. Exactly one per deployment, `deployment/<deployment id>`, from its creation to its
  * removal.
  *
- * Takes the updates `deploy` and `remove`, each answered once its operation is stored, and carries operations out one at
- * a time: a newer deploy supersedes a waiting one, a removal supersedes all and cancels what is under way. Ends after
- * the removal, or at once when the creation was refused. Pending operations survive continue-as-new.
+ * Takes an update for each kind of operation, answered once the operation is stored, and carries operations out one at
+ * a time in the order of `lineUp`: a newer one supersedes the waiting one that sets the same, a removal supersedes all
+ * and cancels what is under way. Takes `cancel`, `pause`, `resume` and `approve` at any moment. Ends after the removal,
+ * or at once when the creation was refused. Pending operations survive continue-as-new.
  */
 export async function deployment(input: DeploymentInput): Promise<void> {
   const entity: Entity = {
     input,
-    pending: [...(input.carried?.pending ?? [])],
+    pending: input.carried?.pending ?? [],
     current: null,
-    cancelCurrent: () => undefined,
+    words: listen(() => undefined),
     established: input.carried !== undefined,
     handling: 0,
     handled: 0,
   };
-  setHandler(deployUpdate, (request) => accept(entity, 'deploy', () => storeDeploy(entity, request)));
-  setHandler(removeUpdate, (request) => accept(entity, 'remove', () => storeRemove(entity, request)));
-  setHandler(viewQuery, () => ({ current: entity.current, pending: [...entity.pending] }));
+  for (const name of Object.values(OPERATION_UPDATES)) {
+    setHandler(defineUpdate<OperationAccepted, [OperationRequest]>(name), (request) => accept(entity, request));
+  }
+  for (const name of CONTROLS) {
+    setHandler(defineUpdate<void, [ControlRequest]>(name), (request) => obey(entity, request));
+  }
+  setHandler(viewQuery, () => ({
+    current: entity.current,
+    waitsFor: entity.words.waitsFor,
+    pending: [...entity.pending],
+  }));
 
   for (;;) {
-    await condition(() => entity.pending.length > 0 || isRefused(entity) || workflowInfo().continueAsNewSuggested);
-    const operation = entity.pending.shift();
+    await condition(() => entity.pending.length > 0 || isRefused(entity) || isFull(entity));
+    const [operation, ...others] = entity.pending;
+    entity.pending = others;
     if (operation?.kind === 'remove') return await finish(entity, operation);
     if (operation) await perform(entity, operation);
     else if (isRefused(entity)) return;
-    if (workflowInfo().continueAsNewSuggested) await renew(entity);
+    if (isFull(entity)) await renew(entity);
   }
 }
 
@@ -78,30 +91,39 @@ function isRefused(entity: Entity): boolean {
   return !entity.established && entity.handling === 0 && entity.handled > 0;
 }
 
-async function storeDeploy({ input }: Entity, request: DeployRequest): Promise<OperationAccepted> {
-  const { deploymentId, organizationId, projectId } = input;
-  return await storeForCaller.storeDeploy({ deploymentId, organizationId, projectId, request });
-}
-
-async function storeRemove({ input }: Entity, request: RemoveRequest): Promise<OperationAccepted> {
-  const { deploymentId, organizationId, projectId } = input;
-  return await storeForCaller.storeRemove({ deploymentId, organizationId, projectId, request });
+function isFull(entity: Entity): boolean {
+  return workflowInfo().continueAsNewSuggested || entity.handled >= UPDATES_PER_RUN;
 }
 
 /** Stores a request and puts it in line; a repeated one that is in line or has ended changes nothing. */
-async function accept(
-  entity: Entity,
-  kind: PendingOperation['kind'],
-  storeRequest: () => Promise<OperationAccepted>,
-): Promise<OperationAccepted> {
+async function accept(entity: Entity, request: OperationRequest): Promise<OperationAccepted> {
+  return await handling(entity, async () => {
+    const accepted = await storeForCaller.storeOperation({ ...placeOf(entity), request });
+    entity.established = true;
+    const { operationId, kind, revision, open } = accepted;
+    const known = [entity.current, ...entity.pending].some((operation) => operation?.operationId === operationId);
+    if (open && !known) await enqueue(entity, { kind, operationId, revision }, request.supersedeRunning);
+    return accepted;
+  });
+}
+
+/** Records what a person says, and then does it, unless the operation is over by now. */
+async function obey(entity: Entity, request: ControlRequest): Promise<void> {
+  await handling(entity, async () => {
+    await storeForCaller.recordControl({ ...placeOf(entity), request });
+    entity.established = true;
+    const { control, operationId } = request;
+    if (entity.current?.operationId === operationId) entity.words.hear(control);
+    else if (control === 'cancel') {
+      entity.pending = entity.pending.filter((operation) => operation.operationId !== operationId);
+    }
+  });
+}
+
+async function handling<Answer>(entity: Entity, work: () => Promise<Answer>): Promise<Answer> {
   entity.handling += 1;
   try {
-    const accepted = await storeRequest();
-    entity.established = true;
-    const { operationId, revision, open } = accepted;
-    const known = [entity.current, ...entity.pending].some((operation) => operation?.operationId === operationId);
-    if (open && !known) await enqueue(entity, { kind, operationId, revision });
-    return accepted;
+    return await work();
   } catch (error) {
     throw unwrapped(error);
   } finally {
@@ -110,10 +132,15 @@ async function accept(
   }
 }
 
-/** Only the newest deploy waits, and nothing waits behind a removal: so the line is never longer than one. */
-async function enqueue(entity: Entity, operation: PendingOperation): Promise<void> {
-  const superseded = entity.pending.splice(0, entity.pending.length, operation);
-  if (operation.kind === 'remove') entity.cancelCurrent();
+function placeOf({ input }: Entity) {
+  const { deploymentId, organizationId, projectId } = input;
+  return { deploymentId, organizationId, projectId };
+}
+
+async function enqueue(entity: Entity, operation: PendingOperation, supersedeRunning: boolean): Promise<void> {
+  const { line, superseded } = lineUp(entity.pending, operation);
+  entity.pending = line;
+  if (operation.kind === 'remove' || supersedeRunning) entity.words.cancel('cancelled for a newer operation');
   for (const { operationId } of superseded) {
     const { deploymentId } = entity.input;
     await storeForCaller.supersedeOperation({ deploymentId, operationId, byOperationId: operation.operationId });
@@ -122,11 +149,11 @@ async function enqueue(entity: Entity, operation: PendingOperation): Promise<voi
 
 async function perform(entity: Entity, operation: PendingOperation): Promise<void> {
   const { deploymentId, timing } = entity.input;
-  entity.current = operation;
   const scope = new CancellationScope();
-  entity.cancelCurrent = () => scope.cancel();
-  await scope.run(() => rollOut(deploymentId, operation, timing));
-  entity.cancelCurrent = () => undefined;
+  entity.current = operation;
+  entity.words = listen(() => scope.cancel());
+  await scope.run(() => rollOut({ deploymentId, operation, timing, words: entity.words }));
+  entity.words = listen(() => undefined);
   entity.current = null;
 }
 

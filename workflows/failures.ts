@@ -13,8 +13,10 @@ import { toErrorCode } from '../domain/errors.ts';
  *
  * A node that is silent shows as a timeout of its activity, whatever the reason.
  */
-export function toOperationFailure(error: unknown): OperationFailure {
-  if (isCancellation(error)) return { code: 'CANCELLED', message: 'cancelled before it reached its goal', hint: '' };
+export function toOperationFailure(error: unknown, cancelReason = ''): OperationFailure {
+  if (isCancellation(error)) {
+    return { code: 'CANCELLED', message: cancelReason || 'cancelled before it reached its goal', hint: '' };
+  }
   if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure) return silentNode(error);
   if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) return toOperationFailure(error.cause);
   if (error instanceof ApplicationFailure) {
@@ -32,6 +34,18 @@ function silentNode(failure: ActivityFailure): OperationFailure {
     message: `the step ${failure.activityType} ${found}`,
     hint: 'Check the node with "obiente nodes", then deploy again.',
   };
+}
+
+/** What replaces the old replicas died before those went. */
+export function noLongerHealthy(replicaIds: readonly string[]): ApplicationFailure {
+  const ids = replicaIds.slice(0, 5).join(', ');
+  const others = replicaIds.length > 5 ? ` and ${replicaIds.length - 5} more` : '';
+  return ApplicationFailure.create({
+    type: 'REPLICA_UNHEALTHY',
+    message: `no longer healthy after requests reached them: ${ids}${others}`,
+    nonRetryable: true,
+    details: [{ hint: 'Look at the logs of these replicas, mend the application and deploy again.', field: '' }],
+  });
 }
 
 /** The failure that a caller of an update gets: the activity's own one, without the wrapping. */

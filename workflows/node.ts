@@ -4,18 +4,16 @@ import {
   condition,
   continueAsNew,
   defineSignal,
-  patched,
+  log,
   proxyActivities,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { NodeActivities, NodeStateChange } from '../contracts/activities.ts';
+import type { DoomedOnNode, NodeActivities, NodeStateChange } from '../contracts/activities.ts';
 import { ENROLLED_SIGNAL, type NodeInput } from '../contracts/node.ts';
 import { nodeQueue } from '../contracts/task-queues.ts';
-import { store } from './activity-stubs.ts';
-
-/** Patch of November 2026: until then a node whose process had been restarted counted as lost for a moment all the same. */
-const BACK_BEFORE_LOST = '2026-11-back-before-lost';
+import { DEFAULT_TIMING } from '../contracts/timing.ts';
+import { onNode, onStoppingNode, store } from './activity-stubs.ts';
 
 const enrolledSignal = defineSignal(ENROLLED_SIGNAL);
 
@@ -24,7 +22,8 @@ const enrolledSignal = defineSignal(ENROLLED_SIGNAL);
  *
  * A long activity on the node's own queue heartbeats; its silence is how the node's death is noticed, its result how a
  * change of its Docker daemon is. What it finds is recorded; a lost node is tried again after a pause, or as soon as
- * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. The last known state survives continue-as-new.
+ * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. A node that is ready is first
+ * rid of what was to be removed while it did not answer. The last known state survives continue-as-new.
  */
 export async function node(input: NodeInput): Promise<void> {
   let known: NodeStateChange['state'] = input.carried?.known ?? 'lost';
@@ -36,10 +35,11 @@ export async function node(input: NodeInput): Promise<void> {
     const seen = enrolments;
     const found = await watch(input, known);
     // Silence is noticed after the node's process may have been back for long: then it is looked at before it is judged.
-    if (found.state === 'lost' && enrolments > seen && patched(BACK_BEFORE_LOST)) continue;
+    if (found.state === 'lost' && enrolments > seen) continue;
     if (found.state !== known) await store.recordNodeState({ nodeId: input.nodeId, ...found });
     known = found.state;
     if (known === 'lost') await condition(() => enrolments > seen, input.retryMs);
+    if (known === 'ready') await removeDoomed(input.nodeId);
   }
   await condition(allHandlersFinished);
   await continueAsNew<typeof node>({ ...input, carried: { known } });
@@ -60,4 +60,28 @@ async function watch(input: NodeInput, known: NodeStateChange['state']): Promise
     // Any failure of the watch means the same: nothing is known of the node but that it does not answer.
     return { state: 'lost', reason: 'the node gave no sign of life' };
   }
+}
+
+/** What fails is tried again after the next watch. */
+async function removeDoomed(nodeId: string): Promise<void> {
+  const doomed = await store.listDoomed({ nodeId });
+  if (doomed.replicas.length + doomed.deployments.length === 0) return;
+  const { stopGraceMs } = DEFAULT_TIMING;
+  const timing = { ...DEFAULT_TIMING, nodeWorkMs: 60_000 };
+  const replicas = await succeeding(doomed.replicas, (replica) =>
+    onStoppingNode(nodeId, timing).removeReplica({ ...replica, stopGraceMs }),
+  );
+  const deployments = await succeeding(doomed.deployments, (deployment) =>
+    onNode(nodeId, timing).removeLeftovers(deployment),
+  );
+  await store.forgetDoomed({ nodeId, replicas, deployments });
+  log.info('removed what was left on the node', { replicas: replicas.length, deployments: deployments.length });
+}
+
+async function succeeding<Item extends DoomedOnNode['replicas' | 'deployments'][number]>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<void>,
+): Promise<Item[]> {
+  const outcomes = await Promise.allSettled(items.map(work));
+  return items.filter((_, index) => outcomes[index]?.status === 'fulfilled');
 }

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { ContainerCreateOptions, HealthConfig } from 'dockerode';
 import { NODE_LABEL, type WantedContainer } from '../../domain/container.ts';
 import { LABEL } from '../../domain/naming.ts';
-import type { HealthCheck, RestartPolicy } from '../../domain/spec.ts';
+import type { ContainerSettings, HealthCheck } from '../../domain/spec.ts';
+import { fromRestartPolicy } from './restart-policy.ts';
 
 /**
  * Capabilities that are left: what Docker's usual web images need to bind a low port, give their files to a user of
@@ -16,12 +17,6 @@ const PIDS_LIMIT = 512;
 /** Thirty megabytes a container: without a limit one fills 64 GB in a quarter of an hour. */
 const LOG_LIMITS = { 'max-size': '10m', 'max-file': '3' };
 
-const RESTART: Record<RestartPolicy, string> = {
-  always: 'unless-stopped',
-  'on-failure': 'on-failure',
-  never: 'no',
-};
-
 const NANOS_PER_MS = 1_000_000;
 
 /** Longest pause between Docker's own checks while a container starts, on engines that tell the two apart (25 on). */
@@ -29,7 +24,7 @@ const START_INTERVAL_MS = 1_000;
 
 /**
  * Says to Docker what to create. Hardened in the same way for everybody: nothing here comes from a tenant but image,
- * command, environment, port and limits.
+ * command, environment, port, limits, and what can only make a container smaller (`ContainerSettings`).
  *
  * @param imageLabels labels baked into the image; those that mean something to the platform or the ingress are blanked.
  * @param nodeAddress address on which the port is published; Docker picks the host port.
@@ -44,8 +39,14 @@ export function toCreateOptions(
     name: wanted.name,
     Image: wanted.imageId,
     Env: Object.entries(wanted.environment).map(([name, value]) => `${name}=${value}`),
-    ...(wanted.command.length > 0 ? { Cmd: [...wanted.command] } : {}),
-    Labels: { ...blanked(imageLabels), ...wanted.labels, [NODE_LABEL.config]: configHash(wanted) },
+    ...commandOf(wanted),
+    ...processOf(wanted.settings),
+    Labels: {
+      ...blanked(imageLabels),
+      ...wanted.labels,
+      [NODE_LABEL.config]: configHash(wanted),
+      [NODE_LABEL.restart]: wanted.restartPolicy,
+    },
     Healthcheck: toHealthConfig(wanted.healthCheck),
     ExposedPorts: port === null ? {} : { [port]: {} },
     NetworkingConfig: { EndpointsConfig: { [wanted.network]: { Aliases: [wanted.alias] } } },
@@ -60,11 +61,38 @@ export function toCreateOptions(
       CapAdd: CAPABILITIES,
       SecurityOpt: ['no-new-privileges:true'],
       IpcMode: 'private',
+      ReadonlyRootfs: wanted.settings.readOnly,
+      ...(wanted.settings.init ? { Init: true } : {}),
+      ...tmpfsOf(wanted.settings),
       Privileged: false,
       PublishAllPorts: false,
-      RestartPolicy: { Name: RESTART[wanted.restartPolicy] },
+      RestartPolicy: fromRestartPolicy(wanted.restartPolicy),
       LogConfig: { Type: 'json-file', Config: LOG_LIMITS },
     },
+  };
+}
+
+function commandOf({ command, settings: { entrypoint } }: WantedContainer): Partial<ContainerCreateOptions> {
+  return {
+    ...(command.length > 0 ? { Cmd: [...command] } : {}),
+    // Docker takes an empty list for the image's own; one empty word means none.
+    ...(entrypoint === null ? {} : { Entrypoint: entrypoint.length > 0 ? [...entrypoint] : [''] }),
+  };
+}
+
+function processOf({ user, workingDir, stopGraceMs }: ContainerSettings): Partial<ContainerCreateOptions> {
+  return {
+    ...(user === null ? {} : { User: user }),
+    ...(workingDir === null ? {} : { WorkingDir: workingDir }),
+    ...(stopGraceMs === null ? {} : { StopTimeout: Math.ceil(stopGraceMs / 1000) }),
+  };
+}
+
+/** Counts against the memory limit. Nothing in it can be run as another user. */
+function tmpfsOf({ tmpfs }: ContainerSettings) {
+  if (tmpfs.length === 0) return {};
+  return {
+    Tmpfs: Object.fromEntries(tmpfs.map(({ path, sizeBytes }) => [path, `rw,nosuid,nodev,size=${sizeBytes}`])),
   };
 }
 

@@ -2,9 +2,11 @@ import type { ContainerCreateOptions } from 'dockerode';
 import { NODE_LABEL, type ObservedContainer, type WantedContainer } from '../../domain/container.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { LABEL } from '../../domain/naming.ts';
+import type { RestartPolicy } from '../../domain/spec.ts';
 import { answerOf, type DockerConnection, statusOf } from './connection.ts';
 import { configHash, toCreateOptions } from './container-options.ts';
 import { toObservedContainer } from './observed-container.ts';
+import { fromRestartPolicy } from './restart-policy.ts';
 
 /** The containers of this installation on one daemon. */
 export interface DockerContainers {
@@ -26,6 +28,13 @@ export interface DockerContainers {
    * @throws REPLICA_EXITED (final) when its command cannot be run; NOT_FOUND when it or its network is gone.
    */
   startContainer(id: string): Promise<void>;
+  /**
+   * Says what the daemon does by itself when the container exits. Starts and stops nothing: a restart that the daemon
+   * has planned already is carried out all the same.
+   *
+   * @throws NOT_FOUND
+   */
+  setRestartPolicy(id: string, policy: RestartPolicy): Promise<void>;
   /** Asks a container to end, and kills it after the grace; one that does not run counts as stopped. */
   stopContainer(id: string, graceMs: number): Promise<void>;
   /** Removes a container with its anonymous volumes, and returns once it is gone. Kills it if it still runs. */
@@ -101,6 +110,12 @@ export function createDockerContainers(
         if (statusOf(error) === 400) throw cannotRun(error);
         throw error;
       }
+    },
+    setRestartPolicy: async (id, policy) => {
+      const RestartPolicy = fromRestartPolicy(policy);
+      await call(`set the restart policy of container ${id}`, (abortSignal) =>
+        client.getContainer(id).update({ RestartPolicy, abortSignal }),
+      );
     },
     stopContainer: async (id, graceMs) => {
       const seconds = Math.ceil(graceMs / 1000);

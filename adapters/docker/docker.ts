@@ -6,6 +6,7 @@ import { createDockerHealth, type DockerHealth } from './health.ts';
 import { createDockerImages, type DockerImages } from './images.ts';
 import { createDockerLogs, type DockerLogs } from './logs.ts';
 import { createDockerNetworks, type DockerNetworks } from './networks.ts';
+import { createPullRecords, type PullRecords } from './pull-records.ts';
 
 /** One node's Docker daemon, as one installation sees it. */
 export type Docker = DockerImages &
@@ -25,13 +26,17 @@ export interface DockerOptions {
   readonly nodeAddress: string;
   /** Deadline of an ordinary call, milliseconds. */
   readonly requestTimeoutMs: number;
+  /** What registries gave to whom; without them it is forgotten with this process. */
+  readonly records?: PullRecords | undefined;
+  /** Silence after which a call to a registry counts as hung, milliseconds; else two minutes. */
+  readonly registrySilenceMs?: number | undefined;
 }
 
 /** Creates the adapter without touching the daemon, which may be away. */
 export function createDocker(options: DockerOptions): Docker {
   const connection = createDockerConnection(options);
   return {
-    ...createDockerImages(connection, options.instance),
+    ...createDockerImages(connection, { ...options, records: options.records ?? createPullRecords() }),
     ...createDockerNetworks(connection),
     ...createDockerContainers(connection, options),
     ...createDockerLogs(connection),

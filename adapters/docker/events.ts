@@ -14,6 +14,7 @@ interface EventMessage {
   readonly Action?: string;
   readonly id?: string;
   readonly time?: number;
+  readonly Actor?: { readonly Attributes?: Readonly<Record<string, string>> };
 }
 
 /** The events of one daemon. */
@@ -67,7 +68,11 @@ export function createDockerEvents(docker: DockerConnection, instance: string): 
   };
 }
 
-function toContainerEvent({ Action: action, id }: EventMessage): ContainerEvent | undefined {
+function toContainerEvent({ Action: action, id, Actor }: EventMessage): ContainerEvent | undefined {
   if (!id || !action) return undefined;
-  return { kind: action === 'destroy' ? 'removed' : 'changed', containerId: id };
+  if (action === 'destroy') return { kind: 'removed', containerId: id };
+  if (action === 'oom') return { kind: 'out-of-memory', containerId: id };
+  const exitCode = Number(Actor?.Attributes?.exitCode ?? Number.NaN);
+  if (action === 'die' && Number.isInteger(exitCode)) return { kind: 'exited', containerId: id, exitCode };
+  return { kind: 'changed', containerId: id };
 }

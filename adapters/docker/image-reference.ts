@@ -21,6 +21,7 @@ export function isDigestOf(repository: string, repoDigest: string): boolean {
   return familiar(repoDigest.split('@', 1)[0] ?? '') === familiar(repository);
 }
 
-function familiar(repository: string): string {
+/** The one spelling of a repository, whichever of Docker Hub's defaults it was written with. */
+export function familiar(repository: string): string {
   return repository.replace(/^(index\.)?docker\.io\//, '').replace(/^library\//, '');
 }

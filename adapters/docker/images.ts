@@ -1,14 +1,14 @@
 import type { WantedImage } from '../../contracts/rollout.ts';
 import type { PresentImage } from '../../domain/container.ts';
-import { DomainError, isDomainError } from '../../domain/errors.ts';
-import { LABEL } from '../../domain/naming.ts';
-import { answerOf, type DockerConnection, statusOf } from './connection.ts';
-import { type ImageReference, isDigestOf, parseImageReference } from './image-reference.ts';
-import { readJsonLines } from './json-lines.ts';
-import { createStallGuard } from './stall.ts';
+import { type DockerConnection, statusOf } from './connection.ts';
+import { createFindImage, type FindImage } from './find-image.ts';
+import { parseImageReference } from './image-reference.ts';
+import { createNamedImages, type NamedImages, type Puller } from './named-images.ts';
+import type { PullRecords } from './pull-records.ts';
+import { createRegistryCalls, imageUnavailable } from './registry-calls.ts';
 
-/** A pull that says nothing for this long has hung: a registry's slowest answer takes three tries of 15 s each. */
-const PULL_SILENCE_MS = 120_000;
+/** A call to a registry that says nothing for this long has hung: its slowest answer takes three tries of 15 s each. */
+const REGISTRY_SILENCE_MS = 120_000;
 
 /** What may stand in a path of the daemon's API: no `..`, no leading dash, nothing that needs escaping. */
 const SAFE_REFERENCE = /^(?!.*\.\.)[a-zA-Z0-9][a-zA-Z0-9._/:@-]*$/;
@@ -16,12 +16,16 @@ const SAFE_REFERENCE = /^(?!.*\.\.)[a-zA-Z0-9][a-zA-Z0-9._/:@-]*$/;
 /** The images of one daemon. */
 export interface DockerImages {
   /**
-   * Makes an image present. One that is there already is used as it is, without asking a registry.
+   * Makes an image present for the tenant of a deployment.
+   *
+   * A digest to which the revision is pinned is used where it is, and pulled where it is not: the revision's first
+   * replica was given it. Without one the registry is asked, unless the image is there and this tenant was given it
+   * before, see `domain/image-access.ts`. What a credential brought is kept by its digest only and under no tag, so no
+   * build and no other tenant comes upon it by a name that can be guessed.
    *
    * Safe to run twice. A built image of another deployment counts as unknown, whatever name it is asked for by.
    *
-   * @param deploymentId whose replica will run it.
-   * @throws IMAGE_UNAVAILABLE (final) with the registry's answer.
+   * @throws IMAGE_UNAVAILABLE (final) with the registry's answer; whatever `fetchCredential` throws.
    */
   ensureImage(wanted: WantedImage, options: EnsureImageOptions): Promise<PresentImage>;
   /** Removes the images that carry all of these labels; one in use is left. */
@@ -29,64 +33,38 @@ export interface DockerImages {
 }
 
 /** For whom an image is made present, and how to hear of its progress. */
-export interface EnsureImageOptions {
+export interface EnsureImageOptions extends Puller {
+  /** Whose replica will run it. */
   readonly deploymentId: string;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (status: string) => void;
+  /** Docker's `sha256:…` of the image that an earlier attempt for the same replica came to: it is taken again. */
+  readonly earlierImageId?: string | undefined;
 }
 
-interface ImageFacts extends PresentImage {
-  readonly ownerDeploymentId: string | undefined;
-}
-
-interface PullMessage {
-  readonly status?: string;
-  readonly id?: string;
-  readonly error?: string;
+/** What the images of a daemon are seen with. */
+export interface DockerImagesDeps {
+  readonly instance: string;
+  readonly records: PullRecords;
+  /** Silence after which a call to a registry counts as hung, milliseconds. */
+  readonly registrySilenceMs?: number | undefined;
 }
 
 /** Creates the part of the adapter that deals with images. */
-export function createDockerImages(docker: DockerConnection, instance: string): DockerImages {
-  const find = async (name: string, repository: string): Promise<ImageFacts | undefined> => {
-    try {
-      const found = await docker.call(`look for image ${name}`, () => docker.impatient.getImage(name).inspect());
-      const repoDigest = found.RepoDigests?.find((entry) => isDigestOf(repository, entry));
-      const labels = found.Config?.Labels ?? {};
-      const ours = labels[LABEL.instance] === instance;
-      return {
-        imageId: found.Id,
-        digest: repoDigest?.split('@')[1] ?? found.Id,
-        ownerDeploymentId: ours ? labels[LABEL.deploymentId] : undefined,
-      };
-    } catch (error) {
-      if (statusOf(error) === 404) return undefined;
-      throw error;
-    }
-  };
-
-  const findPinned = async (reference: ImageReference, digest: string): Promise<ImageFacts | undefined> =>
-    (await find(`${reference.repository}@${digest}`, reference.repository)) ??
-    (await find(digest, reference.repository));
-
+export function createDockerImages(docker: DockerConnection, deps: DockerImagesDeps): DockerImages {
+  const find = createFindImage(docker, deps.instance);
+  const named = createNamedImages({
+    find,
+    registry: createRegistryCalls(docker, deps.registrySilenceMs ?? REGISTRY_SILENCE_MS),
+    records: deps.records,
+    digestsTellNothing: () => isContainerdStore(docker),
+  });
   return {
     ensureImage: async (wanted, options) => {
-      if (wanted.kind === 'built') {
-        const built = await find(wanted.imageId, '');
-        if (!built) throw unavailable(wanted.imageId, 'it is not on this node any more', 'Deploy again to rebuild it.');
-        return { imageId: built.imageId, digest: built.imageId };
-      }
-      if (!SAFE_REFERENCE.test(wanted.reference)) throw unavailable(wanted.reference, 'that is no image reference');
-      const reference = parseImageReference(wanted.reference);
-      const digest = wanted.digest ?? reference.digest;
-      const look = () => (digest ? findPinned(reference, digest) : find(wanted.reference, reference.repository));
-      let found = await look();
-      if (!found) {
-        await pull(docker, reference, digest, options);
-        found = await look();
-      }
-      if (!found) throw unavailable(wanted.reference, 'the registry sent another image than was asked for');
+      if (wanted.kind === 'built') return await getBuilt(find, wanted.imageId);
+      const { reference } = wanted;
+      if (!SAFE_REFERENCE.test(reference)) throw unavailable(reference, 'that is no image reference');
+      const found = await ensureNamed({ find, named }, wanted, options);
       if (found.ownerDeploymentId !== undefined && found.ownerDeploymentId !== options.deploymentId) {
-        throw unavailable(wanted.reference, 'no such image');
+        throw unavailable(reference, 'no such image');
       }
       return { imageId: found.imageId, digest: found.digest };
     },
@@ -100,6 +78,30 @@ export function createDockerImages(docker: DockerConnection, instance: string): 
   };
 }
 
+async function getBuilt(find: FindImage, imageId: string): Promise<PresentImage> {
+  const built = await find(imageId, '');
+  if (built) return { imageId: built.imageId, digest: built.imageId };
+  throw imageUnavailable(imageId, 'it is not on this node any more', 'Deploy again to rebuild it.');
+}
+
+async function ensureNamed(
+  { find, named }: { find: FindImage; named: NamedImages },
+  wanted: WantedImage & { kind: 'reference' },
+  { earlierImageId, ...puller }: EnsureImageOptions,
+) {
+  const reference = parseImageReference(wanted.reference);
+  if (wanted.digest !== null) return await named.ensurePinned(reference, wanted.digest, puller);
+  const earlier = earlierImageId === undefined ? undefined : await find(earlierImageId, reference.repository);
+  return earlier ?? (await named.ensureFirst(reference, wanted.pullPolicy, puller));
+}
+
+/** Docker's own store knows digests from registries only, containerd's of every image. */
+async function isContainerdStore(docker: DockerConnection): Promise<boolean> {
+  const { DriverStatus: status } = await docker.call('ask docker for its store', () => docker.impatient.info());
+  const facts: readonly (readonly string[])[] = Array.isArray(status) ? status : [];
+  return facts.some(([name, value]) => name === 'driver-type' && value?.startsWith('io.containerd.'));
+}
+
 async function remove(docker: DockerConnection, imageId: string): Promise<void> {
   try {
     await docker.call(`remove image ${imageId}`, (abortSignal) =>
@@ -111,40 +113,6 @@ async function remove(docker: DockerConnection, imageId: string): Promise<void> 
   }
 }
 
-async function pull(
-  docker: DockerConnection,
-  reference: ImageReference,
-  digest: string | null,
-  { signal, onProgress }: EnsureImageOptions,
-): Promise<void> {
-  const { repository } = reference;
-  const name = digest ? `${repository}@${digest}` : `${repository}:${reference.tag}`;
-  const guard = createStallGuard(PULL_SILENCE_MS, signal);
-  try {
-    const request = { fromImage: repository, tag: digest ?? reference.tag, abortSignal: guard.signal };
-    const stream = await docker.call(`pull image ${name}`, () => docker.client.createImage(request), {
-      timeoutMs: PULL_SILENCE_MS,
-      signal: guard.signal,
-    });
-    for await (const message of readJsonLines<PullMessage>(stream as AsyncIterable<Buffer>, guard.seen)) {
-      if (message.error) throw unavailable(name, message.error);
-      if (message.status) onProgress?.(`${message.status}${message.id ? ` ${message.id}` : ''}`);
-    }
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (guard.stalled()) throw unavailable(name, `nothing was received for ${PULL_SILENCE_MS / 1000} s`);
-    if (isDomainError(error) && statusOf(error) === undefined) throw error;
-    if (statusOf(error) !== undefined) throw unavailable(name, answerOf(error));
-    throw new DomainError('DOCKER_UNAVAILABLE', `cannot pull image ${name}: docker broke off`, { cause: error });
-  } finally {
-    guard.stop();
-  }
-}
-
-function unavailable(
-  name: string,
-  answer: string,
-  hint = 'Check the name, and that the registry lets this node pull it.',
-) {
-  return new DomainError('IMAGE_UNAVAILABLE', `cannot get image ${name}: ${answer}`, { hint });
+function unavailable(name: string, answer: string) {
+  return imageUnavailable(name, answer, 'Check the name, and that this node can pull it.');
 }

@@ -127,12 +127,13 @@ describe('the events of a daemon', () => {
       for await (const event of test.docker.followEvents(stop.signal)) seen.push(event);
     })();
     await expect.poll(() => seen).toContainEqual({ kind: 'connected' });
-    const containerId = await run('exit 0');
+    const containerId = await run('exit 4');
     await test.client.getContainer(containerId).wait();
     await test.docker.removeContainer(containerId);
     await expect.poll(() => seen).toContainEqual({ kind: 'removed', containerId });
     const mine = seen.filter((event) => event.kind !== 'connected' && event.containerId === containerId);
-    expect(mine.map((event) => event.kind)).toEqual(['changed', 'changed', 'removed']);
+    expect(mine.map((event) => event.kind)).toEqual(['changed', 'exited', 'removed']);
+    expect(mine).toContainEqual({ kind: 'exited', containerId, exitCode: 4 });
     stop.abort();
     await Promise.race([following, delay(5_000).then(() => expect.unreachable('following goes on'))]);
   });

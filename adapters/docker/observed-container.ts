@@ -1,5 +1,6 @@
 import type { ContainerInspectInfo } from 'dockerode';
 import type { ContainerStatus, ObservedContainer } from '../../domain/container.ts';
+import { toRestartPolicy } from './restart-policy.ts';
 
 /** Docker's zero time: "never". */
 const NEVER = '0001-01-01T00:00:00Z';
@@ -21,6 +22,8 @@ export function toObservedContainer(info: ContainerInspectInfo): ObservedContain
     outOfMemory: state.OOMKilled,
     restarts: info.RestartCount ?? 0,
     startedAt: hasRun ? state.StartedAt : null,
+    finishedAt: state.FinishedAt === NEVER ? null : state.FinishedAt,
+    daemonPolicy: toRestartPolicy(info.HostConfig.RestartPolicy?.Name),
     ipAddress: isUp ? addressOf(info) : null,
     hostPort: hostPortOf(info),
     dockerHealth: health === 'starting' || health === 'healthy' || health === 'unhealthy' ? health : null,

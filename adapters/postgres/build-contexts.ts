@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type SqlBool, sql } from 'kysely';
 import type { Database } from './database.ts';
 
 /** A build context that an organization has uploaded. */
@@ -33,22 +33,27 @@ export async function findBuildContext(
     .executeTakeFirst();
 }
 
-/** Whether a node may read a context: it holds a replica of a revision that is built from it. */
+/** Whether a node may read a context: it builds a service of a revision from it. */
 export async function mayReadContext(
   db: Database,
   { nodeId, deploymentId, sha256 }: { readonly nodeId: string; readonly deploymentId: string; readonly sha256: string },
 ): Promise<boolean> {
+  const source = { contextSha256: sha256 };
   const held = await db
-    .selectFrom('replicas')
+    .selectFrom('builds')
     .innerJoin('revisions', (join) =>
       join
-        .onRef('revisions.deployment_id', '=', 'replicas.deployment_id')
-        .onRef('revisions.number', '=', 'replicas.revision'),
+        .onRef('revisions.deployment_id', '=', 'builds.deployment_id')
+        .onRef('revisions.number', '=', 'builds.revision'),
     )
-    .select('replicas.replica_id')
-    .where('replicas.deployment_id', '=', deploymentId)
-    .where('replicas.node_id', '=', nodeId)
-    .where(sql<string>`revisions.spec -> 'source' ->> 'contextSha256'`, '=', sha256)
+    .select('builds.service')
+    .where('builds.deployment_id', '=', deploymentId)
+    .where('builds.node_id', '=', nodeId)
+    .where((eb) => eb.or([isMadeFrom({ source }), isMadeFrom({ services: [{ source }] })]))
     .executeTakeFirst();
   return held !== undefined;
+}
+
+function isMadeFrom(part: object) {
+  return sql<SqlBool>`revisions.spec @> ${JSON.stringify(part)}::jsonb`;
 }

@@ -68,7 +68,7 @@ describe('the change feed', () => {
     const store = createDeploymentStore(db, { domain: 'example.test', placement });
     const heard = record(feed, { deploymentId: creation.deploymentId });
     const ingress = record(feed, { ingress: true });
-    await rollOut(store, creation.deploymentId, await store.storeDeploy(creation));
+    await rollOut(store, creation.deploymentId, await store.storeOperation(creation));
     await eventually(() => expect(heard.length).toBeGreaterThanOrEqual(4));
     expect(ingress).toEqual([
       { kind: 'ingress', generation: 1 },

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { DomainError, notFound } from '../../domain/errors.ts';
+import { OPEN_STATES, type OperationKind, type OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { DatabaseTransaction } from './database.ts';
-import type { OperationState } from './schema.ts';
 
 /** A deployment whose row this transaction holds. */
 export interface LockedDeployment {
@@ -10,7 +10,11 @@ export interface LockedDeployment {
   readonly organizationId: string;
   readonly projectId: string;
   readonly name: string;
+  /** The newest revision; 0 while its first one is being stored. */
   readonly revision: number;
+  /** The revision that was brought up last; 0 before any was. */
+  readonly currentRevision: number;
+  readonly stopped: boolean;
   readonly deleting: boolean;
 }
 
@@ -23,7 +27,8 @@ export interface LockedDeployment {
 export async function lockDeployment(tx: DatabaseTransaction, id: string): Promise<LockedDeployment | undefined> {
   return await tx
     .selectFrom('deployments')
-    .select(['id', 'organization_id as organizationId', 'project_id as projectId', 'name', 'revision', 'deleting'])
+    .select(['id', 'organization_id as organizationId', 'project_id as projectId', 'name', 'revision'])
+    .select(['current_revision as currentRevision', 'stopped', 'deleting'])
     .where('id', '=', id)
     .forNoKeyUpdate()
     .executeTakeFirst();
@@ -36,12 +41,30 @@ export async function lockExisting(tx: DatabaseTransaction, id: string): Promise
   throw new DomainError('DEPLOYMENT_DELETED', 'the deployment has been deleted');
 }
 
-/**
- * Marks an operation as running.
- *
- * @returns whether this call did it: `false` for a repeated one.
- * @throws NOT_FOUND
- */
+/** An operation as it was asked for. */
+export interface StoredOperation {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly state: OperationState;
+  readonly revision: number;
+  readonly scale: { readonly service: string; readonly replicas: number } | null;
+  /** Services that it leaves as they run, and of which revision that is. Decided when it begins. */
+  readonly kept: Readonly<Record<string, number>>;
+}
+
+/** Reads an operation. @throws NOT_FOUND */
+export async function getOperation(tx: DatabaseTransaction, operationId: string): Promise<StoredOperation> {
+  const operation = await tx
+    .selectFrom('operations')
+    .select(['id', 'kind', 'state', 'revision', 'scale_service', 'scale_replicas', 'kept_services as kept'])
+    .where('id', '=', operationId)
+    .executeTakeFirst();
+  if (!operation) throw notFound('operation');
+  const { scale_service: service, scale_replicas: replicas, ...rest } = operation;
+  return { ...rest, scale: service !== null && replicas !== null ? { service, replicas } : null };
+}
+
+/** Marks an operation as running. @returns whether this call did it: `false` for a repeated one. */
 export async function startOperation(tx: DatabaseTransaction, operationId: string): Promise<boolean> {
   const started = await tx
     .updateTable('operations')
@@ -50,14 +73,12 @@ export async function startOperation(tx: DatabaseTransaction, operationId: strin
     .where('state', '=', 'queued')
     .returning('id')
     .executeTakeFirst();
-  if (started) return true;
-  await getOperationState(tx, operationId);
-  return false;
+  return started !== undefined;
 }
 
 /** How an operation ends. */
 export type OperationEnd =
-  | { readonly state: 'succeeded' }
+  | { readonly state: 'succeeded' | 'cancelled' }
   | { readonly state: 'superseded'; readonly superseded_by: string }
   | {
       readonly state: 'failed';
@@ -74,52 +95,25 @@ export type OperationEnd =
 export async function endOperation(tx: DatabaseTransaction, operationId: string, end: OperationEnd): Promise<boolean> {
   const ended = await tx
     .updateTable('operations')
-    .set(end)
+    .set({ ...end, waits_for: '' })
     .set((eb) => ({ finished_at: eb.fn<Date>('now') }))
     .where('id', '=', operationId)
-    .where('state', 'in', ['queued', 'running'])
+    .where('state', 'in', OPEN_STATES)
     .returning('id')
     .executeTakeFirst();
   return ended !== undefined;
 }
 
-/** How an operation stands. @throws NOT_FOUND */
-export async function getOperationState(tx: DatabaseTransaction, operationId: string): Promise<OperationState> {
-  const operation = await tx.selectFrom('operations').select('state').where('id', '=', operationId).executeTakeFirst();
-  if (!operation) throw notFound('operation');
-  return operation.state;
-}
-
-/** A revision: what is wanted, and the digest to which it is pinned. @throws NOT_FOUND */
-export async function getRevision(
-  tx: DatabaseTransaction,
-  deploymentId: string,
-  number: number,
-): Promise<{ readonly spec: DeploymentSpec; readonly imageDigest: string | null }> {
+/** What a revision wants. @throws NOT_FOUND */
+export async function getSpec(tx: DatabaseTransaction, deploymentId: string, number: number): Promise<DeploymentSpec> {
   const revision = await tx
     .selectFrom('revisions')
-    .select(['spec', 'image_digest as imageDigest'])
+    .select('spec')
     .where('deployment_id', '=', deploymentId)
     .where('number', '=', number)
     .executeTakeFirst();
   if (!revision) throw notFound('revision');
-  return revision;
-}
-
-/** Pins a revision to a digest; one that is pinned stays as it is. @returns whether this call did it. */
-export async function pinRevision(
-  tx: DatabaseTransaction,
-  revision: { readonly deploymentId: string; readonly number: number; readonly digest: string },
-): Promise<boolean> {
-  const pinned = await tx
-    .updateTable('revisions')
-    .set({ image_digest: revision.digest })
-    .where('deployment_id', '=', revision.deploymentId)
-    .where('number', '=', revision.number)
-    .where('image_digest', 'is', null)
-    .returning('number')
-    .executeTakeFirst();
-  return pinned !== undefined;
+  return revision.spec;
 }
 
 /** The generation that the ingress will have once this transaction is committed; the deferred triggers run now. */

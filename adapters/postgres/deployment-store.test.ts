@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StoreActivities } from '../../contracts/activities.ts';
+import { assess } from '../../domain/rollout-goal.ts';
 import { aDeployRequest, aRemoveRequest, aSpec } from '../../test/support/builders.ts';
-import { aCreation, aReadyNode, aStarted, aTenant, rollOut, withoutNodes } from '../../test/support/control-data.ts';
+import {
+  aCreation,
+  aReadyNode,
+  aStarted,
+  aTenant,
+  NOTHING_LEFT,
+  rollOut,
+  withoutNodes,
+} from '../../test/support/control-data.ts';
 import { useTestDatabase } from '../../test/support/database.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import { findDeployment } from './deployments.ts';
@@ -30,7 +39,7 @@ async function kindsOf(deploymentId: string): Promise<string[]> {
 async function aRunning(replicas = 1) {
   const tenant = await aTenant(database.db);
   const creation = aCreation(tenant, { spec: aSpec({ replicas }) });
-  const accepted = await store.storeDeploy(creation);
+  const accepted = await store.storeOperation(creation);
   await rollOut(store, creation.deploymentId, accepted);
   return { tenant, creation, accepted, deploymentId: creation.deploymentId };
 }
@@ -39,8 +48,8 @@ describe('storing a deploy', () => {
   it('creates the deployment with revision 1, its route and its operation', async () => {
     const tenant = await aTenant(database.db);
     const creation = aCreation(tenant, { createAs: 'web' });
-    const accepted = await store.storeDeploy(creation);
-    expect(accepted).toEqual({ operationId: creation.request.operationId, revision: 1, open: true });
+    const accepted = await store.storeOperation(creation);
+    expect(accepted).toEqual({ operationId: creation.request.operationId, kind: 'deploy', revision: 1, open: true });
     expect(await findDeployment(database.db, creation.deploymentId)).toMatchObject({
       name: 'web',
       revision: 1,
@@ -54,7 +63,7 @@ describe('storing a deploy', () => {
 
   it('has one effect when the same request comes fifty times at once', { repeats: 9 }, async () => {
     const creation = aCreation(await aTenant(database.db));
-    const answers = await Promise.all(Array.from({ length: 50 }, () => store.storeDeploy(creation)));
+    const answers = await Promise.all(Array.from({ length: 50 }, () => store.storeOperation(creation)));
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     expect(await kindsOf(creation.deploymentId)).toEqual(['operation.queued']);
     const { deploymentId } = creation;
@@ -71,16 +80,16 @@ describe('storing a deploy', () => {
     const first = aCreation(tenant, { createAs: 'one' });
     const { idempotencyKey } = first.request;
     const other = aCreation(tenant, { createAs: 'two', idempotencyKey, spec: aSpec({ replicas: 2 }) });
-    const outcomes = await Promise.allSettled([store.storeDeploy(first), store.storeDeploy(other)]);
+    const outcomes = await Promise.allSettled([store.storeOperation(first), store.storeOperation(other)]);
     const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
     expect(refused).toEqual([expect.objectContaining({ code: 'IDEMPOTENCY_CONFLICT', field: 'idempotency_key' })]);
   });
 
   it('refuses a name that is taken in the project, and leaves nothing', async () => {
     const tenant = await aTenant(database.db);
-    await store.storeDeploy(aCreation(tenant, { createAs: 'web' }));
+    await store.storeOperation(aCreation(tenant, { createAs: 'web' }));
     const second = aCreation(tenant, { createAs: 'web' });
-    await expect(store.storeDeploy(second)).rejects.toMatchObject({ code: 'NAME_TAKEN', field: 'name' });
+    await expect(store.storeOperation(second)).rejects.toMatchObject({ code: 'NAME_TAKEN', field: 'name' });
     expect(await findOperation(database.db, second.request.operationId)).toBeUndefined();
     expect(await kindsOf(second.deploymentId)).toEqual([]);
   });
@@ -89,8 +98,8 @@ describe('storing a deploy', () => {
     const name = `shop-${randomUUID().slice(0, 8)}`;
     const first = aCreation(await aTenant(database.db), { createAs: name });
     const second = aCreation(await aTenant(database.db), { createAs: name });
-    await store.storeDeploy(first);
-    await store.storeDeploy(second);
+    await store.storeOperation(first);
+    await store.storeOperation(second);
     const hostnames = (await findDeployment(database.db, second.deploymentId))?.hostnames;
     expect(hostnames).toEqual([`${name}-${second.deploymentId.slice(0, 6)}.example.test`]);
   });
@@ -98,24 +107,24 @@ describe('storing a deploy', () => {
   it('knows no project of another organization, and no deployment that was never created', async () => {
     const [mine, theirs] = [await aTenant(database.db), await aTenant(database.db)];
     const foreign = aCreation({ ...mine, projectId: theirs.projectId });
-    await expect(store.storeDeploy(foreign)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(store.storeOperation(foreign)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     const unknown = aCreation(mine, { createAs: null });
-    await expect(store.storeDeploy(unknown)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(store.storeOperation(unknown)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     const { deploymentId } = await aRunningOf(theirs);
     const stolen = { ...aCreation(mine, { createAs: null }), deploymentId };
-    await expect(store.storeDeploy(stolen)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(store.storeOperation(stolen)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('numbers concurrent deploys one after the other', async () => {
     const { creation } = await aRunningOf(await aTenant(database.db));
     const requests = Array.from({ length: 10 }, () => aDeployRequest({ createAs: null }));
-    const answers = await Promise.all(requests.map((request) => store.storeDeploy({ ...creation, request })));
+    const answers = await Promise.all(requests.map((request) => store.storeOperation({ ...creation, request })));
     expect(answers.map((answer) => answer.revision).sort((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
   });
 
   async function aRunningOf(tenant: Awaited<ReturnType<typeof aTenant>>) {
     const creation = aCreation(tenant);
-    await store.storeDeploy(creation);
+    await store.storeOperation(creation);
     return { creation, deploymentId: creation.deploymentId };
   }
 });
@@ -125,20 +134,23 @@ describe('beginning a rollout', () => {
     await aReadyNode(database.db, { nodeId: 'node-aaaa' });
     await aReadyNode(database.db, { nodeId: 'node-bbbb' });
     const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 3 }) });
-    const { revision, operationId } = await store.storeDeploy(creation);
+    const { operationId } = await store.storeOperation(creation);
     const { deploymentId } = creation;
-    const plan = await store.beginRollout({ deploymentId, operationId, revision });
+    const plan = await store.beginRollout({ deploymentId, operationId });
+    const template = { deploymentId, serviceName: 'app', operationId, revision: 1, hasEnvironment: false };
+    const place = { service: 'app', revision: 1 };
     expect(plan).toMatchObject({
-      template: { deploymentId, serviceName: 'app', operationId, revision: 1, hasEnvironment: false },
-      imageDigest: null,
-      planned: [
-        { replicaId: 'r1-0', index: 0, nodeId: 'node-aaaa' },
-        { replicaId: 'r1-1', index: 1, nodeId: 'node-bbbb' },
-        { replicaId: 'r1-2', index: 2, nodeId: 'node-aaaa' },
+      goal: [{ name: 'app', revision: 1, replicas: 3 }],
+      renew: false,
+      services: [{ template, imageDigest: null, buildNodeId: null }],
+      reserved: [
+        { ...place, replicaId: 'r1-0', index: 0, nodeId: 'node-aaaa' },
+        { ...place, replicaId: 'r1-1', index: 1, nodeId: 'node-bbbb' },
+        { ...place, replicaId: 'r1-2', index: 2, nodeId: 'node-aaaa' },
       ],
       existing: [],
     });
-    expect(await store.beginRollout({ deploymentId, operationId, revision })).toEqual(plan);
+    expect(await store.beginRollout({ deploymentId, operationId })).toEqual(plan);
     expect(await kindsOf(deploymentId)).toEqual(['operation.queued', 'operation.started', 'replica.placed']);
   });
 
@@ -147,10 +159,10 @@ describe('beginning a rollout', () => {
     const tenant = await aTenant(database.db);
     const spec = aSpec({ limits: { cpuCores: 0.1, memoryBytes: GIB } });
     const creations = Array.from({ length: 12 }, (_, index) => aCreation(tenant, { createAs: `app-${index}`, spec }));
-    const stored = await Promise.all(creations.map((creation) => store.storeDeploy(creation)));
+    const stored = await Promise.all(creations.map((creation) => store.storeOperation(creation)));
     const outcomes = await Promise.allSettled(
-      stored.map(({ operationId, revision }, index) =>
-        store.beginRollout({ deploymentId: creations[index]?.deploymentId ?? '', operationId, revision }),
+      stored.map(({ operationId }, index) =>
+        store.beginRollout({ deploymentId: creations[index]?.deploymentId ?? '', operationId }),
       ),
     );
     const refusals = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as Error] : []));
@@ -168,7 +180,7 @@ describe('beginning a rollout', () => {
     const spec = aSpec({ replicas: 3, limits: { cpuCores: 0.1, memoryBytes: GIB } });
     const creation = aCreation(await aTenant(database.db), { spec });
     const { deploymentId } = creation;
-    const ref = { deploymentId, ...(await store.storeDeploy(creation)) };
+    const ref = { deploymentId, ...(await store.storeOperation(creation)) };
     await expect(store.beginRollout(ref)).rejects.toMatchObject({ code: 'INSUFFICIENT_CAPACITY' });
     expect(await database.db.selectFrom('replicas').selectAll().execute()).toEqual([]);
   });
@@ -177,7 +189,7 @@ describe('beginning a rollout', () => {
     const nodeId = await aReadyNode(database.db);
     await store.recordNodeState({ nodeId, state: 'lost', reason: 'the node gave no sign of life' });
     const creation = aCreation(await aTenant(database.db));
-    const ref = { deploymentId: creation.deploymentId, ...(await store.storeDeploy(creation)) };
+    const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
     await expect(store.beginRollout(ref)).rejects.toMatchObject({ code: 'NO_NODE_READY' });
   });
 
@@ -186,12 +198,14 @@ describe('beginning a rollout', () => {
     await aReadyNode(database.db, { nodeId: 'node-bbbb' });
     const source = { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
     const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 4, source }) });
-    const ref = { deploymentId: creation.deploymentId, ...(await store.storeDeploy(creation)) };
-    const { planned } = await store.beginRollout(ref);
-    expect(new Set(planned.map((replica) => replica.nodeId)).size).toBe(1);
+    const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
+    const { reserved, services } = await store.beginRollout(ref);
+    expect(new Set(reserved.map((replica) => replica.nodeId)).size).toBe(1);
+    expect(services[0]?.buildNodeId).toBe(reserved[0]?.nodeId);
     expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(true);
-    await store.recordBuild({ ...ref, imageId: `sha256:${'b'.repeat(64)}` });
-    await store.recordBuild({ ...ref, imageId: `sha256:${'b'.repeat(64)}` });
+    const built = { ...ref, service: 'app', imageId: `sha256:${'b'.repeat(64)}` };
+    await store.recordBuild(built);
+    await store.recordBuild(built);
     expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(false);
     expect((await kindsOf(creation.deploymentId)).slice(-3)).toEqual([
       'replica.placed',
@@ -209,16 +223,16 @@ describe('a rollout', () => {
   it('serves from its switch on, and tells each step once although every step runs twice', async () => {
     const creation = aCreation(await aTenant(database.db), { createAs: 'web' });
     const { deploymentId } = creation;
-    const accepted = await store.storeDeploy(creation);
+    const accepted = await store.storeOperation(creation);
     const twice = async <Result>(step: () => Promise<Result>): Promise<Result> => {
       const answer = await step();
       expect(await step()).toEqual(answer);
       return answer;
     };
     const ref = { deploymentId, operationId: accepted.operationId };
-    await twice(() => store.beginRollout({ ...ref, revision: 1 }));
+    await twice(() => store.beginRollout(ref));
     const before = (await readIngressSnapshot(database.db)).generation;
-    const change = { ...ref, revision: 1, serve: [aStarted('r1-0')], resume: [], drain: [] };
+    const change = { ...ref, serve: [aStarted('r1-0')], resume: [], drain: [], weight: null };
     const { generation } = await twice(() => store.switchRoutes(change));
     expect(generation).toBe(before + 1);
     await twice(() => store.finishOperation(ref));
@@ -229,7 +243,8 @@ describe('a rollout', () => {
       expect.objectContaining({ hostname: 'web.example.test', upstreams: [{ host: '127.0.0.1', port: 32_768 }] }),
     ]);
     expect(await findDeployment(database.db, deploymentId)).toMatchObject({
-      serving: { revision: 1, replicas: 1, imageDigest: `sha256:${'a'.repeat(64)}` },
+      goal: [{ name: 'app', revision: 1, replicas: 1 }],
+      serving: { revision: 1, imageDigest: `sha256:${'a'.repeat(64)}` },
       operation: { state: 'succeeded' },
       replicas: [
         { replicaId: 'r1-0', state: 'healthy', serving: true, startedAt: new Date('2026-01-01T00:00:00.123Z') },
@@ -244,7 +259,7 @@ describe('a rollout', () => {
   it('replaces the old revision, whose reservation is free again', async () => {
     const { creation, deploymentId } = await aRunning(2);
     const request = aDeployRequest({ createAs: null, spec: aSpec({ replicas: 1 }) });
-    const accepted = await store.storeDeploy({ ...creation, request });
+    const accepted = await store.storeOperation({ ...creation, request });
     const plan = await rollOut(store, deploymentId, accepted);
     expect(plan.existing).toMatchObject([
       { replicaId: 'r1-0', revision: 1, serving: true },
@@ -252,24 +267,26 @@ describe('a rollout', () => {
     ]);
     const deployment = await findDeployment(database.db, deploymentId);
     expect(deployment?.replicas.map((replica) => replica.replicaId)).toEqual(['r2-0']);
-    expect(deployment?.serving).toMatchObject({ revision: 2, replicas: 1 });
+    expect(deployment?.serving).toMatchObject({ revision: 2 });
+    expect(deployment?.goal).toEqual([{ name: 'app', revision: 2, replicas: 1 }]);
   });
 
   it('that is undone leaves the old revision serving and reserves nothing', async () => {
     const { creation, deploymentId } = await aRunning();
     const request = aDeployRequest({ createAs: null });
-    const { operationId, revision } = await store.storeDeploy({ ...creation, request });
+    const { operationId } = await store.storeOperation({ ...creation, request });
     const ref = { deploymentId, operationId };
-    await store.beginRollout({ ...ref, revision });
-    const first = await store.switchRoutes({
-      ...ref,
-      revision,
-      serve: [aStarted('r2-0')],
-      resume: [],
-      drain: ['r1-0'],
-    });
+    await store.beginRollout(ref);
+    const forth = { serve: [aStarted('r2-0')], resume: [], drain: ['r1-0'], weight: null };
+    const first = await store.switchRoutes({ ...ref, ...forth });
     expect((await findDeployment(database.db, deploymentId))?.serving?.revision).toBe(2);
-    const undone = await store.switchRoutes({ ...ref, revision, serve: [], resume: ['r1-0'], drain: ['r2-0'] });
+    const back = await store.planReturn({ ...ref, unused: [] });
+    expect(back).toMatchObject({ goal: [{ name: 'app', revision: 1, replicas: 1 }], reserved: [] });
+    expect(assess(back.goal, back.existing, back)).toMatchObject([
+      { replicaId: 'r1-0', wanted: true, phase: 'ready' },
+      { replicaId: 'r2-0', wanted: false, phase: 'serving' },
+    ]);
+    const undone = await store.switchRoutes({ ...ref, serve: [], resume: ['r1-0'], drain: ['r2-0'], weight: null });
     expect(undone.generation).toBeGreaterThan(first.generation ?? 0);
     const failure = { code: 'INGRESS_UNCONFIRMED', message: `bad${'\0'} ${'x'.repeat(9000)}`, hint: 'try' };
     await store.failOperation({ ...ref, failure });
@@ -288,35 +305,38 @@ describe('a rollout', () => {
     const spec = aSpec({ replicas: 10_000, limits: { cpuCores: 0.1, memoryBytes: 6 * 1024 ** 2 } });
     const creation = aCreation(await aTenant(database.db), { spec });
     const { deploymentId } = creation;
-    await rollOut(store, deploymentId, await store.storeDeploy(creation));
-    const second = await store.storeDeploy({ ...creation, request: aDeployRequest({ createAs: null }) });
+    await rollOut(store, deploymentId, await store.storeOperation(creation));
+    const second = await store.storeOperation({ ...creation, request: aDeployRequest({ createAs: null }) });
     expect((await rollOut(store, deploymentId, second)).existing).toHaveLength(10_000);
     expect((await findDeployment(database.db, deploymentId))?.replicas).toHaveLength(1);
   });
 
   it('pins its revision once: another digest does not replace it', async () => {
     const { deploymentId } = await aRunning();
-    const overwrite = database.db.updateTable('revisions').where('deployment_id', '=', deploymentId);
-    await expect(overwrite.set({ image_digest: 'sha256:other' }).execute()).rejects.toThrow(/immutable/);
-    await expect(overwrite.set({ spec: '{}' }).execute()).rejects.toThrow(/immutable/);
+    const images = database.db.updateTable('revision_images').where('deployment_id', '=', deploymentId);
+    await expect(images.set({ image_digest: 'sha256:other' }).execute()).rejects.toThrow(/immutable/);
+    const revisions = database.db.updateTable('revisions').where('deployment_id', '=', deploymentId);
+    await expect(revisions.set({ spec: '{}' }).execute()).rejects.toThrow(/immutable/);
+    await expect(revisions.set({ next_index: 0 }).execute()).rejects.toThrow(/immutable/);
   });
 
   it('of a revision without a port has no generation, and takes the routes of an older one away', async () => {
     const { creation, deploymentId } = await aRunning();
     const request = aDeployRequest({ createAs: null, spec: aSpec({ port: null }) });
-    await rollOut(store, deploymentId, await store.storeDeploy({ ...creation, request }));
+    await rollOut(store, deploymentId, await store.storeOperation({ ...creation, request }));
     expect((await findDeployment(database.db, deploymentId))?.hostnames).toEqual([]);
     const next = aDeployRequest({ createAs: null, spec: aSpec({ port: null, replicas: 2 }) });
-    const { operationId, revision } = await store.storeDeploy({ ...creation, request: next });
-    const ref = { deploymentId, operationId, revision };
+    const { operationId, revision } = await store.storeOperation({ ...creation, request: next });
+    const ref = { deploymentId, operationId };
     await store.beginRollout(ref);
-    const switched = await store.switchRoutes({ ...ref, serve: [aStarted(`r${revision}-0`)], resume: [], drain: [] });
+    const serve = [aStarted(`r${revision}-0`)];
+    const switched = await store.switchRoutes({ ...ref, serve, resume: [], drain: [], weight: null });
     expect(switched.generation).toBeNull();
   });
 
   it('that is superseded ends so, and only while it is open', async () => {
     const { creation, deploymentId, accepted } = await aRunning();
-    const waiting = await store.storeDeploy({ ...creation, request: aDeployRequest({ createAs: null }) });
+    const waiting = await store.storeOperation({ ...creation, request: aDeployRequest({ createAs: null }) });
     const byOperationId = randomUUID();
     await store.supersedeOperation({ deploymentId, operationId: waiting.operationId, byOperationId });
     await store.supersedeOperation({ deploymentId, operationId: accepted.operationId, byOperationId });
@@ -333,20 +353,24 @@ describe('a removal', () => {
   it('takes routes first, then every row but the history', async () => {
     const { creation, deploymentId } = await aRunning(2);
     const request = aRemoveRequest();
-    const { operationId } = await store.storeRemove({ ...creation, request });
+    const { operationId } = await store.storeOperation({ ...creation, request });
     const ref = { deploymentId, operationId };
     const before = (await readIngressSnapshot(database.db)).generation;
     const plan = await store.beginRemoval(ref);
     expect(plan).toMatchObject({
       deploymentId,
       projectId: creation.projectId,
-      replicas: [{ replicaId: 'r1-0', nodeId: 'node-aaaa' }, { replicaId: 'r1-1' }],
+      replicas: [
+        { nodeId: 'node-aaaa', revision: 1, index: 0 },
+        { nodeId: 'node-aaaa', revision: 1, index: 1 },
+      ],
       nodeIds: ['node-aaaa'],
+      lostNodeIds: [],
       generation: before + 1,
     });
     expect((await readIngressSnapshot(database.db)).routes).toEqual([]);
-    await store.purgeDeployment(ref);
-    await store.purgeDeployment(ref);
+    await store.purgeDeployment({ ...ref, ...NOTHING_LEFT });
+    await store.purgeDeployment({ ...ref, ...NOTHING_LEFT });
 
     expect(await findDeployment(database.db, deploymentId)).toBeUndefined();
     for (const table of ['deployments', 'revisions', 'replicas', 'routes'] as const) {
@@ -360,11 +384,11 @@ describe('a removal', () => {
 
   it('ends what else was asked meanwhile: removals with success, deploys as superseded', async () => {
     const { creation, deploymentId } = await aRunning();
-    const deploy = await store.storeDeploy({ ...creation, request: aDeployRequest({ createAs: null }) });
-    const first = await store.storeRemove({ ...creation, request: aRemoveRequest() });
-    const second = await store.storeRemove({ ...creation, request: aRemoveRequest() });
+    const deploy = await store.storeOperation({ ...creation, request: aDeployRequest({ createAs: null }) });
+    const first = await store.storeOperation({ ...creation, request: aRemoveRequest() });
+    const second = await store.storeOperation({ ...creation, request: aRemoveRequest() });
     await store.beginRemoval({ deploymentId, operationId: first.operationId });
-    await store.purgeDeployment({ deploymentId, operationId: first.operationId });
+    await store.purgeDeployment({ deploymentId, operationId: first.operationId, ...NOTHING_LEFT });
     const states = await Promise.all([deploy, first, second].map((one) => findOperation(database.db, one.operationId)));
     expect(states.map((operation) => operation?.state)).toEqual(['superseded', 'succeeded', 'succeeded']);
   });
@@ -372,19 +396,21 @@ describe('a removal', () => {
   it('lets no deploy in once it is stored, and says so of requests that came before', async () => {
     const { creation, deploymentId } = await aRunning();
     const removal = aRemoveRequest();
-    const { operationId } = await store.storeRemove({ ...creation, request: removal });
+    const { operationId } = await store.storeOperation({ ...creation, request: removal });
     const late = { ...creation, request: aDeployRequest({ createAs: null }) };
-    await expect(store.storeDeploy(late)).rejects.toMatchObject({ code: 'DEPLOYMENT_DELETED' });
-    expect(await store.storeRemove({ ...creation, request: removal })).toMatchObject({ operationId, open: true });
-    await store.purgeDeployment({ deploymentId, operationId });
-    await expect(store.storeDeploy(creation)).rejects.toMatchObject({ code: 'DEPLOYMENT_DELETED' });
-    await expect(store.storeRemove({ ...creation, request: removal })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(store.storeOperation(late)).rejects.toMatchObject({ code: 'DEPLOYMENT_DELETED' });
+    expect(await store.storeOperation({ ...creation, request: removal })).toMatchObject({ operationId, open: true });
+    await store.purgeDeployment({ deploymentId, operationId, ...NOTHING_LEFT });
+    await expect(store.storeOperation(creation)).rejects.toMatchObject({ code: 'DEPLOYMENT_DELETED' });
+    await expect(store.storeOperation({ ...creation, request: removal })).rejects.toMatchObject({
+      code: 'DEPLOYMENT_DELETED',
+    });
   });
 
   it('gives the name free', async () => {
     const { tenant, creation, deploymentId } = await aRunning();
-    const { operationId } = await store.storeRemove({ ...creation, request: aRemoveRequest() });
-    await store.purgeDeployment({ deploymentId, operationId });
-    expect(await store.storeDeploy(aCreation(tenant))).toMatchObject({ revision: 1, open: true });
+    const { operationId } = await store.storeOperation({ ...creation, request: aRemoveRequest() });
+    await store.purgeDeployment({ deploymentId, operationId, ...NOTHING_LEFT });
+    expect(await store.storeOperation(aCreation(tenant))).toMatchObject({ revision: 1, open: true });
   });
 });

@@ -1,12 +1,14 @@
-import type { NodeStateChange, OperationRef, StoreActivities } from '../../contracts/activities.ts';
+import type { NodeStateChange, StoreActivities } from '../../contracts/activities.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
-import { beginRollout } from './begin-rollout.ts';
+import { recordBuild } from './builds.ts';
+import { recordControl, recordWaiting } from './control-operation.ts';
 import type { Database } from './database.ts';
-import { lockExisting, pinRevision } from './deployment-lock.ts';
+import { forgetDoomed, listDoomed } from './doomed.ts';
 import { beginRemoval, failOperation, finishOperation, purgeDeployment, supersedeOperation } from './end-operation.ts';
-import { recordEvents } from './events.ts';
-import { storeDeploy, storeRemove } from './store-request.ts';
-import { forgetReplicas, switchRoutes } from './switch-routes.ts';
+import { beginRollout, planReturn } from './plan-rollout.ts';
+import { reserveReplicas } from './reserve-replicas.ts';
+import { storeOperation } from './store-operation.ts';
+import { findUnhealthy, forgetReplicas, switchRoutes } from './switch-routes.ts';
 
 /** How deployments are stored. */
 export interface DeploymentStoreOptions {
@@ -25,36 +27,25 @@ const DEFAULT_CPU_OVERCOMMIT = 4;
 export function createDeploymentStore(db: Database, { domain, placement }: DeploymentStoreOptions): StoreActivities {
   const rules: PlacementRules = { cpuOvercommit: DEFAULT_CPU_OVERCOMMIT, ...placement };
   return {
-    storeDeploy: (input) => storeDeploy(db, input, domain),
-    storeRemove: (input) => storeRemove(db, input),
+    storeOperation: (input) => storeOperation(db, input, domain),
     supersedeOperation: (input) => supersedeOperation(db, input),
+    recordControl: (input) => recordControl(db, input),
     beginRollout: (input) => beginRollout(db, input, rules),
+    reserveReplicas: (input) => reserveReplicas(db, input, rules),
+    planReturn: (input) => planReturn(db, input),
     recordBuild: (input) => recordBuild(db, input),
     switchRoutes: (input) => switchRoutes(db, input),
+    findUnhealthy: (input) => findUnhealthy(db, input),
     forgetReplicas: (input) => forgetReplicas(db, input),
+    recordWaiting: (input) => recordWaiting(db, input),
     finishOperation: (input) => finishOperation(db, input),
     failOperation: (input) => failOperation(db, input),
     beginRemoval: (input) => beginRemoval(db, input),
     purgeDeployment: (input) => purgeDeployment(db, input),
     recordNodeState: (input) => recordNodeState(db, input),
+    listDoomed: (input) => listDoomed(db, input),
+    forgetDoomed: (input) => forgetDoomed(db, input),
   };
-}
-
-async function recordBuild(
-  db: Database,
-  {
-    deploymentId,
-    operationId,
-    revision,
-    imageId,
-  }: OperationRef & { readonly revision: number; readonly imageId: string },
-): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    const deployment = await lockExisting(tx, deploymentId);
-    if (!(await pinRevision(tx, { deploymentId, number: revision, digest: imageId }))) return;
-    const message = `image of revision ${revision} is built: ${imageId}`;
-    await recordEvents(tx, deployment, [{ kind: 'build.finished', message, operationId }]);
-  });
 }
 
 async function recordNodeState(db: Database, { nodeId, state, reason }: NodeStateChange): Promise<void> {

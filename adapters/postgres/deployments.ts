@@ -1,8 +1,10 @@
-import type { DeploymentSpec } from '../../domain/spec.ts';
+import type { ServiceGoal } from '../../domain/rollout-goal.ts';
+import { type DeploymentSpec, servicesOf } from '../../domain/spec.ts';
 import type { Database } from './database.ts';
 import { newestOperations, type OperationRecord } from './operations.ts';
 import { type CreatedPage, isAfter, isOneOf } from './page.ts';
 import { listReplicaStandings, listReplicas, type ReplicaRecord, type ReplicaStanding } from './replicas.ts';
+import type { PinnedImage } from './revision-images.ts';
 
 /** A deployment with what its status follows from. */
 export interface DeploymentRecord<Replica = ReplicaStanding> {
@@ -15,12 +17,12 @@ export interface DeploymentRecord<Replica = ReplicaStanding> {
   readonly spec: DeploymentSpec;
   /** Whether the wanted revision comes from a Dockerfile and has no image yet. */
   readonly imageMissing: boolean;
-  /** The revision that serves and how many replicas it wants; `null` when none does. */
-  readonly serving: {
-    readonly revision: number;
-    readonly replicas: number;
-    readonly imageDigest: string | null;
-  } | null;
+  /** What runs when all goes well: the goal that was reached last; empty when no revision ever came up. */
+  readonly goal: readonly ServiceGoal[];
+  /** Whether it was stopped on purpose. */
+  readonly stopped: boolean;
+  /** The newest revision that serves and the image of its first service; `null` when none does. */
+  readonly serving: { readonly revision: number; readonly imageDigest: string | null } | null;
   readonly deleting: boolean;
   /** Hostnames at which it answers, oldest route first. */
   readonly hostnames: readonly string[];
@@ -74,25 +76,18 @@ function selectDeployments(db: Database) {
     .innerJoin('revisions as wanted', (join) =>
       join.onRef('wanted.deployment_id', '=', 'deployments.id').onRef('wanted.number', '=', 'deployments.revision'),
     )
-    .leftJoin('revisions as serving', (join) =>
-      join
-        .onRef('serving.deployment_id', '=', 'deployments.id')
-        .onRef('serving.number', '=', 'deployments.serving_revision'),
-    )
     .select([
       'deployments.id',
       'deployments.organization_id as organizationId',
       'deployments.project_id as projectId',
       'deployments.name',
       'deployments.revision',
+      'deployments.serving_revision as servingRevision',
+      'deployments.stopped',
       'deployments.deleting',
       'deployments.created_at as createdAt',
       'deployments.updated_at as updatedAt',
       'wanted.spec',
-      'wanted.image_digest as wantedDigest',
-      'serving.number as servingRevision',
-      'serving.spec as servingSpec',
-      'serving.image_digest as servingDigest',
     ]);
 }
 
@@ -101,19 +96,63 @@ async function complete<Replica extends ReplicaStanding>(
   rows: readonly DeploymentRow[],
   replicas: ReadonlyMap<string, readonly Replica[]>,
 ): Promise<DeploymentRecord<Replica>[]> {
-  const operations = await newestOperations(db, idsOf(rows));
-  const hostnames = await hostnamesOf(db, idsOf(rows));
-  return rows.flatMap(({ wantedDigest, servingRevision, servingSpec, servingDigest, ...row }) => {
+  const ids = idsOf(rows);
+  const operations = await newestOperations(db, ids);
+  const hostnames = await hostnamesOf(db, ids);
+  const goals = await goalsOf(db, ids);
+  const images = await imagesOf(db, ids);
+  return rows.flatMap(({ servingRevision, ...row }) => {
     const operation = operations.get(row.id);
     if (!operation) return [];
-    const serving =
-      servingRevision !== null && servingSpec !== null
-        ? { revision: servingRevision, replicas: servingSpec.replicas, imageDigest: servingDigest }
-        : null;
-    const imageMissing = row.spec.source.kind === 'dockerfile' && wantedDigest === null;
+    const own = images.get(row.id) ?? [];
+    const isPinned = (service: string): boolean =>
+      own.some((image) => image.revision === row.revision && image.service === service);
+    const imageMissing = servicesOf(row.spec).some(
+      ({ name, source }) => source.kind === 'dockerfile' && !isPinned(name),
+    );
+    const imageDigest = own.find((image) => image.revision === servingRevision)?.digest ?? null;
+    const serving = servingRevision > 0 ? { revision: servingRevision, imageDigest } : null;
     const place = { hostnames: hostnames.get(row.id) ?? [], replicas: replicas.get(row.id) ?? [] };
-    return [{ ...row, ...place, imageMissing, serving, operation }];
+    return [{ ...row, ...place, goal: goals.get(row.id) ?? [], imageMissing, serving, operation }];
   });
+}
+
+async function goalsOf(db: Database, deploymentIds: readonly string[]): Promise<Map<string, ServiceGoal[]>> {
+  if (deploymentIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('deployment_services')
+    .select(['deployment_id', 'name', 'revision', 'replicas'])
+    .where(isOneOf('deployment_id', deploymentIds))
+    .orderBy('name')
+    .execute();
+  return grouped(rows, ({ deployment_id: _, ...goal }) => goal);
+}
+
+/** Images of the revisions that are wanted and that serve. */
+async function imagesOf(db: Database, deploymentIds: readonly string[]): Promise<Map<string, PinnedImage[]>> {
+  if (deploymentIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('revision_images')
+    .innerJoin('deployments', 'deployments.id', 'revision_images.deployment_id')
+    .select(['revision_images.deployment_id', 'service', 'revision_images.revision', 'image_digest as digest'])
+    .where(isOneOf('revision_images.deployment_id', deploymentIds))
+    .where((eb) =>
+      eb.or([
+        eb('revision_images.revision', '=', eb.ref('deployments.revision')),
+        eb('revision_images.revision', '=', eb.ref('deployments.serving_revision')),
+      ]),
+    )
+    .orderBy('service')
+    .execute();
+  return grouped(rows, ({ deployment_id: _, ...image }) => image);
+}
+
+function grouped<Row extends { readonly deployment_id: string }, Value>(
+  rows: readonly Row[],
+  toValue: (row: Row) => Value,
+): Map<string, Value[]> {
+  const byDeployment = Map.groupBy(rows, (row) => row.deployment_id);
+  return new Map([...byDeployment].map(([id, group]) => [id, group.map(toValue)]));
 }
 
 async function hostnamesOf(db: Database, deploymentIds: readonly string[]): Promise<Map<string, string[]>> {
@@ -125,8 +164,7 @@ async function hostnamesOf(db: Database, deploymentIds: readonly string[]): Prom
     .orderBy('created_at')
     .orderBy('hostname')
     .execute();
-  const byDeployment = Map.groupBy(rows, (row) => row.deployment_id);
-  return new Map([...byDeployment].map(([id, routes]) => [id, routes.map((route) => route.hostname)]));
+  return grouped(rows, ({ hostname }) => hostname);
 }
 
 function idsOf(rows: readonly DeploymentRow[]): string[] {

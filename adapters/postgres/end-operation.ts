@@ -1,17 +1,23 @@
 import { sql } from 'kysely';
-import type { OperationRef } from '../../contracts/activities.ts';
+import type { Leftovers, OperationRef } from '../../contracts/activities.ts';
 import type { OperationFailure, RemovalPlan } from '../../contracts/rollout.ts';
+import { makesRevision, OPEN_STATES } from '../../domain/operation.ts';
+import { servicesOf } from '../../domain/spec.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import {
   endOperation,
-  getRevision,
+  getOperation,
+  getSpec,
   hasRoute,
   lockDeployment,
   lockExisting,
   settleGeneration,
   startOperation,
 } from './deployment-lock.ts';
+import { doomDeployment } from './doomed.ts';
 import { MAX_MESSAGE_LENGTH, recordEvents, toStorableText } from './events.ts';
+import { readGoal } from './plan-rollout.ts';
+import { deleteOtherRoutes } from './routes.ts';
 
 /** Longest hint that the table takes. */
 const MAX_HINT_LENGTH = 1024;
@@ -30,24 +36,36 @@ export async function supersedeOperation(
   });
 }
 
-/** Records that a deploy reached its goal; a revision without a port takes the deployment's routes away. */
+/**
+ * Records that an operation reached its goal, which from now on is what runs when all goes well. A service without a
+ * port, and one that is no longer there, loses its route.
+ */
 export async function finishOperation(db: Database, { deploymentId, operationId }: OperationRef): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
+    const operation = await getOperation(tx, operationId);
+    const goal = await readGoal(tx, deployment, operation);
     if (!(await endOperation(tx, operationId, { state: 'succeeded' }))) return;
-    const revision = await revisionOf(tx, operationId);
-    await tx.updateTable('deployments').set({ serving_revision: revision }).where('id', '=', deploymentId).execute();
-    const { spec } = await getRevision(tx, deploymentId, revision);
-    const isNewest = revision === deployment.revision;
-    if (isNewest && spec.port === null) await deleteRoutes(tx, deploymentId);
-    const message = `revision ${revision} is running`;
+    const revision = makesRevision(operation.kind) ? operation.revision : deployment.currentRevision;
+    await tx
+      .updateTable('deployments')
+      .set({ current_revision: revision, stopped: goal.stopped })
+      .where('id', '=', deploymentId)
+      .execute();
+    await tx.deleteFrom('deployment_services').where('deployment_id', '=', deploymentId).execute();
+    await tx
+      .insertInto('deployment_services')
+      .values(goal.services.map((service) => ({ deployment_id: deploymentId, ...service })))
+      .execute();
+    if (revision === deployment.revision) await deleteOldRoutes(tx, deploymentId, revision);
+    const message = goal.stopped ? 'it is stopped' : `revision ${revision} is running`;
     await recordEvents(tx, deployment, [{ kind: 'operation.succeeded', message, operationId }]);
   });
 }
 
 /**
- * Records that a deploy failed. Replicas of its revision that do not serve are forgotten with their reservations; their
- * containers are gone by now, or are found as orphans of their node.
+ * Records that an operation failed or was cancelled. What it reserved and does not serve is forgotten; containers of
+ * that are gone by now, or are found as orphans of their node.
  */
 export async function failOperation(
   db: Database,
@@ -55,18 +73,21 @@ export async function failOperation(
 ): Promise<void> {
   const message = toStorableText(failure.message, MAX_MESSAGE_LENGTH);
   const hint = toStorableText(failure.hint, MAX_HINT_LENGTH);
+  const isCancelled = failure.code === 'CANCELLED';
   const error = { error_code: failure.code, error_message: message, error_hint: hint };
   await db.transaction().execute(async (tx) => {
     const deployment = await lockDeployment(tx, deploymentId);
-    const isEnded = await endOperation(tx, operationId, { state: 'failed', ...error });
+    const end = isCancelled ? ({ state: 'cancelled' } as const) : ({ state: 'failed', ...error } as const);
+    const isEnded = await endOperation(tx, operationId, end);
     if (!deployment || !isEnded) return;
     await tx
       .deleteFrom('replicas')
       .where('deployment_id', '=', deploymentId)
-      .where('revision', '=', await revisionOf(tx, operationId))
+      .where('operation_id', '=', operationId)
       .where('serving', '=', false)
       .execute();
-    await recordEvents(tx, deployment, [{ kind: 'operation.failed', message, operationId }]);
+    const kind = isCancelled ? 'operation.cancelled' : 'operation.failed';
+    await recordEvents(tx, deployment, [{ kind, message, operationId }]);
   });
 }
 
@@ -81,7 +102,7 @@ export async function beginRemoval(
       await recordEvents(tx, deployment, [{ kind: 'operation.started', message: 'removal began', operationId }]);
     }
     const isRouted = await hasRoute(tx, deploymentId);
-    await deleteRoutes(tx, deploymentId);
+    await deleteOtherRoutes(tx, deploymentId, []);
     await tx
       .updateTable('replicas')
       .set({ state: 'removing', serving: false })
@@ -89,54 +110,52 @@ export async function beginRemoval(
       .execute();
     const replicas = await tx
       .selectFrom('replicas')
-      .select(['replica_id as replicaId', 'index', 'node_id as nodeId', 'revision', 'serving'])
+      .select(['node_id as nodeId', 'revision', 'index'])
       .where('deployment_id', '=', deploymentId)
       .orderBy('revision')
       .orderBy('index')
       .execute();
-    const nodes = await tx.selectFrom('nodes').select('id').where('state', '<>', 'lost').orderBy('id').execute();
+    const nodes = await tx.selectFrom('nodes').select(['id', 'state']).orderBy('id').execute();
     const nodeIds = nodes.map((node) => node.id);
+    const lostNodeIds = nodes.flatMap(({ id, state }) => (state === 'lost' ? [id] : []));
     const generation = isRouted ? await settleGeneration(tx) : null;
-    return { deploymentId, projectId: deployment.projectId, replicas, nodeIds, generation };
+    return { deploymentId, projectId: deployment.projectId, replicas, nodeIds, lostNodeIds, generation };
   });
 }
 
 /**
  * Deletes every row of the deployment but its history. Whatever else was asked of it meanwhile ends with it: other
- * removals have what they wanted, deploys are superseded.
+ * removals have what they wanted, everything else is superseded.
  */
-export async function purgeDeployment(db: Database, { deploymentId, operationId }: OperationRef): Promise<void> {
+export async function purgeDeployment(
+  db: Database,
+  { deploymentId, operationId, unreachableReplicas, unreachableNodes }: OperationRef & Leftovers,
+): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const deployment = await lockDeployment(tx, deploymentId);
     if (deployment) {
-      const message = `${deployment.name} is deleted`;
+      await doomDeployment(tx, deployment, { replicas: unreachableReplicas, nodeIds: unreachableNodes });
+      const left = unreachableNodes.length === 0 ? '' : `; ${unreachableNodes.length} nodes clean up when they answer`;
+      const message = `${deployment.name} is deleted${left}`;
       await recordEvents(tx, deployment, [{ kind: 'operation.succeeded', message, operationId }]);
     }
     await tx.deleteFrom('deployments').where('id', '=', deploymentId).execute();
     const open = tx.updateTable('operations').where('deployment_id', '=', deploymentId);
-    const isOpen = ['queued', 'running'] as const;
     await open
-      .set({ state: 'succeeded', finished_at: sql<Date>`now()` })
+      .set({ state: 'succeeded', waits_for: '', finished_at: sql<Date>`now()` })
       .where('kind', '=', 'remove')
-      .where('state', 'in', isOpen)
+      .where('state', 'in', OPEN_STATES)
       .execute();
     await open
-      .set({ state: 'superseded', superseded_by: operationId, finished_at: sql<Date>`now()` })
-      .where('kind', '=', 'deploy')
-      .where('state', 'in', isOpen)
+      .set({ state: 'superseded', waits_for: '', superseded_by: operationId, finished_at: sql<Date>`now()` })
+      .where('kind', '<>', 'remove')
+      .where('state', 'in', OPEN_STATES)
       .execute();
   });
 }
 
-async function deleteRoutes(tx: DatabaseTransaction, deploymentId: string): Promise<void> {
-  await tx.deleteFrom('routes').where('deployment_id', '=', deploymentId).execute();
-}
-
-async function revisionOf(tx: DatabaseTransaction, operationId: string): Promise<number> {
-  const { revision } = await tx
-    .selectFrom('operations')
-    .select('revision')
-    .where('id', '=', operationId)
-    .executeTakeFirstOrThrow();
-  return revision;
+async function deleteOldRoutes(tx: DatabaseTransaction, deploymentId: string, revision: number): Promise<void> {
+  const services = servicesOf(await getSpec(tx, deploymentId, revision));
+  const routed = services.flatMap(({ name, port }) => (port === null ? [] : [name]));
+  await deleteOtherRoutes(tx, deploymentId, routed);
 }

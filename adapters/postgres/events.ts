@@ -7,12 +7,20 @@ export type EventKind =
   | 'operation.succeeded'
   | 'operation.failed'
   | 'operation.superseded'
+  | 'operation.cancelled'
+  | 'operation.cancel_requested'
+  | 'operation.pause_requested'
+  | 'operation.resumed'
+  | 'operation.approved'
+  | 'operation.waiting'
+  | 'operation.continued'
   | 'build.started'
   | 'build.finished'
   | 'replica.placed'
   | 'replica.healthy'
   | 'replica.unhealthy'
   | 'replica.exited'
+  | 'replica.restarted'
   | 'replica.removed'
   | 'route.switched';
 
@@ -25,6 +33,10 @@ export interface DeploymentEventRecord {
   readonly kind: string;
   readonly message: string;
   readonly replicaId: string | null;
+  /** Who asked for it; `null` for what the platform did by itself. */
+  readonly actorUserId: string | null;
+  /** What the step took, by name: attempts, milliseconds. */
+  readonly details: Readonly<Record<string, number>>;
 }
 
 /** Lists a deployment's events after a sequence, in order; of deleted deployments as well. */
@@ -32,14 +44,32 @@ export async function listEvents(
   db: Database,
   wanted: { readonly deploymentId: string; readonly afterSequence: number; readonly limit: number },
 ): Promise<DeploymentEventRecord[]> {
-  return await db
-    .selectFrom('deployment_events')
-    .select(['sequence', 'at', 'operation_id as operationId', 'kind', 'message', 'replica_id as replicaId'])
+  return await selectEvents(db)
     .where('deployment_id', '=', wanted.deploymentId)
     .where('sequence', '>', wanted.afterSequence)
     .orderBy('sequence')
     .limit(wanted.limit)
     .execute();
+}
+
+/** Lists what happened in an operation, in order; of deleted deployments as well. */
+export async function listSteps(
+  db: Database,
+  wanted: { readonly deploymentId: string; readonly operationId: string; readonly limit: number },
+): Promise<DeploymentEventRecord[]> {
+  return await selectEvents(db)
+    .where('deployment_id', '=', wanted.deploymentId)
+    .where('operation_id', '=', wanted.operationId)
+    .orderBy('sequence')
+    .limit(wanted.limit)
+    .execute();
+}
+
+function selectEvents(db: Database) {
+  return db
+    .selectFrom('deployment_events')
+    .select(['sequence', 'at', 'operation_id as operationId', 'kind', 'message', 'replica_id as replicaId'])
+    .select(['actor_user_id as actorUserId', 'details']);
 }
 
 /** An event to be recorded. */
@@ -48,6 +78,8 @@ export interface NewEvent {
   readonly message: string;
   readonly operationId?: string;
   readonly replicaId?: string;
+  readonly actorUserId?: string;
+  readonly details?: Readonly<Record<string, number>>;
 }
 
 /** Longest message that the table takes. */
@@ -72,6 +104,8 @@ export async function recordEvents(
     kind: event.kind,
     message: toStorableText(event.message, MAX_MESSAGE_LENGTH),
     replica_id: event.replicaId ?? null,
+    actor_user_id: event.actorUserId ?? null,
+    details: JSON.stringify(event.details ?? {}),
   }));
   for (let from = 0; from < rows.length; from += ROWS_PER_INSERT) {
     await tx

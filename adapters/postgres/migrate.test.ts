@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,11 @@ import { eventually } from '../../test/support/eventually.ts';
 import { createEmptyDatabase, type TestDatabase } from '../../test/support/postgres.ts';
 import { openDatabase } from './database.ts';
 import { migrate } from './migrate.ts';
+
+/** Every migration that there is, in order. */
+const MIGRATIONS = readdirSync(join(import.meta.dirname, 'migrations'))
+  .map((file) => file.replace(/\.sql$/, ''))
+  .sort();
 
 const databases: TestDatabase[] = [];
 
@@ -40,7 +46,7 @@ async function describeSchema(url: string): Promise<string[]> {
 describe('migrations', () => {
   it('run once, and then there is nothing to do', async () => {
     const url = await anEmptyDatabase();
-    expect(await migrate(url)).toEqual(['0001_control']);
+    expect(await migrate(url)).toEqual(MIGRATIONS);
     expect(await migrate(url)).toEqual([]);
   });
 
@@ -49,7 +55,7 @@ describe('migrations', () => {
     await migrate(clean);
     const url = await anEmptyDatabase();
     const ran = await Promise.all([1, 2, 3, 4, 5].map(() => migrate(url)));
-    expect(ran.flat()).toEqual(['0001_control']);
+    expect(ran.flat()).toEqual(MIGRATIONS);
     expect(await describeSchema(url)).toEqual(await describeSchema(clean));
   });
 
@@ -78,7 +84,7 @@ describe('migrations', () => {
     await db.destroy();
     await rm(folder, { recursive: true });
 
-    expect(await migrate(url)).toEqual(['0001_control']);
+    expect(await migrate(url)).toEqual(MIGRATIONS);
     expect(await describeSchema(url)).toEqual(await describeSchema(clean));
   });
 

@@ -1,6 +1,6 @@
+import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { Database } from './database.ts';
 import { isOneOf } from './page.ts';
-import type { OperationKind, OperationState } from './schema.ts';
 
 /** One change of a deployment, as it was asked and as it stands. */
 export interface OperationRecord {
@@ -12,13 +12,23 @@ export interface OperationRecord {
   readonly requestHash: string;
   readonly kind: OperationKind;
   readonly state: OperationState;
-  /** The revision that it brings up; 0 for a removal. */
+  /** The revision that it makes; 0 for one that makes none. */
   readonly revision: number;
+  readonly actorUserId: string;
+  /** Why, in the words of whoever asked. */
+  readonly reason: string;
+  /** What a scale asks for; `null` for every other kind, like the next one. */
+  readonly scaleService: string | null;
+  readonly scaleReplicas: number | null;
+  /** What it waits for a person for; empty when for nobody. */
+  readonly waitsFor: string;
+  readonly supersededBy: string | null;
   /** Empty unless it failed, like the next two. */
   readonly errorCode: string;
   readonly errorMessage: string;
   readonly errorHint: string;
   readonly createdAt: Date;
+  readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
 }
 
@@ -40,6 +50,13 @@ export async function findOperation(db: Database, id: string): Promise<Operation
   return row && toRecord(row);
 }
 
+/** Finds operations by their ids. */
+export async function findOperations(db: Database, ids: readonly string[]): Promise<Map<string, OperationRecord>> {
+  if (ids.length === 0) return new Map();
+  const rows = await selectOperations(db).where(isOneOf('id', ids)).execute();
+  return new Map(rows.map((row) => [row.id, toRecord(row)]));
+}
+
 /** The newest operation of each of the deployments. */
 export async function newestOperations(
   db: Database,
@@ -55,6 +72,26 @@ export async function newestOperations(
   return new Map(rows.map((row) => [row.deploymentId, toRecord(row)]));
 }
 
+/** An operation with its place among all of them. */
+export interface ListedOperation extends OperationRecord {
+  readonly sequence: number;
+}
+
+/** Lists operations of a deployment, newest first; of deleted deployments as well. */
+export async function listOperations(
+  db: Database,
+  wanted: { readonly deploymentId: string; readonly limit: number; readonly before?: number | undefined },
+): Promise<ListedOperation[]> {
+  const rows = await selectOperations(db)
+    .select('sequence')
+    .where('deployment_id', '=', wanted.deploymentId)
+    .$if(wanted.before !== undefined, (query) => query.where('sequence', '<', wanted.before ?? 0))
+    .orderBy('sequence', 'desc')
+    .limit(wanted.limit)
+    .execute();
+  return rows.map((row) => ({ ...toRecord(row), sequence: row.sequence }));
+}
+
 function selectOperations(db: Database) {
   return db
     .selectFrom('operations')
@@ -68,10 +105,17 @@ function selectOperations(db: Database) {
       'kind',
       'state',
       'revision',
+      'actor_user_id as actorUserId',
+      'reason',
+      'scale_service as scaleService',
+      'scale_replicas as scaleReplicas',
+      'waits_for as waitsFor',
+      'superseded_by as supersededBy',
       'error_code as errorCode',
       'error_message as errorMessage',
       'error_hint as errorHint',
       'created_at as createdAt',
+      'started_at as startedAt',
       'finished_at as finishedAt',
     ]);
 }

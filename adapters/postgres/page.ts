@@ -14,7 +14,10 @@ export interface CreatedPage {
 }
 
 /** Rows after the cursor, in the order of creation and id. */
-export function isAfter(table: 'organizations' | 'projects' | 'deployments', { createdAt, id }: CreatedCursor) {
+export function isAfter(
+  table: 'organizations' | 'projects' | 'deployments' | 'registry_credentials',
+  { createdAt, id }: CreatedCursor,
+) {
   const [created, key] = [sql.ref(`${table}.created_at`), sql.ref(`${table}.id`)];
   return sql<SqlBool>`(${created}, ${key}) > (${createdAt}::timestamptz, ${id}::uuid)`;
 }
@@ -22,4 +25,9 @@ export function isAfter(table: 'organizations' | 'projects' | 'deployments', { c
 /** Rows whose uuid column is one of these: one array parameter, so there may be any number of them. */
 export function isOneOf(column: string, ids: readonly string[]) {
   return sql<SqlBool>`${sql.ref(column)} = ANY(${ids}::uuid[])`;
+}
+
+/** The same for a column of texts. */
+export function isOneOfTexts(column: string, texts: readonly string[]) {
+  return sql<SqlBool>`${sql.ref(column)} = ANY(${texts}::text[])`;
 }

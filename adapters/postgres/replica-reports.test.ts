@@ -26,7 +26,7 @@ beforeEach(async () => {
   nodeId = await aReadyNode(database.db);
   creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 2 }) });
   deploymentId = creation.deploymentId;
-  await rollOut(store, deploymentId, await store.storeDeploy(creation));
+  await rollOut(store, deploymentId, await store.storeOperation(creation));
 });
 
 function observed(replicaId: string, changes: Partial<ObservedReplica> = {}): ObservedReplica {
@@ -38,6 +38,9 @@ function observed(replicaId: string, changes: Partial<ObservedReplica> = {}): Ob
     state: 'healthy',
     exitCode: null,
     outOfMemory: false,
+    restarts: 0,
+    restartStreak: 0,
+    nextRestartAt: null,
     hostPort: replicaId === 'r1-0' ? 32_768 : 32_769,
     startedAt: new Date('2026-01-01T00:00:00.123Z'),
     ...changes,
@@ -84,7 +87,7 @@ describe('a report of a node', () => {
     await report(observed('r1-0', { hostPort: 40_000 }));
     expect(await upstreamPorts()).toEqual([40_000, 32_769]);
     expect(await lastEvents(2)).toEqual([
-      'replica.exited: r1-0 exited: it used more memory than its limit',
+      'replica.exited: r1-0 exited: it used more memory than its limit (exit code 137)',
       'replica.healthy: r1-0 is healthy again',
     ]);
   });
@@ -138,6 +141,20 @@ describe('a report of a node', () => {
     expect(await statesOf()).toEqual(['exited', 'exited']);
   });
 
+  it('tells of a container that somebody has removed after it was killed for that', async () => {
+    await report(observed('r1-0', { state: 'exited', exitCode: 137, nextRestartAt: new Date() }));
+    await report(observed('r1-0', { state: 'removed', exitCode: 137 }));
+    const gone = { state: 'exited', gone: true, exitCode: 137, nextRestartAt: null };
+    expect((await findDeployment(database.db, deploymentId))?.replicas[0]).toMatchObject(gone);
+    const told = [
+      'replica.exited: r1-0 exited: exit code 137',
+      `replica.exited: container of r1-0 is gone from ${nodeId}`,
+    ];
+    expect(await lastEvents(2)).toEqual(told);
+    await report(observed('r1-0', { state: 'removed', exitCode: 137 }));
+    expect(await lastEvents(2)).toEqual(told);
+  });
+
   it('does not speak for another node', async () => {
     const other = await aReadyNode(database.db);
     const replicas = [observed('r1-0', { state: 'exited' })];
@@ -155,12 +172,13 @@ describe('a report of a node', () => {
 
   it('leaves replicas alone that a rollout drains or has yet to start', async () => {
     const request = aDeployRequest({ createAs: null });
-    const { operationId, revision } = await store.storeDeploy({ ...creation, request });
-    const ref = { deploymentId, operationId, revision };
+    const { operationId } = await store.storeOperation({ ...creation, request });
+    const ref = { deploymentId, operationId };
     await store.beginRollout(ref);
     await reportReplicas(database.db, { nodeId, replicas: [observed('r1-0'), observed('r1-1')], complete: true });
     expect(await statesOf()).toEqual(['healthy', 'healthy', 'starting']);
-    await store.switchRoutes({ ...ref, serve: [aStarted('r2-0')], resume: [], drain: ['r1-0', 'r1-1'] });
+    const change = { serve: [aStarted('r2-0')], resume: [], drain: ['r1-0', 'r1-1'], weight: null };
+    await store.switchRoutes({ ...ref, ...change });
     await report(observed('r1-0', { state: 'exited', exitCode: 143 }), observed('r1-1', { state: 'removed' }));
     expect(await statesOf()).toEqual(['removing', 'removing', 'healthy']);
   });
@@ -172,8 +190,8 @@ describe('a report of a node', () => {
     };
     const deploys = Array.from({ length: 10 }, async () => {
       const request = aDeployRequest({ createAs: null });
-      const { operationId } = await store.storeDeploy({ ...creation, request });
-      const failure = { code: 'CANCELLED', message: 'cancelled', hint: '' };
+      const { operationId } = await store.storeOperation({ ...creation, request });
+      const failure = { code: 'INTERNAL', message: 'it went wrong', hint: '' };
       await store.failOperation({ deploymentId, operationId, failure });
     });
     await Promise.all([...Array.from({ length: 20 }, (_, index) => flip(index)), ...deploys]);
@@ -182,4 +200,78 @@ describe('a report of a node', () => {
     expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
     expect(events.filter((event) => event.kind === 'operation.failed')).toHaveLength(10);
   });
+});
+
+describe('a crash loop', () => {
+  const nextRestartAt = new Date('2026-01-01T00:01:00.500Z');
+
+  /** One round of it: the n-th exit in a row, and the restart after it. */
+  async function crash(round: number): Promise<void> {
+    const exit = { exitCode: 3, restarts: round - 1, restartStreak: round - 1 };
+    await report(observed('r1-0', { ...exit, state: 'exited', hostPort: null, nextRestartAt }));
+    const again = { ...exit, restarts: round, restartStreak: round };
+    await report(observed('r1-0', { ...again, state: 'starting' }));
+    await report(observed('r1-0', again));
+  }
+
+  it('is read as it stands: with its code, how often, and when it is tried again', async () => {
+    await crash(1);
+    const exit = { state: 'exited', exitCode: 3, outOfMemory: true, restarts: 1, nextRestartAt } as const;
+    await report(observed('r1-0', { ...exit, restartStreak: 1 }));
+    const [replica] = (await findDeployment(database.db, deploymentId))?.replicas ?? [];
+    expect(replica).toMatchObject({ ...exit, gone: false });
+    await report(observed('r1-0', { restarts: 2, restartStreak: 2, exitCode: 3, outOfMemory: true }));
+    const [again] = (await findDeployment(database.db, deploymentId))?.replicas ?? [];
+    expect(again).toMatchObject({ ...exit, state: 'healthy', restarts: 2, nextRestartAt: null });
+  });
+
+  it('does not fill the history, however long it goes on', async () => {
+    for (let round = 1; round <= 40; round += 1) await crash(round);
+    const events = await listEvents(database.db, { deploymentId, afterSequence: 0, limit: 1000 });
+    const messages = events.filter((event) => event.replicaId === 'r1-0').map((event) => event.message);
+    expect(messages.filter((message) => message.includes('exited'))).toEqual([
+      'r1-0 exited: exit code 3',
+      'r1-0 exited: exit code 3, after 1 restart in a row',
+      ...[3, 7, 15, 31].map((times) => `r1-0 exited: exit code 3, after ${times} restarts in a row`),
+    ]);
+    expect(messages.filter((message) => message.includes('restarted'))).toEqual([
+      'r1-0 was restarted after exit code 3',
+      ...[2, 4, 8, 16, 32].map((times) => `r1-0 was restarted after exit code 3, ${times} times in a row`),
+    ]);
+    expect(messages).toHaveLength(3 * 6 + 1);
+  });
+
+  it('is told again from its first round on after it has run for long', async () => {
+    await crash(1);
+    await crash(2);
+    await crash(3);
+    await report(observed('r1-0', { exitCode: 3, restarts: 3, restartStreak: 0 }));
+    await report(observed('r1-0', { state: 'exited', exitCode: 4, restarts: 3 }));
+    expect(await lastEvents(2)).toEqual([
+      'replica.healthy: r1-0 runs steadily again',
+      'replica.exited: r1-0 exited: exit code 4',
+    ]);
+  });
+
+  it('whose rounds are not seen one by one tells of them together', async () => {
+    await report(observed('r1-0', { exitCode: 9, restarts: 3, restartStreak: 3 }));
+    expect(await lastEvents(1)).toEqual(['replica.restarted: r1-0 was restarted after exit code 9, 3 times in a row']);
+    await report(observed('r1-0', { state: 'exited', exitCode: 9, restarts: 5, restartStreak: 5 }));
+    expect(await lastEvents(2)).toEqual([
+      'replica.restarted: r1-0 was restarted after exit code 9, 5 times in a row',
+      'replica.exited: r1-0 exited: exit code 9, after 5 restarts in a row',
+    ]);
+  });
+});
+
+it('a switch that is undone does not call a replica healthy whose container has gone meanwhile', async () => {
+  const request = aDeployRequest({ createAs: null });
+  const { operationId } = await store.storeOperation({ ...creation, request });
+  const ref = { deploymentId, operationId };
+  await store.beginRollout(ref);
+  await report(observed('r1-0', { state: 'removed' }));
+  const old = ['r1-0', 'r1-1'];
+  await store.switchRoutes({ ...ref, serve: [aStarted('r2-0')], resume: [], drain: old, weight: null });
+  await store.switchRoutes({ ...ref, serve: [], resume: old, drain: ['r2-0'], weight: null });
+  expect((await statesOf()).slice(0, 2)).toEqual(['exited', 'healthy']);
 });

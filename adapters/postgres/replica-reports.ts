@@ -2,7 +2,8 @@ import type { Selectable } from 'kysely';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { type NewEvent, recordEvents } from './events.ts';
 import { isOneOf } from './page.ts';
-import type { ReplicaState, Schema } from './schema.ts';
+import { eventsOf } from './replica-events.ts';
+import type { Schema } from './schema.ts';
 
 /** A container of a replica as its node sees it. */
 export interface ObservedReplica {
@@ -11,9 +12,14 @@ export interface ObservedReplica {
   readonly replicaId: string;
   readonly containerId: string;
   readonly state: 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removed';
-  /** Of the last exit; `null` when it has not exited. */
+  /** Of the last exit; `null` when none is known. */
   readonly exitCode: number | null;
   readonly outOfMemory: boolean;
+  /** Restarts in all, and since it last ran for long. */
+  readonly restarts: number;
+  readonly restartStreak: number;
+  /** `null` while it runs, and when it is not to be restarted. */
+  readonly nextRestartAt: Date | null;
   /** Published port on the node's address; `null` without one. */
   readonly hostPort: number | null;
   readonly startedAt: Date | null;
@@ -28,8 +34,11 @@ export interface ReplicaReport {
 }
 
 type ReplicaRow = Selectable<Schema['replicas']>;
+
+/** The columns that follow from reports. */
 type Change = Partial<
-  Pick<ReplicaRow, 'state' | 'container_id' | 'address_port' | 'exit_code' | 'out_of_memory' | 'started_at'>
+  Pick<ReplicaRow, 'state' | 'container_id' | 'address_port' | 'started_at' | 'exit_code' | 'out_of_memory'> &
+    Pick<ReplicaRow, 'restarts' | 'restart_streak' | 'next_restart_at' | 'gone'>
 >;
 
 /** A replica that is recorded on a node, and was not in its complete report. */
@@ -39,7 +48,7 @@ export type UnseenReplica = Pick<ObservedReplica, 'deploymentId' | 'revision' | 
 interface RowChange {
   readonly row: ReplicaRow;
   readonly change: Change;
-  readonly event: NewEvent | undefined;
+  readonly events: readonly NewEvent[];
 }
 
 /**
@@ -74,7 +83,7 @@ export async function reportReplicas(db: Database, report: ReplicaReport): Promi
       await recordEvents(
         tx,
         deployment,
-        own.flatMap(({ event }) => event ?? []),
+        own.flatMap(({ events }) => events),
       );
     }
   });
@@ -121,36 +130,27 @@ function isSameContainer(row: ReplicaRow, seen: ObservedReplica): boolean {
 }
 
 function observedChange(row: ReplicaRow, seen: ObservedReplica): RowChange | undefined {
-  if (seen.state === 'removed') return row.state === 'exited' ? undefined : goneChange(row);
+  if (seen.state === 'removed') return row.gone ? undefined : goneChange(row);
   const wanted: Required<Change> = {
     state: seen.state,
     container_id: seen.containerId,
     address_port: row.address_port === null ? null : (seen.hostPort ?? row.address_port),
+    started_at: seen.startedAt ?? row.started_at,
     exit_code: seen.exitCode ?? row.exit_code,
     out_of_memory: seen.outOfMemory,
-    started_at: seen.startedAt ?? row.started_at,
+    restarts: seen.restarts,
+    restart_streak: seen.restartStreak,
+    next_restart_at: seen.nextRestartAt,
+    gone: false,
   };
   const isSame = (Object.keys(wanted) as (keyof Change)[]).every(
     (key) => row[key]?.valueOf() === wanted[key]?.valueOf(),
   );
-  return isSame ? undefined : { row, change: wanted, event: eventOf(row, seen.state, seen) };
+  return isSame ? undefined : { row, change: wanted, events: eventsOf(row, seen) };
 }
 
 function goneChange(row: ReplicaRow): RowChange {
   const message = `container of ${row.replica_id} is gone from ${row.node_id}`;
-  return { row, change: { state: 'exited' }, event: { kind: 'replica.exited', message, replicaId: row.replica_id } };
-}
-
-/** Before a replica serves, its health is the rollout's to tell; only an exit is news. */
-function eventOf(row: ReplicaRow, state: ReplicaState, seen: ObservedReplica): NewEvent | undefined {
-  if (state === row.state) return undefined;
-  const replicaId = row.replica_id;
-  if (state === 'exited') {
-    const cause = seen.outOfMemory ? 'it used more memory than its limit' : `exit code ${seen.exitCode ?? 'unknown'}`;
-    return { kind: 'replica.exited', message: `${replicaId} exited: ${cause}`, replicaId };
-  }
-  if (!row.serving || state === 'starting') return undefined;
-  return state === 'healthy'
-    ? { kind: 'replica.healthy', message: `${replicaId} is healthy again`, replicaId }
-    : { kind: 'replica.unhealthy', message: `${replicaId} is unhealthy`, replicaId };
+  const change: Change = { state: 'exited', next_restart_at: null, gone: true };
+  return { row, change, events: [{ kind: 'replica.exited', message, replicaId: row.replica_id }] };
 }

@@ -4,14 +4,37 @@ import type { ReplicaState } from './schema.ts';
 
 /** As much of a replica as a status needs. */
 export interface ReplicaStanding {
+  readonly service: string;
+  /** Stable for its life, for example `r3-0`. */
+  readonly replicaId: string;
   readonly revision: number;
   readonly state: ReplicaState;
+  /** Of its last exit; `null` while none is known. */
   readonly exitCode: number | null;
+  readonly outOfMemory: boolean;
+  /** Restarts of its container in all. */
+  readonly restarts: number;
+  /** `null` while it runs, and when it is not to be restarted. */
+  readonly nextRestartAt: Date | null;
+  /** Whether its container was removed by somebody else than the platform. */
+  readonly gone: boolean;
 }
+
+/** The columns of a {@link ReplicaStanding}. */
+const STANDING = [
+  'service',
+  'replica_id as replicaId',
+  'revision',
+  'state',
+  'exit_code as exitCode',
+  'out_of_memory as outOfMemory',
+  'restarts',
+  'next_restart_at as nextRestartAt',
+  'gone',
+] as const;
 
 /** A replica: where it runs and what it is. */
 export interface ReplicaRecord extends ReplicaStanding {
-  readonly replicaId: string;
   readonly index: number;
   readonly nodeId: string;
   /** `null` before its container was seen. */
@@ -33,17 +56,14 @@ export async function listReplicas(
     .selectFrom('replicas')
     .select([
       'deployment_id as deploymentId',
-      'replica_id as replicaId',
-      'revision',
+      ...STANDING,
       'index',
       'node_id as nodeId',
       'container_id as containerId',
-      'state',
       'serving',
       'address_host as host',
       'address_port as port',
       'image_digest as imageDigest',
-      'exit_code as exitCode',
       'started_at as startedAt',
     ])
     .where(isOneOf('deployment_id', deploymentIds))
@@ -71,7 +91,7 @@ export async function listReplicaStandings(
   if (deploymentIds.length === 0) return new Map();
   const rows = await db
     .selectFrom('replicas')
-    .select(['deployment_id as deploymentId', 'revision', 'state', 'exit_code as exitCode'])
+    .select(['deployment_id as deploymentId', ...STANDING])
     .where(isOneOf('deployment_id', deploymentIds))
     .orderBy('revision')
     .orderBy('index')

@@ -1,14 +1,9 @@
 import type { ColumnType, Generated } from 'kysely';
+import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 
 /** Role of a user in an organization, from most to least. */
 export type Role = 'owner' | 'admin' | 'member' | 'viewer';
-
-/** What was asked of a deployment. */
-export type OperationKind = 'deploy' | 'remove';
-
-/** How an operation stands: the first two are open, the others final. */
-export type OperationState = 'queued' | 'running' | 'succeeded' | 'failed' | 'superseded';
 
 /** What a replica is. */
 export type ReplicaState = 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removing';
@@ -64,17 +59,44 @@ export interface Schema {
     name: string;
     revision: number;
     serving_revision: Generated<number>;
+    current_revision: Generated<number>;
+    stopped: Generated<boolean>;
+    canary_revision: Optional<number>;
+    canary_weight_percent: Optional<number>;
     deleting: Generated<boolean>;
     created_at: Moment;
     updated_at: Moment;
+  };
+  deployment_services: {
+    deployment_id: string;
+    name: string;
+    revision: number;
+    replicas: number;
   };
   revisions: {
     deployment_id: string;
     number: number;
     spec: Json<DeploymentSpec>;
-    image_digest: Optional<string>;
     operation_id: string;
+    next_index: Generated<number>;
+    copy_of: Optional<number>;
     created_at: Moment;
+  };
+  revision_images: {
+    deployment_id: string;
+    revision: number;
+    service: string;
+    image_digest: string;
+  };
+  builds: {
+    deployment_id: string;
+    revision: number;
+    service: string;
+    node_id: string;
+    operation_id: string;
+    image_id: Optional<string>;
+    created_at: Moment;
+    finished_at: Optional<Date>;
   };
   operations: {
     id: string;
@@ -89,6 +111,11 @@ export interface Schema {
     state: OperationState;
     revision: number;
     actor_user_id: string;
+    reason: Generated<string>;
+    scale_service: Optional<string>;
+    scale_replicas: Optional<number>;
+    kept_services: Json<Readonly<Record<string, number>>>;
+    waits_for: Generated<string>;
     superseded_by: Optional<string>;
     error_code: Optional<string>;
     error_message: Optional<string>;
@@ -106,6 +133,8 @@ export interface Schema {
     kind: string;
     message: string;
     replica_id: Optional<string>;
+    actor_user_id: Optional<string>;
+    details: Json<Readonly<Record<string, number>>>;
   };
   nodes: {
     id: string;
@@ -128,9 +157,13 @@ export interface Schema {
   replicas: {
     deployment_id: string;
     replica_id: string;
+    service: string;
     revision: number;
     index: number;
     node_id: string;
+    operation_id: Optional<string>;
+    batch: Optional<number>;
+    drained_by: Optional<string>;
     state: ReplicaState;
     serving: Generated<boolean>;
     cpu_cores: number;
@@ -143,11 +176,30 @@ export interface Schema {
     out_of_memory: Generated<boolean>;
     started_at: Optional<Date>;
     created_at: Moment;
+    restarts: Generated<number>;
+    restart_streak: Generated<number>;
+    next_restart_at: Optional<Date>;
+    gone: Generated<boolean>;
+  };
+  doomed_replicas: {
+    node_id: string;
+    deployment_id: string;
+    revision: number;
+    index: number;
+    project_id: string;
+    recorded_at: Moment;
+  };
+  doomed_deployments: {
+    node_id: string;
+    deployment_id: string;
+    project_id: string;
+    recorded_at: Moment;
   };
   routes: {
     id: string;
     organization_id: string;
     deployment_id: string;
+    service: string;
     hostname: string;
     created_at: Moment;
   };
@@ -166,6 +218,15 @@ export interface Schema {
     sha256: string;
     size_bytes: number;
     entries: number;
+    created_at: Moment;
+  };
+  registry_credentials: {
+    id: string;
+    organization_id: string;
+    host: string;
+    username: string;
+    sealed_password: string;
+    fingerprint: string;
     created_at: Moment;
   };
   mutation_keys: {

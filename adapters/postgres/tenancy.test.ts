@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { aCreation, aTenant } from '../../test/support/control-data.ts';
+import { aCreation, aTenant, NOTHING_LEFT } from '../../test/support/control-data.ts';
 import { useTestDatabase } from '../../test/support/database.ts';
 import { findBuildContext, recordBuildContext } from './build-contexts.ts';
 import { createDeploymentStore } from './deployment-store.ts';
@@ -123,10 +123,10 @@ describe('a project', () => {
     const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
     const store = createDeploymentStore(database.db, { domain: 'example.test', placement });
     const creation = aCreation(tenant);
-    const { operationId } = await store.storeDeploy(creation);
+    const { operationId } = await store.storeOperation(creation);
     const deletion = { organizationId, projectId, ...aMutation() };
     await expect(deleteProject(database.db, deletion)).rejects.toMatchObject({ code: 'PROJECT_NOT_EMPTY' });
-    await store.purgeDeployment({ deploymentId: creation.deploymentId, operationId });
+    await store.purgeDeployment({ deploymentId: creation.deploymentId, operationId, ...NOTHING_LEFT });
     await Promise.all([deleteProject(database.db, deletion), deleteProject(database.db, deletion)]);
     expect(await findProject(database.db, projectId)).toBeUndefined();
     await expect(deleteProject(database.db, { ...deletion, ...aMutation() })).rejects.toMatchObject({
@@ -150,7 +150,7 @@ describe('ownership', () => {
     const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
     const store = createDeploymentStore(database.db, { domain: 'example.test', placement });
     const creation = aCreation(tenant);
-    const { operationId } = await store.storeDeploy(creation);
+    const { operationId } = await store.storeOperation(creation);
     const { deploymentId } = creation;
     const owners = () =>
       Promise.all([
@@ -160,7 +160,7 @@ describe('ownership', () => {
         findOrganizationOf(database.db, 'operation', operationId),
       ]);
     expect(new Set(await owners())).toEqual(new Set([organizationId]));
-    await store.purgeDeployment({ deploymentId, operationId });
+    await store.purgeDeployment({ deploymentId, operationId, ...NOTHING_LEFT });
     await deleteProject(database.db, { organizationId, projectId, ...aMutation() });
     expect(new Set(await owners())).toEqual(new Set([organizationId]));
     for (const kind of ['organization', 'project', 'deployment', 'route', 'operation'] as const) {

@@ -1,9 +1,7 @@
 import { posix } from 'node:path';
 import type { Header } from 'tar-stream';
 import { DomainError } from '../../domain/errors.ts';
-
-/** Longest path that Linux takes. */
-const MAX_PATH_LENGTH = 4096;
+import { MAX_PATH_LENGTH, mayLeaveRoot } from '../../domain/link-target.ts';
 
 /** Decides about the entries of one archive, in their order. */
 export interface EntryCheck {
@@ -51,7 +49,7 @@ function checkType(header: Header, path: string, refuse: (finding: string) => ne
     case 'directory':
       return;
     case 'symlink':
-      if (leavesRoot(path, target)) refuse(`links to ${shown(target)}; allowed are links within the context`);
+      if (mayLeaveRoot(path, target)) refuse(`links to ${shown(target)}; allowed are links within the context`);
       return;
     case 'link':
       if (pathProblem(target)) refuse(`links to ${shown(target)}; allowed are links within the context`);
@@ -66,15 +64,6 @@ function pathProblem(path: string): string | undefined {
   if (path.startsWith('/')) return 'has an absolute path; allowed are relative ones';
   if (path.includes('\0')) return 'has a NUL in its name';
   return path.split('/').includes('..') ? 'leaves the root of the context' : undefined;
-}
-
-/** A target may climb first and descend then, no further up than the root. */
-function leavesRoot(path: string, target: string): boolean {
-  if (target === '' || target.length > MAX_PATH_LENGTH || target.startsWith('/') || target.includes('\0')) return true;
-  const parts = target.split('/').filter((part) => part !== '' && part !== '.');
-  const climbs = parts.findIndex((part) => part !== '..');
-  const up = climbs < 0 ? parts.length : climbs;
-  return up > path.split('/').length - 1 || parts.slice(up).includes('..');
 }
 
 function ancestors(path: string): string[] {

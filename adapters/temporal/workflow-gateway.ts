@@ -7,15 +7,13 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure, type WorkflowIdConflictPolicy } from '@temporalio/common';
 import {
-  DEPLOY_UPDATE,
+  type ControlRequest,
   DEPLOYMENT_WORKFLOW,
   type DeploymentInput,
-  type DeployRequest,
   deploymentWorkflowId,
+  OPERATION_UPDATES,
   type OperationAccepted,
   type OperationRequest,
-  REMOVE_UPDATE,
-  type RemoveRequest,
 } from '../../contracts/deployment.ts';
 import { ENROLLED_SIGNAL, NODE_WORKFLOW, type NodeInput, nodeWorkflowId } from '../../contracts/node.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
@@ -24,7 +22,7 @@ import { DomainError, toErrorCode } from '../../domain/errors.ts';
 import { createLimiter } from './limiter.ts';
 
 /** A request for a deployment's entity. */
-export interface DeploymentCall<Request extends OperationRequest> {
+export interface DeploymentCall<Request> {
   readonly deploymentId: string;
   readonly organizationId: string;
   readonly projectId: string;
@@ -33,10 +31,10 @@ export interface DeploymentCall<Request extends OperationRequest> {
 
 /** How the API reaches the workflows. */
 export interface WorkflowGateway {
-  /** Stores a deploy and answers once it will be carried out. @throws what `storeDeploy` throws, WORKFLOWS_UNAVAILABLE */
-  deploy(call: DeploymentCall<DeployRequest>): Promise<OperationAccepted>;
-  /** Stores a removal. @throws what `storeRemove` throws, WORKFLOWS_UNAVAILABLE */
-  remove(call: DeploymentCall<RemoveRequest>): Promise<OperationAccepted>;
+  /** Stores an operation; answers once it will be carried out. @throws as `storeOperation`, WORKFLOWS_UNAVAILABLE */
+  submit(call: DeploymentCall<OperationRequest>): Promise<OperationAccepted>;
+  /** Says something about an operation that is not over. @throws as `recordControl`, WORKFLOWS_UNAVAILABLE */
+  control(call: DeploymentCall<ControlRequest>): Promise<void>;
   /** Makes sure that the node is watched, and is looked at now. */
   nodeEnrolled(nodeId: string): Promise<void>;
 }
@@ -59,38 +57,45 @@ const UPDATES_IN_FLIGHT = 8;
 /** Creates the gateway over a Temporal client. */
 export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway {
   const limited = createLimiter(UPDATES_IN_FLIGHT);
-  const send = (update: string) => (call: DeploymentCall<OperationRequest>) =>
-    limited(call.deploymentId, () => updateWithStart(options, update, call));
   return {
-    deploy: send(DEPLOY_UPDATE),
-    remove: send(REMOVE_UPDATE),
+    submit: (call) =>
+      limited(call.deploymentId, () =>
+        updateWithStart<OperationAccepted>(options, OPERATION_UPDATES[call.request.kind], call),
+      ),
+    control: (call) => limited(call.deploymentId, () => updateWithStart<void>(options, call.request.control, call)),
     nodeEnrolled: (nodeId) => watchNode(options, nodeId),
   };
 }
 
 /** Same key and same content are one update; same key and other content reach the workflow, which refuses them. */
-async function updateWithStart(
+async function updateWithStart<Answer>(
   { client, timing, answerMs }: GatewayOptions,
   update: string,
-  { request, ...place }: DeploymentCall<OperationRequest>,
-): Promise<OperationAccepted> {
-  const input: DeploymentInput = { ...place, timing };
+  { request, ...place }: DeploymentCall<OperationRequest | ControlRequest>,
+): Promise<Answer> {
+  const { deploymentId, organizationId, projectId } = place;
+  const input: DeploymentInput = { deploymentId, organizationId, projectId, timing };
   const start = new WithStartWorkflowOperation(DEPLOYMENT_WORKFLOW, {
-    workflowId: deploymentWorkflowId(place.deploymentId),
+    workflowId: deploymentWorkflowId(deploymentId),
     taskQueue: CONTROL_QUEUE,
     args: [input],
     workflowIdConflictPolicy: 'USE_EXISTING' as WorkflowIdConflictPolicy,
   });
-  const updateId = `${request.operationId}-${request.requestHash.slice(0, 16)}`;
+  const updateId = updateIdOf(request);
   return await answered(() =>
     client.connection.withDeadline(Date.now() + answerMs, () =>
-      client.workflow.executeUpdateWithStart<never, OperationAccepted, [OperationRequest]>(update, {
+      client.workflow.executeUpdateWithStart<never, Answer, [OperationRequest | ControlRequest]>(update, {
         updateId,
         args: [request],
         startWorkflowOperation: start as never,
       }),
     ),
   );
+}
+
+function updateIdOf(request: OperationRequest | ControlRequest): string {
+  const hash = request.requestHash.slice(0, 16);
+  return 'control' in request ? `${request.idempotencyKey}-${hash}` : `${request.operationId}-${hash}`;
 }
 
 async function watchNode({ client, node }: GatewayOptions, nodeId: string): Promise<void> {

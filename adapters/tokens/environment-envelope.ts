@@ -1,10 +1,7 @@
-import { CompactEncrypt, compactDecrypt } from 'jose';
-import { DomainError } from '../../domain/errors.ts';
-import { importPrivate, importPublic, type Jwk } from './keys.ts';
+import type { Jwk } from './keys.ts';
+import { decryptOnNode, type EnvelopeKind, encryptForNode } from './node-envelope.ts';
 
-const ALGORITHM = 'ECDH-ES+A256KW';
-const ENCRYPTION = 'A256GCM';
-const TYPE = 'obiente-environment+jwe';
+const KIND: EnvelopeKind = { type: 'obiente-environment+jwe', what: 'an environment' };
 
 /** A variable with its value in the clear. Never logged, never stored, never sent but in an envelope. */
 export interface OpenVariable {
@@ -18,12 +15,7 @@ export interface OpenVariable {
  * @throws INTERNAL when the node's key cannot be used.
  */
 export async function encryptEnvironment(publicJwk: Jwk, variables: readonly OpenVariable[]): Promise<string> {
-  const key = importPublic(publicJwk);
-  if (!key) throw new DomainError('INTERNAL', 'cannot encrypt an environment: the key of the node is not a public jwk');
-  const object = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
-  return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(object)))
-    .setProtectedHeader({ alg: ALGORITHM, enc: ENCRYPTION, typ: TYPE })
-    .encrypt(key);
+  return await encryptForNode(KIND, publicJwk, Object.fromEntries(variables.map(({ name, value }) => [name, value])));
 }
 
 /**
@@ -32,18 +24,6 @@ export async function encryptEnvironment(publicJwk: Jwk, variables: readonly Ope
  * @throws INTERNAL when it is not for this key or was changed on its way; without any part of its content.
  */
 export async function decryptEnvironment(privateJwk: Jwk, jwe: string): Promise<OpenVariable[]> {
-  const key = importPrivate(privateJwk);
-  if (!key)
-    throw new DomainError('CONFIGURATION', 'cannot open an environment: the key of this node is not a private jwk');
-  try {
-    const { plaintext } = await compactDecrypt(jwe, key, {
-      keyManagementAlgorithms: [ALGORITHM],
-      contentEncryptionAlgorithms: [ENCRYPTION],
-    });
-    const object: Record<string, string> = JSON.parse(new TextDecoder().decode(plaintext));
-    return Object.entries(object).map(([name, value]) => ({ name, value }));
-  } catch {
-    // The reason could repeat a part of the plaintext (as a JSON parser does).
-    throw new DomainError('INTERNAL', 'cannot open an environment: it is not encrypted for this node or was changed');
-  }
+  const object = (await decryptOnNode(KIND, privateJwk, jwe)) as Record<string, string>;
+  return Object.entries(object).map(([name, value]) => ({ name, value }));
 }

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { decryptEnvironment, encryptEnvironment } from './environment-envelope.ts';
 import { readPrivateJwk } from './key-files.ts';
 import { generateControlKey, generateNodeKeys, parsePrivateJwk, parsePublicJwk, thumbprint } from './keys.ts';
+import { decryptRegistryCredential, encryptRegistryCredential } from './registry-credential-envelope.ts';
 
 describe('keys', () => {
   it('are named by their own thumbprint', async () => {
@@ -83,5 +84,21 @@ describe('an environment on its way to a node', () => {
     const [one, two] = await Promise.all([1, 2].map(() => encryptEnvironment(encryption.publicJwk, variables)));
     expect(one).not.toBe(two);
     expect(one).toMatch(/^[\w-]+(\.[\w-]+){4}$/);
+  });
+});
+
+describe('a registry credential on its way to a node', () => {
+  const { encryption } = generateNodeKeys();
+  const credential = { id: 'an-id', username: 'robot', password: 'canary-4711 "\\' };
+
+  it('opens only with the key of that node, and only as what it is', async () => {
+    const jwe = await encryptRegistryCredential(encryption.publicJwk, credential);
+    expect(await decryptRegistryCredential(encryption.privateJwk, jwe)).toEqual(credential);
+    const refused = { code: 'INTERNAL', message: expect.not.stringContaining('canary') };
+    const byOthers = decryptRegistryCredential(generateNodeKeys().encryption.privateJwk, jwe);
+    await expect(byOthers).rejects.toMatchObject(refused);
+    await expect(decryptEnvironment(encryption.privateJwk, jwe)).rejects.toMatchObject(refused);
+    const environment = await encryptEnvironment(encryption.publicJwk, [{ name: 'password', value: 'canary' }]);
+    await expect(decryptRegistryCredential(encryption.privateJwk, environment)).rejects.toMatchObject(refused);
   });
 });

@@ -2,6 +2,7 @@ import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '../../domain/errors.ts';
 import { GENERATION_HEADER, GENERATION_PATH } from '../../domain/routing.ts';
+import { countRequests } from './request-counts.ts';
 
 /** Longest time for one look; the internal entry point answers within 1 ms when it is there. */
 const LOOK_TIMEOUT_MS = 2_000;
@@ -42,6 +43,8 @@ export function createIngressProbe({ urls }: { readonly urls: readonly string[] 
       await Promise.all(urls.map((url) => awaitOne(agent, url, { ...wanted, signal, caller: wanted.signal })));
       await delay(SETTLE_MS, undefined, { signal: wanted.signal });
     },
+    /** Requests that all ingresses have answered for a revision so far. @throws INGRESS_UNCONFIRMED (retryable) */
+    countRequests: (of: Parameters<typeof countRequests>[1]) => countRequests(urls, of),
     /** Closes the kept connections. */
     close: (): void => agent.destroy(),
   };

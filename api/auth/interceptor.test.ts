@@ -31,6 +31,11 @@ const IDS: Record<OwnedKind, { own: string; foreign: string; unknown: string }> 
     foreign: 'bbbbbbbb-0000-4000-8000-000000000003',
     unknown: 'cccccccc-0000-4000-8000-000000000003',
   },
+  operation: {
+    own: 'aaaaaaaa-0000-4000-8000-000000000004',
+    foreign: 'bbbbbbbb-0000-4000-8000-000000000004',
+    unknown: 'cccccccc-0000-4000-8000-000000000004',
+  },
 };
 
 /** A database of two organizations: `<role>` is a member of the first, `stranger` owns the second, `nobody` none. */

@@ -1,6 +1,9 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { IngressSnapshot } from '../../domain/routing.ts';
+import { ONLY_SERVICE } from '../../domain/spec.ts';
+
+const upstreamsShape = z.array(z.object({ host: z.string(), port: z.number() }));
 
 const snapshotShape = z.object({
   generation: z.number().int().min(0),
@@ -9,7 +12,12 @@ const snapshotShape = z.object({
       id: z.string(),
       hostname: z.string(),
       deploymentId: z.string(),
-      upstreams: z.array(z.object({ host: z.string(), port: z.number() })),
+      service: z.string().default(ONLY_SERVICE),
+      upstreams: upstreamsShape,
+      canary: z
+        .object({ revision: z.number().int(), weightPercent: z.number(), upstreams: upstreamsShape })
+        .nullable()
+        .default(null),
     }),
   ),
   certificates: z.array(z.object({ certificate: z.string(), key: z.string() })).default([]),

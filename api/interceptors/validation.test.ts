@@ -80,9 +80,6 @@ describe('validation', () => {
     expect(withSpec({ environment: [{ name: 'A=B' }] }).message).toMatchInlineSnapshot(
       `"spec.environment[0].name: found "A=B"; allowed is letters, digits and underscores, no digit first"`,
     );
-    expect(withSpec({ source: { case: undefined } }).message).toMatchInlineSnapshot(
-      `"spec.source: nothing is set; allowed is one of image, dockerfile"`,
-    );
     expect(withSpec({ healthCheck: {} }).message).toMatchInlineSnapshot(
       `"spec.health_check.kind: nothing is set; allowed is one of automatic, http, command, none"`,
     );

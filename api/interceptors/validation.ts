@@ -7,7 +7,9 @@ import { DomainError, invalidArgument } from '../../domain/errors.ts';
 import { checkText } from './well-formed.ts';
 
 /** Fields whose values never appear in an error, because they may be secrets. */
-const HIDDEN_FIELDS = new Set(['value', 'join_token', 'command', 'signing_jwk', 'encryption_jwk', 'jwe', 'chunk']);
+const HIDDEN_FIELDS = new Set([
+  ...['value', 'password', 'join_token', 'command', 'signing_jwk', 'encryption_jwk', 'jwe', 'chunk'],
+]);
 
 /** More of a wrong value than this helps nobody. */
 const SHOWN_CHARACTERS = 40;
@@ -19,6 +21,7 @@ const ALLOWED_BY_PATTERN: Record<string, string> = {
   idempotency_key: 'letters, digits and . _ : -',
   context_sha256: '64 lower-case hex digits',
   node_id: 'a-z, 0-9 and hyphens',
+  username: 'characters that can be printed, without colons',
 };
 
 /** Holds every message that comes in against the rules that its proto states. @throws INVALID_ARGUMENT */

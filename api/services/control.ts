@@ -2,8 +2,9 @@ import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
-import { findSealedEnvironment } from '../../adapters/postgres/environments.ts';
+import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
+import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import type { PublicJwk } from '../../adapters/postgres/schema.ts';
 import type { Sealing } from '../../adapters/sealing/sealing.ts';
@@ -11,9 +12,13 @@ import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
 import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
+import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
+import { registryOf } from '../../domain/image-reference.ts';
+import type { SealedVariable, ServiceSpec } from '../../domain/spec.ts';
 import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
+import { passwordName } from './registries.ts';
 
 /** What the nodes' service needs. */
 export interface ControlDeps {
@@ -50,20 +55,36 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const unseen = await reportReplicas(db, { nodeId, replicas: replicas.map(fromWire), complete });
       return { unseen: [...unseen] };
     },
-    async fetchEnvironment({ deploymentId, revision }, context) {
+    async fetchEnvironment({ deploymentId, revision, service, buildArguments }, context) {
       const { nodeId } = getCallingNode(context);
-      const [node, environment] = await Promise.all([
+      const find = buildArguments ? findBuiltService : findHeldService;
+      const [node, held] = await Promise.all([
         findNode(db, nodeId),
-        findSealedEnvironment(db, { deploymentId, revision, nodeId }),
+        find(db, { deploymentId, revision, service, nodeId }),
       ]);
-      if (!node || !environment) throw notFound('environment');
-      const { organizationId } = environment;
+      if (!node || !held) throw notFound('environment');
+      const { organizationId } = held;
       const variables = await Promise.all(
-        environment.variables.map(async ({ name, sealed }) => {
+        variablesOf(held.service, buildArguments).map(async ({ name, sealed }) => {
           return { name, value: await deps.sealing.open({ organizationId, name, sealed }) };
         }),
       );
       return { jwe: await encryptEnvironment(node.encryptionJwk, variables) };
+    },
+    async fetchRegistryCredential({ deploymentId, revision, service }, context) {
+      const { nodeId } = getCallingNode(context);
+      const [node, held] = await Promise.all([
+        findNode(db, nodeId),
+        findHeldService(db, { deploymentId, revision, service, nodeId }),
+      ]);
+      if (!node || held?.service.source.kind !== 'image') return {};
+      const { organizationId } = held;
+      const host = registryOf(held.service.source.reference);
+      const stored = await findRegistryCredential(db, { organizationId, host });
+      if (!stored) return {};
+      const { id, username, sealedPassword: sealed } = stored;
+      const password = await deps.sealing.open({ organizationId, name: passwordName(host), sealed });
+      return { jwe: await encryptRegistryCredential(node.encryptionJwk, { id, username, password }) };
     },
     async *fetchContext({ deploymentId, contextSha256: sha256 }, context) {
       const { nodeId } = getCallingNode(context);
@@ -71,6 +92,11 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       for await (const chunk of deps.contexts.read(sha256)) yield { chunk };
     },
   };
+}
+
+function variablesOf({ environment, source }: ServiceSpec, buildArguments: boolean): readonly SealedVariable[] {
+  if (!buildArguments) return environment;
+  return source.kind === 'dockerfile' ? (source.args ?? []) : [];
 }
 
 function toEnrolment(request: EnrolNodeRequest) {
@@ -89,12 +115,14 @@ function publicJwk(text: string, field: string): PublicJwk {
 }
 
 function fromWire(replica: ObservedReplica) {
-  const { deploymentId, revision, replicaId, containerId, exitCode, outOfMemory, hostPort, startedAt } = replica;
+  const { deploymentId, revision, replicaId, containerId, exitCode, hostPort, startedAt } = replica;
+  const { outOfMemory, restarts, restartStreak, nextRestartAt } = replica;
   return {
-    ...{ deploymentId, revision, replicaId, containerId, outOfMemory },
+    ...{ deploymentId, revision, replicaId, containerId, outOfMemory, restarts, restartStreak },
     state: replica.state as 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removed',
     exitCode: exitCode ?? null,
     hostPort: hostPort === 0 ? null : hostPort,
     startedAt: startedAt ? timestampDate(startedAt) : null,
+    nextRestartAt: nextRestartAt ? timestampDate(nextRestartAt) : null,
   };
 }

@@ -2,15 +2,17 @@ import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listNodes } from '../../adapters/postgres/nodes.ts';
+import { servicesOf } from '../../domain/spec.ts';
 import {
   DeploymentStatus,
   OperationKind,
   OperationState,
   type WatchDeploymentResponse,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
-import type { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { type DeploymentSpecSchema, PullPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { type ApiRig, startApiRig } from '../../test/support/api-rig.ts';
+import { NOTHING_LEFT } from '../../test/support/control-data.ts';
 import { anEnrolment } from '../../test/support/enrolment.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
 
@@ -69,6 +71,22 @@ describe('creating a deployment', () => {
     );
   });
 
+  it.each([PullPolicy.ALWAYS, PullPolicy.IF_NOT_PRESENT, PullPolicy.UNSPECIFIED])(
+    'keeps the policy by which its image is pulled: %s',
+    async (pullPolicy) => {
+      const spec = aSpec({ source: { case: 'image', value: { reference: 'nginx:1', pullPolicy } } });
+      const { id } = await create({ spec });
+      const { deployment } = await alice.deployments.getDeployment({ deploymentId: id });
+      expect(deployment?.spec?.source.value).toMatchObject({ reference: 'nginx:1', pullPolicy });
+    },
+  );
+
+  it('refuses a policy that there is not', async () => {
+    const spec = aSpec({ source: { case: 'image', value: { reference: 'nginx:1', pullPolicy: 9 as PullPolicy } } });
+    const refusal = await refusalOf(alice.deployments.createDeployment(aCreation({ spec })));
+    expect(refusal).toMatchObject({ code: 'InvalidArgument', field: 'spec.image.pull_policy' });
+  });
+
   it('stores values sealed only', async () => {
     const { id } = await create({ spec: aSpec({ environment: [{ name: 'TOKEN', value: CANARY }] }) });
     const revision = await rig.db
@@ -77,7 +95,7 @@ describe('creating a deployment', () => {
       .where('deployment_id', '=', id)
       .executeTakeFirstOrThrow();
     expect(JSON.stringify(revision)).not.toContain(CANARY);
-    const sealed = revision.spec.environment[0]?.sealed ?? '';
+    const sealed = servicesOf(revision.spec)[0]?.environment[0]?.sealed ?? '';
     expect(await rig.sealing.open({ organizationId: alice.organizationId, name: 'TOKEN', sealed })).toBe(CANARY);
   });
 
@@ -324,7 +342,7 @@ async function nextEvent(next: () => Promise<WatchDeploymentResponse>): Promise<
 /** Carries a removal out, as the workflow does. */
 async function removeForGood(deploymentId: string, operationId: string): Promise<void> {
   await rig.store.beginRemoval({ deploymentId, operationId });
-  await rig.store.purgeDeployment({ deploymentId, operationId });
+  await rig.store.purgeDeployment({ deploymentId, operationId, ...NOTHING_LEFT });
 }
 
 async function countRows(): Promise<unknown> {

@@ -13,6 +13,7 @@ import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { type ApiRig, startApiRig } from '../../test/support/api-rig.ts';
+import { aStarted } from '../../test/support/control-data.ts';
 import { anEnrolment } from '../../test/support/enrolment.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
 
@@ -49,14 +50,14 @@ async function aServing(name: string, { replicas = 1, variables = {} as Record<s
   });
   const deploymentId = deployment?.id ?? '';
   const ref = { deploymentId, operationId: deployment?.operation?.id ?? '' };
-  const { planned } = await rig.store.beginRollout({ ...ref, revision: 1 });
-  const serve = planned.map(({ replicaId }, index) => ({
-    ...{ replicaId, containerId: `${index}`.repeat(64), imageDigest: `sha256:${'d'.repeat(64)}` },
-    ...{ address: { host: '127.0.0.1', port: 40_000 + index }, startedAt: '2026-01-01T00:00:00Z' },
+  const { reserved } = await rig.store.beginRollout(ref);
+  const serve = reserved.map(({ replicaId }, index) => ({
+    ...aStarted(replicaId, 40_000 + index),
+    containerId: `${index}`.repeat(64),
   }));
-  await rig.store.switchRoutes({ ...ref, revision: 1, serve, resume: [], drain: [] });
+  await rig.store.switchRoutes({ ...ref, serve, resume: [], drain: [], weight: null });
   await rig.store.finishOperation(ref);
-  return { deploymentId, replicaIds: planned.map(({ replicaId }) => replicaId) };
+  return { deploymentId, replicaIds: reserved.map(({ replicaId }) => replicaId) };
 }
 
 describe('identity', () => {
@@ -251,13 +252,15 @@ describe('the service of the nodes', () => {
 
   it('gives a node the variables of what it runs, encrypted for it alone', async () => {
     const { deploymentId } = await aServing('secretive', { variables: { TOKEN: 's3cr3t', EMPTY: '' } });
-    const { jwe } = await rig.clientOf(ControlService, `node:${NODE}`).fetchEnvironment({ deploymentId, revision: 1 });
+    const { jwe } = await rig
+      .clientOf(ControlService, `node:${NODE}`)
+      .fetchEnvironment({ deploymentId, revision: 1, service: 'app' });
     expect(await decryptEnvironment(keys.encryption.privateJwk, jwe)).toEqual([
       { name: 'TOKEN', value: 's3cr3t' },
       { name: 'EMPTY', value: '' },
     ]);
     const stranger = rig.clientOf(ControlService, 'node:node-stranger');
-    expect(await refusalOf(stranger.fetchEnvironment({ deploymentId, revision: 1 }))).toMatchObject({
+    expect(await refusalOf(stranger.fetchEnvironment({ deploymentId, revision: 1, service: 'app' }))).toMatchObject({
       code: 'NotFound',
     });
   });

@@ -9,9 +9,13 @@ const collect = (value: string, all: readonly string[] = []): readonly string[] 
 export function addDeploy(program: Command, context: CliContext): void {
   program
     .command('deploy')
-    .description('deploy a folder with a Dockerfile, or an image; updates the deployment when its name exists')
-    .argument('[dir]', 'folder with a Dockerfile and perhaps an obiente.yaml (default: this one)')
+    .description(
+      'deploy a folder with a Dockerfile or a Compose file, or an image; updates the deployment of that name',
+    )
+    .argument('[dir]', 'folder with a Dockerfile or Compose file, and perhaps an obiente.yaml (default: this one)')
     .option('--image <reference>', 'an image instead of a folder')
+    .option('--pull <policy>', 'ask the registry for the image: always, if-not-present, or auto by its tag')
+    .option('-f, --compose [file]', 'the services of a Compose file, all new or all old (default: the folder’s)')
     .option('--dockerfile <path>', 'path of the Dockerfile within the folder')
     .option('--name <name>', 'name of the deployment (default: name of the folder or image)')
     .option('--project <name>', 'project that it belongs to (default: "default")')
@@ -30,6 +34,8 @@ export function addDeploy(program: Command, context: CliContext): void {
     .option('--restart <policy>', 'always, on-failure or never')
     .option('--command <word...>', 'command in place of the image’s, word by word')
     .option('--replace', 'start from nothing instead of from the present settings')
+    .option('-m, --reason <text>', 'why, for the history')
+    .option('--supersede', 'cancel what is under way instead of waiting for its end')
     .option('--no-wait', 'return as soon as the operation is stored')
     .option('--detach', 'the same as --no-wait')
     .option('--timeout <duration>', 'wait no longer than this, for example 10m')

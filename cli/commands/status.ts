@@ -4,11 +4,12 @@ import {
   DeploymentSchema,
   OperationState,
   type Replica,
+  ReplicaState,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { firstLine, plainText } from '../plain-text.ts';
 import { getDeployment } from '../resolve.ts';
-import { age, messageJson, paintState, replicaCount, words } from '../show.ts';
+import { age, lastExit, messageJson, paintState, replicaCount, replicaState, wait, words } from '../show.ts';
 import { type Column, table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -52,23 +53,32 @@ function describe(terminal: Terminal, deployment: Deployment): void {
   ];
   for (const [label, value] of facts) terminal.line(`${paint.dim(label.padEnd(10))}${value}`);
   if (deployment.replicas.length === 0) return;
+  const service: Column<Replica> = { heading: 'SERVICE', cell: ({ service: name }) => name };
   const columns: readonly Column<Replica>[] = [
     { heading: 'REPLICA', cell: ({ id }) => id },
-    { heading: 'STATE', cell: ({ state }) => words.replica(state), paint: (text) => paintState(terminal, text) },
+    ...(deployment.spec?.source.case === 'compose' ? [service] : []),
+    { heading: 'STATE', cell: replicaState, paint: (text) => paintState(terminal, text) },
     { heading: 'NODE', cell: ({ nodeId }) => nodeId },
     { heading: 'ADDRESS', cell: ({ address }) => address || '-' },
     { heading: 'CONTAINER', cell: ({ containerId }) => containerId.slice(0, 12) || '-' },
-    { heading: 'EXIT', cell: ({ exitCode }) => (exitCode === undefined ? '-' : String(exitCode)), isNumber: true },
-    { heading: 'UP', cell: ({ startedAt }) => age(startedAt) || '-', isNumber: true },
+    { heading: 'UP', cell: (replica) => (isUp(replica) ? age(replica.startedAt) : '') || '-', isNumber: true },
+    { heading: 'RESTARTS', cell: ({ restarts }) => String(restarts), isNumber: true },
+    { heading: 'LAST EXIT', cell: (replica) => lastExit(replica) || '-' },
+    { heading: 'NEXT TRY', cell: ({ nextRestartAt }) => wait(nextRestartAt) || '-' },
   ];
   terminal.line('');
   terminal.line(table(terminal, columns, deployment.replicas));
+}
+
+function isUp({ state }: Replica): boolean {
+  return state !== ReplicaState.EXITED;
 }
 
 function imageOf({ spec, imageDigest }: Deployment): string {
   const digest = imageDigest === '' ? '' : ` (${imageDigest.slice(0, 19)})`;
   const source = spec?.source;
   if (source?.case === 'image') return `${source.value.reference}${digest}`;
+  if (source?.case === 'compose') return `${source.value.services.length} services of a Compose file`;
   return `built from ${source?.value?.dockerfilePath || 'Dockerfile'}${digest}`;
 }
 

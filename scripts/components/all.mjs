@@ -2,8 +2,11 @@ import * as busybox from './busybox.mjs';
 import * as dependencies from './dependencies.mjs';
 import * as docker from './docker.mjs';
 import * as examples from './examples.mjs';
+import * as git from './git.mjs';
 import * as node24 from './node24.mjs';
 import * as postgres from './postgres.mjs';
+import * as registry from './registry.mjs';
+import * as sshd from './sshd.mjs';
 import * as temporal from './temporal.mjs';
 import * as traefik from './traefik.mjs';
 
@@ -19,8 +22,15 @@ import * as traefik from './traefik.mjs';
  */
 
 /**
- * Every part, in the order in which one needs the other.
+ * Every part of the platform, in the order in which one needs the other.
  *
  * @type {readonly Component[]}
  */
-export const COMPONENTS = [dependencies, node24, docker, busybox, examples, temporal, traefik, postgres];
+export const COMPONENTS = [dependencies, node24, docker, busybox, examples, git, temporal, traefik, postgres];
+
+/**
+ * What only tests need, beside those.
+ *
+ * @type {readonly Component[]}
+ */
+export const TEST_COMPONENTS = [registry, sshd];

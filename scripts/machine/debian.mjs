@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { runCommand } from './run-command.mjs';
 import { SetupError } from './setup-error.mjs';
 import { readIfThere } from './write-file.mjs';
@@ -38,6 +40,27 @@ export async function ensureDebianPackages(context, packages, why) {
       await aptGet(context, ['install', '--no-install-recommends', '--no-remove', ...packages]);
     }
   });
+}
+
+/**
+ * Fetches a package and unpacks it, without installing it: nothing of it is configured or started, and it needs no root
+ * unless the package lists have to be fetched first.
+ *
+ * @param {SetupContext} context
+ * @param {string} name
+ * @param {string} folder an existing one
+ * @throws {SetupError} where there is no such package or no apt-get
+ */
+export async function unpackDebianPackage(context, name, folder) {
+  const download = () => runCommand('apt-get', ['download', name], { cwd: folder });
+  await download().catch(async (error) => {
+    if (!(error instanceof SetupError) || !isDebianRoot()) throw error;
+    await aptGet(context, ['update']);
+    await download();
+  });
+  const archive = readdirSync(folder).find((file) => file.startsWith(`${name}_`) && file.endsWith('.deb'));
+  if (archive === undefined) throw new SetupError(`apt-get download ${name} left no package`);
+  await runCommand('dpkg-deb', ['--extract', join(folder, archive), folder]);
 }
 
 /** @param {SetupContext} context @param {string[]} args */

@@ -20,6 +20,7 @@ const VERSION_TIMEOUT_MS = 10_000;
  * @property {(answer: string) => string | undefined} acceptedVersion of what was printed; undefined when it won't do
  * @property {import('./release-download.mjs').Release} release the publisher's own build
  * @property {(work: { context: SetupContext, folder: string }) => Promise<string>} build from source; its binary's path
+ * @property {string} [building] what the build does, for people, where it is no build from source
  * @property {string} buildTime how long a build takes, for people
  * @property {string} installHint how a person gets it without any of that
  */
@@ -99,7 +100,7 @@ async function obtain(context, binary, work) {
     reason = error.message;
   }
   try {
-    const step = { what: `building ${label} from source`, why: `${reason}; ${binary.buildTime}` };
+    const step = { what: binary.building ?? `building ${label} from source`, why: `${reason}; ${binary.buildTime}` };
     return await context.progress.during(step, () => binary.build({ context, folder: work }));
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);

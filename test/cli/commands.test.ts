@@ -1,10 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   CreateDeploymentRequestSchema,
+  DeploymentStatus,
+  ReplicaSchema,
+  ReplicaState,
   UpdateDeploymentRequestSchema,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { startFakePlatform } from './fake-platform.ts';
@@ -188,7 +193,7 @@ describe('obiente deploy', () => {
   it('refuses a folder without a Dockerfile, and leaves nothing behind', async () => {
     const result = await obiente(['deploy', folder, '--name', 'web']);
     expect(result.exitCode).toBe(3);
-    expect(result.stderr).toContain('has no Dockerfile');
+    expect(result.stderr).toContain('looked for a Dockerfile');
     expect(platform.callsOf('CreateDeployment')).toEqual([]);
   });
 });
@@ -206,6 +211,31 @@ describe('other commands', () => {
     const result = await obiente(['status', 'web']);
     expect(result.stdout).toMatch(/status +running\n/);
     expect(result.stdout).toMatch(/operation +deploy succeeded/);
+  });
+
+  it('shows how its replicas crash, and when they are tried again', async () => {
+    await deployImage();
+    const [deployment] = platform.deployments.values();
+    if (!deployment) throw new Error('nothing is deployed');
+    const startedAt = timestampFromMs(Date.now() - 600_000);
+    const crash = { exitCode: 137, outOfMemory: true, restarts: 6, startedAt };
+    const nextRestartAt = timestampFromMs(Date.now() + 3_600_000 - 1);
+    deployment.status = DeploymentStatus.DEGRADED;
+    deployment.statusReason = '1 of 3 replicas is healthy; r1-1 exited with code 137';
+    deployment.replicas = [
+      { id: 'r1-0', state: ReplicaState.HEALTHY, startedAt },
+      { id: 'r1-1', state: ReplicaState.EXITED, nextRestartAt, ...crash },
+      { id: 'r1-2', state: ReplicaState.EXITED, gone: true },
+    ].map((replica) => create(ReplicaSchema, { nodeId: 'n1', ...replica }));
+    const { stdout } = await obiente(['status', 'web']);
+    expect(stdout).toContain('degraded, 1 of 3 replicas is healthy; r1-1 exited with code 137');
+    const [heading, ...rows] = stdout.slice(stdout.indexOf('REPLICA')).trimEnd().split('\n');
+    expect(heading).toMatch(/STATE .* UP +RESTARTS +LAST EXIT +NEXT TRY$/);
+    expect(rows[0]).toMatch(/^r1-0 +healthy .* 10 min +0 +- +-$/);
+    expect(rows[1]).toMatch(/^r1-1 +exited .* - +6 +137, out of memory +in 59 min$/);
+    expect(rows[2]).toMatch(/^r1-2 +gone .* - +0 +- +-$/);
+    const json = (await obiente(['status', 'web', '--json'])).json();
+    expect(json).toMatchObject({ replicas: [{ restarts: 0, gone: false }, { restarts: 6 }, { gone: true }] });
   });
 
   it('reads logs through a broken connection, each line once and none with effect on the terminal', async () => {

@@ -18,8 +18,10 @@ import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService, type StreamLogsResponseSchema } from '../../gen/obiente/cloud/v1/logs_pb.ts';
 import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { OperationsService } from '../../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
+import { RegistriesService, type RegistryCredential } from '../../gen/obiente/cloud/v1/registries_pb.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
@@ -50,6 +52,12 @@ export interface Behaviour {
   beforeCall: (method: string) => void;
 }
 
+const OPERATIONS_WITHOUT_REVISION: ReadonlySet<OperationKind> = new Set([
+  OperationKind.DELETE,
+  OperationKind.SCALE,
+  OperationKind.RESTART,
+]);
+
 const uuid = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
 
 /** Starts an API that keeps everything in memory, on a real HTTP/2 socket. */
@@ -65,9 +73,11 @@ export async function startFakePlatform() {
   };
   const deployments = new Map<string, Deployment>();
   const projects: { id: string; organizationId: string; name: string }[] = [];
+  const credentials = new Map<string, Pick<RegistryCredential, 'id' | 'host' | 'username' | 'fingerprint'>>();
   const answered = new Map<string, Deployment>();
   const calls: { method: string; request: unknown }[] = [];
   const sessions = new Set<ServerHttp2Session>();
+  const operations = new Map<string, Operation>();
   let made = 0;
 
   function note(request: unknown, { method, requestHeader }: HandlerContext): void {
@@ -77,14 +87,17 @@ export async function startFakePlatform() {
     throw new ConnectError('the token is not valid', Code.Unauthenticated);
   }
 
-  function begin(deployment: Deployment, kind: OperationKind): Operation {
+  function begin(deployment: Deployment, kind: OperationKind, reason = ''): Operation {
     made += 1;
     const operation = create(OperationSchema, {
       id: uuid(made),
       kind,
       state: OperationState.RUNNING,
-      revision: deployment.revision,
+      deploymentId: deployment.id,
+      revision: OPERATIONS_WITHOUT_REVISION.has(kind) ? 0 : deployment.revision,
+      reason,
     });
+    operations.set(operation.id, operation);
     deployment.operation = operation;
     return operation;
   }
@@ -191,11 +204,52 @@ export async function startFakePlatform() {
       },
       deleteDeployment: (request, context) => {
         note(request, context);
-        return { operation: begin(get(request.deploymentId), OperationKind.DELETE) };
+        return { operation: begin(get(request.deploymentId), OperationKind.DELETE, request.reason) };
+      },
+      scaleDeployment: (request, context) => {
+        note(request, context);
+        const operation = begin(get(request.deploymentId), OperationKind.SCALE, request.reason);
+        return { operation: Object.assign(operation, { scaleService: 'app', scaleReplicas: request.replicas }) };
+      },
+      restartDeployment: (request, context) => {
+        note(request, context);
+        return { operation: begin(get(request.deploymentId), OperationKind.RESTART, request.reason) };
+      },
+      rollbackDeployment: (request, context) => {
+        note(request, context);
+        return { operation: begin(get(request.deploymentId), OperationKind.ROLLBACK, request.reason) };
+      },
+      listRevisions: (request, context) => {
+        note(request, context);
+        const spec = (port: number) => ({ port, source: { case: 'image', value: { reference: 'nginx:1' } } }) as const;
+        return {
+          revisions: [
+            { number: 2, spec: spec(81) },
+            { number: 1, spec: spec(80) },
+          ],
+        };
       },
       watchDeployment: async function* watchDeployment(request, context) {
         note(request, context);
         yield* watch(request, context.signal);
+      },
+    });
+    router.service(OperationsService, {
+      getOperation: (request, context) => {
+        note(request, context);
+        const operation = operations.get(request.operationId);
+        if (operation === undefined) throw new ConnectError('operation not found', Code.NotFound);
+        return { operation, steps: behaviour.steps };
+      },
+      listOperations: (request, context) => {
+        note(request, context);
+        return { operations: [...operations.values()].reverse() };
+      },
+      cancelOperation: (request, context) => {
+        note(request, context);
+        const operation = operations.get(request.operationId);
+        if (operation === undefined) throw new ConnectError('operation not found', Code.NotFound);
+        return { operation };
       },
     });
     router.service(LogsService, {
@@ -236,6 +290,25 @@ export async function startFakePlatform() {
       listRoutes: (request, context) => {
         note(request, context);
         return { routes: [] };
+      },
+    });
+    router.service(RegistriesService, {
+      setRegistryCredential: (request, context) => {
+        note(request, context);
+        made += 1;
+        const { host, username } = request;
+        const credential = { id: uuid(made), host, username, fingerprint: '0123456789ab' };
+        credentials.set(host, credential);
+        return { credential };
+      },
+      listRegistryCredentials: (request, context) => {
+        note(request, context);
+        return { credentials: [...credentials.values()] };
+      },
+      deleteRegistryCredential: (request, context) => {
+        note(request, context);
+        if (!credentials.delete(request.host)) throw new ConnectError('registry credential not found', Code.NotFound);
+        return {};
       },
     });
     router.service(IdentityService, {

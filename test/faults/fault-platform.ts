@@ -61,7 +61,7 @@ export async function startFaultPlatform(
   stack: AsyncDisposableStack,
   random: () => number = Math.random,
 ): Promise<FaultPlatform> {
-  const { stateDir, instance, environment, remove } = await createTestInstallation();
+  const { stateDir, instance, registryPorts, environment, remove } = await createTestInstallation();
   stack.defer(remove);
   const given = { ...environment, ...BRISK };
   const config = readEnvironment(devVariables, given);
@@ -75,7 +75,19 @@ export async function startFaultPlatform(
   const api = connect();
   stack.defer(api.close);
   const ports = { httpPort: config.HTTP_PORT, httpsPort: config.HTTPS_PORT };
-  return { stateDir, instance, apiUrl, temporalAddress, ...ports, ...looks, api, connect, processes, ways };
+  return {
+    stateDir,
+    instance,
+    apiUrl,
+    temporalAddress,
+    ...ports,
+    registryPorts,
+    ...looks,
+    api,
+    connect,
+    processes,
+    ways,
+  };
 }
 
 async function startProcesses(

@@ -71,7 +71,8 @@ describe('GET /traefik/config', () => {
 
   function aSnapshot(generation: number): IngressSnapshot {
     const upstreams = [{ host: '127.0.0.1', port: 1000 + generation }];
-    return { generation, routes: [{ id: 'r', hostname: 'app.localhost', deploymentId: 'd', upstreams }] };
+    const route = { id: 'r', hostname: 'app.localhost', deploymentId: 'd', service: 'app', upstreams, canary: null };
+    return { generation, routes: [route] };
   }
 
   function ask(bearer = BEARER, by = agent): Promise<{ status: number; body: string }> {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Api } from '../../cli/client.ts';
-import { type Deployment, type Operation, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { isOver } from '../../cli/operation-state.ts';
+import type { Deployment, Operation } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import type { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -50,7 +51,7 @@ export async function createSubject(
     eventually(
       async () => {
         const { operation } = await get();
-        const ended = operation && operation.state >= OperationState.SUCCEEDED;
+        const ended = operation && isOver(operation.state);
         if (!ended || (operationId && operation.id !== operationId)) throw new Error(`state is ${operation?.state}`);
         return operation;
       },

@@ -9,7 +9,7 @@ import { createDocker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
 import type { EnsureReplicaInput } from '../../contracts/activities.ts';
 import { isDomainError, RETRYABLE } from '../../domain/errors.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS } from '../../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { type FaultProxy, socketPathOf, startFaultProxy } from '../faults/fault-proxy.ts';
 import { DOCKER_SOCKET, openTestDocker, type TestDocker } from '../support/docker.ts';
 
@@ -33,7 +33,9 @@ beforeAll(async () => {
       requestTimeoutMs: 3_000,
     }),
     prober: createProber(),
+    restarts: { claim: async () => () => undefined, retire: async () => undefined },
     fetchEnvironment: async () => ({}),
+    fetchRegistryCredential: async () => null,
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,
     foundHealthy: () => undefined,
@@ -50,6 +52,8 @@ function anInput(): EnsureReplicaInput {
     template: {
       deploymentId: randomUUID(),
       projectId: randomUUID(),
+      service: 'app',
+      container: PLAIN_CONTAINER,
       serviceName: 'app',
       operationId: randomUUID(),
       revision: 1,

@@ -16,6 +16,7 @@ import { DEFAULT_HEALTH_CHECK } from '../../domain/spec.ts';
 import {
   ControlService,
   type EnrolNodeRequest,
+  type ObservedReplica,
   type ReportReplicasRequest,
 } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { NodeGatewayService } from '../../gen/obiente/internal/v1/gateways_pb.ts';
@@ -23,6 +24,7 @@ import { startNode } from '../../workers/node.ts';
 import type { RunningRole } from '../../workers/run-role.ts';
 import { DOCKER_SOCKET, openTestDocker, type TestDocker } from '../support/docker.ts';
 import { freePort } from '../support/free-port.ts';
+import { createReplicaStarter } from '../support/replicas.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -35,6 +37,7 @@ const joinToken = 'a join token of this test';
 let heartbeats = 0;
 let forgotten = false;
 let test: TestDocker;
+let startReplica: Awaited<ReturnType<typeof createReplicaStarter>>;
 let control: Http2Server;
 let dir: string;
 let environment: Record<string, string>;
@@ -62,6 +65,7 @@ function routes(router: ConnectRouter): void {
 
 beforeAll(async () => {
   test = await openTestDocker();
+  startReplica = await createReplicaStarter(test);
   dir = await mkdtemp(join(tmpdir(), 'obiente-node-'));
   control = createServer(connectNodeAdapter({ routes }));
   control.on('session', (session) => sessions.add(session));
@@ -108,6 +112,11 @@ async function runReplica(script: string): Promise<string> {
   });
   await container.start();
   return container.id;
+}
+
+function lastOf(containerId: string): ObservedReplica | undefined {
+  const all = reports.flatMap((report) => report.replicas);
+  return all.findLast((replica) => replica.containerId === containerId);
 }
 
 function statesOf(containerId: string): string[] {
@@ -184,6 +193,29 @@ describe('a node', () => {
     await test.client.getContainer(id).kill({ signal: 'SIGUSR1' });
     await expect.poll(() => statesOf(id).at(-1), { timeout: 20_000 }).toBe('unhealthy');
     await expect.poll(() => statesOf(id).at(-1), { timeout: 20_000 }).toBe('healthy');
+    await test.docker.removeContainer(id);
+  });
+
+  it('reports how a replica crashes, how often, and when it is tried again', async () => {
+    const id = await startReplica({ command: ['/bin/sh', '-c', 'sleep 0.2; exit 3'] });
+    await expect.poll(() => lastOf(id)?.nextRestartAt?.seconds ?? 0n, { timeout: 30_000 }).toBeGreaterThan(0n);
+    expect(lastOf(id)).toMatchObject({ state: 'exited', exitCode: 3, outOfMemory: false });
+    await expect.poll(() => lastOf(id)?.restarts ?? 0, { timeout: 30_000 }).toBeGreaterThan(2);
+    expect(lastOf(id)).toMatchObject({ exitCode: 3, restartStreak: lastOf(id)?.restarts });
+    await test.docker.removeContainer(id);
+  });
+
+  it('reports that the kernel killed a replica for its memory', async () => {
+    const limits = { cpuCores: 1, memoryBytes: 8 * 1024 * 1024 };
+    const id = await startReplica({
+      limits,
+      restartPolicy: 'never',
+      command: ['/bin/sh', '-c', 'exec tail /dev/zero'],
+    });
+    await expect.poll(() => lastOf(id)?.outOfMemory, { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => lastOf(id)?.state, { timeout: 30_000 }).toBe('exited');
+    expect(lastOf(id)).toMatchObject({ exitCode: 137, restarts: 0 });
+    expect(lastOf(id)?.nextRestartAt).toBeUndefined();
     await test.docker.removeContainer(id);
   });
 

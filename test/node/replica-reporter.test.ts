@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import type { ObservedContainer } from '../../domain/container.ts';
-import { LABEL } from '../../domain/naming.ts';
 import type { ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import { createReplicaReporter, type ReplicaReporter } from '../../workers/node/replica-reporter.ts';
+import { aContainer } from '../support/containers.ts';
 
 let containers: Map<string, ObservedContainer>;
 let listed: string[] | undefined;
@@ -33,6 +33,9 @@ beforeEach(() => {
     },
     isDaemonHealthy: async () => isDaemonHealthy,
     observe: async () => 'healthy',
+    standing: ({ exitCode, outOfMemory, restarts }) => {
+      return { exitCode, outOfMemory, restarts, streak: restarts, nextRestartAt: null };
+    },
     report: async (report) => {
       if (refuse-- > 0) throw new Error('the control plane is away');
       reports.push(report);
@@ -50,20 +53,7 @@ afterEach(() => {
 });
 
 function add(id: string, changes: Partial<ObservedContainer> = {}): void {
-  containers.set(id, {
-    id,
-    imageId: 'sha256:1',
-    labels: { [LABEL.deploymentId]: 'd', [LABEL.revision]: '1', [LABEL.replica]: `r1-${id}` },
-    status: 'running',
-    exitCode: null,
-    outOfMemory: false,
-    restarts: 0,
-    startedAt: '2026-01-01T00:00:00Z',
-    ipAddress: '10.0.0.2',
-    hostPort: 32_768,
-    dockerHealth: null,
-    ...changes,
-  });
+  containers.set(id, aContainer(id, changes));
 }
 
 const settle = (ms = 0) => vi.advanceTimersByTimeAsync(ms);

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { Context, heartbeat } from '@temporalio/activity';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { buildWorkflowId } from '../../contracts/build.ts';
-import { deploymentWorkflowId } from '../../contracts/deployment.ts';
+import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { aDeployRequest, aRemoveRequest, aSpec } from '../support/builders.ts';
+import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
+import { aDeployRequest, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
@@ -23,61 +24,163 @@ export interface Scenario {
 
 /** Every shape that a released version has left in a database: names are kept, new shapes are added. */
 export const SCENARIOS: readonly Scenario[] = [
-  { name: 'deploy-two-replicas', run: (rig) => operations(rig, {}, ['deploy']) },
-  { name: 'update-replaces-old', run: (rig) => operations(rig, {}, ['deploy', 'deploy']) },
-  { name: 'deploy-then-remove', run: (rig) => operations(rig, {}, ['deploy', 'remove']) },
-  { name: 'unhealthy-is-undone', run: (rig) => operations(rig, { onStart: refuseSecond }, ['deploy', 'deploy']) },
+  { name: 'deploy-two-replicas', run: (rig) => operations(rig, {}, [deploy()]) },
+  { name: 'update-replaces-old', run: (rig) => operations(rig, {}, [deploy(), again()]) },
+  { name: 'deploy-then-remove', run: (rig) => operations(rig, {}, [deploy(), aRemoveRequest]) },
+  { name: 'unhealthy-is-undone', run: (rig) => operations(rig, { onStart: refuseSecond }, [deploy(), again()]) },
   { name: 'removal-cancels-rollout', run: removalCancelsRollout },
-  { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, ['refused']) },
+  { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, [deploy()]) },
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
   { name: 'node-watched', run: nodeWatched },
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
   { name: 'requests-at-once', run: requestsAtOnce },
+  {
+    name: 'scale-restart-stop-start',
+    run: (rig) => operations(rig, {}, [deploy(), scale(3), plain('restart'), plain('stop'), plain('start'), scale(1)]),
+  },
+  { name: 'rollback', run: (rig) => operations(rig, {}, [deploy(), again(), rollback(1)]) },
+  { name: 'rolling-in-batches', run: (rig) => operations(rig, {}, [deploy(BATCHES), again(BATCHES)]) },
+  {
+    name: 'batch-is-undone',
+    run: (rig) => operations(rig, { onStart: refuseLater }, [deploy(BATCHES), again(BATCHES)]),
+  },
+  { name: 'recreate', run: (rig) => operations(rig, {}, [deploy(RECREATE), again(RECREATE)]) },
+  { name: 'blue-green', run: (rig) => operations(rig, {}, [deploy(BLUE_GREEN), again(BLUE_GREEN)]) },
+  { name: 'canary', run: (rig) => operations(rig, {}, [deploy(CANARY), again(CANARY)]) },
+  { name: 'paused-and-approved', run: pausedAndApproved },
+  { name: 'cancelled', run: cancelled },
 ];
 
 const TAKEN = new DomainError('NAME_TAKEN', 'name: app exists');
+const BATCHES: RolloutPolicy = { strategy: 'rolling', maxSurgePercent: 50, maxUnavailablePercent: 0, approval: false };
+const RECREATE: RolloutPolicy = { strategy: 'recreate', approval: false };
+const BLUE_GREEN: RolloutPolicy = { strategy: 'blue-green', approval: false, keepOldMs: 10 };
+const CANARY: RolloutPolicy = {
+  strategy: 'canary',
+  steps: [
+    { weightPercent: 10, gate: { kind: 'errors', waitMs: 1, maxErrorPercent: 1, minRequests: 1 } },
+    { weightPercent: 50, gate: { kind: 'wait', waitMs: 10 } },
+  ],
+};
 
 const refuseSecond: NonNullable<FakeBehaviour['onStart']> = async ({ replicaId }) => {
   if (replicaId.startsWith('r2-')) throw toApplicationFailure(new DomainError('REPLICA_UNHEALTHY', 'never listened'));
 };
 
-type Act = 'deploy' | 'remove' | 'refused';
+const refuseLater: NonNullable<FakeBehaviour['onStart']> = async ({ replicaId }) => {
+  if (replicaId === 'r2-1') throw toApplicationFailure(new DomainError('REPLICA_EXITED', 'exited with code 1'));
+};
+
+type Act = () => OperationRequest;
+
+const deploy =
+  (rollout?: RolloutPolicy): Act =>
+  () =>
+    aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) });
+const again =
+  (rollout?: RolloutPolicy): Act =>
+  () => ({ ...aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) }), createAs: null });
+const scale =
+  (replicas: number): Act =>
+  () =>
+    aRequest({ kind: 'scale', service: 'app', replicas });
+const plain =
+  (kind: 'restart' | 'stop' | 'start'): Act =>
+  () =>
+    aRequest({ kind });
+const rollback =
+  (toRevision: number): Act =>
+  () =>
+    aRequest({ kind: 'rollback', toRevision });
 
 async function operations(rig: Rig, behaviour: FakeBehaviour, acts: readonly Act[]): Promise<readonly string[]> {
   const cluster = createFakeCluster(behaviour);
   const place = aPlace();
   await rig.withCluster(cluster, async () => {
-    for (const [index, act] of acts.entries()) {
-      if (act === 'refused') {
-        await rig.gateway.deploy({ ...place, request: aDeployRequest() }).catch(() => undefined);
-      } else if (act === 'deploy') {
-        const spec = aSpec({ replicas: 2 });
-        const request = aDeployRequest({ createAs: index === 0 ? 'app' : null, spec });
-        await rig.gateway.deploy({ ...place, request });
-        await ended(cluster, request.operationId);
-      } else {
-        const request = aRemoveRequest();
-        await rig.gateway.remove({ ...place, request });
-        await ended(cluster, request.operationId);
-      }
+    for (const act of acts) {
+      const request = act();
+      const isAccepted = await rig.gateway.submit({ ...place, request }).then(
+        () => true,
+        () => false,
+      );
+      if (isAccepted) await ended(cluster, request.operationId);
     }
   });
   return [deploymentWorkflowId(place.deploymentId)];
 }
 
 async function removalCancelsRollout(rig: Rig): Promise<readonly string[]> {
-  const cluster = createFakeCluster({ onStart: untilCancelled });
-  const place = aPlace();
-  await rig.withCluster(cluster, async () => {
-    await rig.gateway.deploy({ ...place, request: aDeployRequest() });
-    await eventually(() => {
-      if (!cluster.steps.includes('start r1-0')) throw new Error('not started yet');
-    });
+  return await heldInStart(rig, async ({ cluster, place }) => {
     const removal = aRemoveRequest();
-    await rig.gateway.remove({ ...place, request: removal });
+    await rig.gateway.submit({ ...place, request: removal });
     await ended(cluster, removal.operationId);
   });
+}
+
+async function cancelled(rig: Rig): Promise<readonly string[]> {
+  return await heldInStart(rig, async ({ cluster, place, operationId }) => {
+    await rig.gateway.control({ ...place, request: aWord('cancel', operationId) });
+    await ended(cluster, operationId);
+  });
+}
+
+interface Held {
+  readonly cluster: ReturnType<typeof createFakeCluster>;
+  readonly place: ReturnType<typeof aPlace>;
+  readonly operationId: string;
+}
+
+/** A first deploy whose replica never gets ready. */
+async function heldInStart(rig: Rig, act: (held: Held) => Promise<void>): Promise<readonly string[]> {
+  const cluster = createFakeCluster({ onStart: untilCancelled });
+  const place = aPlace();
+  const request = aDeployRequest();
+  await rig.withCluster(cluster, async () => {
+    await rig.gateway.submit({ ...place, request });
+    await sawStep(cluster, 'start r1-0');
+    await act({ cluster, place, operationId: request.operationId });
+  });
   return [deploymentWorkflowId(place.deploymentId)];
+}
+
+async function pausedAndApproved(rig: Rig): Promise<readonly string[]> {
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const cluster = createFakeCluster({ onStart: () => held });
+  const place = aPlace();
+  const rollout: RolloutPolicy = {
+    strategy: 'rolling',
+    maxSurgePercent: 100,
+    maxUnavailablePercent: 0,
+    approval: true,
+  };
+  const request = aDeployRequest({ spec: aSpec({ rollout }) });
+  const { operationId } = request;
+  await rig.withCluster(cluster, async () => {
+    await rig.gateway.submit({ ...place, request });
+    await sawStep(cluster, 'start r1-0');
+    await rig.gateway.control({ ...place, request: aWord('pause', operationId) });
+    release();
+    await sawStep(cluster, 'waits for a person to resume it');
+    await rig.gateway.control({ ...place, request: aWord('resume', operationId) });
+    await sawStep(cluster, 'waits for a person to approve that it goes on');
+    await rig.gateway.control({ ...place, request: aWord('approve', operationId) });
+    await ended(cluster, operationId);
+  });
+  return [deploymentWorkflowId(place.deploymentId)];
+}
+
+function aWord(control: Control, operationId: string) {
+  const idempotencyKey = `${control}-${operationId}`;
+  return { control, operationId, idempotencyKey, requestHash: 'a'.repeat(64), actorUserId: operationId };
+}
+
+async function sawStep(cluster: ReturnType<typeof createFakeCluster>, step: string): Promise<void> {
+  await eventually(() => {
+    if (!cluster.steps.includes(step)) throw new Error(`no "${step}" yet`);
+  });
 }
 
 async function buildFromDockerfile(rig: Rig): Promise<readonly string[]> {
@@ -86,10 +189,13 @@ async function buildFromDockerfile(rig: Rig): Promise<readonly string[]> {
   const source = { kind: 'dockerfile', contextSha256: 'a'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
   const request = aDeployRequest({ spec: aSpec({ source }) });
   await rig.withCluster(cluster, async () => {
-    await rig.gateway.deploy({ ...place, request });
+    await rig.gateway.submit({ ...place, request });
     await ended(cluster, request.operationId);
   });
-  return [deploymentWorkflowId(place.deploymentId), buildWorkflowId(place.deploymentId, 1)];
+  return [
+    deploymentWorkflowId(place.deploymentId),
+    buildWorkflowId({ deploymentId: place.deploymentId, revision: 1, service: 'app' }),
+  ];
 }
 
 async function nodeWatched(rig: Rig): Promise<readonly string[]> {
@@ -151,8 +257,8 @@ async function requestsAtOnce(rig: Rig): Promise<readonly string[]> {
     const deploys = ['app', null, null].map((createAs) => aDeployRequest({ createAs, spec: aSpec({ replicas: 2 }) }));
     // A deploy that is stored after the removal is refused.
     await Promise.allSettled([
-      ...deploys.map((request) => rig.gateway.deploy({ ...place, request })),
-      rig.gateway.remove({ ...place, request: removal }),
+      ...deploys.map((request) => rig.gateway.submit({ ...place, request })),
+      rig.gateway.submit({ ...place, request: removal }),
     ]);
     await ended(cluster, removal.operationId);
   });

@@ -109,13 +109,13 @@ function fakeWorkflows(
     if (world.workflowsAway) throw new DomainError('WORKFLOWS_UNAVAILABLE', 'the request was not confirmed in time');
   };
   return {
-    deploy: async (call) => {
+    submit: async (call) => {
       check();
-      return await inTurn(call.deploymentId, () => store.storeDeploy(call));
+      return await inTurn(call.deploymentId, () => store.storeOperation(call));
     },
-    remove: async (call) => {
+    control: async (call) => {
       check();
-      return await inTurn(call.deploymentId, () => store.storeRemove(call));
+      await inTurn(call.deploymentId, () => store.recordControl(call));
     },
     nodeEnrolled: async (nodeId) => {
       check();

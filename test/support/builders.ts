@@ -1,10 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { DeployRequest, RemoveRequest } from '../../contracts/deployment.ts';
+import type { DeployRequest, OperationRequest, PlainRequest } from '../../contracts/deployment.ts';
 import { DEFAULT_TIMING, type RolloutTiming } from '../../contracts/timing.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type DeploymentSpec } from '../../domain/spec.ts';
+import { DEFAULT_ROLLOUT } from '../../domain/rollout-policy.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type SingleSpec } from '../../domain/spec.ts';
 
 /** A complete, valid spec of an image. */
-export function aSpec(changes: Partial<DeploymentSpec> = {}): DeploymentSpec {
+export function aSpec(changes: Partial<SingleSpec> = {}): SingleSpec {
   return {
     source: { kind: 'image', reference: 'example.test/app:1' },
     replicas: 1,
@@ -14,6 +15,7 @@ export function aSpec(changes: Partial<DeploymentSpec> = {}): DeploymentSpec {
     limits: DEFAULT_LIMITS,
     restartPolicy: 'always',
     command: [],
+    rollout: DEFAULT_ROLLOUT,
     ...changes,
   };
 }
@@ -21,18 +23,24 @@ export function aSpec(changes: Partial<DeploymentSpec> = {}): DeploymentSpec {
 /** A request for a new revision; the first of a deployment names it. */
 export function aDeployRequest(changes: Partial<DeployRequest> = {}): DeployRequest {
   const spec = changes.spec ?? aSpec();
-  const requestHash = createHash('sha256').update(JSON.stringify(spec)).digest('hex');
-  return { ...anOperation(), requestHash, createAs: 'app', spec, ...changes };
+  return { ...anIdentity(spec), kind: 'deploy', createAs: 'app', spec, ...changes };
 }
 
 /** A request for a deployment's end. */
-export function aRemoveRequest(changes: Partial<RemoveRequest> = {}): RemoveRequest {
-  return { ...anOperation(), requestHash: createHash('sha256').update('remove').digest('hex'), ...changes };
+export function aRemoveRequest(changes: Partial<PlainRequest> = {}): PlainRequest {
+  return { ...anIdentity('remove'), kind: 'remove', ...changes };
 }
 
-function anOperation() {
+/** Any other request; what it asks for is given. */
+export function aRequest<Wish extends Pick<OperationRequest, 'kind'>>(wish: Wish) {
+  return { ...anIdentity(wish), ...wish };
+}
+
+function anIdentity(asked: unknown) {
   const operationId = randomUUID();
-  return { operationId, idempotencyKey: `key-${operationId}`, actorUserId: randomUUID() };
+  const requestHash = createHash('sha256').update(JSON.stringify(asked)).digest('hex');
+  const who = { actorUserId: randomUUID(), reason: '', supersedeRunning: false };
+  return { operationId, idempotencyKey: `key-${operationId}`, requestHash, ...who };
 }
 
 /** Durations for tests: everything that only waits is short. */

@@ -5,6 +5,7 @@ import { ensureUser } from '../../adapters/postgres/users.ts';
 import type { StoreActivities, StoreInput } from '../../contracts/activities.ts';
 import type { DeployRequest, OperationAccepted } from '../../contracts/deployment.ts';
 import type { RolloutPlan, StartedReplica } from '../../contracts/rollout.ts';
+import { assess } from '../../domain/rollout-goal.ts';
 import { aDeployRequest } from './builders.ts';
 
 /** A tenant: a user with the organization and the project that it got by itself. */
@@ -71,21 +72,27 @@ export function aStarted(replicaId: string, port = 32_768): StartedReplica {
     imageDigest: `sha256:${'a'.repeat(64)}`,
     address: { host: '127.0.0.1', port },
     startedAt: '2026-01-01T00:00:00.123456789Z',
+    attempt: 1,
+    times: { prepareMs: 10, startMs: 200, healthyMs: 50 },
   };
 }
 
-/** Carries a stored deploy to its end: every planned replica serves, what was there before is gone. */
+/** A removal that reached every node. */
+export const NOTHING_LEFT = { unreachableReplicas: [], unreachableNodes: [] } as const;
+
+/** Carries a stored operation to its end: every planned replica serves, what is no longer wanted is gone. */
 export async function rollOut(
   store: StoreActivities,
   deploymentId: string,
-  { operationId, revision }: OperationAccepted,
+  { operationId }: Pick<OperationAccepted, 'operationId'>,
 ): Promise<RolloutPlan> {
   const ref = { deploymentId, operationId };
-  const plan = await store.beginRollout({ ...ref, revision });
-  const serve = plan.planned.map((replica) => aStarted(replica.replicaId, 32_768 + replica.index));
-  const drain = plan.existing.map((replica) => replica.replicaId);
-  await store.switchRoutes({ ...ref, revision, serve, resume: [], drain });
-  await store.forgetReplicas({ ...ref, replicaIds: drain });
+  const plan = await store.beginRollout(ref);
+  const serve = plan.reserved.map((replica) => aStarted(replica.replicaId, 32_768 + replica.index));
+  const old = assess(plan.goal, plan.existing, plan).filter(({ wanted }) => !wanted);
+  const drain = old.map(({ replicaId }) => replicaId);
+  await store.switchRoutes({ ...ref, serve, resume: [], drain, weight: null });
+  await store.forgetReplicas({ ...ref, removed: drain, unreachable: [] });
   await store.finishOperation(ref);
   return plan;
 }

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import Dockerode from 'dockerode';
 import { pack } from 'tar-stream';
 import { createDocker, type Docker } from '../../adapters/docker/docker.ts';
+import type { PullRecords } from '../../adapters/docker/pull-records.ts';
 import { LABEL } from '../../domain/naming.ts';
 
 /** The daemon that the tests share with everything else on the machine. */
@@ -25,7 +26,7 @@ export interface TestDocker {
 
 /** Opens a corner of the daemon under an instance id of its own. Fails when there is no daemon. */
 export async function openTestDocker(
-  options: { requestTimeoutMs?: number; socketPath?: string } = {},
+  options: { requestTimeoutMs?: number; socketPath?: string; registrySilenceMs?: number; records?: PullRecords } = {},
 ): Promise<TestDocker> {
   const instance = randomBytes(4).toString('hex');
   const client = new Dockerode({ socketPath: DOCKER_SOCKET });
@@ -34,6 +35,8 @@ export async function openTestDocker(
     instance,
     nodeAddress: '127.0.0.1',
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+    records: options.records,
+    registrySilenceMs: options.registrySilenceMs,
   });
   const image = `busybox-of-tests-${instance}:latest`;
   await buildBusybox(client, image);

@@ -6,25 +6,44 @@ import type {
   EnsureReplicaInput,
   IngressActivities,
   NodeActivities,
+  OperationRef,
   StoreActivities,
 } from '../../contracts/activities.ts';
-import type { DeployRequest, OperationAccepted } from '../../contracts/deployment.ts';
-import type { OperationFailure, StartedReplica } from '../../contracts/rollout.ts';
+import type { OperationAccepted, OperationRequest } from '../../contracts/deployment.ts';
+import type { OperationFailure, PlannedReplica, RolloutPlan, StartedReplica } from '../../contracts/rollout.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { replicaId } from '../../domain/naming.ts';
-import type { DeploymentSpec } from '../../domain/spec.ts';
+import { isOpen, makesRevision, type OperationState } from '../../domain/operation.ts';
+import { nextStep } from '../../domain/rollout.ts';
+import {
+  assess,
+  type DeploymentGoal,
+  goalOf,
+  policyFor,
+  returnPolicy,
+  type ServiceGoal,
+  toRun,
+} from '../../domain/rollout-goal.ts';
+import { DEFAULT_ROLLOUT } from '../../domain/rollout-policy.ts';
+import { type DeploymentSpec, isCompose, servicesOf } from '../../domain/spec.ts';
+import { applyChange } from '../../domain/spec-change.ts';
 
 interface FakeReplica {
+  service: string;
   revision: number;
   index: number;
   serving: boolean;
+  started: boolean;
+  operationId: string;
+  drainedBy: string;
 }
 
 interface FakeOperation {
-  kind: 'deploy' | 'remove';
-  hash: string;
+  request: OperationRequest;
+  kind: OperationRequest['kind'];
   revision: number;
-  state: string;
+  state: OperationState;
+  waitsFor: string;
   failure?: OperationFailure;
 }
 
@@ -32,97 +51,190 @@ interface FakeOperation {
 export interface FakeBehaviour {
   /** Called in every start, before it succeeds; may throw or wait. */
   onStart?: (input: EnsureReplicaInput) => Promise<void>;
+  onRemove?: (replicaId: string) => Promise<void>;
   onIngress?: () => Promise<void>;
   onBuild?: () => Promise<void>;
+  onErrors?: () => Promise<void>;
   refuseStore?: () => DomainError | undefined;
+  /** Replicas that have died since they began to serve. */
+  unhealthy?: () => readonly string[];
 }
 
 /**
  * Stands for the databases, the nodes and the ingress where a test needs to force what the real ones cannot be made to
- * do. Keeps one deployment; says in `steps` what was done, in order.
+ * do. Keeps one deployment, and plans by the same rules as the real store; says in `steps` what was done, in order.
  */
 export function createFakeCluster(behaviour: FakeBehaviour = {}) {
   const replicas = new Map<string, FakeReplica>();
   const containers = new Set<string>();
   const operations = new Map<string, FakeOperation>();
-  const specs = new Map<number, DeploymentSpec>();
+  const specs: DeploymentSpec[] = [];
+  const images = new Map<number, string>();
+  const indexes = new Map<number, number>();
   const steps: string[] = [];
+  let current: DeploymentGoal = { services: [], stopped: false };
   let generation = 0;
   let purged = false;
 
-  const storeOperation = (request: DeployRequest | Omit<DeployRequest, 'spec' | 'createAs'>): OperationAccepted => {
-    const refusal = behaviour.refuseStore?.();
-    if (refusal) throw toApplicationFailure(refusal);
-    const known = operations.get(request.operationId);
-    if (known && known.hash !== request.requestHash) {
-      throw ApplicationFailure.nonRetryable('same key, other content', 'IDEMPOTENCY_CONFLICT');
-    }
-    const isDeploy = 'spec' in request;
-    if (isDeploy && !known && [...operations.values()].some(({ kind }) => kind === 'remove')) {
-      throw toApplicationFailure(new DomainError('DEPLOYMENT_DELETED', 'the deployment is about to be deleted'));
-    }
-    const revision = known?.revision ?? (isDeploy ? specs.size + 1 : 0);
-    if (!known) {
-      if (isDeploy) specs.set(revision, request.spec);
-      const kind = isDeploy ? 'deploy' : 'remove';
-      operations.set(request.operationId, { kind, hash: request.requestHash, revision, state: 'queued' });
-    }
-    const state = operations.get(request.operationId)?.state ?? 'queued';
-    return { operationId: request.operationId, revision, open: state === 'queued' || state === 'running' };
-  };
-  const setState = (operationId: string, state: string, failure?: OperationFailure): void => {
+  const get = (operationId: string): FakeOperation => {
     const operation = operations.get(operationId);
-    if (!operation) return;
+    if (!operation) throw ApplicationFailure.nonRetryable('operation not found', 'NOT_FOUND');
+    return operation;
+  };
+  const setState = (operationId: string, state: OperationState, failure?: OperationFailure): void => {
+    const operation = operations.get(operationId);
+    if (!operation || !isOpen(operation.state)) return;
     operation.state = state;
     if (failure) operation.failure = failure;
   };
+  const specOf = (revision: number): DeploymentSpec => {
+    const spec = specs[revision - 1];
+    if (!spec) throw ApplicationFailure.nonRetryable('revision not found', 'NOT_FOUND');
+    return spec;
+  };
+  const addRevision = (request: OperationRequest): number => {
+    const newest = specs.at(-1);
+    const replicasNow = current.services[0]?.replicas;
+    if (request.kind === 'deploy') {
+      const { spec } = request;
+      specs.push(isCompose(spec) ? spec : { ...spec, replicas: spec.replicas ?? replicasNow ?? 1 });
+    } else if (request.kind === 'update' && newest) specs.push(applyChange(newest, request.change));
+    else if (request.kind === 'rollback') {
+      const from = request.toRevision ?? 1;
+      specs.push(specOf(from));
+      images.set(specs.length, images.get(from) ?? '');
+    } else return 0;
+    return specs.length;
+  };
+  const goalOfOperation = (operationId: string): DeploymentGoal => {
+    const { kind, revision, request } = get(operationId);
+    const scale = request.kind === 'scale' ? { service: request.service, replicas: request.replicas } : null;
+    const services = makesRevision(kind) ? servicesOf(specOf(revision)) : [];
+    const named = services.map(({ name, replicas: count }) => ({ name, replicas: count, revision }));
+    try {
+      return goalOf({ kind, services: named, scale, current });
+    } catch (error) {
+      throw toApplicationFailure(error);
+    }
+  };
+  const reserve = (operationId: string, starts: { service: string; revision: number; count: number }[]) =>
+    starts.flatMap(({ service, revision, count }) =>
+      Array.from({ length: count }, (): PlannedReplica => {
+        const index = indexes.get(revision) ?? 0;
+        indexes.set(revision, index + 1);
+        const id = replicaId(revision, index);
+        const row = { serving: false, started: false, drainedBy: '', operationId };
+        replicas.set(id, { service, revision, index, ...row });
+        return { replicaId: id, service, revision, index, nodeId: NODE };
+      }),
+    );
+  const draft = (ref: OperationRef, goal: readonly ServiceGoal[], way: Pick<RolloutPlan, 'policy' | 'renew'>) => {
+    const services = goal
+      .filter((service) => service.replicas > 0)
+      .map(({ name, revision }) => {
+        const spec = servicesOf(specOf(revision)).find((service) => service.name === name);
+        if (!spec) throw ApplicationFailure.nonRetryable(`no service ${name}`, 'NOT_FOUND');
+        const { port, command, healthCheck, limits, restartPolicy, container, needs } = spec;
+        const source = spec.source.kind === 'image' ? spec.source : { ...spec.source, hasArguments: false };
+        const place = { projectId: randomUUID(), service: name, serviceName: 'app', revision };
+        const run = { port, command, healthCheck, limits, restartPolicy, container, hasEnvironment: false };
+        const imageDigest = images.get(revision) ?? null;
+        const buildNodeId = source.kind === 'dockerfile' && imageDigest === null ? NODE : null;
+        return { template: { ...ref, ...place, ...run }, needs, source, imageDigest, buildNodeId };
+      });
+    const existing = [...replicas].map(([id, { service, revision, index, serving, started, drainedBy }]) => ({
+      ...{ replicaId: id, service, revision, index, serving, nodeId: NODE, nodeLost: false, healthy: true },
+      resumable: started && drainedBy === ref.operationId,
+    }));
+    return { ...way, goal, services, existing, reserved: [] };
+  };
 
   const store: StoreActivities = {
-    storeDeploy: async ({ request }) => storeOperation(request),
-    storeRemove: async ({ request }) => storeOperation(request),
-    supersedeOperation: async ({ operationId }) => setState(operationId, 'superseded'),
-    beginRollout: async ({ operationId, revision, deploymentId }) => {
-      setState(operationId, 'running');
-      const spec = specs.get(revision);
-      if (!spec) throw ApplicationFailure.nonRetryable('revision not found', 'NOT_FOUND');
-      const { port, command, healthCheck, limits, restartPolicy, source } = spec;
-      const existing = [...replicas].map(([id, { revision: ofRevision, index, serving }]) => ({
-        ...{ replicaId: id, nodeId: NODE, revision: ofRevision, index, serving },
-      }));
-      const planned = Array.from({ length: spec.replicas }, (_, index) => ({
-        ...{ replicaId: replicaId(revision, index), index, nodeId: NODE },
-      }));
-      const place = { deploymentId, projectId: randomUUID(), serviceName: 'app', operationId, revision };
-      const run = { port, command, healthCheck, limits, restartPolicy, hasEnvironment: false };
-      return { template: { ...place, ...run }, source, imageDigest: null, planned, existing };
+    storeOperation: async ({ request }): Promise<OperationAccepted> => {
+      const refusal = behaviour.refuseStore?.();
+      if (refusal) throw toApplicationFailure(refusal);
+      const known = operations.get(request.operationId);
+      if (known && known.request.requestHash !== request.requestHash) {
+        throw ApplicationFailure.nonRetryable('same key, other content', 'IDEMPOTENCY_CONFLICT');
+      }
+      const { kind, operationId } = request;
+      const isEnding = [...operations.values()].some((stored) => stored.kind === 'remove');
+      if (!known && kind !== 'remove' && isEnding) {
+        throw toApplicationFailure(new DomainError('DEPLOYMENT_DELETED', 'the deployment is about to be deleted'));
+      }
+      const stored = known ?? { request, kind, revision: addRevision(request), state: 'queued', waitsFor: '' };
+      operations.set(operationId, stored);
+      return { operationId, kind, revision: stored.revision, open: isOpen(stored.state) };
     },
-    recordBuild: async () => {
+    recordControl: async ({ request: { control, operationId } }) => {
+      const { state } = get(operationId);
+      if (!isOpen(state)) throw ApplicationFailure.nonRetryable('it is over', 'OPERATION_ENDED');
+      steps.push(`${control} is asked`);
+      if (control === 'cancel' && state === 'queued') setState(operationId, 'cancelled');
+    },
+    supersedeOperation: async ({ operationId }) => setState(operationId, 'superseded'),
+    beginRollout: async (ref) => {
+      if (!isOpen(get(ref.operationId).state)) throw ApplicationFailure.nonRetryable('it is over', 'OPERATION_ENDED');
+      setState(ref.operationId, 'running');
+      const { kind } = get(ref.operationId);
+      const goal = toRun(goalOfOperation(ref.operationId));
+      const newest = Math.max(0, ...goal.map(({ revision }) => revision));
+      const policy = policyFor(kind, newest > 0 ? specOf(newest).rollout : DEFAULT_ROLLOUT);
+      const plan = draft(ref, goal, { policy, renew: kind === 'restart' });
+      const rows = assess(goal, plan.existing, plan).filter(({ phase }) => phase !== 'spent');
+      const step = nextStep({ policy, services: goal, replicas: rows, weightPercent: null, passed: [] });
+      const starts = step.kind === 'start' ? step.starts : [];
+      const wanted = starts.map(({ service, count }) => ({ service, count, revision: revisionOf(goal, service) }));
+      return { ...plan, reserved: reserve(ref.operationId, wanted) };
+    },
+    reserveReplicas: async ({ operationId, starts }) => reserve(operationId, [...starts]),
+    planReturn: async ({ unused, ...ref }) => {
+      for (const id of unused) replicas.delete(id);
+      const goal = toRun(current);
+      const newest = Math.max(0, ...goal.map(({ revision }) => revision));
+      const policy = returnPolicy(newest > 0 ? specOf(newest).rollout : DEFAULT_ROLLOUT);
+      return draft(ref, goal, { policy, renew: false });
+    },
+    recordBuild: async ({ revision, imageId }) => {
+      images.set(revision, imageId);
       steps.push('record build');
     },
-    switchRoutes: async ({ revision, serve, resume, drain }) => {
-      steps.push(`switch to [${[...serve.map((started) => started.replicaId), ...resume]}] from [${drain}]`);
-      for (const { replicaId: id } of serve) {
-        replicas.set(id, { revision, index: Number(id.split('-')[1]), serving: true });
+    switchRoutes: async ({ operationId, serve, resume, drain, weight }) => {
+      const share = weight ? ` at ${weight.percent} %` : '';
+      steps.push(`switch to [${[...serve.map((started) => started.replicaId), ...resume]}] from [${drain}]${share}`);
+      for (const { replicaId: id, imageDigest } of serve) {
+        const row = replicas.get(id);
+        if (!row) continue;
+        Object.assign(row, { serving: true, started: true });
+        if (!images.has(row.revision)) images.set(row.revision, imageDigest);
       }
-      for (const id of resume) setServing(id, true);
-      for (const id of drain) setServing(id, false);
+      for (const id of resume) Object.assign(replicas.get(id) ?? {}, { serving: true, drainedBy: '' });
+      for (const id of drain) Object.assign(replicas.get(id) ?? {}, { serving: false, drainedBy: operationId });
       generation += 1;
       return { generation };
     },
-    forgetReplicas: async ({ replicaIds }) => {
-      for (const id of replicaIds) replicas.delete(id);
+    findUnhealthy: async ({ replicaIds }) => replicaIds.filter((id) => behaviour.unhealthy?.().includes(id)),
+    forgetReplicas: async ({ removed, unreachable }) => {
+      if (unreachable.length > 0) steps.push(`doom [${unreachable}]`);
+      for (const id of [...removed, ...unreachable]) replicas.delete(id);
     },
-    finishOperation: async ({ operationId }) => setState(operationId, 'succeeded'),
+    recordWaiting: async ({ operationId, waitsFor }) => {
+      steps.push(waitsFor === '' ? 'goes on' : `waits for ${waitsFor}`);
+      Object.assign(get(operationId), { state: waitsFor === '' ? 'running' : 'waiting', waitsFor });
+    },
+    finishOperation: async ({ operationId }) => {
+      if (isOpen(get(operationId).state)) current = goalOfOperation(operationId);
+      setState(operationId, 'succeeded');
+    },
     failOperation: async ({ operationId, failure }) => {
-      setState(operationId, 'failed', failure);
-      for (const [id, replica] of replicas) if (!replica.serving) replicas.delete(id);
+      setState(operationId, failure.code === 'CANCELLED' ? 'cancelled' : 'failed', failure);
+      for (const [id, row] of replicas) if (!row.serving && row.operationId === operationId) replicas.delete(id);
     },
     beginRemoval: async ({ deploymentId, operationId }) => {
       setState(operationId, 'running');
-      const all = [...replicas].map(([id, { revision, index, serving }]) => ({
-        ...{ replicaId: id, nodeId: NODE, revision, index, serving },
-      }));
-      return { deploymentId, projectId: randomUUID(), replicas: all, nodeIds: [NODE], generation: null };
+      const all = [...replicas.values()].map(({ revision, index }) => ({ nodeId: NODE, revision, index }));
+      const nodes = { nodeIds: [NODE], lostNodeIds: [] };
+      return { deploymentId, projectId: randomUUID(), replicas: all, ...nodes, generation: null };
     },
     purgeDeployment: async ({ operationId }) => {
       setState(operationId, 'succeeded');
@@ -132,10 +244,8 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     recordNodeState: async ({ nodeId, state }) => {
       steps.push(`${nodeId} is ${state}`);
     },
-  };
-  const setServing = (id: string, serving: boolean): void => {
-    const replica = replicas.get(id);
-    if (replica) replica.serving = serving;
+    listDoomed: async () => ({ replicas: [], deployments: [] }),
+    forgetDoomed: async () => undefined,
   };
 
   const node: NodeActivities = {
@@ -147,8 +257,10 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       return aStartedReplica(input);
     },
     removeReplica: async ({ revision, index }) => {
-      steps.push(`remove ${replicaId(revision, index)}`);
-      containers.delete(replicaId(revision, index));
+      const id = replicaId(revision, index);
+      steps.push(`remove ${id}`);
+      await behaviour.onRemove?.(id);
+      containers.delete(id);
     },
     removeLeftovers: async () => {
       steps.push('remove leftovers');
@@ -167,8 +279,16 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       await behaviour.onIngress?.();
       steps.push('ingress confirmed');
     },
+    watchErrors: async ({ revision }) => {
+      steps.push(`watch revision ${revision}`);
+      await behaviour.onErrors?.();
+    },
   };
   return { store, node, build, ingress, replicas, containers, operations, steps, isPurged: () => purged };
+}
+
+function revisionOf(goal: readonly ServiceGoal[], service: string): number {
+  return goal.find(({ name }) => name === service)?.revision ?? 0;
 }
 
 /** The one node of the fake cluster. */
@@ -190,5 +310,7 @@ export async function untilCancelled(): Promise<never> {
 function aStartedReplica({ replicaId: id, image }: EnsureReplicaInput): StartedReplica {
   const imageDigest = image.kind === 'built' ? image.imageId : (image.digest ?? 'sha256:resolved');
   const startedAt = '2026-01-01T00:00:00Z';
-  return { replicaId: id, containerId: `c-${id}`, imageDigest, address: { host: '127.0.0.1', port: 1 }, startedAt };
+  const took = { attempt: 1, times: { prepareMs: 1, startMs: 1, healthyMs: 1 } };
+  const address = { host: '127.0.0.1', port: 1 };
+  return { replicaId: id, containerId: `c-${id}`, imageDigest, address, startedAt, ...took };
 }

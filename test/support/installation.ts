@@ -9,10 +9,15 @@ const PORTS = [
   ...['POSTGRES_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'HTTP_PORT', 'HTTPS_PORT'],
 ];
 
+/** Ports on which a test may start registries that the platform's tenants may name. */
+const REGISTRY_PORTS = 2;
+
 /** A place for a platform of its own beside any other on this machine: folder, instance id and ports. */
 export interface TestInstallation {
   readonly stateDir: string;
   readonly instance: string;
+  /** Free ports of loopback at which tenants may name registries, see `test/support/registry.ts`. */
+  readonly registryPorts: readonly number[];
   /** For the supervisor, in process or as one. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   remove(): Promise<void>;
@@ -25,12 +30,19 @@ export async function createTestInstallation(): Promise<TestInstallation> {
   const instance = randomBytes(4).toString('hex');
   await copyFile(join(setUpDir, 'toolchain.json'), join(stateDir, 'toolchain.json'));
   await writeFile(join(stateDir, 'instance'), `${instance}\n`);
-  const ports: Record<string, string> = {};
-  for (const name of PORTS) {
-    let port = String(await freePort());
-    while (Object.values(ports).includes(port)) port = String(await freePort());
-    ports[name] = port;
-  }
-  const environment = { PATH: process.env.PATH, HOME: process.env.HOME, OBIENTE_STATE_DIR: stateDir, ...ports };
-  return { stateDir, instance, environment, remove: () => rm(stateDir, { recursive: true, force: true }) };
+  const free = await freePorts(PORTS.length + REGISTRY_PORTS);
+  const ports = Object.fromEntries(PORTS.map((name, index) => [name, String(free[index])]));
+  const registryPorts = free.slice(PORTS.length);
+  const environment = {
+    ...{ PATH: process.env.PATH, HOME: process.env.HOME, OBIENTE_STATE_DIR: stateDir, ...ports },
+    API_ALLOWED_REGISTRIES: registryPorts.map((port) => `127.0.0.1:${port}`).join(','),
+  };
+  const remove = () => rm(stateDir, { recursive: true, force: true });
+  return { stateDir, instance, registryPorts, environment, remove };
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
 }

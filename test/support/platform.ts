@@ -19,11 +19,13 @@ export interface PlatformFacts {
   readonly temporalAddress: string;
   readonly httpPort: number;
   readonly httpsPort: number;
+  /** Ports of loopback at which tenants may name registries. */
+  readonly registryPorts: readonly number[];
 }
 
 /** Starts a whole platform of its own: own state, own ports, own instance id on the shared Docker daemon. */
 export async function startTestPlatform(): Promise<PlatformFacts & { stop(): Promise<void> }> {
-  const { stateDir, instance, environment, remove } = await createTestInstallation();
+  const { stateDir, instance, registryPorts, environment, remove } = await createTestInstallation();
   const starting = startPlatform({ stateDir, environment: { ...environment, ...BRISK }, instance });
   const platform = await starting.catch(async (error: unknown) => {
     await remove();
@@ -35,7 +37,7 @@ export async function startTestPlatform(): Promise<PlatformFacts & { stop(): Pro
     await platform.stop();
     await remove();
   };
-  return { stateDir, instance, apiUrl, temporalAddress, ...ports, stop };
+  return { stateDir, instance, apiUrl, temporalAddress, ...ports, registryPorts, stop };
 }
 
 /** The API as the platform's one development user. */

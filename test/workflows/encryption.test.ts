@@ -28,11 +28,11 @@ describe('what the Temporal server stores', { timeout: 60_000 }, () => {
     const place = aPlace();
     await rig.withCluster(cluster, async () => {
       const first = aDeployRequest({ spec: aSpec({ command: [canary] }) });
-      await rig.gateway.deploy({ ...place, request: first });
+      await rig.gateway.submit({ ...place, request: first });
       await eventually(() => expect(cluster.operations.get(first.operationId)?.failure?.message).toContain(canary));
-      await rig.gateway.deploy({ ...place, request: refusedInHandler });
+      await rig.gateway.submit({ ...place, request: refusedInHandler });
       const other = { ...refusedInHandler, requestHash: 'f'.repeat(64) };
-      await expect(rig.gateway.deploy({ ...place, request: other })).rejects.toMatchObject({
+      await expect(rig.gateway.submit({ ...place, request: other })).rejects.toMatchObject({
         code: 'IDEMPOTENCY_CONFLICT',
       });
     });

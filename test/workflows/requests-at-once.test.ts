@@ -43,13 +43,13 @@ async function afterRequestsAtOnce() {
   const workflowId = deploymentWorkflowId(place.deploymentId);
   await rig.withCluster(slow, async () => {
     const spec = aSpec({ replicas: 2 });
-    const asked = [rig.gateway.deploy({ ...place, request: aDeployRequest({ spec }) })];
+    const asked = [rig.gateway.submit({ ...place, request: aDeployRequest({ spec }) })];
     for (const createAs of [null, null]) {
       await delay(Math.random() * GAP_MS);
-      asked.push(rig.gateway.deploy({ ...place, request: aDeployRequest({ spec, createAs }) }));
+      asked.push(rig.gateway.submit({ ...place, request: aDeployRequest({ spec, createAs }) }));
     }
     await delay(Math.random() * GAP_MS);
-    asked.push(rig.gateway.remove({ ...place, request: aRemoveRequest() }));
+    asked.push(rig.gateway.submit({ ...place, request: aRemoveRequest() }));
     await Promise.allSettled(asked);
     await eventually(() => expect(cluster.isPurged()).toBe(true));
     await rig.client.workflow.getHandle(workflowId).result();

@@ -1,9 +1,8 @@
 import { totalmem } from 'node:os';
-import pLimit from 'p-limit';
 import { createBuildImage } from '../../activities/build-image.ts';
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
-import type { DaemonWatch } from '../../activities/node-ports.ts';
+import type { DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
@@ -14,15 +13,13 @@ import { buildQueue, nodeQueue } from '../../contracts/task-queues.ts';
 import type { ContainerHub } from './container-hub.ts';
 import type { HealthMonitor } from './health-monitor.ts';
 import type { NodeKeys } from './keys.ts';
+import type { RestartKeeper } from './restart-keeper.ts';
 
 /**
  * Most activities of a replica's life only wait for its health, so many may be under way: a batch of a hundred starts
- * must not wait to be picked up until others are healthy. What loads the host is bounded by {@link STARTS_PER_CORE}.
+ * must not wait to be picked up until others are healthy. What loads the host is bounded by the slots for starts.
  */
 const MOST_ACTIVITIES = 200;
-
-/** Past two starts a core only the time of each start grows, not their number a second. */
-const STARTS_PER_CORE = 2;
 
 /** What the activities of a node are made of. */
 export interface NodeParts {
@@ -31,12 +28,16 @@ export interface NodeParts {
   readonly docker: Docker;
   readonly daemon: DaemonWatch;
   readonly hub: ContainerHub;
+  readonly keeper: RestartKeeper;
   readonly monitor: HealthMonitor;
   readonly cores: number;
+  /** Runs a start when one of the few that may run at a time is free. */
+  readonly startSlot: ReplicaPorts['startSlot'];
 }
 
 /** Says what this node's two workers poll for: replicas, and one build at a time. */
-export function nodeQueues({ config, keys, docker, daemon, hub, monitor, cores }: NodeParts): readonly WorkerOptions[] {
+export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
+  const { config, keys, docker, daemon, hub, keeper, monitor, cores, startSlot } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -44,7 +45,9 @@ export function nodeQueues({ config, keys, docker, daemon, hub, monitor, cores }
     runtime: docker,
     prober: createProber(),
     fetchEnvironment: keys.openEnvironment,
-    startSlot: pLimit(STARTS_PER_CORE * cores),
+    fetchRegistryCredential: keys.openRegistryCredential,
+    restarts: keeper,
+    startSlot,
     onContainerChange: hub.onContainerChange,
     foundHealthy: monitor.foundHealthy,
   };
@@ -52,6 +55,7 @@ export function nodeQueues({ config, keys, docker, daemon, hub, monitor, cores }
     instance,
     limits: { cpuCores: Math.max(1, cores / 2), memoryBytes: Math.floor(totalmem() / 2) },
     fetchContext: keys.control.fetchContext,
+    fetchBuildArguments: keys.openBuildArguments,
     buildImage: docker.buildImage,
   };
   return [

@@ -5,6 +5,7 @@ import {
   type CheckedHealth,
   type ReplicaReport,
   type ReportedReplica,
+  type RestartStanding,
   toReportedReplica,
   type UnseenReplica,
 } from '../../domain/reported-replica.ts';
@@ -18,6 +19,12 @@ const LONGEST_RETRY_MS = 10_000;
 /** The control plane takes no more in one report. */
 const MOST_REPLICAS = 5_000;
 
+/** What is told of a replica of which nothing is known but that it was here. */
+const UNKNOWN: Omit<ReportedReplica, keyof UnseenReplica> = {
+  ...{ state: 'exited', exitCode: null, outOfMemory: false, hostPort: null, startedAt: null },
+  ...{ restarts: 0, restartStreak: 0, nextRestartAt: null },
+};
+
 /** What the reporter needs from the world. */
 export interface ReplicaReporterPorts {
   listContainerIds(): Promise<readonly string[]>;
@@ -25,6 +32,8 @@ export interface ReplicaReporterPorts {
   isDaemonHealthy(): Promise<boolean>;
   /** How healthy a container is by the node's checks. */
   observe(container: ObservedContainer): Promise<CheckedHealth>;
+  /** How the restarts of a container stand. */
+  standing(container: ObservedContainer): RestartStanding;
   /** @returns what is recorded here and was not in a complete report. */
   report(report: ReplicaReport): Promise<readonly UnseenReplica[]>;
   /** Runs a look at Docker when one of the few that may run at a time is free. */
@@ -58,16 +67,16 @@ export function createReplicaReporter(ports: ReplicaReporterPorts): ReplicaRepor
   const look = async (id: string): Promise<ReportedReplica | undefined> => {
     const last = known.get(id);
     const container = await ports.findContainer(id);
-    if (container) return toReportedReplica(container, await ports.observe(container));
+    if (container) return toReportedReplica(container, await ports.observe(container), ports.standing(container));
     if (!last) return undefined;
-    if (removed.has(id)) return { ...last, state: 'removed' };
+    const gone = { ...last, state: 'removed', nextRestartAt: null } as const;
+    if (removed.has(id)) return gone;
     const isGone = (await ports.isDaemonHealthy()) && (await ports.findContainer(id)) === undefined;
-    return isGone ? { ...last, state: 'removed' } : last;
+    return isGone ? gone : last;
   };
 
   const expect = (replica: UnseenReplica): void => {
-    const unknown = { state: 'exited', exitCode: null, outOfMemory: false, hostPort: null, startedAt: null } as const;
-    if (!known.has(replica.containerId)) known.set(replica.containerId, { ...replica, ...unknown });
+    if (!known.has(replica.containerId)) known.set(replica.containerId, { ...replica, ...UNKNOWN });
     changed.add(replica.containerId);
     wakeUp.ring();
   };

@@ -5,11 +5,11 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { PageRequest, PageResponse } from "./resources_pb.ts";
 import { file_obiente_cloud_v1_resources } from "./resources_pb.ts";
-import type { DeploymentSpec } from "./spec_pb.ts";
+import type { DeploymentSpec, EnvironmentVariable } from "./spec_pb.ts";
 import { file_obiente_cloud_v1_spec } from "./spec_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/deployments.proto.
  */
 export const file_obiente_cloud_v1_deployments: GenFile = /*@__PURE__*/
-  fileDesc("CiJvYmllbnRlL2Nsb3VkL3YxL2RlcGxveW1lbnRzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIsgECgpEZXBsb3ltZW50EhQKAmlkGAEgASgJQgi6SAVyA7ABARIhCg9vcmdhbml6YXRpb25faWQYAiABKAlCCLpIBXIDsAEBEhwKCnByb2plY3RfaWQYAyABKAlCCLpIBXIDsAEBEhUKBG5hbWUYBCABKAlCB7pIBHICGD8SPAoGc3RhdHVzGAUgASgOMiIub2JpZW50ZS5jbG91ZC52MS5EZXBsb3ltZW50U3RhdHVzQgi6SAWCAQIQARIfCg1zdGF0dXNfcmVhc29uGAYgASgJQgi6SAVyAxiAIBIuCgRzcGVjGAcgASgLMiAub2JpZW50ZS5jbG91ZC52MS5EZXBsb3ltZW50U3BlYxIZCghyZXZpc2lvbhgIIAEoBUIHukgEGgIoABIhChBzZXJ2aW5nX3JldmlzaW9uGAkgASgFQge6SAQaAigAEh4KDGltYWdlX2RpZ2VzdBgKIAEoCUIIukgFcgMYgAESFgoEdXJscxgLIAMoCUIIukgFkgECEGQSNwoIcmVwbGljYXMYDCADKAsyGS5vYmllbnRlLmNsb3VkLnYxLlJlcGxpY2FCCrpIB5IBBBCgnAESLgoJb3BlcmF0aW9uGA0gASgLMhsub2JpZW50ZS5jbG91ZC52MS5PcGVyYXRpb24SLgoKY3JlYXRlZF9hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAivAIKB1JlcGxpY2ESEwoCaWQYASABKAlCB7pIBHICGEASGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGAoHbm9kZV9pZBgDIAEoCUIHukgEcgIYQBIdCgxjb250YWluZXJfaWQYBCABKAlCB7pIBHICGEASGQoHYWRkcmVzcxgFIAEoCUIIukgFcgMYgAESNwoFc3RhdGUYBiABKA4yHi5vYmllbnRlLmNsb3VkLnYxLlJlcGxpY2FTdGF0ZUIIukgFggECEAESFgoJZXhpdF9jb2RlGAcgASgFSACIAQESHgoMaW1hZ2VfZGlnZXN0GAggASgJQgi6SAVyAxiAARIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIMCgpfZXhpdF9jb2RlIu0CCglPcGVyYXRpb24SFAoCaWQYASABKAlCCLpIBXIDsAEBEjcKBGtpbmQYAiABKA4yHy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbktpbmRCCLpIBYIBAhABEjkKBXN0YXRlGAMgASgOMiAub2JpZW50ZS5jbG91ZC52MS5PcGVyYXRpb25TdGF0ZUIIukgFggECEAESGQoIcmV2aXNpb24YBCABKAVCB7pIBBoCKAASGwoKZXJyb3JfY29kZRgFIAEoCUIHukgEcgIYQBIfCg1lcnJvcl9tZXNzYWdlGAYgASgJQgi6SAVyAxiAQBIcCgplcnJvcl9oaW50GAcgASgJQgi6SAVyAxiACBIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi3gEKF0NyZWF0ZURlcGxveW1lbnRSZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEhwKCnByb2plY3RfaWQYAiABKAlCCLpIBXIDsAEBEjQKBG5hbWUYAyABKAlCJrpII3IhEAIYPzIbXlthLXpdKFthLXowLTktXSpbYS16MC05XSkkEjYKBHNwZWMYBCABKAsyIC5vYmllbnRlLmNsb3VkLnYxLkRlcGxveW1lbnRTcGVjQga6SAPIAQEiTAoYQ3JlYXRlRGVwbG95bWVudFJlc3BvbnNlEjAKCmRlcGxveW1lbnQYASABKAsyHC5vYmllbnRlLmNsb3VkLnYxLkRlcGxveW1lbnQiNwoUR2V0RGVwbG95bWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQEiSQoVR2V0RGVwbG95bWVudFJlc3BvbnNlEjAKCmRlcGxveW1lbnQYASABKAsyHC5vYmllbnRlLmNsb3VkLnYxLkRlcGxveW1lbnQioAEKFkxpc3REZXBsb3ltZW50c1JlcXVlc3QSIQoPb3JnYW5pemF0aW9uX2lkGAEgASgJQgi6SAVyA7ABARIfCgpwcm9qZWN0X2lkGAIgASgJQgu6SAjYAQFyA7ABARIVCgRuYW1lGAMgASgJQge6SARyAhg/EisKBHBhZ2UYBCABKAsyHS5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXF1ZXN0IoUBChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRI8CgtkZXBsb3ltZW50cxgBIAMoCzIcLm9iaWVudGUuY2xvdWQudjEuRGVwbG95bWVudEIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSKrAQoXVXBkYXRlRGVwbG95bWVudFJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSHwoNZGVwbG95bWVudF9pZBgCIAEoCUIIukgFcgOwAQESNgoEc3BlYxgDIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuRGVwbG95bWVudFNwZWNCBrpIA8gBASJMChhVcGRhdGVEZXBsb3ltZW50UmVzcG9uc2USMAoKZGVwbG95bWVudBgBIAEoCzIcLm9iaWVudGUuY2xvdWQudjEuRGVwbG95bWVudCJzChdEZWxldGVEZXBsb3ltZW50UmVxdWVzdBI3Cg9pZGVtcG90ZW5jeV9rZXkYASABKAlCHrpIG3IZEAgYgAEyEl5bQS1aYS16MC05Ll86LV0rJBIfCg1kZXBsb3ltZW50X2lkGAIgASgJQgi6SAVyA7ABASJKChhEZWxldGVEZXBsb3ltZW50UmVzcG9uc2USLgoJb3BlcmF0aW9uGAEgASgLMhsub2JpZW50ZS5jbG91ZC52MS5PcGVyYXRpb24iWgoWV2F0Y2hEZXBsb3ltZW50UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIfCg5hZnRlcl9zZXF1ZW5jZRgCIAEoA0IHukgEIgIoACKYAQoXV2F0Y2hEZXBsb3ltZW50UmVzcG9uc2USGQoIc2VxdWVuY2UYASABKANCB7pIBCICKAASMAoFZXZlbnQYAiABKAsyIS5vYmllbnRlLmNsb3VkLnYxLkRlcGxveW1lbnRFdmVudBIwCgpkZXBsb3ltZW50GAMgASgLMhwub2JpZW50ZS5jbG91ZC52MS5EZXBsb3ltZW50IqcBCg9EZXBsb3ltZW50RXZlbnQSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KDG9wZXJhdGlvbl9pZBgCIAEoCUIHukgEcgIYJBIVCgRraW5kGAMgASgJQge6SARyAhhAEhkKB21lc3NhZ2UYBCABKAlCCLpIBXIDGIBAEhsKCnJlcGxpY2FfaWQYBSABKAlCB7pIBHICGEAqsQIKEERlcGxveW1lbnRTdGF0dXMSIQodREVQTE9ZTUVOVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIdChlERVBMT1lNRU5UX1NUQVRVU19DUkVBVEVEEAESHgoaREVQTE9ZTUVOVF9TVEFUVVNfQlVJTERJTkcQAhIfChtERVBMT1lNRU5UX1NUQVRVU19ERVBMT1lJTkcQAxIdChlERVBMT1lNRU5UX1NUQVRVU19SVU5OSU5HEAQSHgoaREVQTE9ZTUVOVF9TVEFUVVNfREVHUkFERUQQBRIdChlERVBMT1lNRU5UX1NUQVRVU19TVE9QUEVEEAYSHAoYREVQTE9ZTUVOVF9TVEFUVVNfRkFJTEVEEAcSHgoaREVQTE9ZTUVOVF9TVEFUVVNfREVMRVRJTkcQCCq3AQoMUmVwbGljYVN0YXRlEh0KGVJFUExJQ0FfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZSRVBMSUNBX1NUQVRFX1NUQVJUSU5HEAESGQoVUkVQTElDQV9TVEFURV9IRUFMVEhZEAISGwoXUkVQTElDQV9TVEFURV9VTkhFQUxUSFkQAxIYChRSRVBMSUNBX1NUQVRFX0VYSVRFRBAEEhoKFlJFUExJQ0FfU1RBVEVfUkVNT1ZJTkcQBSplCg1PcGVyYXRpb25LaW5kEh4KGk9QRVJBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASGQoVT1BFUkFUSU9OX0tJTkRfREVQTE9ZEAESGQoVT1BFUkFUSU9OX0tJTkRfREVMRVRFEAIqxQEKDk9wZXJhdGlvblN0YXRlEh8KG09QRVJBVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEhoKFk9QRVJBVElPTl9TVEFURV9RVUVVRUQQARIbChdPUEVSQVRJT05fU1RBVEVfUlVOTklORxACEh0KGU9QRVJBVElPTl9TVEFURV9TVUNDRUVERUQQAxIaChZPUEVSQVRJT05fU1RBVEVfRkFJTEVEEAQSHgoaT1BFUkFUSU9OX1NUQVRFX1NVUEVSU0VERUQQBTKnBQoSRGVwbG95bWVudHNTZXJ2aWNlEm4KEENyZWF0ZURlcGxveW1lbnQSKS5vYmllbnRlLmNsb3VkLnYxLkNyZWF0ZURlcGxveW1lbnRSZXF1ZXN0Gioub2JpZW50ZS5jbG91ZC52MS5DcmVhdGVEZXBsb3ltZW50UmVzcG9uc2UiA5ACAhJlCg1HZXREZXBsb3ltZW50EiYub2JpZW50ZS5jbG91ZC52MS5HZXREZXBsb3ltZW50UmVxdWVzdBonLm9iaWVudGUuY2xvdWQudjEuR2V0RGVwbG95bWVudFJlc3BvbnNlIgOQAgESawoPTGlzdERlcGxveW1lbnRzEigub2JpZW50ZS5jbG91ZC52MS5MaXN0RGVwbG95bWVudHNSZXF1ZXN0Gikub2JpZW50ZS5jbG91ZC52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZSIDkAIBEm4KEFVwZGF0ZURlcGxveW1lbnQSKS5vYmllbnRlLmNsb3VkLnYxLlVwZGF0ZURlcGxveW1lbnRSZXF1ZXN0Gioub2JpZW50ZS5jbG91ZC52MS5VcGRhdGVEZXBsb3ltZW50UmVzcG9uc2UiA5ACAhJuChBEZWxldGVEZXBsb3ltZW50Eikub2JpZW50ZS5jbG91ZC52MS5EZWxldGVEZXBsb3ltZW50UmVxdWVzdBoqLm9iaWVudGUuY2xvdWQudjEuRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlIgOQAgISbQoPV2F0Y2hEZXBsb3ltZW50Eigub2JpZW50ZS5jbG91ZC52MS5XYXRjaERlcGxveW1lbnRSZXF1ZXN0Gikub2JpZW50ZS5jbG91ZC52MS5XYXRjaERlcGxveW1lbnRSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources, file_obiente_cloud_v1_spec]);
+  fileDesc("CiJvYmllbnRlL2Nsb3VkL3YxL2RlcGxveW1lbnRzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIpQFCgpEZXBsb3ltZW50EhQKAmlkGAEgASgJQgi6SAVyA7ABARIhCg9vcmdhbml6YXRpb25faWQYAiABKAlCCLpIBXIDsAEBEhwKCnByb2plY3RfaWQYAyABKAlCCLpIBXIDsAEBEhUKBG5hbWUYBCABKAlCB7pIBHICGD8SPAoGc3RhdHVzGAUgASgOMiIub2JpZW50ZS5jbG91ZC52MS5EZXBsb3ltZW50U3RhdHVzQgi6SAWCAQIQARIfCg1zdGF0dXNfcmVhc29uGAYgASgJQgi6SAVyAxiAIBIuCgRzcGVjGAcgASgLMiAub2JpZW50ZS5jbG91ZC52MS5EZXBsb3ltZW50U3BlYxIZCghyZXZpc2lvbhgIIAEoBUIHukgEGgIoABIhChBzZXJ2aW5nX3JldmlzaW9uGAkgASgFQge6SAQaAigAEh4KDGltYWdlX2RpZ2VzdBgKIAEoCUIIukgFcgMYgAESFgoEdXJscxgLIAMoCUIIukgFkgECEGQSNwoIcmVwbGljYXMYDCADKAsyGS5vYmllbnRlLmNsb3VkLnYxLlJlcGxpY2FCCrpIB5IBBBCgnAESLgoJb3BlcmF0aW9uGA0gASgLMhsub2JpZW50ZS5jbG91ZC52MS5PcGVyYXRpb24SLgoKY3JlYXRlZF9hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOQoIc2VydmljZXMYECADKAsyHS5vYmllbnRlLmNsb3VkLnYxLlNlcnZpY2VHb2FsQgi6SAWSAQIQMhIPCgdzdG9wcGVkGBEgASgIIloKC1NlcnZpY2VHb2FsEhUKBG5hbWUYASABKAlCB7pIBHICGD8SGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGQoIcmVwbGljYXMYAyABKAVCB7pIBBoCKAAiywMKB1JlcGxpY2ESEwoCaWQYASABKAlCB7pIBHICGEASGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGAoHbm9kZV9pZBgDIAEoCUIHukgEcgIYQBIdCgxjb250YWluZXJfaWQYBCABKAlCB7pIBHICGEASGQoHYWRkcmVzcxgFIAEoCUIIukgFcgMYgAESNwoFc3RhdGUYBiABKA4yHi5vYmllbnRlLmNsb3VkLnYxLlJlcGxpY2FTdGF0ZUIIukgFggECEAESFgoJZXhpdF9jb2RlGAcgASgFSACIAQESHgoMaW1hZ2VfZGlnZXN0GAggASgJQgi6SAVyAxiAARIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCgdzZXJ2aWNlGAogASgJQge6SARyAhg/EhkKCHJlc3RhcnRzGAsgASgFQge6SAQaAigAEhUKDW91dF9vZl9tZW1vcnkYDCABKAgSMwoPbmV4dF9yZXN0YXJ0X2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRnb25lGA4gASgIQgwKCl9leGl0X2NvZGUi9wQKCU9wZXJhdGlvbhIUCgJpZBgBIAEoCUIIukgFcgOwAQESNwoEa2luZBgCIAEoDjIfLm9iaWVudGUuY2xvdWQudjEuT3BlcmF0aW9uS2luZEIIukgFggECEAESOQoFc3RhdGUYAyABKA4yIC5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvblN0YXRlQgi6SAWCAQIQARIZCghyZXZpc2lvbhgEIAEoBUIHukgEGgIoABIbCgplcnJvcl9jb2RlGAUgASgJQge6SARyAhhAEh8KDWVycm9yX21lc3NhZ2UYBiABKAlCCLpIBXIDGIBAEhwKCmVycm9yX2hpbnQYByABKAlCCLpIBXIDGIAIEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIfCg1kZXBsb3ltZW50X2lkGAogASgJQgi6SAVyA7ABARIfCg1hY3Rvcl91c2VyX2lkGAsgASgJQgi6SAVyA7ABARIYCgZyZWFzb24YDCABKAlCCLpIBXIDGPQDEi4KCnN0YXJ0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKCXdhaXRzX2ZvchgOIAEoCUIIukgFcgMY9AMSHgoNc3VwZXJzZWRlZF9ieRgPIAEoCUIHukgEcgIYJBIeCg1zY2FsZV9zZXJ2aWNlGBAgASgJQge6SARyAhg/Eh8KDnNjYWxlX3JlcGxpY2FzGBEgASgFQge6SAQaAigAIvgBChdDcmVhdGVEZXBsb3ltZW50UmVxdWVzdBI3Cg9pZGVtcG90ZW5jeV9rZXkYASABKAlCHrpIG3IZEAgYgAEyEl5bQS1aYS16MC05Ll86LV0rJBIcCgpwcm9qZWN0X2lkGAIgASgJQgi6SAVyA7ABARI0CgRuYW1lGAMgASgJQia6SCNyIRACGD8yG15bYS16XShbYS16MC05LV0qW2EtejAtOV0pJBI2CgRzcGVjGAQgASgLMiAub2JpZW50ZS5jbG91ZC52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhgKBnJlYXNvbhgFIAEoCUIIukgFcgMY9AMiTAoYQ3JlYXRlRGVwbG95bWVudFJlc3BvbnNlEjAKCmRlcGxveW1lbnQYASABKAsyHC5vYmllbnRlLmNsb3VkLnYxLkRlcGxveW1lbnQiNwoUR2V0RGVwbG95bWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQEiSQoVR2V0RGVwbG95bWVudFJlc3BvbnNlEjAKCmRlcGxveW1lbnQYASABKAsyHC5vYmllbnRlLmNsb3VkLnYxLkRlcGxveW1lbnQioAEKFkxpc3REZXBsb3ltZW50c1JlcXVlc3QSIQoPb3JnYW5pemF0aW9uX2lkGAEgASgJQgi6SAVyA7ABARIfCgpwcm9qZWN0X2lkGAIgASgJQgu6SAjYAQFyA7ABARIVCgRuYW1lGAMgASgJQge6SARyAhg/EisKBHBhZ2UYBCABKAsyHS5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXF1ZXN0IoUBChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRI8CgtkZXBsb3ltZW50cxgBIAMoCzIcLm9iaWVudGUuY2xvdWQudjEuRGVwbG95bWVudEIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSKdAwoXVXBkYXRlRGVwbG95bWVudFJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSHwoNZGVwbG95bWVudF9pZBgCIAEoCUIIukgFcgOwAQESLgoEc3BlYxgDIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuRGVwbG95bWVudFNwZWMSGAoGcmVhc29uGAQgASgJQgi6SAVyAxj0AxIZChFzdXBlcnNlZGVfcnVubmluZxgFIAEoCBIvCgt1cGRhdGVfbWFzaxgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSSQoPc2V0X2Vudmlyb25tZW50GAcgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSLQoRdW5zZXRfZW52aXJvbm1lbnQYCCADKAlCErpID5IBDBDoByIHcgUQARiAAhIYCgdzZXJ2aWNlGAkgASgJQge6SARyAhg/IkwKGFVwZGF0ZURlcGxveW1lbnRSZXNwb25zZRIwCgpkZXBsb3ltZW50GAEgASgLMhwub2JpZW50ZS5jbG91ZC52MS5EZXBsb3ltZW50It8BChZTY2FsZURlcGxveW1lbnRSZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEh8KDWRlcGxveW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMY9AMSGQoRc3VwZXJzZWRlX3J1bm5pbmcYBCABKAgSGAoHc2VydmljZRgFIAEoCUIHukgEcgIYPxIcCghyZXBsaWNhcxgGIAEoBUIKukgHGgUYkE4oACJJChdTY2FsZURlcGxveW1lbnRSZXNwb25zZRIuCglvcGVyYXRpb24YASABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbiKpAQoYUmVzdGFydERlcGxveW1lbnRSZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEh8KDWRlcGxveW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMY9AMSGQoRc3VwZXJzZWRlX3J1bm5pbmcYBCABKAgiSwoZUmVzdGFydERlcGxveW1lbnRSZXNwb25zZRIuCglvcGVyYXRpb24YASABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbiKmAQoVU3RvcERlcGxveW1lbnRSZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEh8KDWRlcGxveW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMY9AMSGQoRc3VwZXJzZWRlX3J1bm5pbmcYBCABKAgiSAoWU3RvcERlcGxveW1lbnRSZXNwb25zZRIuCglvcGVyYXRpb24YASABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbiKnAQoWU3RhcnREZXBsb3ltZW50UmVxdWVzdBI3Cg9pZGVtcG90ZW5jeV9rZXkYASABKAlCHrpIG3IZEAgYgAEyEl5bQS1aYS16MC05Ll86LV0rJBIfCg1kZXBsb3ltZW50X2lkGAIgASgJQgi6SAVyA7ABARIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDEhkKEXN1cGVyc2VkZV9ydW5uaW5nGAQgASgIIkkKF1N0YXJ0RGVwbG95bWVudFJlc3BvbnNlEi4KCW9wZXJhdGlvbhgBIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuT3BlcmF0aW9uIsgBChlSb2xsYmFja0RlcGxveW1lbnRSZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEh8KDWRlcGxveW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMY9AMSGQoRc3VwZXJzZWRlX3J1bm5pbmcYBCABKAgSHAoLdG9fcmV2aXNpb24YBSABKAVCB7pIBBoCKAAiTAoaUm9sbGJhY2tEZXBsb3ltZW50UmVzcG9uc2USLgoJb3BlcmF0aW9uGAEgASgLMhsub2JpZW50ZS5jbG91ZC52MS5PcGVyYXRpb24iZAoUTGlzdFJldmlzaW9uc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESKwoEcGFnZRgCIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuUGFnZVJlcXVlc3QifwoVTGlzdFJldmlzaW9uc1Jlc3BvbnNlEjgKCXJldmlzaW9ucxgBIAMoCzIaLm9iaWVudGUuY2xvdWQudjEuUmV2aXNpb25CCbpIBpIBAxDIARIsCgRwYWdlGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVzcG9uc2UixwIKCFJldmlzaW9uEhcKBm51bWJlchgBIAEoBUIHukgEGgIoARIuCgRzcGVjGAIgASgLMiAub2JpZW50ZS5jbG91ZC52MS5EZXBsb3ltZW50U3BlYxJDCg1pbWFnZV9kaWdlc3RzGAMgAygLMiwub2JpZW50ZS5jbG91ZC52MS5SZXZpc2lvbi5JbWFnZURpZ2VzdHNFbnRyeRIYCgdjb3B5X29mGAQgASgFQge6SAQaAigAEi4KCW9wZXJhdGlvbhgFIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuT3BlcmF0aW9uEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGjMKEUltYWdlRGlnZXN0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijQEKF0RlbGV0ZURlcGxveW1lbnRSZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEh8KDWRlcGxveW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMY9AMiSgoYRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEi4KCW9wZXJhdGlvbhgBIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuT3BlcmF0aW9uIloKFldhdGNoRGVwbG95bWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESHwoOYWZ0ZXJfc2VxdWVuY2UYAiABKANCB7pIBCICKAAimAEKF1dhdGNoRGVwbG95bWVudFJlc3BvbnNlEhkKCHNlcXVlbmNlGAEgASgDQge6SAQiAigAEjAKBWV2ZW50GAIgASgLMiEub2JpZW50ZS5jbG91ZC52MS5EZXBsb3ltZW50RXZlbnQSMAoKZGVwbG95bWVudBgDIAEoCzIcLm9iaWVudGUuY2xvdWQudjEuRGVwbG95bWVudCK4AgoPRGVwbG95bWVudEV2ZW50EiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgxvcGVyYXRpb25faWQYAiABKAlCB7pIBHICGCQSFQoEa2luZBgDIAEoCUIHukgEcgIYQBIZCgdtZXNzYWdlGAQgASgJQgi6SAVyAxiAQBIbCgpyZXBsaWNhX2lkGAUgASgJQge6SARyAhhAEh4KDWFjdG9yX3VzZXJfaWQYBiABKAlCB7pIBHICGCQSPwoHZGV0YWlscxgHIAMoCzIuLm9iaWVudGUuY2xvdWQudjEuRGVwbG95bWVudEV2ZW50LkRldGFpbHNFbnRyeRouCgxEZXRhaWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASqxAgoQRGVwbG95bWVudFN0YXR1cxIhCh1ERVBMT1lNRU5UX1NUQVRVU19VTlNQRUNJRklFRBAAEh0KGURFUExPWU1FTlRfU1RBVFVTX0NSRUFURUQQARIeChpERVBMT1lNRU5UX1NUQVRVU19CVUlMRElORxACEh8KG0RFUExPWU1FTlRfU1RBVFVTX0RFUExPWUlORxADEh0KGURFUExPWU1FTlRfU1RBVFVTX1JVTk5JTkcQBBIeChpERVBMT1lNRU5UX1NUQVRVU19ERUdSQURFRBAFEh0KGURFUExPWU1FTlRfU1RBVFVTX1NUT1BQRUQQBhIcChhERVBMT1lNRU5UX1NUQVRVU19GQUlMRUQQBxIeChpERVBMT1lNRU5UX1NUQVRVU19ERUxFVElORxAIKrcBCgxSZXBsaWNhU3RhdGUSHQoZUkVQTElDQV9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlJFUExJQ0FfU1RBVEVfU1RBUlRJTkcQARIZChVSRVBMSUNBX1NUQVRFX0hFQUxUSFkQAhIbChdSRVBMSUNBX1NUQVRFX1VOSEVBTFRIWRADEhgKFFJFUExJQ0FfU1RBVEVfRVhJVEVEEAQSGgoWUkVQTElDQV9TVEFURV9SRU1PVklORxAFKoYCCg1PcGVyYXRpb25LaW5kEh4KGk9QRVJBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASGQoVT1BFUkFUSU9OX0tJTkRfREVQTE9ZEAESGQoVT1BFUkFUSU9OX0tJTkRfREVMRVRFEAISGQoVT1BFUkFUSU9OX0tJTkRfVVBEQVRFEAMSGwoXT1BFUkFUSU9OX0tJTkRfUk9MTEJBQ0sQBBIYChRPUEVSQVRJT05fS0lORF9TQ0FMRRAFEhoKFk9QRVJBVElPTl9LSU5EX1JFU1RBUlQQBhIXChNPUEVSQVRJT05fS0lORF9TVE9QEAcSGAoUT1BFUkFUSU9OX0tJTkRfU1RBUlQQCCqBAgoOT3BlcmF0aW9uU3RhdGUSHwobT1BFUkFUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWT1BFUkFUSU9OX1NUQVRFX1FVRVVFRBABEhsKF09QRVJBVElPTl9TVEFURV9SVU5OSU5HEAISHQoZT1BFUkFUSU9OX1NUQVRFX1NVQ0NFRURFRBADEhoKFk9QRVJBVElPTl9TVEFURV9GQUlMRUQQBBIeChpPUEVSQVRJT05fU1RBVEVfU1VQRVJTRURFRBAFEhsKF09QRVJBVElPTl9TVEFURV9XQUlUSU5HEAYSHQoZT1BFUkFUSU9OX1NUQVRFX0NBTkNFTExFRBAHMrsKChJEZXBsb3ltZW50c1NlcnZpY2USbgoQQ3JlYXRlRGVwbG95bWVudBIpLm9iaWVudGUuY2xvdWQudjEuQ3JlYXRlRGVwbG95bWVudFJlcXVlc3QaKi5vYmllbnRlLmNsb3VkLnYxLkNyZWF0ZURlcGxveW1lbnRSZXNwb25zZSIDkAICEmUKDUdldERlcGxveW1lbnQSJi5vYmllbnRlLmNsb3VkLnYxLkdldERlcGxveW1lbnRSZXF1ZXN0Gicub2JpZW50ZS5jbG91ZC52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJrCg9MaXN0RGVwbG95bWVudHMSKC5vYmllbnRlLmNsb3VkLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaKS5vYmllbnRlLmNsb3VkLnYxLkxpc3REZXBsb3ltZW50c1Jlc3BvbnNlIgOQAgESbgoQVXBkYXRlRGVwbG95bWVudBIpLm9iaWVudGUuY2xvdWQudjEuVXBkYXRlRGVwbG95bWVudFJlcXVlc3QaKi5vYmllbnRlLmNsb3VkLnYxLlVwZGF0ZURlcGxveW1lbnRSZXNwb25zZSIDkAICEmsKD1NjYWxlRGVwbG95bWVudBIoLm9iaWVudGUuY2xvdWQudjEuU2NhbGVEZXBsb3ltZW50UmVxdWVzdBopLm9iaWVudGUuY2xvdWQudjEuU2NhbGVEZXBsb3ltZW50UmVzcG9uc2UiA5ACAhJxChFSZXN0YXJ0RGVwbG95bWVudBIqLm9iaWVudGUuY2xvdWQudjEuUmVzdGFydERlcGxveW1lbnRSZXF1ZXN0Gisub2JpZW50ZS5jbG91ZC52MS5SZXN0YXJ0RGVwbG95bWVudFJlc3BvbnNlIgOQAgISaAoOU3RvcERlcGxveW1lbnQSJy5vYmllbnRlLmNsb3VkLnYxLlN0b3BEZXBsb3ltZW50UmVxdWVzdBooLm9iaWVudGUuY2xvdWQudjEuU3RvcERlcGxveW1lbnRSZXNwb25zZSIDkAICEmsKD1N0YXJ0RGVwbG95bWVudBIoLm9iaWVudGUuY2xvdWQudjEuU3RhcnREZXBsb3ltZW50UmVxdWVzdBopLm9iaWVudGUuY2xvdWQudjEuU3RhcnREZXBsb3ltZW50UmVzcG9uc2UiA5ACAhJ0ChJSb2xsYmFja0RlcGxveW1lbnQSKy5vYmllbnRlLmNsb3VkLnYxLlJvbGxiYWNrRGVwbG95bWVudFJlcXVlc3QaLC5vYmllbnRlLmNsb3VkLnYxLlJvbGxiYWNrRGVwbG95bWVudFJlc3BvbnNlIgOQAgISZQoNTGlzdFJldmlzaW9ucxImLm9iaWVudGUuY2xvdWQudjEuTGlzdFJldmlzaW9uc1JlcXVlc3QaJy5vYmllbnRlLmNsb3VkLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZSIDkAIBEm4KEERlbGV0ZURlcGxveW1lbnQSKS5vYmllbnRlLmNsb3VkLnYxLkRlbGV0ZURlcGxveW1lbnRSZXF1ZXN0Gioub2JpZW50ZS5jbG91ZC52MS5EZWxldGVEZXBsb3ltZW50UmVzcG9uc2UiA5ACAhJtCg9XYXRjaERlcGxveW1lbnQSKC5vYmllbnRlLmNsb3VkLnYxLldhdGNoRGVwbG95bWVudFJlcXVlc3QaKS5vYmllbnRlLmNsb3VkLnYxLldhdGNoRGVwbG95bWVudFJlc3BvbnNlIgOQAgEwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources, file_obiente_cloud_v1_spec]);
 
 /**
  * An application.
@@ -129,6 +129,20 @@ export type Deployment = Message<"obiente.cloud.v1.Deployment"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 15;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * What runs when all goes well, by service; empty before any revision came up.
+   *
+   * @generated from field: repeated obiente.cloud.v1.ServiceGoal services = 16;
+   */
+  services: ServiceGoal[];
+
+  /**
+   * Whether it was stopped on purpose.
+   *
+   * @generated from field: bool stopped = 17;
+   */
+  stopped: boolean;
 };
 
 /**
@@ -137,6 +151,41 @@ export type Deployment = Message<"obiente.cloud.v1.Deployment"> & {
  */
 export const DeploymentSchema: GenMessage<Deployment> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_deployments, 0);
+
+/**
+ * What is wanted of one service of a deployment.
+ *
+ * @generated from message obiente.cloud.v1.ServiceGoal
+ */
+export type ServiceGoal = Message<"obiente.cloud.v1.ServiceGoal"> & {
+  /**
+   * Name of the service; `app` for a deployment of a single image.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The revision that it runs.
+   *
+   * @generated from field: int32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * How many replicas of it run while it is not stopped.
+   *
+   * @generated from field: int32 replicas = 3;
+   */
+  replicas: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ServiceGoal.
+ * Use `create(ServiceGoalSchema)` to create a new message.
+ */
+export const ServiceGoalSchema: GenMessage<ServiceGoal> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 1);
 
 /**
  * One running copy of a deployment.
@@ -187,7 +236,7 @@ export type Replica = Message<"obiente.cloud.v1.Replica"> & {
   state: ReplicaState;
 
   /**
-   * Exit code of its last exit; unset while it has not exited.
+   * Exit code of its last exit, also while it runs again; unset while it has not exited.
    *
    * @generated from field: optional int32 exit_code = 7;
    */
@@ -206,6 +255,41 @@ export type Replica = Message<"obiente.cloud.v1.Replica"> & {
    * @generated from field: google.protobuf.Timestamp started_at = 9;
    */
   startedAt?: Timestamp | undefined;
+
+  /**
+   * Service that it is a copy of; `app` for a deployment of a single image.
+   *
+   * @generated from field: string service = 10;
+   */
+  service: string;
+
+  /**
+   * How often its container has been restarted.
+   *
+   * @generated from field: int32 restarts = 11;
+   */
+  restarts: number;
+
+  /**
+   * Whether the kernel killed a process of it for its memory, up to its last exit or since.
+   *
+   * @generated from field: bool out_of_memory = 12;
+   */
+  outOfMemory: boolean;
+
+  /**
+   * When it is restarted next; unset while it runs, and when its restart policy wants no restart.
+   *
+   * @generated from field: google.protobuf.Timestamp next_restart_at = 13;
+   */
+  nextRestartAt?: Timestamp | undefined;
+
+  /**
+   * Whether its container was removed by somebody else than the platform. Its state is then `exited`.
+   *
+   * @generated from field: bool gone = 14;
+   */
+  gone: boolean;
 };
 
 /**
@@ -213,7 +297,7 @@ export type Replica = Message<"obiente.cloud.v1.Replica"> & {
  * Use `create(ReplicaSchema)` to create a new message.
  */
 export const ReplicaSchema: GenMessage<Replica> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 1);
+  messageDesc(file_obiente_cloud_v1_deployments, 2);
 
 /**
  * One change of a deployment.
@@ -243,7 +327,7 @@ export type Operation = Message<"obiente.cloud.v1.Operation"> & {
   state: OperationState;
 
   /**
-   * The revision that it brings up; 0 for a delete.
+   * The revision that it makes; 0 for one that makes none.
    *
    * @generated from field: int32 revision = 4;
    */
@@ -283,6 +367,62 @@ export type Operation = Message<"obiente.cloud.v1.Operation"> & {
    * @generated from field: google.protobuf.Timestamp finished_at = 9;
    */
   finishedAt?: Timestamp | undefined;
+
+  /**
+   * The deployment (UUID), which may have been deleted since.
+   *
+   * @generated from field: string deployment_id = 10;
+   */
+  deploymentId: string;
+
+  /**
+   * Who asked for it (UUID).
+   *
+   * @generated from field: string actor_user_id = 11;
+   */
+  actorUserId: string;
+
+  /**
+   * Why, in the words of whoever asked.
+   *
+   * @generated from field: string reason = 12;
+   */
+  reason: string;
+
+  /**
+   * When it began; unset while it waits in line.
+   *
+   * @generated from field: google.protobuf.Timestamp started_at = 13;
+   */
+  startedAt?: Timestamp | undefined;
+
+  /**
+   * What it waits for a person for; empty when for nobody.
+   *
+   * @generated from field: string waits_for = 14;
+   */
+  waitsFor: string;
+
+  /**
+   * The operation that superseded it (UUID); empty when none did.
+   *
+   * @generated from field: string superseded_by = 15;
+   */
+  supersededBy: string;
+
+  /**
+   * The service that a scale is about; empty for every other kind.
+   *
+   * @generated from field: string scale_service = 16;
+   */
+  scaleService: string;
+
+  /**
+   * How many replicas a scale asks for; 0 for every other kind.
+   *
+   * @generated from field: int32 scale_replicas = 17;
+   */
+  scaleReplicas: number;
 };
 
 /**
@@ -290,7 +430,7 @@ export type Operation = Message<"obiente.cloud.v1.Operation"> & {
  * Use `create(OperationSchema)` to create a new message.
  */
 export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 2);
+  messageDesc(file_obiente_cloud_v1_deployments, 3);
 
 /**
  * What to create.
@@ -325,6 +465,13 @@ export type CreateDeploymentRequest = Message<"obiente.cloud.v1.CreateDeployment
    * @generated from field: obiente.cloud.v1.DeploymentSpec spec = 4;
    */
   spec?: DeploymentSpec | undefined;
+
+  /**
+   * Why, for the history; at most 500 characters.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
 };
 
 /**
@@ -332,7 +479,7 @@ export type CreateDeploymentRequest = Message<"obiente.cloud.v1.CreateDeployment
  * Use `create(CreateDeploymentRequestSchema)` to create a new message.
  */
 export const CreateDeploymentRequestSchema: GenMessage<CreateDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 3);
+  messageDesc(file_obiente_cloud_v1_deployments, 4);
 
 /**
  * The operation was stored.
@@ -353,7 +500,7 @@ export type CreateDeploymentResponse = Message<"obiente.cloud.v1.CreateDeploymen
  * Use `create(CreateDeploymentResponseSchema)` to create a new message.
  */
 export const CreateDeploymentResponseSchema: GenMessage<CreateDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 4);
+  messageDesc(file_obiente_cloud_v1_deployments, 5);
 
 /**
  * Which deployment.
@@ -374,7 +521,7 @@ export type GetDeploymentRequest = Message<"obiente.cloud.v1.GetDeploymentReques
  * Use `create(GetDeploymentRequestSchema)` to create a new message.
  */
 export const GetDeploymentRequestSchema: GenMessage<GetDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 5);
+  messageDesc(file_obiente_cloud_v1_deployments, 6);
 
 /**
  * The deployment asked for.
@@ -395,7 +542,7 @@ export type GetDeploymentResponse = Message<"obiente.cloud.v1.GetDeploymentRespo
  * Use `create(GetDeploymentResponseSchema)` to create a new message.
  */
 export const GetDeploymentResponseSchema: GenMessage<GetDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 6);
+  messageDesc(file_obiente_cloud_v1_deployments, 7);
 
 /**
  * Which deployments.
@@ -437,7 +584,7 @@ export type ListDeploymentsRequest = Message<"obiente.cloud.v1.ListDeploymentsRe
  * Use `create(ListDeploymentsRequestSchema)` to create a new message.
  */
 export const ListDeploymentsRequestSchema: GenMessage<ListDeploymentsRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 7);
+  messageDesc(file_obiente_cloud_v1_deployments, 8);
 
 /**
  * A page of deployments.
@@ -465,7 +612,7 @@ export type ListDeploymentsResponse = Message<"obiente.cloud.v1.ListDeploymentsR
  * Use `create(ListDeploymentsResponseSchema)` to create a new message.
  */
 export const ListDeploymentsResponseSchema: GenMessage<ListDeploymentsResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 8);
+  messageDesc(file_obiente_cloud_v1_deployments, 9);
 
 /**
  * What to change.
@@ -488,11 +635,55 @@ export type UpdateDeploymentRequest = Message<"obiente.cloud.v1.UpdateDeployment
   deploymentId: string;
 
   /**
-   * What is wanted from now on. Variables without a value keep the one that they have.
+   * What is wanted from now on. Variables without a value keep the one that they have; without a number of replicas as
+   * many run as now.
    *
    * @generated from field: obiente.cloud.v1.DeploymentSpec spec = 3;
    */
   spec?: DeploymentSpec | undefined;
+
+  /**
+   * Why, for the history; at most 500 characters.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Cancel the operation that is under way instead of waiting for its end.
+   *
+   * @generated from field: bool supersede_running = 5;
+   */
+  supersedeRunning: boolean;
+
+  /**
+   * Fields of `spec` to change; unset (with no change of variables below) means all of it. Allowed are `source`, `replicas`,
+   * `port`, `health_check`, `limits`, `restart_policy`, `command` and `rollout`; variables have the two fields below.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 6;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Variables that get a new value.
+   *
+   * @generated from field: repeated obiente.cloud.v1.EnvironmentVariable set_environment = 7;
+   */
+  setEnvironment: EnvironmentVariable[];
+
+  /**
+   * Names of variables that go.
+   *
+   * @generated from field: repeated string unset_environment = 8;
+   */
+  unsetEnvironment: string[];
+
+  /**
+   * The service to change, of a deployment of several; `rollout` is the same for all. Empty means the only one.
+   *
+   * @generated from field: string service = 9;
+   */
+  service: string;
 };
 
 /**
@@ -500,7 +691,7 @@ export type UpdateDeploymentRequest = Message<"obiente.cloud.v1.UpdateDeployment
  * Use `create(UpdateDeploymentRequestSchema)` to create a new message.
  */
 export const UpdateDeploymentRequestSchema: GenMessage<UpdateDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 9);
+  messageDesc(file_obiente_cloud_v1_deployments, 10);
 
 /**
  * The operation was stored.
@@ -521,7 +712,455 @@ export type UpdateDeploymentResponse = Message<"obiente.cloud.v1.UpdateDeploymen
  * Use `create(UpdateDeploymentResponseSchema)` to create a new message.
  */
 export const UpdateDeploymentResponseSchema: GenMessage<UpdateDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 10);
+  messageDesc(file_obiente_cloud_v1_deployments, 11);
+
+/**
+ * How many replicas shall run.
+ *
+ * @generated from message obiente.cloud.v1.ScaleDeploymentRequest
+ */
+export type ScaleDeploymentRequest = Message<"obiente.cloud.v1.ScaleDeploymentRequest"> & {
+  /**
+   * Chosen by the caller, unique per organization: the same key gives the same answer, with other content an error.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 2;
+   */
+  deploymentId: string;
+
+  /**
+   * Why, for the history; at most 500 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Cancel the operation that is under way instead of waiting for its end.
+   *
+   * @generated from field: bool supersede_running = 4;
+   */
+  supersedeRunning: boolean;
+
+  /**
+   * The service. Empty means `app`, the one of a deployment of a single image.
+   *
+   * @generated from field: string service = 5;
+   */
+  service: string;
+
+  /**
+   * How many replicas of it, 0 to 10,000.
+   *
+   * @generated from field: int32 replicas = 6;
+   */
+  replicas: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ScaleDeploymentRequest.
+ * Use `create(ScaleDeploymentRequestSchema)` to create a new message.
+ */
+export const ScaleDeploymentRequestSchema: GenMessage<ScaleDeploymentRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 12);
+
+/**
+ * The operation was stored.
+ *
+ * @generated from message obiente.cloud.v1.ScaleDeploymentResponse
+ */
+export type ScaleDeploymentResponse = Message<"obiente.cloud.v1.ScaleDeploymentResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: obiente.cloud.v1.Operation operation = 1;
+   */
+  operation?: Operation | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ScaleDeploymentResponse.
+ * Use `create(ScaleDeploymentResponseSchema)` to create a new message.
+ */
+export const ScaleDeploymentResponseSchema: GenMessage<ScaleDeploymentResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 13);
+
+/**
+ * Which deployment to restart.
+ *
+ * @generated from message obiente.cloud.v1.RestartDeploymentRequest
+ */
+export type RestartDeploymentRequest = Message<"obiente.cloud.v1.RestartDeploymentRequest"> & {
+  /**
+   * Chosen by the caller, unique per organization: the same key gives the same answer, with other content an error.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 2;
+   */
+  deploymentId: string;
+
+  /**
+   * Why, for the history; at most 500 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Cancel the operation that is under way instead of waiting for its end.
+   *
+   * @generated from field: bool supersede_running = 4;
+   */
+  supersedeRunning: boolean;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RestartDeploymentRequest.
+ * Use `create(RestartDeploymentRequestSchema)` to create a new message.
+ */
+export const RestartDeploymentRequestSchema: GenMessage<RestartDeploymentRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 14);
+
+/**
+ * The operation was stored.
+ *
+ * @generated from message obiente.cloud.v1.RestartDeploymentResponse
+ */
+export type RestartDeploymentResponse = Message<"obiente.cloud.v1.RestartDeploymentResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: obiente.cloud.v1.Operation operation = 1;
+   */
+  operation?: Operation | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RestartDeploymentResponse.
+ * Use `create(RestartDeploymentResponseSchema)` to create a new message.
+ */
+export const RestartDeploymentResponseSchema: GenMessage<RestartDeploymentResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 15);
+
+/**
+ * Which deployment to stop.
+ *
+ * @generated from message obiente.cloud.v1.StopDeploymentRequest
+ */
+export type StopDeploymentRequest = Message<"obiente.cloud.v1.StopDeploymentRequest"> & {
+  /**
+   * Chosen by the caller, unique per organization: the same key gives the same answer, with other content an error.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 2;
+   */
+  deploymentId: string;
+
+  /**
+   * Why, for the history; at most 500 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Cancel the operation that is under way instead of waiting for its end.
+   *
+   * @generated from field: bool supersede_running = 4;
+   */
+  supersedeRunning: boolean;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StopDeploymentRequest.
+ * Use `create(StopDeploymentRequestSchema)` to create a new message.
+ */
+export const StopDeploymentRequestSchema: GenMessage<StopDeploymentRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 16);
+
+/**
+ * The operation was stored.
+ *
+ * @generated from message obiente.cloud.v1.StopDeploymentResponse
+ */
+export type StopDeploymentResponse = Message<"obiente.cloud.v1.StopDeploymentResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: obiente.cloud.v1.Operation operation = 1;
+   */
+  operation?: Operation | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StopDeploymentResponse.
+ * Use `create(StopDeploymentResponseSchema)` to create a new message.
+ */
+export const StopDeploymentResponseSchema: GenMessage<StopDeploymentResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 17);
+
+/**
+ * Which deployment to start.
+ *
+ * @generated from message obiente.cloud.v1.StartDeploymentRequest
+ */
+export type StartDeploymentRequest = Message<"obiente.cloud.v1.StartDeploymentRequest"> & {
+  /**
+   * Chosen by the caller, unique per organization: the same key gives the same answer, with other content an error.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 2;
+   */
+  deploymentId: string;
+
+  /**
+   * Why, for the history; at most 500 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Cancel the operation that is under way instead of waiting for its end.
+   *
+   * @generated from field: bool supersede_running = 4;
+   */
+  supersedeRunning: boolean;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StartDeploymentRequest.
+ * Use `create(StartDeploymentRequestSchema)` to create a new message.
+ */
+export const StartDeploymentRequestSchema: GenMessage<StartDeploymentRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 18);
+
+/**
+ * The operation was stored.
+ *
+ * @generated from message obiente.cloud.v1.StartDeploymentResponse
+ */
+export type StartDeploymentResponse = Message<"obiente.cloud.v1.StartDeploymentResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: obiente.cloud.v1.Operation operation = 1;
+   */
+  operation?: Operation | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StartDeploymentResponse.
+ * Use `create(StartDeploymentResponseSchema)` to create a new message.
+ */
+export const StartDeploymentResponseSchema: GenMessage<StartDeploymentResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 19);
+
+/**
+ * What to return to.
+ *
+ * @generated from message obiente.cloud.v1.RollbackDeploymentRequest
+ */
+export type RollbackDeploymentRequest = Message<"obiente.cloud.v1.RollbackDeploymentRequest"> & {
+  /**
+   * Chosen by the caller, unique per organization: the same key gives the same answer, with other content an error.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 2;
+   */
+  deploymentId: string;
+
+  /**
+   * Why, for the history; at most 500 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Cancel the operation that is under way instead of waiting for its end.
+   *
+   * @generated from field: bool supersede_running = 4;
+   */
+  supersedeRunning: boolean;
+
+  /**
+   * The revision; 0 means the one that came up before the present one.
+   *
+   * @generated from field: int32 to_revision = 5;
+   */
+  toRevision: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RollbackDeploymentRequest.
+ * Use `create(RollbackDeploymentRequestSchema)` to create a new message.
+ */
+export const RollbackDeploymentRequestSchema: GenMessage<RollbackDeploymentRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 20);
+
+/**
+ * The operation was stored.
+ *
+ * @generated from message obiente.cloud.v1.RollbackDeploymentResponse
+ */
+export type RollbackDeploymentResponse = Message<"obiente.cloud.v1.RollbackDeploymentResponse"> & {
+  /**
+   * The operation.
+   *
+   * @generated from field: obiente.cloud.v1.Operation operation = 1;
+   */
+  operation?: Operation | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RollbackDeploymentResponse.
+ * Use `create(RollbackDeploymentResponseSchema)` to create a new message.
+ */
+export const RollbackDeploymentResponseSchema: GenMessage<RollbackDeploymentResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 21);
+
+/**
+ * Which revisions.
+ *
+ * @generated from message obiente.cloud.v1.ListRevisionsRequest
+ */
+export type ListRevisionsRequest = Message<"obiente.cloud.v1.ListRevisionsRequest"> & {
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * The page.
+   *
+   * @generated from field: obiente.cloud.v1.PageRequest page = 2;
+   */
+  page?: PageRequest | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListRevisionsRequest.
+ * Use `create(ListRevisionsRequestSchema)` to create a new message.
+ */
+export const ListRevisionsRequestSchema: GenMessage<ListRevisionsRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 22);
+
+/**
+ * A page of revisions.
+ *
+ * @generated from message obiente.cloud.v1.ListRevisionsResponse
+ */
+export type ListRevisionsResponse = Message<"obiente.cloud.v1.ListRevisionsResponse"> & {
+  /**
+   * The revisions of this page, newest first.
+   *
+   * @generated from field: repeated obiente.cloud.v1.Revision revisions = 1;
+   */
+  revisions: Revision[];
+
+  /**
+   * Where the list goes on.
+   *
+   * @generated from field: obiente.cloud.v1.PageResponse page = 2;
+   */
+  page?: PageResponse | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListRevisionsResponse.
+ * Use `create(ListRevisionsResponseSchema)` to create a new message.
+ */
+export const ListRevisionsResponseSchema: GenMessage<ListRevisionsResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 23);
+
+/**
+ * What a deployment was wanted to be at one time. Never changes.
+ *
+ * @generated from message obiente.cloud.v1.Revision
+ */
+export type Revision = Message<"obiente.cloud.v1.Revision"> & {
+  /**
+   * Number within the deployment, from 1.
+   *
+   * @generated from field: int32 number = 1;
+   */
+  number: number;
+
+  /**
+   * The spec, without values of the environment.
+   *
+   * @generated from field: obiente.cloud.v1.DeploymentSpec spec = 2;
+   */
+  spec?: DeploymentSpec | undefined;
+
+  /**
+   * Digest of the image of each service by its name, `sha256:…`, as far as it has run.
+   *
+   * @generated from field: map<string, string> image_digests = 3;
+   */
+  imageDigests: { [key: string]: string };
+
+  /**
+   * The revision that it is a copy of; 0 when of none.
+   *
+   * @generated from field: int32 copy_of = 4;
+   */
+  copyOf: number;
+
+  /**
+   * The operation that made it.
+   *
+   * @generated from field: obiente.cloud.v1.Operation operation = 5;
+   */
+  operation?: Operation | undefined;
+
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 6;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.Revision.
+ * Use `create(RevisionSchema)` to create a new message.
+ */
+export const RevisionSchema: GenMessage<Revision> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_deployments, 24);
 
 /**
  * Which deployment to delete.
@@ -542,6 +1181,13 @@ export type DeleteDeploymentRequest = Message<"obiente.cloud.v1.DeleteDeployment
    * @generated from field: string deployment_id = 2;
    */
   deploymentId: string;
+
+  /**
+   * Why, for the history; at most 500 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
 };
 
 /**
@@ -549,7 +1195,7 @@ export type DeleteDeploymentRequest = Message<"obiente.cloud.v1.DeleteDeployment
  * Use `create(DeleteDeploymentRequestSchema)` to create a new message.
  */
 export const DeleteDeploymentRequestSchema: GenMessage<DeleteDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 11);
+  messageDesc(file_obiente_cloud_v1_deployments, 25);
 
 /**
  * The operation was stored.
@@ -570,7 +1216,7 @@ export type DeleteDeploymentResponse = Message<"obiente.cloud.v1.DeleteDeploymen
  * Use `create(DeleteDeploymentResponseSchema)` to create a new message.
  */
 export const DeleteDeploymentResponseSchema: GenMessage<DeleteDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 12);
+  messageDesc(file_obiente_cloud_v1_deployments, 26);
 
 /**
  * Which deployment, and from where on.
@@ -598,7 +1244,7 @@ export type WatchDeploymentRequest = Message<"obiente.cloud.v1.WatchDeploymentRe
  * Use `create(WatchDeploymentRequestSchema)` to create a new message.
  */
 export const WatchDeploymentRequestSchema: GenMessage<WatchDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 13);
+  messageDesc(file_obiente_cloud_v1_deployments, 27);
 
 /**
  * Something that happened to a deployment.
@@ -633,7 +1279,7 @@ export type WatchDeploymentResponse = Message<"obiente.cloud.v1.WatchDeploymentR
  * Use `create(WatchDeploymentResponseSchema)` to create a new message.
  */
 export const WatchDeploymentResponseSchema: GenMessage<WatchDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 14);
+  messageDesc(file_obiente_cloud_v1_deployments, 28);
 
 /**
  * Something that happened to a deployment.
@@ -657,8 +1303,11 @@ export type DeploymentEvent = Message<"obiente.cloud.v1.DeploymentEvent"> & {
 
   /**
    * What kind of step: `operation.queued`, `operation.started`, `operation.succeeded`, `operation.failed`,
-   * `operation.superseded`, `build.started`, `build.finished`, `replica.placed`, `replica.healthy`,
-   * `replica.unhealthy`, `replica.exited`, `replica.removed`, `route.switched`.
+   * `operation.superseded`, `operation.cancelled`, `operation.cancel_requested`, `operation.pause_requested`,
+   * `operation.resumed`, `operation.approved`, `operation.waiting`, `operation.continued`, `build.started`,
+   * `build.finished`, `replica.placed`, `replica.healthy`, `replica.unhealthy`, `replica.exited`, `replica.restarted`,
+   * `replica.removed`, `route.switched`. Of a replica that keeps crashing the first, second, fourth, eighth, … exit and
+   * restart in a row are told.
    *
    * @generated from field: string kind = 3;
    */
@@ -677,6 +1326,20 @@ export type DeploymentEvent = Message<"obiente.cloud.v1.DeploymentEvent"> & {
    * @generated from field: string replica_id = 5;
    */
   replicaId: string;
+
+  /**
+   * Who asked for it (UUID); empty for what the platform did by itself.
+   *
+   * @generated from field: string actor_user_id = 6;
+   */
+  actorUserId: string;
+
+  /**
+   * What the step took, by name: `attempt` counts from 1, names that end in `Ms` are milliseconds.
+   *
+   * @generated from field: map<string, int64> details = 7;
+   */
+  details: { [key: string]: bigint };
 };
 
 /**
@@ -684,7 +1347,7 @@ export type DeploymentEvent = Message<"obiente.cloud.v1.DeploymentEvent"> & {
  * Use `create(DeploymentEventSchema)` to create a new message.
  */
 export const DeploymentEventSchema: GenMessage<DeploymentEvent> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_deployments, 15);
+  messageDesc(file_obiente_cloud_v1_deployments, 29);
 
 /**
  * What a deployment is at the moment, derived from what runs.
@@ -821,6 +1484,36 @@ export const OperationKind = {
    * @generated from enum value: OPERATION_KIND_DELETE = 2;
    */
   DELETE: 2,
+
+  /**
+   * @generated from enum value: OPERATION_KIND_UPDATE = 3;
+   */
+  UPDATE: 3,
+
+  /**
+   * @generated from enum value: OPERATION_KIND_ROLLBACK = 4;
+   */
+  ROLLBACK: 4,
+
+  /**
+   * @generated from enum value: OPERATION_KIND_SCALE = 5;
+   */
+  SCALE: 5,
+
+  /**
+   * @generated from enum value: OPERATION_KIND_RESTART = 6;
+   */
+  RESTART: 6,
+
+  /**
+   * @generated from enum value: OPERATION_KIND_STOP = 7;
+   */
+  STOP: 7,
+
+  /**
+   * @generated from enum value: OPERATION_KIND_START = 8;
+   */
+  START: 8,
 } as const;
 
 /**
@@ -871,6 +1564,18 @@ export const OperationState = {
    * @generated from enum value: OPERATION_STATE_SUPERSEDED = 5;
    */
   SUPERSEDED: 5,
+
+  /**
+   * It waits for a person: see `waits_for`.
+   *
+   * @generated from enum value: OPERATION_STATE_WAITING = 6;
+   */
+  WAITING: 6,
+
+  /**
+   * @generated from enum value: OPERATION_STATE_CANCELLED = 7;
+   */
+  CANCELLED: 7,
 } as const;
 
 /**
@@ -924,7 +1629,8 @@ export const DeploymentsService: GenService<{
     output: typeof ListDeploymentsResponseSchema;
   },
   /**
-   * Replaces the spec: makes a new revision and rolls it out. While the new revision is not healthy the old one serves.
+   * Replaces the spec, or with a mask a part of it: makes a new revision and rolls it out. While the new revision is not
+   * healthy the old one serves. A part is applied to the newest revision, also to one that is still being built.
    *
    * @generated from rpc obiente.cloud.v1.DeploymentsService.UpdateDeployment
    */
@@ -932,6 +1638,66 @@ export const DeploymentsService: GenService<{
     methodKind: "unary";
     input: typeof UpdateDeploymentRequestSchema;
     output: typeof UpdateDeploymentResponseSchema;
+  },
+  /**
+   * Changes how many replicas of a service run. Makes no revision.
+   *
+   * @generated from rpc obiente.cloud.v1.DeploymentsService.ScaleDeployment
+   */
+  scaleDeployment: {
+    methodKind: "unary";
+    input: typeof ScaleDeploymentRequestSchema;
+    output: typeof ScaleDeploymentResponseSchema;
+  },
+  /**
+   * Replaces every replica by a fresh one of the same revision, as a rollout does.
+   *
+   * @generated from rpc obiente.cloud.v1.DeploymentsService.RestartDeployment
+   */
+  restartDeployment: {
+    methodKind: "unary";
+    input: typeof RestartDeploymentRequestSchema;
+    output: typeof RestartDeploymentResponseSchema;
+  },
+  /**
+   * Takes all replicas away and remembers what ran.
+   *
+   * @generated from rpc obiente.cloud.v1.DeploymentsService.StopDeployment
+   */
+  stopDeployment: {
+    methodKind: "unary";
+    input: typeof StopDeploymentRequestSchema;
+    output: typeof StopDeploymentResponseSchema;
+  },
+  /**
+   * Brings back what was stopped.
+   *
+   * @generated from rpc obiente.cloud.v1.DeploymentsService.StartDeployment
+   */
+  startDeployment: {
+    methodKind: "unary";
+    input: typeof StartDeploymentRequestSchema;
+    output: typeof StartDeploymentResponseSchema;
+  },
+  /**
+   * Makes a new revision that is a copy of an older one, with the very images that it ran: nothing is built or resolved.
+   *
+   * @generated from rpc obiente.cloud.v1.DeploymentsService.RollbackDeployment
+   */
+  rollbackDeployment: {
+    methodKind: "unary";
+    input: typeof RollbackDeploymentRequestSchema;
+    output: typeof RollbackDeploymentResponseSchema;
+  },
+  /**
+   * Lists a deployment's revisions, newest first.
+   *
+   * @generated from rpc obiente.cloud.v1.DeploymentsService.ListRevisions
+   */
+  listRevisions: {
+    methodKind: "unary";
+    input: typeof ListRevisionsRequestSchema;
+    output: typeof ListRevisionsResponseSchema;
   },
   /**
    * Deletes a deployment with all of its replicas, networks, images of its own and routes.

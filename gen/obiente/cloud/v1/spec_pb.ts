@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/spec.proto.
  */
 export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi+QMKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIhCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oAEgBiAEBEh4KBHBvcnQYBCABKAVCC7pICBoGGP//AygBSAKIAQESRQoLZW52aXJvbm1lbnQYBSADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgHIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCCABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEiIKB2NvbW1hbmQYCSADKAlCEbpIDpIBCxCAAiIGcgQYgIACQg8KBnNvdXJjZRIFukgCCAFCCwoJX3JlcGxpY2FzQgcKBV9wb3J0IiwKC0ltYWdlU291cmNlEh0KCXJlZmVyZW5jZRgBIAEoCUIKukgHcgUQARiABCJnChBEb2NrZXJmaWxlU291cmNlEjAKDmNvbnRleHRfc2hhMjU2GAEgASgJQhi6SBVyEzIOXlswLTlhLWZdezY0fSSYAUASIQoPZG9ja2VyZmlsZV9wYXRoGAIgASgJQgi6SAVyAxj/ASKQAQoTRW52aXJvbm1lbnRWYXJpYWJsZRIyCgRuYW1lGAEgASgJQiS6SCFyHxABGIACMhheW0EtWmEtel9dW0EtWmEtejAtOV9dKiQSHQoFdmFsdWUYAiABKAlCCbpIBnIEKICABEgAiAEBEhwKC2ZpbmdlcnByaW50GAMgASgJQge6SARyAhgMQggKBl92YWx1ZSLkAwoLSGVhbHRoQ2hlY2sSOwoJYXV0b21hdGljGAEgASgLMiYub2JpZW50ZS5jbG91ZC52MS5BdXRvbWF0aWNIZWFsdGhDaGVja0gAEjEKBGh0dHAYAiABKAsyIS5vYmllbnRlLmNsb3VkLnYxLkh0dHBIZWFsdGhDaGVja0gAEjcKB2NvbW1hbmQYAyABKAsyJC5vYmllbnRlLmNsb3VkLnYxLkNvbW1hbmRIZWFsdGhDaGVja0gAEi8KBG5vbmUYBCABKAsyHy5vYmllbnRlLmNsb3VkLnYxLk5vSGVhbHRoQ2hlY2tIABI/CghpbnRlcnZhbBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEj4KB3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxIfCgdyZXRyaWVzGAcgASgFQgm6SAYaBBhkKAFIAYgBARI+CgxzdGFydF9wZXJpb2QYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgBCDQoEa2luZBIFukgCCAFCCgoIX3JldHJpZXMiFgoUQXV0b21hdGljSGVhbHRoQ2hlY2siaQoPSHR0cEhlYWx0aENoZWNrEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgAgSKAoPZXhwZWN0ZWRfc3RhdHVzGAIgASgFQgq6SAcaBRjXBChkSACIAQFCEgoQX2V4cGVjdGVkX3N0YXR1cyI4ChJDb21tYW5kSGVhbHRoQ2hlY2sSIgoHY29tbWFuZBgBIAMoCUIRukgOkgELCAEQQCIFcgMYgCAiDwoNTm9IZWFsdGhDaGVjayKRAQoOUmVzb3VyY2VMaW1pdHMSMQoJY3B1X2NvcmVzGAEgASgBQhm6SBYSFEABGQAAAAAAAJBAKXsUrkfheoQ/SACIAQESLQoMbWVtb3J5X2J5dGVzGAIgASgDQhK6SA8iDRiAgICAgIAEKICAgANIAYgBAUIMCgpfY3B1X2NvcmVzQg8KDV9tZW1vcnlfYnl0ZXMqgwEKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIZChVSRVNUQVJUX1BPTElDWV9BTFdBWVMQARIdChlSRVNUQVJUX1BPTElDWV9PTl9GQUlMVVJFEAISGAoUUkVTVEFSVF9QT0xJQ1lfTkVWRVIQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi2AQKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASIQoIcmVwbGljYXMYAyABKAVCCrpIBxoFGJBOKABIAYgBARIeCgRwb3J0GAQgASgFQgu6SAgaBhj//wMoAUgCiAEBEkUKC2Vudmlyb25tZW50GAUgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSMwoMaGVhbHRoX2NoZWNrGAYgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5IZWFsdGhDaGVjaxIwCgZsaW1pdHMYByABKAsyIC5vYmllbnRlLmNsb3VkLnYxLlJlc291cmNlTGltaXRzEkEKDnJlc3RhcnRfcG9saWN5GAggASgOMh8ub2JpZW50ZS5jbG91ZC52MS5SZXN0YXJ0UG9saWN5Qgi6SAWCAQIQARIiCgdjb21tYW5kGAkgAygJQhG6SA6SAQsQgAIiBnIEGICAAhIwCgdyb2xsb3V0GAogASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Sb2xsb3V0UG9saWN5QggKBnNvdXJjZUILCglfcmVwbGljYXNCBwoFX3BvcnQi/wEKDVJvbGxvdXRQb2xpY3kSNAoHcm9sbGluZxgBIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuUm9sbGluZ1N0cmF0ZWd5SAASNgoIcmVjcmVhdGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLlJlY3JlYXRlU3RyYXRlZ3lIABI5CgpibHVlX2dyZWVuGAMgASgLMiMub2JpZW50ZS5jbG91ZC52MS5CbHVlR3JlZW5TdHJhdGVneUgAEjIKBmNhbmFyeRgEIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuQ2FuYXJ5U3RyYXRlZ3lIAEIRCghzdHJhdGVneRIFukgCCAEisQEKD1JvbGxpbmdTdHJhdGVneRIpChFtYXhfc3VyZ2VfcGVyY2VudBgBIAEoBUIJukgGGgQYZCgASACIAQESLwoXbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQYAiABKAVCCbpIBhoEGGQoAEgBiAEBEhAKCGFwcHJvdmFsGAMgASgIQhQKEl9tYXhfc3VyZ2VfcGVyY2VudEIaChhfbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQiJAoQUmVjcmVhdGVTdHJhdGVneRIQCghhcHByb3ZhbBgBIAEoCCJiChFCbHVlR3JlZW5TdHJhdGVneRIQCghhcHByb3ZhbBgBIAEoCBI7CghrZWVwX29sZBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkMgAiSQoOQ2FuYXJ5U3RyYXRlZ3kSNwoFc3RlcHMYASADKAsyHC5vYmllbnRlLmNsb3VkLnYxLkNhbmFyeVN0ZXBCCrpIB5IBBAgBEBQi3AEKCkNhbmFyeVN0ZXASIQoOd2VpZ2h0X3BlcmNlbnQYASABKAVCCbpIBhoEGGMoARIyCghhcHByb3ZhbBgCIAEoCzIeLm9iaWVudGUuY2xvdWQudjEuQXBwcm92YWxHYXRlSAASOQoEd2FpdBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkMgBIABItCgZlcnJvcnMYBCABKAsyGy5vYmllbnRlLmNsb3VkLnYxLkVycm9yR2F0ZUgAQg0KBGdhdGUSBbpIAggBIg4KDEFwcHJvdmFsR2F0ZSKpAQoJRXJyb3JHYXRlEj0KBXdhdGNoGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhO6SBDIAQGqAQoiBAiA9SQyAggBEiQKEW1heF9lcnJvcl9wZXJjZW50GAIgASgFQgm6SAYaBBhkKAASJgoMbWluX3JlcXVlc3RzGAMgASgFQgu6SAgaBhjAhD0oAUgAiAEBQg8KDV9taW5fcmVxdWVzdHMiaQoLSW1hZ2VTb3VyY2USHQoJcmVmZXJlbmNlGAEgASgJQgq6SAdyBRABGIAEEjsKC3B1bGxfcG9saWN5GAIgASgOMhwub2JpZW50ZS5jbG91ZC52MS5QdWxsUG9saWN5Qgi6SAWCAQIQASLBAQoQRG9ja2VyZmlsZVNvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEiEKD2RvY2tlcmZpbGVfcGF0aBgCIAEoCUIIukgFcgMY/wESGAoGdGFyZ2V0GAMgASgJQgi6SAVyAxiAARI+CgRhcmdzGAQgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcingMKDUNvbXBvc2VTb3VyY2USFwoEZmlsZRgBIAEoCUIJukgGcgQogIAQEl0KCXZhcmlhYmxlcxgCIAMoCzIuLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNvdXJjZS5WYXJpYWJsZXNFbnRyeUIaukgXmgEUEOgHIgdyBRABGIACKgZyBCiAgAQSVwoIY29udGV4dHMYAyADKAsyLS5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuQ29udGV4dHNFbnRyeUIWukgTmgEQEDIiBXIDGIAIKgVyA5gBQBI8CghzZXJ2aWNlcxgEIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNlcnZpY2VCCLpIBZIBAhAyEhsKCHdhcm5pbmdzGAUgAygJQgm6SAaSAQMQ6AcaMAoOVmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1Db250ZXh0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiiAQKDkNvbXBvc2VTZXJ2aWNlEhUKBG5hbWUYASABKAlCB7pIBHICGD8SLgoFaW1hZ2UYAiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkltYWdlU291cmNlSAASOAoKZG9ja2VyZmlsZRgDIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuRG9ja2VyZmlsZVNvdXJjZUgAEhwKCHJlcGxpY2FzGAQgASgFQgq6SAcaBRiQTigAEh4KBHBvcnQYBSABKAVCC7pICBoGGP//AygBSAGIAQESRQoLZW52aXJvbm1lbnQYBiADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYByABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgIIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCSABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEhoKB2NvbW1hbmQYCiADKAlCCbpIBpIBAxCAAhIXCgVuZWVkcxgLIAMoCUIIukgFkgECEDJCCAoGc291cmNlQgcKBV9wb3J0IpABChNFbnZpcm9ubWVudFZhcmlhYmxlEjIKBG5hbWUYASABKAlCJLpIIXIfEAEYgAIyGF5bQS1aYS16X11bQS1aYS16MC05X10qJBIdCgV2YWx1ZRgCIAEoCUIJukgGcgQogIAESACIAQESHAoLZmluZ2VycHJpbnQYAyABKAlCB7pIBHICGAxCCAoGX3ZhbHVlIuQDCgtIZWFsdGhDaGVjaxI7CglhdXRvbWF0aWMYASABKAsyJi5vYmllbnRlLmNsb3VkLnYxLkF1dG9tYXRpY0hlYWx0aENoZWNrSAASMQoEaHR0cBgCIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuSHR0cEhlYWx0aENoZWNrSAASNwoHY29tbWFuZBgDIAEoCzIkLm9iaWVudGUuY2xvdWQudjEuQ29tbWFuZEhlYWx0aENoZWNrSAASLwoEbm9uZRgEIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuTm9IZWFsdGhDaGVja0gAEj8KCGludGVydmFsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SPgoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEh8KB3JldHJpZXMYByABKAVCCbpIBhoEGGQoAUgBiAEBEj4KDHN0YXJ0X3BlcmlvZBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMIkBwyAEINCgRraW5kEgW6SAIIAUIKCghfcmV0cmllcyIWChRBdXRvbWF0aWNIZWFsdGhDaGVjayJpCg9IdHRwSGVhbHRoQ2hlY2sSGAoEcGF0aBgBIAEoCUIKukgHcgUQARiACBIoCg9leHBlY3RlZF9zdGF0dXMYAiABKAVCCrpIBxoFGNcEKGRIAIgBAUISChBfZXhwZWN0ZWRfc3RhdHVzIjgKEkNvbW1hbmRIZWFsdGhDaGVjaxIiCgdjb21tYW5kGAEgAygJQhG6SA6SAQsIARBAIgVyAxiAICIPCg1Ob0hlYWx0aENoZWNrIpEBCg5SZXNvdXJjZUxpbWl0cxIxCgljcHVfY29yZXMYASABKAFCGbpIFhIUQAEZAAAAAAAAkEApexSuR+F6hD9IAIgBARItCgxtZW1vcnlfYnl0ZXMYAiABKANCErpIDyINGICAgICAgAQogICAA0gBiAEBQgwKCl9jcHVfY29yZXNCDwoNX21lbW9yeV9ieXRlcyphCgpQdWxsUG9saWN5EhsKF1BVTExfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUFVMTF9QT0xJQ1lfQUxXQVlTEAESHgoaUFVMTF9QT0xJQ1lfSUZfTk9UX1BSRVNFTlQQAiqDAQoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEhkKFVJFU1RBUlRfUE9MSUNZX0FMV0FZUxABEh0KGVJFU1RBUlRfUE9MSUNZX09OX0ZBSUxVUkUQAhIYChRSRVNUQVJUX1BPTElDWV9ORVZFUhADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * What a deployment is wanted to be. A change of it makes a new, immutable revision.
@@ -22,7 +22,7 @@ export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
  */
 export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
   /**
-   * Where the image comes from.
+   * Where the image comes from. Required wherever the whole spec is given.
    *
    * @generated from oneof obiente.cloud.v1.DeploymentSpec.source
    */
@@ -42,10 +42,18 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
      */
     value: DockerfileSource;
     case: "dockerfile";
+  } | {
+    /**
+     * The services of a Compose file. Beside it only `rollout` may be set: all else is in the file.
+     *
+     * @generated from field: obiente.cloud.v1.ComposeSource compose = 11;
+     */
+    value: ComposeSource;
+    case: "compose";
   } | { case: undefined; value?: undefined };
 
   /**
-   * How many copies run: 0 to 10,000. Unset means 1.
+   * How many copies run: 0 to 10,000. Unset means 1 for a new deployment, and otherwise as many as now.
    *
    * @generated from field: optional int32 replicas = 3;
    */
@@ -92,6 +100,13 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
    * @generated from field: repeated string command = 9;
    */
   command: string[];
+
+  /**
+   * How a revision replaces another one. Unset means rolling, with all new replicas beside the old ones.
+   *
+   * @generated from field: obiente.cloud.v1.RolloutPolicy rollout = 10;
+   */
+  rollout?: RolloutPolicy | undefined;
 };
 
 /**
@@ -100,6 +115,268 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
  */
 export const DeploymentSpecSchema: GenMessage<DeploymentSpec> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_spec, 0);
+
+/**
+ * How a revision replaces another one.
+ *
+ * @generated from message obiente.cloud.v1.RolloutPolicy
+ */
+export type RolloutPolicy = Message<"obiente.cloud.v1.RolloutPolicy"> & {
+  /**
+   * The strategy.
+   *
+   * @generated from oneof obiente.cloud.v1.RolloutPolicy.strategy
+   */
+  strategy: {
+    /**
+     * New replicas start before old ones go.
+     *
+     * @generated from field: obiente.cloud.v1.RollingStrategy rolling = 1;
+     */
+    value: RollingStrategy;
+    case: "rolling";
+  } | {
+    /**
+     * The old replicas go before new ones start, for what must never run twice. Nothing serves meanwhile.
+     *
+     * @generated from field: obiente.cloud.v1.RecreateStrategy recreate = 2;
+     */
+    value: RecreateStrategy;
+    case: "recreate";
+  } | {
+    /**
+     * All new replicas start, requests move over at once, and the old ones are kept for a while.
+     *
+     * @generated from field: obiente.cloud.v1.BlueGreenStrategy blue_green = 3;
+     */
+    value: BlueGreenStrategy;
+    case: "blueGreen";
+  } | {
+    /**
+     * The new revision gets a growing share of the requests.
+     *
+     * @generated from field: obiente.cloud.v1.CanaryStrategy canary = 4;
+     */
+    value: CanaryStrategy;
+    case: "canary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RolloutPolicy.
+ * Use `create(RolloutPolicySchema)` to create a new message.
+ */
+export const RolloutPolicySchema: GenMessage<RolloutPolicy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 1);
+
+/**
+ * New replicas start before old ones go.
+ *
+ * @generated from message obiente.cloud.v1.RollingStrategy
+ */
+export type RollingStrategy = Message<"obiente.cloud.v1.RollingStrategy"> & {
+  /**
+   * Replicas beyond the wanted number while both run, in percent of it, rounded up, 0 to 100. Unset means 100: everything
+   * new is started before anything old goes.
+   *
+   * @generated from field: optional int32 max_surge_percent = 1;
+   */
+  maxSurgePercent?: number | undefined;
+
+  /**
+   * Replicas that may be missing from the wanted number meanwhile, in percent of it, rounded down, 0 to 100. Unset means 0.
+   *
+   * @generated from field: optional int32 max_unavailable_percent = 2;
+   */
+  maxUnavailablePercent?: number | undefined;
+
+  /**
+   * A person approves before requests reach the new revision.
+   *
+   * @generated from field: bool approval = 3;
+   */
+  approval: boolean;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RollingStrategy.
+ * Use `create(RollingStrategySchema)` to create a new message.
+ */
+export const RollingStrategySchema: GenMessage<RollingStrategy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 2);
+
+/**
+ * The old replicas go before new ones start.
+ *
+ * @generated from message obiente.cloud.v1.RecreateStrategy
+ */
+export type RecreateStrategy = Message<"obiente.cloud.v1.RecreateStrategy"> & {
+  /**
+   * A person approves before the old ones go.
+   *
+   * @generated from field: bool approval = 1;
+   */
+  approval: boolean;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RecreateStrategy.
+ * Use `create(RecreateStrategySchema)` to create a new message.
+ */
+export const RecreateStrategySchema: GenMessage<RecreateStrategy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 3);
+
+/**
+ * All new replicas start, and requests move over at once.
+ *
+ * @generated from message obiente.cloud.v1.BlueGreenStrategy
+ */
+export type BlueGreenStrategy = Message<"obiente.cloud.v1.BlueGreenStrategy"> & {
+  /**
+   * A person approves before requests move.
+   *
+   * @generated from field: bool approval = 1;
+   */
+  approval: boolean;
+
+  /**
+   * How long the old replicas are kept behind the switch, for a way back without a start: 0 s to 7 days. Unset means 0.
+   *
+   * @generated from field: google.protobuf.Duration keep_old = 2;
+   */
+  keepOld?: Duration | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.BlueGreenStrategy.
+ * Use `create(BlueGreenStrategySchema)` to create a new message.
+ */
+export const BlueGreenStrategySchema: GenMessage<BlueGreenStrategy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 4);
+
+/**
+ * The new revision gets a growing share of the requests.
+ *
+ * @generated from message obiente.cloud.v1.CanaryStrategy
+ */
+export type CanaryStrategy = Message<"obiente.cloud.v1.CanaryStrategy"> & {
+  /**
+   * The steps, 1 to 20, each with a larger share. Behind the last one the new revision gets everything.
+   *
+   * @generated from field: repeated obiente.cloud.v1.CanaryStep steps = 1;
+   */
+  steps: CanaryStep[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CanaryStrategy.
+ * Use `create(CanaryStrategySchema)` to create a new message.
+ */
+export const CanaryStrategySchema: GenMessage<CanaryStrategy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 5);
+
+/**
+ * One step of a canary.
+ *
+ * @generated from message obiente.cloud.v1.CanaryStep
+ */
+export type CanaryStep = Message<"obiente.cloud.v1.CanaryStep"> & {
+  /**
+   * Share of the requests, 1 to 99 percent. As many of the replicas are started for it.
+   *
+   * @generated from field: int32 weight_percent = 1;
+   */
+  weightPercent: number;
+
+  /**
+   * What decides that it goes on. An approval by a person passes every gate that only waits.
+   *
+   * @generated from oneof obiente.cloud.v1.CanaryStep.gate
+   */
+  gate: {
+    /**
+     * A person approves.
+     *
+     * @generated from field: obiente.cloud.v1.ApprovalGate approval = 2;
+     */
+    value: ApprovalGate;
+    case: "approval";
+  } | {
+    /**
+     * Some time passes, 0 s to 7 days.
+     *
+     * @generated from field: google.protobuf.Duration wait = 3;
+     */
+    value: Duration;
+    case: "wait";
+  } | {
+    /**
+     * Its answers are watched.
+     *
+     * @generated from field: obiente.cloud.v1.ErrorGate errors = 4;
+     */
+    value: ErrorGate;
+    case: "errors";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CanaryStep.
+ * Use `create(CanaryStepSchema)` to create a new message.
+ */
+export const CanaryStepSchema: GenMessage<CanaryStep> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 6);
+
+/**
+ * A person approves.
+ *
+ * @generated from message obiente.cloud.v1.ApprovalGate
+ */
+export type ApprovalGate = Message<"obiente.cloud.v1.ApprovalGate"> & {
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ApprovalGate.
+ * Use `create(ApprovalGateSchema)` to create a new message.
+ */
+export const ApprovalGateSchema: GenMessage<ApprovalGate> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 7);
+
+/**
+ * The answers of the new revision are watched at the ingress. It is taken back when it fails too often or is asked too
+ * seldom.
+ *
+ * @generated from message obiente.cloud.v1.ErrorGate
+ */
+export type ErrorGate = Message<"obiente.cloud.v1.ErrorGate"> & {
+  /**
+   * How long, 1 s to 7 days.
+   *
+   * @generated from field: google.protobuf.Duration watch = 1;
+   */
+  watch?: Duration | undefined;
+
+  /**
+   * Share of answers with 5xx that is allowed, 0 to 100 percent.
+   *
+   * @generated from field: int32 max_error_percent = 2;
+   */
+  maxErrorPercent: number;
+
+  /**
+   * Requests that must have come at least, 1 to 1,000,000. Unset means 20.
+   *
+   * @generated from field: optional int32 min_requests = 3;
+   */
+  minRequests?: number | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ErrorGate.
+ * Use `create(ErrorGateSchema)` to create a new message.
+ */
+export const ErrorGateSchema: GenMessage<ErrorGate> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 8);
 
 /**
  * An image by reference.
@@ -113,6 +390,13 @@ export type ImageSource = Message<"obiente.cloud.v1.ImageSource"> & {
    * @generated from field: string reference = 1;
    */
   reference: string;
+
+  /**
+   * When the registry is asked although a node has the image. Unset: for the tag `latest` only, or when there is no tag.
+   *
+   * @generated from field: obiente.cloud.v1.PullPolicy pull_policy = 2;
+   */
+  pullPolicy: PullPolicy;
 };
 
 /**
@@ -120,7 +404,7 @@ export type ImageSource = Message<"obiente.cloud.v1.ImageSource"> & {
  * Use `create(ImageSourceSchema)` to create a new message.
  */
 export const ImageSourceSchema: GenMessage<ImageSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 1);
+  messageDesc(file_obiente_cloud_v1_spec, 9);
 
 /**
  * A Dockerfile in an uploaded context.
@@ -141,6 +425,20 @@ export type DockerfileSource = Message<"obiente.cloud.v1.DockerfileSource"> & {
    * @generated from field: string dockerfile_path = 2;
    */
   dockerfilePath: string;
+
+  /**
+   * Stage to stop at. Empty means the last one.
+   *
+   * @generated from field: string target = 3;
+   */
+  target: string;
+
+  /**
+   * Build arguments, at most 1,000. They stay readable in the image, so they are no place for secrets.
+   *
+   * @generated from field: repeated obiente.cloud.v1.EnvironmentVariable args = 4;
+   */
+  args: EnvironmentVariable[];
 };
 
 /**
@@ -148,7 +446,157 @@ export type DockerfileSource = Message<"obiente.cloud.v1.DockerfileSource"> & {
  * Use `create(DockerfileSourceSchema)` to create a new message.
  */
 export const DockerfileSourceSchema: GenMessage<DockerfileSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 2);
+  messageDesc(file_obiente_cloud_v1_spec, 10);
+
+/**
+ * The services of a Compose file: rolled out together, all new or all old. `docs/compose.md` says what may be in it.
+ *
+ * @generated from message obiente.cloud.v1.ComposeSource
+ */
+export type ComposeSource = Message<"obiente.cloud.v1.ComposeSource"> & {
+  /**
+   * The text of the file, at most 256 KiB. Write-only: it may hold values of variables.
+   *
+   * @generated from field: string file = 1;
+   */
+  file: string;
+
+  /**
+   * Values for its `${…}`, and for variables that it names without a value. Write-only.
+   *
+   * @generated from field: map<string, string> variables = 2;
+   */
+  variables: { [key: string]: string };
+
+  /**
+   * Lower-case hex SHA-256 of the uploaded folders that services are built from, by their path beside the file; the empty
+   * path is the file's own folder.
+   *
+   * @generated from field: map<string, string> contexts = 3;
+   */
+  contexts: { [key: string]: string };
+
+  /**
+   * The services that the file made. Output only.
+   *
+   * @generated from field: repeated obiente.cloud.v1.ComposeService services = 4;
+   */
+  services: ComposeService[];
+
+  /**
+   * What was taken differently than Compose would. Output only.
+   *
+   * @generated from field: repeated string warnings = 5;
+   */
+  warnings: string[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ComposeSource.
+ * Use `create(ComposeSourceSchema)` to create a new message.
+ */
+export const ComposeSourceSchema: GenMessage<ComposeSource> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 11);
+
+/**
+ * A service of a Compose file, as it is carried out. Output only.
+ *
+ * @generated from message obiente.cloud.v1.ComposeService
+ */
+export type ComposeService = Message<"obiente.cloud.v1.ComposeService"> & {
+  /**
+   * Its name, which is also its hostname for the other services.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Where the image comes from.
+   *
+   * @generated from oneof obiente.cloud.v1.ComposeService.source
+   */
+  source: {
+    /**
+     * An image that nodes can pull or already have.
+     *
+     * @generated from field: obiente.cloud.v1.ImageSource image = 2;
+     */
+    value: ImageSource;
+    case: "image";
+  } | {
+    /**
+     * A build context with a Dockerfile.
+     *
+     * @generated from field: obiente.cloud.v1.DockerfileSource dockerfile = 3;
+     */
+    value: DockerfileSource;
+    case: "dockerfile";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * How many copies run.
+   *
+   * @generated from field: int32 replicas = 4;
+   */
+  replicas: number;
+
+  /**
+   * TCP port that the ingress leads to; unset when it leads to none.
+   *
+   * @generated from field: optional int32 port = 5;
+   */
+  port?: number | undefined;
+
+  /**
+   * Environment, by name and fingerprint.
+   *
+   * @generated from field: repeated obiente.cloud.v1.EnvironmentVariable environment = 6;
+   */
+  environment: EnvironmentVariable[];
+
+  /**
+   * When a replica counts as healthy.
+   *
+   * @generated from field: obiente.cloud.v1.HealthCheck health_check = 7;
+   */
+  healthCheck?: HealthCheck | undefined;
+
+  /**
+   * What a replica may use at most.
+   *
+   * @generated from field: obiente.cloud.v1.ResourceLimits limits = 8;
+   */
+  limits?: ResourceLimits | undefined;
+
+  /**
+   * What happens when a replica exits.
+   *
+   * @generated from field: obiente.cloud.v1.RestartPolicy restart_policy = 9;
+   */
+  restartPolicy: RestartPolicy;
+
+  /**
+   * Command in place of the image's.
+   *
+   * @generated from field: repeated string command = 10;
+   */
+  command: string[];
+
+  /**
+   * Services that have to be healthy before it starts.
+   *
+   * @generated from field: repeated string needs = 11;
+   */
+  needs: string[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ComposeService.
+ * Use `create(ComposeServiceSchema)` to create a new message.
+ */
+export const ComposeServiceSchema: GenMessage<ComposeService> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 12);
 
 /**
  * One variable of a container's environment.
@@ -184,7 +632,7 @@ export type EnvironmentVariable = Message<"obiente.cloud.v1.EnvironmentVariable"
  * Use `create(EnvironmentVariableSchema)` to create a new message.
  */
 export const EnvironmentVariableSchema: GenMessage<EnvironmentVariable> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 3);
+  messageDesc(file_obiente_cloud_v1_spec, 13);
 
 /**
  * When a replica counts as healthy.
@@ -265,7 +713,7 @@ export type HealthCheck = Message<"obiente.cloud.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 4);
+  messageDesc(file_obiente_cloud_v1_spec, 14);
 
 /**
  * A TCP connection to the deployment's port.
@@ -280,7 +728,7 @@ export type AutomaticHealthCheck = Message<"obiente.cloud.v1.AutomaticHealthChec
  * Use `create(AutomaticHealthCheckSchema)` to create a new message.
  */
 export const AutomaticHealthCheckSchema: GenMessage<AutomaticHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 5);
+  messageDesc(file_obiente_cloud_v1_spec, 15);
 
 /**
  * An HTTP GET to the deployment's port.
@@ -308,7 +756,7 @@ export type HttpHealthCheck = Message<"obiente.cloud.v1.HttpHealthCheck"> & {
  * Use `create(HttpHealthCheckSchema)` to create a new message.
  */
 export const HttpHealthCheckSchema: GenMessage<HttpHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 6);
+  messageDesc(file_obiente_cloud_v1_spec, 16);
 
 /**
  * A command inside the container; exit code 0 is healthy.
@@ -329,7 +777,7 @@ export type CommandHealthCheck = Message<"obiente.cloud.v1.CommandHealthCheck"> 
  * Use `create(CommandHealthCheckSchema)` to create a new message.
  */
 export const CommandHealthCheckSchema: GenMessage<CommandHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 7);
+  messageDesc(file_obiente_cloud_v1_spec, 17);
 
 /**
  * No check: a replica is healthy as soon as it runs.
@@ -344,7 +792,7 @@ export type NoHealthCheck = Message<"obiente.cloud.v1.NoHealthCheck"> & {
  * Use `create(NoHealthCheckSchema)` to create a new message.
  */
 export const NoHealthCheckSchema: GenMessage<NoHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 8);
+  messageDesc(file_obiente_cloud_v1_spec, 18);
 
 /**
  * What a replica may use at most.
@@ -372,7 +820,44 @@ export type ResourceLimits = Message<"obiente.cloud.v1.ResourceLimits"> & {
  * Use `create(ResourceLimitsSchema)` to create a new message.
  */
 export const ResourceLimitsSchema: GenMessage<ResourceLimits> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 9);
+  messageDesc(file_obiente_cloud_v1_spec, 19);
+
+/**
+ * When the registry is asked for an image that a node has already. It is asked once for each revision, for its first
+ * replica; the others run exactly the image that it answered with.
+ *
+ * @generated from enum obiente.cloud.v1.PullPolicy
+ */
+export const PullPolicy = {
+  /**
+   * @generated from enum value: PULL_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: PULL_POLICY_ALWAYS = 1;
+   */
+  ALWAYS: 1,
+
+  /**
+   * @generated from enum value: PULL_POLICY_IF_NOT_PRESENT = 2;
+   */
+  IF_NOT_PRESENT: 2,
+} as const;
+
+/**
+ * When the registry is asked for an image that a node has already. It is asked once for each revision, for its first
+ * replica; the others run exactly the image that it answered with.
+ *
+ * @generated from enum obiente.cloud.v1.PullPolicy
+ */
+export type PullPolicy = (typeof PullPolicy)[keyof typeof PullPolicy] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.PullPolicy.
+ */
+export const PullPolicySchema: GenEnum<PullPolicy> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_spec, 0);
 
 /**
  * What happens when a replica exits.
@@ -412,5 +897,5 @@ export type RestartPolicy = (typeof RestartPolicy)[keyof typeof RestartPolicy] |
  * Describes the enum obiente.cloud.v1.RestartPolicy.
  */
 export const RestartPolicySchema: GenEnum<RestartPolicy> = /*@__PURE__*/
-  enumDesc(file_obiente_cloud_v1_spec, 0);
+  enumDesc(file_obiente_cloud_v1_spec, 1);
 

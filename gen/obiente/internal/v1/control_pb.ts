@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/control.proto.
  */
 export const file_obiente_internal_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIIt8CCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIMCgpfZXhpdF9jb2RlIlcKFlJlcG9ydFJlcGxpY2FzUmVzcG9uc2USPQoGdW5zZWVuGAEgAygLMiIub2JpZW50ZS5pbnRlcm5hbC52MS5VbnNlZW5SZXBsaWNhQgm6SAaSAQMQiCciiwEKDVVuc2VlblJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAIlUKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBIicKGEZldGNoRW52aXJvbm1lbnRSZXNwb25zZRILCgNqd2UYASABKAkiWAoTRmV0Y2hDb250ZXh0UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIgCg5jb250ZXh0X3NoYTI1NhgCIAEoCUIIukgFcgOYAUAiJQoURmV0Y2hDb250ZXh0UmVzcG9uc2USDQoFY2h1bmsYASABKAwyiwQKDkNvbnRyb2xTZXJ2aWNlEloKCUVucm9sTm9kZRIlLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVzcG9uc2USWgoJSGVhcnRiZWF0EiUub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXNwb25zZRJpCg5SZXBvcnRSZXBsaWNhcxIqLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXF1ZXN0Gisub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEm8KEEZldGNoRW52aXJvbm1lbnQSLC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVzcG9uc2USZQoMRmV0Y2hDb250ZXh0Eigub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXNwb25zZTABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIItADCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCghyZXN0YXJ0cxgKIAEoBUIHukgEGgIoABIfCg5yZXN0YXJ0X3N0cmVhaxgLIAEoBUIHukgEGgIoABIzCg9uZXh0X3Jlc3RhcnRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiVwoWUmVwb3J0UmVwbGljYXNSZXNwb25zZRI9CgZ1bnNlZW4YASADKAsyIi5vYmllbnRlLmludGVybmFsLnYxLlVuc2VlblJlcGxpY2FCCbpIBpIBAxCIJyKLAQoNVW5zZWVuUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEAiigEKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIXCg9idWlsZF9hcmd1bWVudHMYBCABKAgiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJ4Ch5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/Ii4KH0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJIlgKE0ZldGNoQ29udGV4dFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESIAoOY29udGV4dF9zaGEyNTYYAiABKAlCCLpIBXIDmAFAIiUKFEZldGNoQ29udGV4dFJlc3BvbnNlEg0KBWNodW5rGAEgASgMMpIFCg5Db250cm9sU2VydmljZRJaCglFbnJvbE5vZGUSJS5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlc3BvbnNlEloKCUhlYXJ0YmVhdBIlLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVzcG9uc2USaQoOUmVwb3J0UmVwbGljYXMSKi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydFJlcGxpY2FzUmVxdWVzdBorLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXNwb25zZRJvChBGZXRjaEVudmlyb25tZW50Eiwub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEoQBChdGZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbBIzLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXF1ZXN0GjQub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlc3BvbnNlEmUKDEZldGNoQ29udGV4dBIoLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVxdWVzdBopLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVzcG9uc2UwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A node introduces itself.
@@ -260,14 +260,14 @@ export type ObservedReplica = Message<"obiente.internal.v1.ObservedReplica"> & {
   state: string;
 
   /**
-   * Exit code of the last exit.
+   * Exit code of the last exit, also while it runs again.
    *
    * @generated from field: optional int32 exit_code = 6;
    */
   exitCode?: number | undefined;
 
   /**
-   * Whether the kernel killed it for its memory.
+   * Whether the kernel killed a process of it for its memory, up to its last exit or since.
    *
    * @generated from field: bool out_of_memory = 7;
    */
@@ -286,6 +286,27 @@ export type ObservedReplica = Message<"obiente.internal.v1.ObservedReplica"> & {
    * @generated from field: google.protobuf.Timestamp started_at = 9;
    */
   startedAt?: Timestamp | undefined;
+
+  /**
+   * Restarts of the container in all.
+   *
+   * @generated from field: int32 restarts = 10;
+   */
+  restarts: number;
+
+  /**
+   * Restarts since it last ran for long: how far a crash loop has got.
+   *
+   * @generated from field: int32 restart_streak = 11;
+   */
+  restartStreak: number;
+
+  /**
+   * When the node restarts it; unset while it runs, and when it does not.
+   *
+   * @generated from field: google.protobuf.Timestamp next_restart_at = 12;
+   */
+  nextRestartAt?: Timestamp | undefined;
 };
 
 /**
@@ -360,7 +381,7 @@ export const UnseenReplicaSchema: GenMessage<UnseenReplica> = /*@__PURE__*/
   messageDesc(file_obiente_internal_v1_control, 7);
 
 /**
- * Which revision.
+ * Which service of which revision.
  *
  * @generated from message obiente.internal.v1.FetchEnvironmentRequest
  */
@@ -378,6 +399,20 @@ export type FetchEnvironmentRequest = Message<"obiente.internal.v1.FetchEnvironm
    * @generated from field: int32 revision = 2;
    */
   revision: number;
+
+  /**
+   * Service.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * The build arguments of its image instead, for the node that builds it.
+   *
+   * @generated from field: bool build_arguments = 4;
+   */
+  buildArguments: boolean;
 };
 
 /**
@@ -409,6 +444,62 @@ export const FetchEnvironmentResponseSchema: GenMessage<FetchEnvironmentResponse
   messageDesc(file_obiente_internal_v1_control, 9);
 
 /**
+ * Which service of which revision.
+ *
+ * @generated from message obiente.internal.v1.FetchRegistryCredentialRequest
+ */
+export type FetchRegistryCredentialRequest = Message<"obiente.internal.v1.FetchRegistryCredentialRequest"> & {
+  /**
+   * The deployment (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Revision.
+   *
+   * @generated from field: int32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * Service.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.FetchRegistryCredentialRequest.
+ * Use `create(FetchRegistryCredentialRequestSchema)` to create a new message.
+ */
+export const FetchRegistryCredentialRequestSchema: GenMessage<FetchRegistryCredentialRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 10);
+
+/**
+ * The credential, if there is one.
+ *
+ * @generated from message obiente.internal.v1.FetchRegistryCredentialResponse
+ */
+export type FetchRegistryCredentialResponse = Message<"obiente.internal.v1.FetchRegistryCredentialResponse"> & {
+  /**
+   * Compact JWE (ECDH-ES+A256KW, A256GCM) of a JSON object with `id`, `username` and `password`. Empty: there is none.
+   *
+   * @generated from field: string jwe = 1;
+   */
+  jwe: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.FetchRegistryCredentialResponse.
+ * Use `create(FetchRegistryCredentialResponseSchema)` to create a new message.
+ */
+export const FetchRegistryCredentialResponseSchema: GenMessage<FetchRegistryCredentialResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 11);
+
+/**
  * Which context.
  *
  * @generated from message obiente.internal.v1.FetchContextRequest
@@ -434,7 +525,7 @@ export type FetchContextRequest = Message<"obiente.internal.v1.FetchContextReque
  * Use `create(FetchContextRequestSchema)` to create a new message.
  */
 export const FetchContextRequestSchema: GenMessage<FetchContextRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 10);
+  messageDesc(file_obiente_internal_v1_control, 12);
 
 /**
  * A part of a context.
@@ -455,7 +546,7 @@ export type FetchContextResponse = Message<"obiente.internal.v1.FetchContextResp
  * Use `create(FetchContextResponseSchema)` to create a new message.
  */
 export const FetchContextResponseSchema: GenMessage<FetchContextResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 11);
+  messageDesc(file_obiente_internal_v1_control, 13);
 
 /**
  * What nodes ask of the control plane. Every call but `EnrolNode` carries a token that the node signed with its own
@@ -503,6 +594,17 @@ export const ControlService: GenService<{
     methodKind: "unary";
     input: typeof FetchEnvironmentRequestSchema;
     output: typeof FetchEnvironmentResponseSchema;
+  },
+  /**
+   * Answers with the credential of the deployment's organization for the registry of a revision's image, encrypted for
+   * the calling node's key. Without one when there is none, and when the node holds no replica of the revision.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.FetchRegistryCredential
+   */
+  fetchRegistryCredential: {
+    methodKind: "unary";
+    input: typeof FetchRegistryCredentialRequestSchema;
+    output: typeof FetchRegistryCredentialResponseSchema;
   },
   /**
    * Streams a stored build context.

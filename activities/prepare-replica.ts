@@ -1,0 +1,61 @@
+import { Context } from '@temporalio/activity';
+import type { EnsureReplicaInput } from '../contracts/activities.ts';
+import type { ReplicaTemplate } from '../contracts/rollout.ts';
+import type { PresentImage } from '../domain/container.ts';
+import { containerName, LABEL, networkName, ownedLabels } from '../domain/naming.ts';
+import { ONLY_SERVICE } from '../domain/spec.ts';
+import type { Heartbeats } from './heartbeats.ts';
+import type { ReplicaPorts } from './node-ports.ts';
+
+/** Everything that a container needs before it is created, at once: none of it depends on the rest. */
+export async function prepare(
+  input: EnsureReplicaInput,
+  ports: ReplicaPorts,
+  heartbeats: Heartbeats,
+): Promise<{ image: PresentImage; environment: Readonly<Record<string, string>> }> {
+  const { deploymentId, revision, service, hasEnvironment } = input.template;
+  const [image, environment] = await Promise.all([
+    ensureImage(input, ports, heartbeats),
+    hasEnvironment ? ports.fetchEnvironment({ deploymentId, revision, service }) : {},
+    ports.runtime.ensureNetwork(networkOf(input.template, ports.instance)),
+  ]);
+  return { image, environment };
+}
+
+async function ensureImage(
+  input: EnsureReplicaInput,
+  ports: ReplicaPorts,
+  heartbeats: Heartbeats,
+): Promise<PresentImage> {
+  const { template, image } = input;
+  const { deploymentId, revision, service } = template;
+  return await ports.runtime.ensureImage(image, {
+    deploymentId,
+    earlierImageId: await findEarlierImage(input, ports),
+    fetchCredential: () => ports.fetchRegistryCredential({ deploymentId, revision, service }),
+    signal: Context.current().cancellationSignal,
+    onProgress: (status) => heartbeats.report({ step: 'pull', status }),
+  });
+}
+
+/** A tag may have moved since an earlier attempt created the container, which is adopted as it is. */
+async function findEarlierImage(
+  { template, index, image }: EnsureReplicaInput,
+  { instance, runtime }: ReplicaPorts,
+): Promise<string | undefined> {
+  if (image.kind === 'built' || image.digest !== null) return undefined;
+  const { deploymentId, revision, operationId } = template;
+  const found = await runtime.findContainer(containerName({ instance, deploymentId, revision, index }));
+  return found?.labels[LABEL.operation] === operationId ? found.imageId : undefined;
+}
+
+/**
+ * The private network of a replica on this host: its project's, where deployments reach each other by their names, or
+ * its deployment's own, where services do.
+ */
+export function networkOf({ deploymentId, projectId, service }: ReplicaTemplate, instance: string) {
+  if (service === ONLY_SERVICE) {
+    return { name: networkName(instance, projectId), labels: ownedLabels({ instance, projectId }) };
+  }
+  return { name: networkName(instance, deploymentId), labels: ownedLabels({ instance, projectId, deploymentId }) };
+}

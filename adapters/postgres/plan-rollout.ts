@@ -1,0 +1,210 @@
+import type { OperationRef } from '../../contracts/activities.ts';
+import type { ExistingReplica, PlannedSource, RolloutPlan, ServicePlan } from '../../contracts/rollout.ts';
+import { isOpen, makesRevision } from '../../domain/operation.ts';
+import type { PlacementRules } from '../../domain/placement/placement.ts';
+import { nextStep } from '../../domain/rollout.ts';
+import {
+  assess,
+  type DeploymentGoal,
+  goalOf,
+  policyFor,
+  returnPolicy,
+  type ServiceGoal,
+  toRun,
+} from '../../domain/rollout-goal.ts';
+import { DEFAULT_ROLLOUT, type RolloutPolicy } from '../../domain/rollout-policy.ts';
+import { type Source, servicesOf } from '../../domain/spec.ts';
+import { planBuilds } from './builds.ts';
+import { ended } from './control-operation.ts';
+import { readCurrent } from './current-goal.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
+import {
+  getOperation,
+  getSpec,
+  type LockedDeployment,
+  lockExisting,
+  type StoredOperation,
+  startOperation,
+} from './deployment-lock.ts';
+import { recordEvents } from './events.ts';
+import { keepServices } from './kept-services.ts';
+import { isOneOfTexts } from './page.ts';
+import { listReserved, reserve } from './reserve-replicas.ts';
+import { listImages } from './revision-images.ts';
+
+/**
+ * Marks the operation as running, says what is to be rolled out, and reserves capacity for its first new replicas.
+ *
+ * One transaction that holds the placement lock from reading what is free to reserving it, so two rollouts never count
+ * the same memory. A repeated call finds its own reservations and answers with them.
+ */
+export async function beginRollout(
+  db: Database,
+  { deploymentId, operationId }: OperationRef,
+  rules: PlacementRules,
+): Promise<RolloutPlan> {
+  return await db.transaction().execute(async (tx) => {
+    const deployment = await lockExisting(tx, deploymentId);
+    const operation = await begin(tx, deployment, operationId);
+    const goal = toRun(await readGoal(tx, deployment, operation));
+    const policy = policyFor(operation.kind, await policyOf(tx, deploymentId, goal));
+    const whole = await draft(tx, deployment, { operation, goal, policy, renew: operation.kind === 'restart' });
+    const reserved = await listReserved(tx, { deploymentId, operationId, batch: 0 });
+    const isReserved = new Set(reserved.map(({ replicaId }) => replicaId));
+    const plan = { ...whole, existing: whole.existing.filter(({ replicaId }) => !isReserved.has(replicaId)) };
+    const starts = reserved.length > 0 ? [] : firstStarts(plan);
+    const fresh = await reserve(tx, { deployment, operationId, batch: 0, starts }, rules);
+    const all = [...reserved, ...fresh];
+    return { ...plan, reserved: all, services: await planBuilds(tx, deployment, { plan, reserved: all, operationId }) };
+  });
+}
+
+/** Decides once, when the operation begins, what depends on what runs by then. */
+async function begin(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+  operationId: string,
+): Promise<StoredOperation> {
+  const operation = await getOperation(tx, operationId);
+  if (!isOpen(operation.state)) throw ended(operation.state);
+  if (!(await startOperation(tx, operationId))) return operation;
+  const { kind, revision } = operation;
+  const kept = makesRevision(kind) ? await keepServices(tx, deployment, operation) : {};
+  const names = Object.keys(kept);
+  const rest =
+    names.length === 0 ? '' : `; ${names.join(', ')} ${names.length === 1 ? 'stays as it is' : 'stay as they are'}`;
+  const message = revision > 0 ? `rollout of revision ${revision} began${rest}` : `${kind} began`;
+  await recordEvents(tx, deployment, [{ kind: 'operation.started', message, operationId }]);
+  return { ...operation, kept };
+}
+
+/** Says how to return to what was before the operation, from whatever there is now. Reserves nothing. */
+export async function planReturn(
+  db: Database,
+  { deploymentId, operationId, unused }: OperationRef & { readonly unused: readonly string[] },
+): Promise<RolloutPlan> {
+  return await db.transaction().execute(async (tx) => {
+    const deployment = await lockExisting(tx, deploymentId);
+    const operation = await getOperation(tx, operationId);
+    await tx
+      .deleteFrom('replicas')
+      .where('deployment_id', '=', deploymentId)
+      .where('operation_id', '=', operationId)
+      .where('serving', '=', false)
+      .where(isOneOfTexts('replica_id', unused))
+      .execute();
+    const goal = toRun(await readCurrent(tx, deployment));
+    const policy = returnPolicy(await policyOf(tx, deploymentId, goal));
+    return await draft(tx, deployment, { operation, goal, policy, renew: false });
+  });
+}
+
+/** What an operation is to reach; the same each time it is asked while the operation is open. @throws NOT_DEPLOYED */
+export async function readGoal(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+  { kind, revision, scale, kept }: StoredOperation,
+): Promise<DeploymentGoal> {
+  const services = makesRevision(kind) ? servicesOf(await getSpec(tx, deployment.id, revision)) : [];
+  return goalOf({
+    ...{ kind, scale },
+    services: services.map(({ name, replicas }) => ({ name, replicas, revision: kept[name] ?? revision })),
+    current: await readCurrent(tx, deployment),
+  });
+}
+
+async function policyOf(
+  tx: DatabaseTransaction,
+  deploymentId: string,
+  goal: readonly ServiceGoal[],
+): Promise<RolloutPolicy> {
+  const newest = Math.max(0, ...goal.map(({ revision }) => revision));
+  return newest === 0 ? DEFAULT_ROLLOUT : (await getSpec(tx, deploymentId, newest)).rollout;
+}
+
+interface Draft {
+  readonly operation: StoredOperation;
+  readonly goal: readonly ServiceGoal[];
+  readonly policy: RolloutPolicy;
+  readonly renew: boolean;
+}
+
+/** The plan without reservations. */
+async function draft(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+  { operation, goal, policy, renew }: Draft,
+): Promise<RolloutPlan> {
+  const services: ServicePlan[] = [];
+  for (const service of goal.filter(({ replicas }) => replicas > 0)) {
+    services.push(await planService(tx, deployment, operation, service));
+  }
+  return { policy, goal, renew, services, reserved: [], existing: await listReplicas(tx, deployment.id, operation.id) };
+}
+
+async function planService(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+  operation: StoredOperation,
+  { name, revision }: ServiceGoal,
+): Promise<ServicePlan> {
+  const spec = servicesOf(await getSpec(tx, deployment.id, revision)).find((service) => service.name === name);
+  if (!spec) throw new Error(`revision ${revision} has no service ${name}`);
+  const images = await listImages(tx, deployment.id, revision);
+  const { port, command, healthCheck, limits, restartPolicy, container, needs } = spec;
+  return {
+    template: {
+      deploymentId: deployment.id,
+      projectId: deployment.projectId,
+      service: name,
+      serviceName: deployment.name,
+      ...{ operationId: operation.id, revision, port, command, healthCheck, limits, restartPolicy, container },
+      hasEnvironment: spec.environment.length > 0,
+    },
+    source: sourceOf(spec.source),
+    needs,
+    imageDigest: images.find((image) => image.service === name)?.digest ?? null,
+    buildNodeId: null,
+  };
+}
+
+/** What stays out of the history: a node asks for the values when it builds. */
+function sourceOf(source: Source): PlannedSource {
+  if (source.kind === 'image') return source;
+  const { args = [], ...rest } = source;
+  return { ...rest, hasArguments: args.length > 0 };
+}
+
+async function listReplicas(
+  tx: DatabaseTransaction,
+  deploymentId: string,
+  operationId: string,
+): Promise<ExistingReplica[]> {
+  const rows = await tx
+    .selectFrom('replicas')
+    .innerJoin('nodes', 'nodes.id', 'replicas.node_id')
+    .select(['replica_id as replicaId', 'service', 'revision', 'index', 'node_id as nodeId', 'serving'])
+    .select(['replicas.state', 'container_id as containerId', 'drained_by as drainedBy', 'nodes.state as nodeState'])
+    .where('deployment_id', '=', deploymentId)
+    .orderBy('revision')
+    .orderBy('index')
+    .execute();
+  return rows.map(({ state, containerId, drainedBy, nodeState, ...row }) => ({
+    ...row,
+    nodeLost: nodeState === 'lost',
+    healthy: state === 'healthy' || state === 'removing',
+    resumable: containerId !== null && drainedBy === operationId,
+  }));
+}
+
+/** What the first step starts, once leftovers are out of the way. */
+function firstStarts(plan: RolloutPlan): { service: string; revision: number; count: number }[] {
+  const replicas = assess(plan.goal, plan.existing, plan).filter(({ phase }) => phase !== 'spent');
+  const services = plan.goal.map(({ name, replicas: wanted }) => ({ name, replicas: wanted }));
+  const step = nextStep({ policy: plan.policy, services, replicas, weightPercent: null, passed: [] });
+  if (step.kind !== 'start') return [];
+  return step.starts.flatMap(({ service, count }) => {
+    const goal = plan.goal.find(({ name }) => name === service);
+    return goal ? [{ service, revision: goal.revision, count }] : [];
+  });
+}

@@ -1,0 +1,127 @@
+import type { DeployRequest, RollbackRequest, UpdateRequest } from '../../contracts/deployment.ts';
+import { DomainError } from '../../domain/errors.ts';
+import { type DeploymentSpec, isCompose, ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
+import { applyChange } from '../../domain/spec-change.ts';
+import type { DatabaseTransaction } from './database.ts';
+import { getSpec, type LockedDeployment } from './deployment-lock.ts';
+import { listImages, pinImages } from './revision-images.ts';
+
+/** What was stored. */
+export interface StoredRevision {
+  readonly spec: DeploymentSpec;
+  /** The revision that it is a copy of. */
+  readonly copyOf: number | null;
+}
+
+/**
+ * Stores the next revision of a deployment whose row the transaction holds.
+ *
+ * An update is applied to the newest revision as it is now, so changes that were accepted during a build are kept. A
+ * rollback copies spec and images, and so needs no build and no registry.
+ *
+ * @throws NOT_FOUND (no such revision to return to), NOT_DEPLOYED (it never ran), INVALID_ARGUMENT.
+ */
+export async function storeRevision(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+  request: DeployRequest | UpdateRequest | RollbackRequest,
+): Promise<StoredRevision> {
+  const number = deployment.revision + 1;
+  const { spec, copyOf } = await specOf(tx, deployment, request);
+  await tx
+    .insertInto('revisions')
+    .values({
+      deployment_id: deployment.id,
+      number,
+      spec: JSON.stringify(spec),
+      operation_id: request.operationId,
+      copy_of: copyOf,
+    })
+    .execute();
+  await tx.updateTable('deployments').set({ revision: number }).where('id', '=', deployment.id).execute();
+  if (copyOf !== null) await copyImages(tx, deployment.id, { from: copyOf, to: number, spec });
+  return { spec, copyOf };
+}
+
+async function specOf(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+  request: DeployRequest | UpdateRequest | RollbackRequest,
+): Promise<{ readonly spec: DeploymentSpec; readonly copyOf: number | null }> {
+  const replicas = await presentReplicas(tx, deployment);
+  if (request.kind === 'deploy') {
+    const { spec } = request;
+    if (isCompose(spec)) return { spec, copyOf: null };
+    return { spec: { ...spec, replicas: spec.replicas ?? replicas.get(ONLY_SERVICE) ?? 1 }, copyOf: null };
+  }
+  if (request.kind === 'update') {
+    const newest = await getSpec(tx, deployment.id, deployment.revision);
+    return { spec: applyChange(withReplicas(newest, replicas), request.change), copyOf: null };
+  }
+  const copyOf = request.toRevision ?? (await previousRevision(tx, deployment));
+  return { spec: withReplicas(await getSpec(tx, deployment.id, copyOf), replicas), copyOf };
+}
+
+/** By service, as many as run of the newest revision, which a scale may have changed; or as it wants, until it is up. */
+async function presentReplicas(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+): Promise<ReadonlyMap<string, number>> {
+  if (deployment.revision === 0) return new Map();
+  const services =
+    deployment.currentRevision === deployment.revision
+      ? await tx
+          .selectFrom('deployment_services')
+          .select(['name', 'replicas'])
+          .where('deployment_id', '=', deployment.id)
+          .execute()
+      : servicesOf(await getSpec(tx, deployment.id, deployment.revision));
+  return new Map(services.map(({ name, replicas }) => [name, replicas]));
+}
+
+function withReplicas(spec: DeploymentSpec, present: ReadonlyMap<string, number>): DeploymentSpec {
+  if (!isCompose(spec)) return { ...spec, replicas: present.get(ONLY_SERVICE) ?? spec.replicas };
+  const services = spec.services.map((service) => {
+    return { ...service, replicas: present.get(service.name) ?? service.replicas };
+  });
+  return { ...spec, services };
+}
+
+/** The newest revision before the current one that came up. */
+async function previousRevision(tx: DatabaseTransaction, deployment: LockedDeployment): Promise<number> {
+  const previous = await tx
+    .selectFrom('operations')
+    .select('revision')
+    .where('deployment_id', '=', deployment.id)
+    .where('state', '=', 'succeeded')
+    .where('revision', '<', deployment.currentRevision)
+    .where('revision', '>', 0)
+    .orderBy('revision', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (previous) return previous.revision;
+  throw new DomainError('NOT_DEPLOYED', 'cannot roll back: there is no earlier revision that came up', {
+    field: 'to_revision',
+    hint: 'Name the revision; "obiente history" lists them.',
+  });
+}
+
+async function copyImages(
+  tx: DatabaseTransaction,
+  deploymentId: string,
+  { from, to, spec }: { readonly from: number; readonly to: number; readonly spec: DeploymentSpec },
+): Promise<void> {
+  const images = await listImages(tx, deploymentId, from);
+  const pinned = new Set(images.map(({ service }) => service));
+  if (!servicesOf(spec).every(({ name }) => pinned.has(name))) {
+    throw new DomainError('NOT_DEPLOYED', `cannot roll back to revision ${from}: it never ran, so it has no image`, {
+      field: 'to_revision',
+      hint: 'Choose a revision that came up; "obiente history" lists them.',
+    });
+  }
+  await pinImages(
+    tx,
+    deploymentId,
+    images.map((image) => ({ ...image, revision: to })),
+  );
+}

@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type LinedUp, lineUp, OPERATION_KINDS, type OperationKind } from './operation.ts';
+
+function inLine(...kinds: OperationKind[]): LinedUp[] {
+  return kinds.map((kind, index) => ({ operationId: `${kind}-${index}`, kind }));
+}
+
+function kindsOf(line: readonly LinedUp[]): OperationKind[] {
+  return line.map(({ kind }) => kind);
+}
+
+describe('the line of a deployment', () => {
+  it.each([
+    { waiting: [], newcomer: 'deploy', line: ['deploy'], superseded: [] },
+    { waiting: ['deploy'], newcomer: 'update', line: ['update'], superseded: ['deploy'] },
+    { waiting: ['update'], newcomer: 'rollback', line: ['rollback'], superseded: ['update'] },
+    { waiting: ['scale'], newcomer: 'deploy', line: ['scale', 'deploy'], superseded: [] },
+    { waiting: ['scale', 'deploy'], newcomer: 'scale', line: ['deploy', 'scale'], superseded: ['scale'] },
+    { waiting: ['stop'], newcomer: 'start', line: ['start'], superseded: ['stop'] },
+    { waiting: ['restart', 'stop'], newcomer: 'restart', line: ['stop', 'restart'], superseded: ['restart'] },
+    {
+      waiting: ['deploy', 'scale', 'stop'],
+      newcomer: 'remove',
+      line: ['remove'],
+      superseded: ['deploy', 'scale', 'stop'],
+    },
+  ] as const)('$newcomer behind $waiting makes it $line', ({ waiting, newcomer, line, superseded }) => {
+    const answer = lineUp(inLine(...waiting), { operationId: 'new', kind: newcomer });
+    expect(kindsOf(answer.line)).toEqual(line);
+    expect(kindsOf(answer.superseded)).toEqual(superseded);
+  });
+
+  it('loses nobody, keeps the order of those who stay, and never grows beyond one of each subject', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...OPERATION_KINDS), { maxLength: 30 }), (kinds) => {
+        let line: readonly LinedUp[] = [];
+        const left: string[] = [];
+        for (const newcomer of inLine(...kinds)) {
+          const before = line;
+          const answer = lineUp(before, newcomer);
+          const stayed = answer.line.slice(0, -1);
+          expect(stayed).toEqual(before.filter((operation) => stayed.includes(operation)));
+          expect(answer.line.at(-1)).toBe(newcomer);
+          left.push(...answer.superseded.map(({ operationId }) => operationId));
+          line = answer.line;
+          expect(line.length).toBeLessThanOrEqual(5);
+        }
+        expect([...left, ...line.map(({ operationId }) => operationId)].sort()).toEqual(
+          inLine(...kinds)
+            .map(({ operationId }) => operationId)
+            .sort(),
+        );
+      }),
+    );
+  });
+});

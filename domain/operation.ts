@@ -1,0 +1,65 @@
+/** What can be asked of a deployment, as a change that is carried out step by step. */
+export const OPERATION_KINDS = ['deploy', 'update', 'rollback', 'scale', 'restart', 'stop', 'start', 'remove'] as const;
+
+/**
+ * A kind of operation. `deploy` brings up a new revision from a source, `update` one with other settings, `rollback` a
+ * copy of an older one; the others change how the current revision runs.
+ */
+export type OperationKind = (typeof OPERATION_KINDS)[number];
+
+/**
+ * How an operation stands. `queued`, `running` and `waiting` (for a person) are open; the others are final.
+ */
+export type OperationState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled' | 'superseded';
+
+/** States in which an operation still has to be carried out. */
+export const OPEN_STATES = ['queued', 'running', 'waiting'] as const satisfies readonly OperationState[];
+
+/** Whether an operation still has to be carried out. */
+export function isOpen(state: OperationState): boolean {
+  return (OPEN_STATES as readonly OperationState[]).includes(state);
+}
+
+/** Whether an operation makes a revision of its own. */
+export function makesRevision(kind: OperationKind): kind is 'deploy' | 'update' | 'rollback' {
+  return kind === 'deploy' || kind === 'update' || kind === 'rollback';
+}
+
+/** An operation in the line of its deployment, as far as the order of the line depends on it. */
+export interface LinedUp {
+  readonly operationId: string;
+  readonly kind: OperationKind;
+}
+
+/**
+ * What an operation sets, so that of two which set the same the newer one is all that is wanted. A new revision is made
+ * of the newest one, so it contains what those before it changed.
+ */
+const SUBJECT: Record<OperationKind, string> = {
+  deploy: 'revision',
+  update: 'revision',
+  rollback: 'revision',
+  scale: 'scale',
+  restart: 'restart',
+  stop: 'power',
+  start: 'power',
+  remove: 'end',
+};
+
+/**
+ * Puts an operation at the end of a line.
+ *
+ * A newer one supersedes the waiting one that sets the same, a removal all. So nothing is dropped whose effect is not
+ * in what stays, and a line is never longer than there are subjects.
+ */
+export function lineUp<Operation extends LinedUp>(
+  line: readonly Operation[],
+  newcomer: Operation,
+): { readonly line: readonly Operation[]; readonly superseded: readonly Operation[] } {
+  const isSuperseded = ({ kind }: Operation): boolean =>
+    newcomer.kind === 'remove' || SUBJECT[kind] === SUBJECT[newcomer.kind];
+  return {
+    line: [...line.filter((operation) => !isSuperseded(operation)), newcomer],
+    superseded: line.filter(isSuperseded),
+  };
+}

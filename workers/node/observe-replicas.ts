@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import pLimit from 'p-limit';
+import type { Docker } from '../../adapters/docker/docker.ts';
+import type { Log } from '../../adapters/logging/log.ts';
+import { openRestartFile } from '../../adapters/node-files/restart-file.ts';
+import { createProber } from '../../adapters/probe/prober.ts';
+import { createContainerHub } from './container-hub.ts';
+import { createHealthMonitor } from './health-monitor.ts';
+import type { NodeKeys } from './keys.ts';
+import { createReplicaReporter } from './replica-reporter.ts';
+import { createRestartKeeper } from './restart-keeper.ts';
+import { createRestartMemory } from './restart-memory.ts';
+
+/** What is needed to look after replicas. */
+export interface ObserverParts {
+  readonly docker: Docker;
+  readonly keys: NodeKeys;
+  /** Folder of this node's own files. */
+  readonly dir: string;
+  readonly startSlot: <Answer>(task: () => Promise<Answer>) => Promise<Answer>;
+  readonly log: Log;
+}
+
+/**
+ * Puts together what looks at containers by itself: events, health checks, restarts and reports. Looks are few at a
+ * time, each kind apart.
+ */
+export async function observeReplicas({ docker, keys, dir, startSlot, log }: ObserverParts) {
+  const hub = createContainerHub();
+  const tellOfChange = (containerId: string): void => reporter.tell({ kind: 'changed', containerId });
+  const file = await openRestartFile(join(dir, 'restarts.json'), (reason) =>
+    log.warn({ err: reason }, 'what was known of restarts cannot be read: counts begin anew'),
+  );
+  const keeper = createRestartKeeper({
+    runtime: docker,
+    memory: createRestartMemory(file, (reason) => log.warn({ err: reason }, 'restarts could not be saved')),
+    lookSlot: pLimit(8),
+    startSlot,
+    onChange: tellOfChange,
+    log,
+  });
+  const monitor = createHealthMonitor({
+    prober: createProber(),
+    findContainer: docker.findContainer,
+    lookSlot: pLimit(16),
+    onHealthChange: tellOfChange,
+  });
+  const reporter = createReplicaReporter({
+    listContainerIds: docker.listContainerIds,
+    findContainer: docker.findContainer,
+    isDaemonHealthy: async () => (await docker.checkHealth()).kind === 'healthy',
+    observe: monitor.observe,
+    standing: keeper.standing,
+    report: keys.control.reportReplicas,
+    lookSlot: pLimit(8),
+    log,
+  });
+  hub.onEvent(keeper.tell);
+  hub.onEvent(reporter.tell);
+  return { hub, keeper, monitor, reporter };
+}

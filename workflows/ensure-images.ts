@@ -1,0 +1,38 @@
+import { executeChild } from '@temporalio/workflow';
+import { BUILD_WORKFLOW, type BuildInput, buildWorkflowId } from '../contracts/build.ts';
+import type { ServicePlan, WantedImage } from '../contracts/rollout.ts';
+import { store } from './activity-stubs.ts';
+import { allOrCancelled } from './all-or-cancelled.ts';
+import type { Rollout } from './converge.ts';
+
+/** Says which image the replicas of each service run; builds it first where it is not there yet. */
+export async function ensureImages(rollout: Rollout): Promise<void> {
+  const { services } = rollout.plan;
+  await allOrCancelled(
+    services.map((service) => async () => {
+      rollout.images.set(service.template.service, await ensureImage(rollout, service));
+    }),
+  );
+}
+
+async function ensureImage(
+  rollout: Rollout,
+  { template, source, imageDigest, buildNodeId: nodeId }: ServicePlan,
+): Promise<WantedImage> {
+  if (source.kind === 'image') {
+    const pullPolicy = source.pullPolicy === undefined ? {} : { pullPolicy: source.pullPolicy };
+    return { kind: 'reference', reference: source.reference, digest: imageDigest, ...pullPolicy };
+  }
+  if (imageDigest !== null) return { kind: 'built', imageId: imageDigest };
+  if (nodeId === null) throw new Error(`nobody builds the image of ${template.service}`);
+  const { deploymentId, projectId, service, revision } = template;
+  const input: BuildInput = { deploymentId, projectId, revision, service, source, nodeId, timing: rollout.timing };
+  const { imageId } = await executeChild<(input: BuildInput) => Promise<{ imageId: string }>>(BUILD_WORKFLOW, {
+    workflowId: buildWorkflowId({ deploymentId, revision, service }),
+    args: [input],
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    parentClosePolicy: 'REQUEST_CANCEL',
+  });
+  await store.recordBuild({ ...rollout.ref, service, revision, imageId });
+  return { kind: 'built', imageId };
+}
