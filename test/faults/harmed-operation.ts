@@ -3,7 +3,7 @@ import { eventually } from '../support/eventually.ts';
 import { type ProbeReport, startProber } from '../support/prober.ts';
 import { lastEventId, readCommits } from './history.ts';
 import { type Lane, settle } from './lane.ts';
-import { OPERATIONS, type OperationName } from './operations.ts';
+import { OPERATIONS, type OperationName, type Wanted } from './operations.ts';
 import { type Asked, aSubject, ask, perform, prepare, type Subject, untilEnded } from './subject.ts';
 import { differencesOf, observeSubject, type SubjectState } from './subject-state.ts';
 import type { PointOutcome, Unharmed } from './sweep.ts';
@@ -95,9 +95,19 @@ export async function harmOperation(
 
 /** Waits until the subject is as wanted. @returns what still differs when patience has run out. */
 export async function untilLike(lane: Lane, subject: Subject, state: Partial<SubjectState>): Promise<string[]> {
+  return await untilAlike(lane, subject, state, (found) => found);
+}
+
+/** The same for what a view of the state shows. */
+export async function untilAlike<View extends object>(
+  lane: Lane,
+  subject: Subject,
+  wanted: Partial<View>,
+  toView: (state: SubjectState) => View,
+): Promise<string[]> {
   let differences: string[] = [];
   const look = async (): Promise<void> => {
-    differences = differencesOf(await observeSubject(lane, subject), state);
+    differences = differencesOf(toView(await observeSubject(lane, subject)), wanted);
     if (differences.length > 0) throw new Error('not there yet');
   };
   // What is different in the end is the finding, so it is returned in place of being thrown.
@@ -127,20 +137,27 @@ export async function untilQuiet({ platform: { temporal } }: Lane, { id }: Subje
   });
 }
 
-function servesThroughout(operation: OperationName, subject: Subject): boolean {
+/** Whether an application has to answer before, during and after an operation. */
+export function servesThroughout(operation: OperationName, subject: Subject): boolean {
   const { after, apply } = OPERATIONS[operation];
-  const before = after.reduce<ReturnType<typeof apply>>(
-    (wanted, name) => OPERATIONS[name].apply(wanted ?? null, { subject, version: 1 }),
+  const before = after.reduce<Wanted>(
+    (wanted, name) => OPERATIONS[name].apply(wanted, { subject, version: 1 }) ?? null,
     null,
   );
-  return before != null && apply(before, { subject, version: 2 }) != null;
+  return serves(before) && serves(apply(before, { subject, version: 2 }));
 }
 
-function probe({ platform }: Lane, { name }: Subject) {
+function serves(wanted: Wanted | undefined): boolean {
+  return wanted != null && !wanted.stopped;
+}
+
+/** Asks an application all the while. */
+export function probe({ platform }: Lane, { name }: Subject) {
   return startProber({ port: platform.httpPort, host: `${name}.localhost`, perSecond: PROBES_PER_SECOND });
 }
 
-function lossesOf(report: ProbeReport | undefined): string[] {
+/** I3: what the requests meanwhile have found. */
+export function lossesOf(report: ProbeReport | undefined): string[] {
   if (!report) return [];
   const silent = report.total < PROBES_PER_SECOND / 4 ? ['I3: hardly a request was sent'] : [];
   return [...report.losses.map((loss) => `I3: requests were lost: ${JSON.stringify(loss)}`), ...silent];

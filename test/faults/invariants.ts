@@ -40,7 +40,7 @@ async function openWork({ platform: { db, temporal } }: Lane): Promise<string[]>
   const operations = await db
     .selectFrom('operations')
     .select(['id', 'kind', 'state'])
-    .where('state', 'in', ['queued', 'running'])
+    .where('state', 'in', ['queued', 'running', 'waiting'])
     .execute();
   const workflows: string[] = [];
   const query = `WorkflowType = '${DEPLOYMENT_WORKFLOW}' AND ExecutionStatus = 'Running'`;
@@ -89,7 +89,7 @@ async function repeatedEffects({ platform: { db } }: Lane): Promise<string[]> {
   const revisions = await db
     .selectFrom('operations')
     .select(['deployment_id', 'revision', sql<number>`count(*)::int`.as('times')])
-    .where('kind', '=', 'deploy')
+    .where('revision', '>', 0)
     .groupBy(['deployment_id', 'revision'])
     .having(sql<number>`count(*)`, '>', 1)
     .execute();

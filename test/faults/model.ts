@@ -20,7 +20,10 @@ const REACHED = /^succeeded$/;
 /** One that something newer came after: done before that, or never begun. */
 const OVERTAKEN = /^(succeeded|superseded)$/;
 /** One that the deployment's end came after: done before, cancelled and taken back, or never begun. */
-const ENDED = /^(succeeded|superseded|failed CANCELLED)$/;
+const ENDED = /^(succeeded|superseded|cancelled)$/;
+/** A restart that a stop was accepted before: it may find nothing that runs. */
+const OVERTAKEN_RESTART = /^(succeeded|superseded|failed NOT_DEPLOYED)$/;
+const ENDED_RESTART = /^(succeeded|superseded|cancelled|failed NOT_DEPLOYED)$/;
 
 /**
  * The reference model of one deployment: a fold over what was accepted, in its order.
@@ -39,10 +42,18 @@ export function expectAfter(subject: Subject, accepted: readonly Accepted[]): Ex
     wanted = next;
   }
   const isOver = wanted === null;
+  const firstStop = accepted.findIndex(({ operation }) => operation === 'stop');
   const endings = accepted.map(({ operation }, index) => {
+    if (operation === 'restart' && firstStop >= 0 && firstStop < index)
+      return isOver ? ENDED_RESTART : OVERTAKEN_RESTART;
     if (index === accepted.length - 1) return REACHED;
     // A delete is overtaken by another delete only.
     return isOver && operation !== 'delete' ? ENDED : OVERTAKEN;
   });
   return { wanted, endings };
+}
+
+/** Whether an operation makes a revision of its own. */
+export function makesRevision({ operation }: Pick<Accepted, 'operation'>): boolean {
+  return operation === 'create' || operation === 'update' || operation === 'rollback';
 }

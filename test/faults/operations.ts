@@ -4,7 +4,7 @@ import type { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts
 import type { Subject } from './subject.ts';
 
 /** What is wanted of a deployment; `null` when it shall not exist. */
-export type Wanted = { readonly version: number; readonly replicas: number } | null;
+export type Wanted = { readonly version: number; readonly replicas: number; readonly stopped: boolean } | null;
 
 /** One request for an operation. Asking again with the same key is the same request. */
 export interface Request {
@@ -26,7 +26,7 @@ export interface Operation {
 }
 
 /** Names of the operations in {@link OPERATIONS}. */
-export type OperationName = 'create' | 'update' | 'delete';
+export type OperationName = 'create' | 'update' | 'scale' | 'restart' | 'stop' | 'start' | 'rollback' | 'delete';
 
 /** Every operation that a deployment takes. A new one is one entry here: the sweeps go over all of them. */
 export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
@@ -38,33 +38,75 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
       const { deployment } = await api.deployments.createDeployment({ idempotencyKey: key, projectId, name, spec });
       return [deployment?.id ?? '', deployment?.name ?? ''];
     },
-    apply: (before, { subject, version }) => (before === null ? { version, replicas: subject.replicas } : undefined),
+    apply: (before, { subject, version }) =>
+      before === null ? { version, replicas: subject.replicas, stopped: false } : undefined,
   },
   update: {
     after: ['create'],
     ask: async ({ api, subject, key, version }) => {
       const spec = aSpecOf(subject, version);
-      const { deployment } = await api.deployments.updateDeployment({
-        idempotencyKey: key,
-        deploymentId: subject.id,
-        spec,
-      });
+      const { deployment } = await api.deployments.updateDeployment({ ...of(subject, key), spec });
       return [deployment?.id ?? ''];
     },
-    apply: (before, { subject, version }) => (before === null ? undefined : { version, replicas: subject.replicas }),
+    apply: (before, { subject, version }) => changed(before, { version, replicas: subject.replicas, stopped: false }),
+  },
+  scale: {
+    after: ['create'],
+    ask: async ({ api, subject, key, version }) =>
+      idOf(await api.deployments.scaleDeployment({ ...of(subject, key), replicas: replicasFor(version) })),
+    apply: (before, { version }) => changed(before, { replicas: replicasFor(version) }),
+  },
+  restart: {
+    after: ['create'],
+    ask: async ({ api, subject, key }) => idOf(await api.deployments.restartDeployment(of(subject, key))),
+    apply: (before) => changed(before, {}),
+  },
+  stop: {
+    after: ['create'],
+    ask: async ({ api, subject, key }) => idOf(await api.deployments.stopDeployment(of(subject, key))),
+    apply: (before) => changed(before, { stopped: true }),
+  },
+  start: {
+    after: ['create', 'stop'],
+    ask: async ({ api, subject, key }) => idOf(await api.deployments.startDeployment(of(subject, key))),
+    apply: (before) => changed(before, { stopped: false }),
+  },
+  rollback: {
+    after: ['create', 'update'],
+    ask: async ({ api, subject, key }) =>
+      idOf(await api.deployments.rollbackDeployment({ ...of(subject, key), toRevision: 1 })),
+    apply: (before) => changed(before, { version: 1, stopped: false }),
   },
   delete: {
     after: ['create'],
-    ask: async ({ api, subject, key }) => {
-      const { operation } = await api.deployments.deleteDeployment({ idempotencyKey: key, deploymentId: subject.id });
-      return [operation?.id ?? ''];
-    },
+    ask: async ({ api, subject, key }) => idOf(await api.deployments.deleteDeployment(of(subject, key))),
     apply: (before) => (before === null ? undefined : null),
   },
 };
 
+function of({ id }: Subject, key: string) {
+  return { idempotencyKey: key, deploymentId: id };
+}
+
+function idOf({ operation }: { readonly operation?: { readonly id: string } | undefined }): string[] {
+  return [operation?.id ?? ''];
+}
+
+/** What exists is changed; what does not cannot be. */
+function changed(before: Wanted, change: Partial<NonNullable<Wanted>>): Wanted | undefined {
+  return before === null ? undefined : { ...before, ...change };
+}
+
+/** One to three, so that a scale goes up or down. */
+function replicasFor(version: number): number {
+  return 1 + (version % 3);
+}
+
 /** The names, in the order in which a deployment lives. */
 export const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[];
+
+/** Those whose ways through the workflow differ: what is done after every event of a history is done to these. */
+export const DISTINCT_OPERATIONS: readonly OperationName[] = ['create', 'update', 'scale', 'rollback', 'delete'];
 
 type SpecInit = Extract<MessageInitShape<typeof DeploymentSpecSchema>, { $typeName?: never }>;
 

@@ -77,8 +77,8 @@ async function observeWorkflow({ platform: { temporal } }: Lane, { id }: Subject
 }
 
 /** What differs from what is wanted, in words; empty when all of that is as it should be. */
-export function differencesOf(found: SubjectState, wanted: Partial<SubjectState>): string[] {
-  const parts = Object.keys(wanted) as (keyof SubjectState)[];
+export function differencesOf<View extends object>(found: View, wanted: Partial<View>): string[] {
+  const parts = Object.keys(wanted) as (keyof View & string)[];
   return parts.flatMap((part) => {
     const [is, shouldBe] = [JSON.stringify(found[part]), JSON.stringify(wanted[part])];
     return is === shouldBe ? [] : [`${part} is ${is}, should be ${shouldBe}`];

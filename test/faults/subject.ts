@@ -5,6 +5,7 @@ import { createWakeUp } from '../../activities/wake-up.ts';
 import { deriveId } from '../../api/request-identity.ts';
 import { isInterruption } from '../../cli/retry.ts';
 import { isDomainError } from '../../domain/errors.ts';
+import { isOpen } from '../../domain/operation.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
 import type { Lane } from './lane.ts';
 import { OPERATIONS, type OperationName } from './operations.ts';
@@ -87,9 +88,15 @@ export async function ask(
 
 /** Whether a request was refused because its deployment is gone, or is not there yet. */
 export function isGone(error: unknown): boolean {
-  if (!(error instanceof ConnectError)) return false;
+  const code = codeOf(error);
+  return code === 'NOT_FOUND' || code === 'DEPLOYMENT_DELETED';
+}
+
+/** The platform's own code of an error of the API; empty for everything else. */
+export function codeOf(error: unknown): string {
+  if (!(error instanceof ConnectError)) return '';
   const [detail] = error.findDetails(ErrorDetailSchema);
-  return detail?.code === 'NOT_FOUND' || detail?.code === 'DEPLOYMENT_DELETED';
+  return detail?.code ?? '';
 }
 
 /** Waits until an operation has ended, however it did: looks at its row whenever the database tells of a change. */
@@ -109,7 +116,7 @@ export async function untilEnded(
         .where('id', '=', operationId)
         .executeTakeFirst()
         .catch(whileAway);
-      if (row && row.state !== 'queued' && row.state !== 'running') return { state: row.state, code: row.code ?? '' };
+      if (row && !isOpen(row.state)) return { state: row.state, code: row.code ?? '' };
       if (overdue.aborted) throw new Error(`operation ${operationId} is ${row?.state ?? 'not stored'} for too long`);
       await changed.wait(LOOK_AGAIN_MS, overdue).catch(() => undefined);
     }

@@ -12,24 +12,23 @@ export interface Mutant {
 
 const store = 'adapters/postgres/deployment-store.test.ts';
 const workflow = 'test/workflows/deployment.test.ts';
+const operations = 'test/workflows/operations.test.ts';
 const node = 'activities/node-activities.test.ts';
 const docker = 'test/node/docker-faults.test.ts';
 
 /** What reliability stands on, each taken away alone. A mutant that no test notices is a hole in the tests. */
 export const MUTANTS: readonly Mutant[] = [
   {
-    name: 'a repeated deploy is stored again',
-    file: 'adapters/postgres/store-request.ts',
-    text: `    const repeated = await findRepeated(tx, input);
-    if (repeated) {`,
-    replacement: `    const repeated = undefined as OperationAccepted | undefined;
-    if (repeated) {`,
+    name: 'a repeated request is stored again',
+    file: 'adapters/postgres/store-operation.ts',
+    text: '    if (repeated) return repeated;\n',
+    replacement: '',
     test: { project: 'servers', file: store, name: 'has one effect when the same request comes fifty times at once' },
   },
   {
     name: 'the API does not look an idempotency key up',
-    file: 'api/services/deployments.ts',
-    text: 'if (repeated) return { operation: toWireOperation(repeated) };',
+    file: 'api/submit-operation.ts',
+    text: '  if (repeated) return repeated;\n',
     replacement: '',
     test: { project: 'servers', file: 'api/services/deployments.test.ts', name: 'that a repeated call finds' },
   },
@@ -70,31 +69,66 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'success is not seen at the ingress',
-    file: 'workflows/roll-out.ts',
+    file: 'workflows/converge.ts',
     text: 'if (generation !== null) await atIngress(timing).awaitIngress({ generation, timeoutMs: timing.ingressMs });',
-    replacement: 'void [generation, timing];',
+    replacement: 'void [atIngress, timing];',
     test: { project: 'servers', file: workflow, name: 'is done once the ingress serves them' },
   },
   {
-    name: 'a replica that was begun is not taken back',
+    name: 'what failed is not taken back',
     file: 'workflows/roll-out.ts',
-    text: 'rollout.undo.push(() => removeContainer(rollout, tracked));',
-    replacement: '',
+    text: "      await goBack(run, rollout, failure.code === 'CANCELLED');\n",
+    replacement: '      void [goBack, rollout];\n',
     test: { project: 'servers', file: workflow, name: 'leaves nothing of it' },
   },
   {
-    name: 'routes that were switched are not switched back',
-    file: 'workflows/roll-out.ts',
-    text: 'for (const step of [...undo].reverse()) {',
-    replacement: 'for (const step of undo.slice(0, 1)) {',
+    name: 'what an operation drained is not put back into the routes',
+    file: 'workflows/converge.ts',
+    text: 'resume: serving.flatMap(({ replicaId, started }) => (started ? [] : [replicaId])),',
+    replacement: 'resume: [],',
     test: { project: 'servers', file: workflow, name: 'routes back to the old revision' },
   },
   {
     name: 'a removal waits for the rollout under way',
     file: 'workflows/deployment.ts',
-    text: "if (operation.kind === 'remove') entity.cancelCurrent();",
-    replacement: '',
+    text: "if (operation.kind === 'remove' || supersedeRunning)",
+    replacement: 'if (supersedeRunning)',
     test: { project: 'servers', file: workflow, name: 'cancels a rollout for a removal' },
+  },
+  {
+    name: 'a cancel is recorded and not heard',
+    file: 'workflows/deployment.ts',
+    text: 'if (entity.current?.operationId === operationId) entity.words.hear(control);',
+    replacement: 'if (entity.current?.operationId === operationId) return;',
+    test: { project: 'servers', file: operations, name: 'cancels what is under way' },
+  },
+  {
+    name: 'a cancelled operation that waits stays in line',
+    file: 'workflows/deployment.ts',
+    text: 'entity.pending = entity.pending.filter((operation) => operation.operationId !== operationId);',
+    replacement: 'void operationId;',
+    test: { project: 'servers', file: operations, name: 'cancels what waits in line' },
+  },
+  {
+    name: 'old replicas go although the new ones died',
+    file: 'workflows/converge.ts',
+    text: "if (removals.some(({ phase }) => phase === 'drained')) await checkReplacements(rollout);",
+    replacement: 'void checkReplacements;',
+    test: { project: 'servers', file: operations, name: 'goes back when what it started died' },
+  },
+  {
+    name: 'requests reach a new revision without the word of a person',
+    file: 'workflows/converge.ts',
+    text: '  await passGate(rollout, step.gate);\n',
+    replacement: '  void passGate;\n',
+    test: { project: 'servers', file: operations, name: 'approves before requests reach' },
+  },
+  {
+    name: 'a change of a part forgets a scale that is still to come',
+    file: 'adapters/postgres/store-revision.ts',
+    text: 'if (operation.scale_service !== null)',
+    replacement: 'if (operation.scale_service === null)',
+    test: { project: 'servers', file: 'api/services/operations.test.ts', name: 'is still to make' },
   },
   {
     name: 'writes of a workflow run side by side',
@@ -119,9 +153,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'two rollouts may reserve the same memory',
-    file: 'adapters/postgres/begin-rollout.ts',
+    file: 'adapters/postgres/reserve-replicas.ts',
     text: 'await sql`SELECT pg_advisory_xact_lock($' + '{PLACEMENT_LOCK})`.execute(tx);',
-    replacement: '',
+    replacement: 'void PLACEMENT_LOCK;',
     test: { project: 'servers', file: store, name: 'never promises the same memory' },
   },
   {
@@ -133,9 +167,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a revision can be pinned to another image',
-    file: 'adapters/postgres/deployment-lock.ts',
-    text: "    .where('image_digest', 'is', null)\n",
-    replacement: '',
+    file: 'adapters/postgres/revision-images.ts',
+    text: "['deployment_id', 'revision', 'service']).doNothing())",
+    replacement:
+      "['deployment_id', 'revision', 'service']).doUpdateSet((row) => ({ image_digest: row.ref('excluded.image_digest') })))",
     test: { project: 'servers', file: store, name: 'pins its revision once' },
   },
   {

@@ -1,5 +1,6 @@
 import type { Sweep } from '../sweep.ts';
 import { sweep as apiKilled } from './api-killed.ts';
+import { sweep as cancelledMeanwhile } from './cancelled-meanwhile.ts';
 import { sweep as deletedMeanwhile } from './deleted-meanwhile.ts';
 import { sweep as interleavings } from './interleavings.ts';
 import { sweep as nodeKilled } from './node-killed.ts';
@@ -13,6 +14,7 @@ export const SWEEPS: readonly Sweep[] = [
   nodeKilled,
   apiKilled,
   processesHarmed,
+  cancelledMeanwhile,
   deletedMeanwhile,
   interleavings,
   unanswered,

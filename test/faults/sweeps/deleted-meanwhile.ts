@@ -3,7 +3,7 @@ import { eventually } from '../../support/eventually.ts';
 import { untilLike, untilQuiet } from '../harmed-operation.ts';
 import { lastEventId, untilEvent } from '../history.ts';
 import type { Lane } from '../lane.ts';
-import { OPERATION_NAMES, OPERATIONS, type OperationName } from '../operations.ts';
+import { DISTINCT_OPERATIONS, OPERATIONS, type OperationName } from '../operations.ts';
 import { aSubject, ask, isGone, prepare, untilEnded } from '../subject.ts';
 import { observeSubject } from '../subject-state.ts';
 import type { Point, PointOutcome, Sweep, Unharmed } from '../sweep.ts';
@@ -12,9 +12,9 @@ import type { Point, PointOutcome, Sweep, Unharmed } from '../sweep.ts';
 const LATE_EVENTS_MS = 3_000;
 
 /** How an operation may end that something was deleted under: done before, taken back, or never begun. */
-const ENDINGS = /^(succeeded|failed CANCELLED|superseded)$/;
+const ENDINGS = /^(succeeded|cancelled|superseded)$/;
 
-/** Deletes the deployment after each event of each other operation: the only way to cancel one that there is. */
+/** Deletes the deployment after each event of each other operation. */
 export const sweep: Sweep = {
   name: 'deleted-meanwhile',
   about: 'a delete after each history event of another operation; nothing is left, and each operation ends',
@@ -23,7 +23,7 @@ export const sweep: Sweep = {
   points: async (bed) => {
     const points: Point[] = [];
     const deleted = await bed.unharmed('delete');
-    for (const operation of OPERATION_NAMES.filter((name) => name !== 'delete')) {
+    for (const operation of DISTINCT_OPERATIONS.filter((name) => name !== 'delete')) {
       const { commits } = await bed.unharmed(operation);
       for (const { first, last } of commits) {
         points.push({
@@ -79,7 +79,7 @@ async function ended({ platform: { db } }: Lane, deploymentId: string, laterMs: 
         .selectFrom('operations')
         .select('id')
         .where('deployment_id', '=', deploymentId)
-        .where('state', 'in', ['queued', 'running'])
+        .where('state', 'in', ['queued', 'running', 'waiting'])
         .execute();
       if (open.length > 0) throw new Error('an operation is open');
     },

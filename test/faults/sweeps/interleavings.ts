@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { removeSubject, untilLike } from '../harmed-operation.ts';
+import { removeSubject } from '../harmed-operation.ts';
 import type { Lane } from '../lane.ts';
-import { expectAfter } from '../model.ts';
-import { bodyOf, type OperationName, type Wanted } from '../operations.ts';
+import { expectAfter, makesRevision } from '../model.ts';
+import type { OperationName } from '../operations.ts';
 import type { Random } from '../random.ts';
-import { aSubject, ask, isGone, keyFor, operationIdOf, type Subject, untilEnded } from '../subject.ts';
-import type { SubjectState } from '../subject-state.ts';
+import { aSubject, ask, codeOf, isGone, keyFor, operationIdOf, type Subject, untilEnded } from '../subject.ts';
 import type { Point, PointOutcome, Sweep } from '../sweep.ts';
+import { untilAsWanted } from '../wanted-state.ts';
 
 /** As many as the matrix asks for. */
 const SEQUENCES = 200;
@@ -22,7 +22,10 @@ const LONGEST_GAP_MS = 800;
 const MOST_COPIES = 3;
 
 /** What may be asked of a deployment that exists, each as often as it stands here. */
-const LATER: readonly OperationName[] = ['update', 'update', 'update', 'delete'];
+const LATER: readonly OperationName[] = [
+  ...(['update', 'update', 'update', 'scale', 'scale', 'rollback'] as const),
+  ...(['restart', 'stop', 'start', 'delete'] as const),
+];
 
 /** One request of a sequence. */
 interface Step {
@@ -88,7 +91,7 @@ async function runSteps(lane: Lane, steps: readonly Step[]): Promise<PointOutcom
         ? []
         : [`${operation}, operation ${index + 1}, is "${ending}", not ${endings[index]}`],
     ),
-    ...(await untilLike(lane, subject, await toState(lane, wanted, accepted))),
+    ...(await untilAsWanted(lane, subject, { wanted, revision: accepted.filter(makesRevision).length })),
   ];
   await removeSubject(lane, subject);
   return { harmed: accepted.length > 1, recoveryMs, operations: accepted.length, failures, breaks: [] };
@@ -96,7 +99,7 @@ async function runSteps(lane: Lane, steps: readonly Step[]): Promise<PointOutcom
 
 /**
  * Several callers ask for the same at once; answered when one of them is. One may be refused although it was accepted:
- * when the deployment was deleted before its answer was read.
+ * when the deployment was deleted before its answer was read. A rollback is refused while nothing has come up yet.
  */
 function askTogether(lane: Lane, subject: Subject, step: Step): Request {
   const key = keyFor(step.operation, subject);
@@ -104,7 +107,7 @@ function askTogether(lane: Lane, subject: Subject, step: Step): Request {
     ask(lane, subject, { operation: step.operation, version: step.version, key }).then(
       () => true,
       (error: unknown) => {
-        if (!isGone(error)) throw error;
+        if (!isGone(error) && codeOf(error) !== 'NOT_DEPLOYED') throw error;
         return false;
       },
     ),
@@ -131,25 +134,4 @@ async function untilAllEnded(lane: Lane, subject: Subject, requests: readonly Re
     const { operation, version } = request;
     return { id, operation, version, ending: [state, error_code ?? ''].join(' ').trim() };
   });
-}
-
-/** What the subject must look like: the newest accepted revision serves, and nothing else runs. */
-async function toState(
-  { docker, image }: Lane,
-  wanted: Wanted,
-  accepted: readonly { readonly operation: OperationName }[],
-): Promise<Partial<SubjectState>> {
-  if (wanted === null) {
-    const none = { containers: {}, replicas: {}, deployment: null, revisions: [], hostnames: [] };
-    return { ...none, workflow: 'COMPLETED' };
-  }
-  const revision = accepted.length;
-  const { Id } = await docker.getImage(image).inspect();
-  const ids = Array.from({ length: wanted.replicas }, (_, index) => `r${revision}-${index}`);
-  return {
-    containers: Object.fromEntries(ids.map((id) => [id, `running ${Id}`])),
-    deployment: { revision, servingRevision: revision },
-    answer: `200 ${bodyOf(wanted.version)}`,
-    workflow: 'RUNNING',
-  };
 }

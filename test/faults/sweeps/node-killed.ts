@@ -49,9 +49,10 @@ const REMOVING: readonly SubStep[] = [
 ];
 
 /** Which activities an operation makes a node do. */
-const DOES: Readonly<Record<OperationName, readonly SubStep[]>> = {
+const DOES: Readonly<Partial<Record<OperationName, readonly SubStep[]>>> = {
   create: STARTING,
   update: [...STARTING, ...REMOVING],
+  rollback: [...STARTING, ...REMOVING],
   delete: REMOVING,
 };
 
@@ -70,7 +71,7 @@ export const sweep: Sweep = {
     const points: Point[] = [];
     for (const operation of Object.keys(DOES) as OperationName[]) {
       const unharmed = await bed.unharmed(operation);
-      for (const step of DOES[operation]) {
+      for (const step of DOES[operation] ?? []) {
         const skip = bed.random.integer(REPLICAS.length);
         points.push({
           name: `${operation}, ${step.name}, ${REPLICAS[skip]} replica`,

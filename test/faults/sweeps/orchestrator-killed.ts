@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Arm, harmOperation } from '../harmed-operation.ts';
 import { untilEvent } from '../history.ts';
 import type { Lane } from '../lane.ts';
-import { OPERATION_NAMES } from '../operations.ts';
+import { DISTINCT_OPERATIONS } from '../operations.ts';
 import type { Point, Sweep } from '../sweep.ts';
 
 /** The last events of an operation come just after its end was recorded. */
@@ -23,7 +23,7 @@ export const sweep: Sweep = {
   atATime: 1,
   points: async (bed) => {
     const points: Point[] = [];
-    for (const operation of OPERATION_NAMES) {
+    for (const operation of DISTINCT_OPERATIONS) {
       const unharmed = await bed.unharmed(operation);
       for (const { first, last } of unharmed.commits) {
         points.push({

@@ -16,6 +16,9 @@ interface Harm {
   readonly carriesRequests?: boolean;
 }
 
+/** How many operations are drawn for each. */
+const OPERATIONS_EACH = 3;
+
 const HARMS: readonly Harm[] = [
   { process: 'postgres', kind: 'killed' },
   { process: 'temporal', kind: 'killed' },
@@ -36,9 +39,9 @@ export const sweep: Sweep = {
   atATime: 1,
   points: async (bed) => {
     const points: Point[] = [];
-    for (const operation of OPERATION_NAMES) {
-      const unharmed = await bed.unharmed(operation);
-      for (const harm of HARMS) {
+    for (const harm of HARMS) {
+      for (const operation of bed.random.sample(OPERATION_NAMES, OPERATIONS_EACH)) {
+        const unharmed = await bed.unharmed(operation);
         const { last } = bed.random.pick(unharmed.commits);
         points.push({
           name: `${operation}, ${harm.process} ${harm.kind} after event ${last}`,

@@ -1,10 +1,12 @@
 import pLimit from 'p-limit';
 import type { FaultRule } from '../fault-rules.ts';
-import { removeSubject, untilLike } from '../harmed-operation.ts';
+import { removeSubject } from '../harmed-operation.ts';
 import type { Lane } from '../lane.ts';
+import { type Accepted, expectAfter, makesRevision } from '../model.ts';
 import { OPERATION_NAMES, type OperationName } from '../operations.ts';
 import { aSubject, perform, type Subject } from '../subject.ts';
-import type { Bed, Point, PointOutcome, Sweep } from '../sweep.ts';
+import type { Point, PointOutcome, Sweep } from '../sweep.ts';
+import { untilAsWanted } from '../wanted-state.ts';
 
 /** Everything that changes what runs. */
 const CHANGES = /^POST [^?]*\/containers\/(create|\w+\/(start|stop))|^DELETE [^?]*\/containers\//;
@@ -12,7 +14,7 @@ const CHANGES = /^POST [^?]*\/containers\/(create|\w+\/(start|stop))|^DELETE [^?
 /** Deployments that live through a batch at a time: enough to keep a node's start slots busy. */
 const AT_A_TIME = 6;
 
-/** Some deployments that are brought up, updated and deleted while answers of the daemon are swallowed. */
+/** Some deployments that go through every operation while answers of the daemon are swallowed. */
 interface Batch {
   readonly name: string;
   readonly subjects: number;
@@ -20,11 +22,11 @@ interface Batch {
   readonly rule: Pick<FaultRule, 'calls' | 'probability' | 'oncePerCall'>;
 }
 
-/** A life of a deployment makes 16 of these calls: together more than 500 at 1 %. */
+/** Lives of eight operations each: together more than 500 operations. */
 const BATCHES: readonly Batch[] = [
-  ...[1, 2].map((part) => aBatch(`1 %, part ${part}`, 16, { probability: 0.01 })),
-  ...[1, 2].map((part) => aBatch(`10 %, part ${part}`, 8, { probability: 0.1 })),
-  aBatch('each call once', 4, { oncePerCall: true }),
+  ...[1, 2].map((part) => aBatch(`1 %, part ${part}`, 20, { probability: 0.01 })),
+  ...[1, 2].map((part) => aBatch(`10 %, part ${part}`, 10, { probability: 0.1 })),
+  ...[1, 2].map((part) => aBatch(`each call once, part ${part}`, 2, { oncePerCall: true })),
 ];
 
 /** A swallowed answer costs the node's whole patience, so a sample is the start of one deployment. */
@@ -44,16 +46,16 @@ export const sweep: Sweep = {
   about: 'Docker carries calls out and never says so, at 1 %, 10 % and each once; every operation ends as it should',
   sampled: 1,
   atATime: 1,
-  points: async (bed, { sampled }) =>
+  points: async (_bed, { sampled }) =>
     (sampled ? SMALL_BATCHES : BATCHES).map(
       (batch): Point => ({
         name: batch.name,
-        run: (lane) => runBatch(lane, bed, batch),
+        run: (lane) => runBatch(lane, batch),
       }),
     ),
 };
 
-async function runBatch(lane: Lane, bed: Bed, { subjects: count, operations, rule }: Batch): Promise<PointOutcome> {
+async function runBatch(lane: Lane, { subjects: count, operations, rule }: Batch): Promise<PointOutcome> {
   const { docker } = lane.platform.ways;
   const before = docker.hits.length;
   const subjects = Array.from({ length: count }, () => aSubject(lane));
@@ -61,7 +63,7 @@ async function runBatch(lane: Lane, bed: Bed, { subjects: count, operations, rul
   const limit = pLimit(AT_A_TIME);
   let lives: readonly Life[];
   try {
-    lives = await Promise.all(subjects.map((subject) => limit(() => live(lane, bed, { subject, operations }))));
+    lives = await Promise.all(subjects.map((subject) => limit(() => live(lane, { subject, operations }))));
   } finally {
     takeAway();
   }
@@ -85,18 +87,19 @@ interface Life {
 
 async function live(
   lane: Lane,
-  bed: Bed,
   { subject, operations }: { subject: Subject; operations: readonly OperationName[] },
 ): Promise<Life> {
   const failures: string[] = [];
+  const done: Accepted[] = [];
   let slowestMs = 0;
   for (const [index, operation] of operations.entries()) {
     const startedAt = performance.now();
     const { state } = await perform(lane, subject, { operation, version: index + 1 });
     slowestMs = Math.max(slowestMs, performance.now() - startedAt);
-    // More may have been done before than the unharmed operation presumes.
-    const { operations: _, ...wanted } = (await bed.unharmed(operation)).state;
-    const found = [...(state === 'succeeded' ? [] : [`it ${state}`]), ...(await untilLike(lane, subject, wanted))];
+    done.push({ operation, version: index + 1 });
+    const { wanted } = expectAfter(subject, done);
+    const differences = await untilAsWanted(lane, subject, { wanted, revision: done.filter(makesRevision).length });
+    const found = [...(state === 'succeeded' ? [] : [`it ${state}`]), ...differences];
     failures.push(...found.map((finding) => `${operation} of ${subject.name}: ${finding}`));
   }
   return { failures, slowestMs };
