@@ -23,7 +23,7 @@ export const sweep: Sweep = {
   name: 'cancelled-meanwhile',
   about:
     'a cancel after each history event; what was before serves again without a lost request, and nothing else is left',
-  sampled: 3,
+  sampled: 2,
   atATime: 1,
   points: async (bed) => {
     const points: Point[] = [];

@@ -18,7 +18,7 @@ const ENDINGS = /^(succeeded|cancelled|superseded)$/;
 export const sweep: Sweep = {
   name: 'deleted-meanwhile',
   about: 'a delete after each history event of another operation; nothing is left, and each operation ends',
-  sampled: 4,
+  sampled: 2,
   atATime: 1,
   points: async (bed) => {
     const points: Point[] = [];

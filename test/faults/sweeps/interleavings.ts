@@ -40,7 +40,7 @@ interface Step {
 export const sweep: Sweep = {
   name: 'interleavings',
   about: 'conflicting and repeated requests at seeded times; the last accepted wins, and a delete leaves nothing',
-  sampled: 6,
+  sampled: 4,
   atATime: 3,
   points: async ({ random }) =>
     Array.from({ length: SEQUENCES }, (_, index): Point => {

@@ -19,7 +19,7 @@ const LATE_EVENTS_MS = 3_000;
 export const sweep: Sweep = {
   name: 'orchestrator-killed',
   about: 'kill -9 of the orchestrator after each history event; another one ends the operation as if nothing had been',
-  sampled: 4,
+  sampled: 2,
   atATime: 1,
   points: async (bed) => {
     const points: Point[] = [];
