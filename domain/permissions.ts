@@ -167,6 +167,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.DeploymentsService/ListRevisions': ofDeployment('deployment.read'),
 
   'obiente.cloud.v1.OperationsService/GetOperation': ofOperation('deployment.read'),
+  'obiente.cloud.v1.OperationsService/ExportOperationHistory': ofOperation('deployment.read'),
   'obiente.cloud.v1.OperationsService/ListOperations': ofDeployment('deployment.read'),
   'obiente.cloud.v1.OperationsService/CancelOperation': ofOperation('deployment.deploy'),
   'obiente.cloud.v1.OperationsService/PauseOperation': ofOperation('deployment.deploy'),

@@ -6,6 +6,7 @@ import { pingDatabase } from '../adapters/postgres/ownership.ts';
 import { createSealing } from '../adapters/sealing/sealing.ts';
 import { openContextStore } from '../adapters/sources/context-store.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
+import { createOperationHistories } from '../adapters/temporal/operation-history.ts';
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
@@ -96,6 +97,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
+    histories: createOperationHistories(temporal.client),
     sealing: createSealing({
       masterKey: keys.master,
       findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),

@@ -62,6 +62,7 @@ export async function startApiRig() {
     contexts: await openContextStore({ folder }),
     nodeLogs: { open: (...call) => world.nodeLogs(...call) },
     workflows: fakeWorkflows(store, world, enrolled),
+    histories: { read: async ({ deploymentId }) => Buffer.from(`history of ${deploymentId}`) },
     checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
     publicJwks: '{"keys":[]}',
     metrics: {} as never,
