@@ -88,7 +88,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   const db = openDatabase({ url: config.DATABASE_URL });
   const changes = await openChangeFeed({ url: config.DATABASE_URL, log });
   const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = config;
-  const temporal = createTemporalClient({ address, namespace, payloadKey: keys.payload });
+  const temporal = createTemporalClient({ address, namespace, payloadKeys: keys.payload });
   const { ROLLOUT_DRAIN: drainMs, ROLLOUT_STOP_GRACE: stopGraceMs } = config;
   const rollout = { ...DEFAULT_TIMING, drainMs, stopGraceMs };
   const timing = { timing: rollout, node: NODE_TIMING, answerMs: ANSWER_MS };
@@ -97,7 +97,7 @@ async function openWorld(config: ApiConfig, log: Log) {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
     sealing: createSealing({
-      masterKey: keys.master,
+      masterKey: keys.master.present.key,
       findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),
     }),
     contexts: await openContextStore({ folder: config.CONTEXT_DIR }),

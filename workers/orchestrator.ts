@@ -3,7 +3,7 @@ import { createIngressActivities } from '../activities/ingress-activities.ts';
 import type { Log } from '../adapters/logging/log.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../adapters/postgres/deployment-store.ts';
-import { readPayloadKey } from '../adapters/temporal/data-converter.ts';
+import { readKeyring } from '../adapters/sealing/keyring.ts';
 import { bundleWorkflows, connectWorkers, installTemporalLog, startWorker } from '../adapters/temporal/worker.ts';
 import { createIngressProbe } from '../adapters/traefik/generation-probe.ts';
 import { readEnvironment } from '../config/environment.ts';
@@ -20,8 +20,8 @@ export async function startOrchestrator(
   log: Log,
 ): Promise<RunningRole> {
   const config = readEnvironment(orchestratorVariables, environment);
-  const payloadKey = await readPayloadKey(config.PAYLOAD_KEY_FILE);
-  const temporal = { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKey };
+  const payloadKeys = await readKeyring(config.PAYLOAD_KEY_FILE, 'PAYLOAD_KEY_FILE');
+  const temporal = { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys };
   installTemporalLog(log);
 
   const database = openDatabase({ url: config.DATABASE_URL });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { toApplicationFailure } from '../../activities/failures.ts';
+import { createKeyring } from '../../adapters/sealing/keyring.ts';
 import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
@@ -11,8 +12,8 @@ import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
 
 type Rig = Awaited<ReturnType<typeof startWorkflowRig>>;
 
-/** Key of the recorded histories: public on purpose, since they hold nothing but test data. */
-export const RECORDING_KEY = createHash('sha256').update('recorded histories').digest();
+/** Keys of the recorded histories: public on purpose, since they hold nothing but test data. */
+export const RECORDING_KEYS = createKeyring(createHash('sha256').update('recorded histories').digest());
 
 /** One shape of a history, and how to make it. Answers with the ids of the workflows to record. */
 export interface Scenario {

@@ -7,14 +7,14 @@ import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../../contracts/task-queue
 import { QUICK } from './builders.ts';
 import type { createFakeCluster } from './fake-cluster.ts';
 import { NODE } from './fake-cluster.ts';
-import { aPayloadKey, startTemporal } from './temporal.ts';
+import { aPayloadKeyring, startTemporal } from './temporal.ts';
 
 /** The real Temporal server, today's workflows, and a cluster that a test controls. */
-export async function startWorkflowRig(payloadKey = aPayloadKey()) {
+export async function startWorkflowRig(payloadKeys = aPayloadKeyring()) {
   const log = createLog({ role: 'test', level: 'silent' });
   installTemporalLog(log);
   const server = await startTemporal();
-  const temporal = { address: server.address, namespace: 'default', payloadKey };
+  const temporal = { address: server.address, namespace: 'default', payloadKeys };
   const workflowBundle = await bundleWorkflows(log);
   const connection = await connectWorkers(temporal);
   const { client, close } = createTemporalClient(temporal);
