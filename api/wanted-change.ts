@@ -4,6 +4,7 @@ import type { SpecInput, VariableInput } from '../domain/spec.ts';
 import type { ReplaceableSpec, SpecChange } from '../domain/spec-change.ts';
 import { parseEnvironment, parseSpecParts, type SpecPart } from '../domain/spec-parse.ts';
 import type { UpdateDeploymentRequest } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import type { DeploymentPlace } from './secret-places.ts';
 import { checkCapacity, checkSource, hashableVariables, sealVariable, type WantedSpecDeps } from './wanted-spec.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
@@ -69,13 +70,13 @@ export async function toHashableChange(deps: WantedSpecDeps, organizationId: str
 /** Makes a change storable. @throws INVALID_ARGUMENT, INSUFFICIENT_CAPACITY */
 export async function toStoredChange(
   deps: WantedSpecDeps,
-  organizationId: string,
+  place: DeploymentPlace,
   { replace, setVariables, unsetVariables }: ChangeInput,
 ): Promise<SpecChange> {
-  if (replace.source) await checkSource(deps.db, organizationId, replace.source);
+  if (replace.source) await checkSource(deps.db, place.organizationId, replace.source);
   if (replace.limits) await checkCapacity(deps.db, replace.limits);
   const sealed = await Promise.all(
-    setVariables.map(({ name, value = '' }) => sealVariable(deps.sealing, { organizationId, name, value })),
+    setVariables.map(({ name, value = '' }) => sealVariable(deps.sealing, place, { name, value })),
   );
   return { replace: replace as Partial<ReplaceableSpec>, setVariables: sealed, unsetVariables };
 }

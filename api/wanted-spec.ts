@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { findBuildContext } from '../adapters/postgres/build-contexts.ts';
 import type { Database } from '../adapters/postgres/database.ts';
 import { listNodes, type NodeRecord } from '../adapters/postgres/nodes.ts';
@@ -9,6 +10,7 @@ import { describeBytes, describeCores } from '../domain/placement/refusal.ts';
 import type { ResourceLimits, SealedVariable, Source, SpecInput, VariableInput } from '../domain/spec.ts';
 import { parseSpec } from '../domain/spec-parse.ts';
 import type { DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
+import { type DeploymentPlace, variablePlace } from './secret-places.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
 /** What making a spec out of a request needs. */
@@ -59,14 +61,14 @@ export async function hashableVariables(
  */
 export async function toStoredSpec(
   deps: WantedSpecDeps,
-  { organizationId, spec, kept }: { organizationId: string; spec: SpecInput; kept: readonly SealedVariable[] },
+  { spec, kept, ...place }: DeploymentPlace & { readonly spec: SpecInput; readonly kept: readonly SealedVariable[] },
 ): Promise<DeployRequest['spec']> {
-  await checkSource(deps.db, organizationId, spec.source);
+  await checkSource(deps.db, place.organizationId, spec.source);
   await checkCapacity(deps.db, spec.limits);
   const known = new Map(kept.map((variable) => [variable.name, variable]));
   const environment = await Promise.all(
     spec.environment.map(async ({ name, value }, index) => {
-      if (value !== undefined) return await sealVariable(deps.sealing, { organizationId, name, value });
+      if (value !== undefined) return await sealVariable(deps.sealing, place, { name, value });
       const variable = known.get(name);
       if (variable) return variable;
       const field = `spec.environment[${index}].value`;
@@ -76,13 +78,18 @@ export async function toStoredSpec(
   return { ...spec, environment };
 }
 
-/** Seals a variable's value for its organization. */
+/** Seals a value for its variable in its deployment, as a version of its own. */
 export async function sealVariable(
   sealing: Sealing,
-  variable: { organizationId: string; name: string; value: string },
+  deployment: DeploymentPlace,
+  { name, value }: { readonly name: string; readonly value: string },
 ): Promise<SealedVariable> {
-  const [sealed, fingerprint] = await Promise.all([sealing.seal(variable), sealing.fingerprint(variable)]);
-  return { name: variable.name, sealed, fingerprint };
+  const version = randomUUID();
+  const [sealed, fingerprint] = await Promise.all([
+    sealing.seal({ ...variablePlace(deployment, { name }), version, value }),
+    sealing.fingerprint({ organizationId: deployment.organizationId, value }),
+  ]);
+  return { name, version, sealed, fingerprint };
 }
 
 /** Whether the organization has what is to be built. @throws INVALID_ARGUMENT */

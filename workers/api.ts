@@ -1,7 +1,7 @@
 import type { Log } from '../adapters/logging/log.ts';
 import { openChangeFeed } from '../adapters/postgres/changes.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
-import { findOrCreateOrganizationKey } from '../adapters/postgres/organization-keys.ts';
+import { createDataKeyStore } from '../adapters/postgres/organization-keys.ts';
 import { pingDatabase } from '../adapters/postgres/ownership.ts';
 import { createSealing } from '../adapters/sealing/sealing.ts';
 import { openContextStore } from '../adapters/sources/context-store.ts';
@@ -96,10 +96,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
-    sealing: createSealing({
-      masterKey: keys.master.present.key,
-      findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),
-    }),
+    sealing: createSealing({ masterKeys: keys.master, store: createDataKeyStore(db) }),
     contexts: await openContextStore({ folder: config.CONTEXT_DIR }),
     nodeLogs: createNodeLogs({ signer }),
     close: async () => {

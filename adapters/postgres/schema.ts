@@ -207,8 +207,11 @@ export interface Schema {
     changed_in: string;
   };
   organization_keys: {
+    id: string;
     organization_id: string;
+    version: number;
     wrapped_key: string;
+    master_key_id: ByDatabase<string>;
     created_at: Moment;
   };
   build_contexts: {
@@ -224,6 +227,7 @@ export interface Schema {
     host: string;
     username: string;
     sealed_password: string;
+    version: Optional<string>;
     fingerprint: string;
     created_at: Moment;
   };

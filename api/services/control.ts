@@ -18,7 +18,7 @@ import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
 import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
-import { passwordName } from './registries.ts';
+import { passwordPlace, variablePlace } from '../secret-places.ts';
 
 /** What the nodes' service needs. */
 export interface ControlDeps {
@@ -62,10 +62,10 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
         findSealedEnvironment(db, { deploymentId, revision, nodeId }),
       ]);
       if (!node || !environment) throw notFound('environment');
-      const { organizationId } = environment;
+      const place = { organizationId: environment.organizationId, deploymentId: deploymentId.toLowerCase() };
       const variables = await Promise.all(
-        environment.variables.map(async ({ name, sealed }) => {
-          return { name, value: await deps.sealing.open({ organizationId, name, sealed }) };
+        environment.variables.map(async ({ name, version, sealed }) => {
+          return { name, value: await deps.sealing.open({ ...variablePlace(place, { name }), version, sealed }) };
         }),
       );
       return { jwe: await encryptEnvironment(node.encryptionJwk, variables) };
@@ -82,7 +82,8 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const stored = await findRegistryCredential(db, { organizationId, host });
       if (!stored) return {};
       const { id, username, sealedPassword: sealed } = stored;
-      const password = await deps.sealing.open({ organizationId, name: passwordName(host), sealed });
+      const version = stored.version ?? undefined;
+      const password = await deps.sealing.open({ ...passwordPlace({ organizationId, host }), version, sealed });
       return { jwe: await encryptRegistryCredential(node.encryptionJwk, { id, username, password }) };
     },
     async *fetchContext({ deploymentId, contextSha256: sha256 }, context) {

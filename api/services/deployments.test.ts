@@ -14,6 +14,7 @@ import { type ApiRig, startApiRig } from '../../test/support/api-rig.ts';
 import { NOTHING_LEFT } from '../../test/support/control-data.ts';
 import { anEnrolment } from '../../test/support/enrolment.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
+import { variablePlace } from '../secret-places.ts';
 
 type Spec = MessageInitShape<typeof DeploymentSpecSchema>;
 type User = Awaited<ReturnType<ApiRig['user']>>;
@@ -94,8 +95,10 @@ describe('creating a deployment', () => {
       .where('deployment_id', '=', id)
       .executeTakeFirstOrThrow();
     expect(JSON.stringify(revision)).not.toContain(CANARY);
-    const sealed = revision.spec.environment[0]?.sealed ?? '';
-    expect(await rig.sealing.open({ organizationId: alice.organizationId, name: 'TOKEN', sealed })).toBe(CANARY);
+    const { name = '', version, sealed = '' } = revision.spec.environment[0] ?? {};
+    const { organizationId } = alice;
+    const place = variablePlace({ organizationId, deploymentId: id }, { name });
+    expect(await rig.sealing.open({ ...place, version, sealed })).toBe(CANARY);
   });
 
   it('answers a repeated call alike, whatever has changed since, even while workflows are away', async () => {

@@ -8,7 +8,8 @@ import { createLog } from '../../adapters/logging/log.ts';
 import { openChangeFeed } from '../../adapters/postgres/changes.ts';
 import { openDatabase } from '../../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../../adapters/postgres/deployment-store.ts';
-import { findOrCreateOrganizationKey } from '../../adapters/postgres/organization-keys.ts';
+import { createDataKeyStore } from '../../adapters/postgres/organization-keys.ts';
+import { createKeyring } from '../../adapters/sealing/keyring.ts';
 import { createSealing } from '../../adapters/sealing/sealing.ts';
 import { openContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
@@ -50,11 +51,7 @@ export async function startApiRig() {
   const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
   const store = createDeploymentStore(db, { domain: 'localhost', placement });
   const enrolled: string[] = [];
-  const masterKey = randomBytes(32);
-  const sealing = createSealing({
-    masterKey,
-    findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),
-  });
+  const sealing = createSealing({ masterKeys: createKeyring(randomBytes(32)), store: createDataKeyStore(db) });
   const routes = createRoutes({
     ...{ db, changes, sealing, log, telemetry: createApiTelemetry(), heartbeatMs: 50, now: () => new Date() },
     registries: { allowedRegistries: [] },
