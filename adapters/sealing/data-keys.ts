@@ -1,5 +1,5 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, isDomainError } from '../../domain/errors.ts';
 import { bindContext, decrypt, encrypt } from './cipher.ts';
 import type { Keyring, NamedKey } from './keyring.ts';
 
@@ -44,13 +44,21 @@ export function unwrapDataKey(masterKeys: Keyring, ref: DataKeyRef, wrapped: str
   }
 }
 
-/**
- * Wraps a data key by another master key; the data key itself stays as it is.
- *
- * @throws as {@link unwrapDataKey}.
- */
-export function rewrapDataKey(masterKeys: Keyring, by: NamedKey, ref: DataKeyRef, wrapped: string): string {
-  return wrap(by, ref, unwrapDataKey(masterKeys, ref, wrapped));
+/** What became of a data key: wrapped anew, or why not, and by which master key it is wrapped. */
+export type RewrapOutcome =
+  | { readonly wrappedKey: string }
+  | { readonly masterKeyId: string; readonly reason: 'missing' | 'damaged' };
+
+/** Wraps a data key by another master key, if it can be unwrapped; the data key itself stays as it is. */
+export function tryRewrapDataKey(masterKeys: Keyring, by: NamedKey, ref: DataKeyRef, wrapped: string): RewrapOutcome {
+  const masterKeyId = wrapped.split('.')[1] ?? '';
+  if (!masterKeys.find(masterKeyId)) return { masterKeyId, reason: 'missing' };
+  try {
+    return { wrappedKey: wrap(by, ref, unwrapDataKey(masterKeys, ref, wrapped)) };
+  } catch (error) {
+    if (!isDomainError(error)) throw error;
+    return { masterKeyId, reason: 'damaged' };
+  }
 }
 
 /** Derives the key of one purpose. */

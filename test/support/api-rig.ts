@@ -118,6 +118,9 @@ function fakeWorkflows(
       check();
       enrolled.push(nodeId);
     },
+    rotateKeys: async () => {
+      throw new Error('later');
+    },
   };
 }
 

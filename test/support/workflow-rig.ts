@@ -21,12 +21,13 @@ export async function startWorkflowRig(payloadKeys = aPayloadKeyring()) {
   const node = { heartbeatMs: 2_000, watchMs: 60_000, retryMs: 100 };
   const gateway = createWorkflowGateway({ client, timing: QUICK, node, answerMs: 20_000 });
 
-  /** Runs the workers of a cluster while `use` runs. */
+  /** Runs the workers of a cluster while `use` runs, the orchestrator's with further activities. */
   const withCluster = async (
     cluster: ReturnType<typeof createFakeCluster>,
     use: () => Promise<void>,
+    more: object = {},
   ): Promise<void> => {
-    const control = { ...cluster.store, ...cluster.ingress };
+    const control = { ...cluster.store, ...cluster.ingress, ...more };
     const workers = await Promise.all([
       startWorker(connection, temporal, {
         taskQueue: CONTROL_QUEUE,

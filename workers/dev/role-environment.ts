@@ -76,6 +76,7 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
   orchestrator: (installation) => ({
     ...temporalVariables(installation),
     DATABASE_URL: databaseUrl(installation),
+    MASTER_KEY_FILE: installation.keys.master,
     TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
     DOMAIN: installation.config.DOMAIN,
   }),
