@@ -95,6 +95,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   const signer = createControlTokenSigner(keys.control);
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
+    ...{ masterKeys: keys.master, payloadKeys: keys.payload },
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
     sealing: createSealing({ masterKeys: keys.master, store: createDataKeyStore(db) }),
     contexts: await openContextStore({ folder: config.CONTEXT_DIR }),
