@@ -88,7 +88,7 @@ async function findOrganization(
 /** Says nothing of what the request names: whether that exists is not for this caller to know. */
 function operatorsOnly(): DomainError {
   return new DomainError('PERMISSION_DENIED', 'this is for operators of the platform', {
-    hint: 'Ask whoever runs the API to name your subject in PLATFORM_OPERATORS; "obiente whoami" shows it.',
+    hint: 'Ask whoever runs the API to name your subject in PLATFORM_OPERATORS; "obiente whoami --json" shows it.',
   });
 }
 
