@@ -28,6 +28,7 @@ import { createIngressRoute } from './api/ingress.ts';
 import { readKeys } from './api/keys.ts';
 import { createLiveMetrics } from './api/live-metrics.ts';
 import { migrateOrLater } from './api/migrations.ts';
+import { tellMissingMasterKeys } from './missing-keys.ts';
 import type { RunningRole } from './run-role.ts';
 
 /** Silence after which a stream says that it lives: proxies cut at 30 s and more. */
@@ -87,6 +88,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   await migrateOrLater(config.DATABASE_URL, log, closing.signal);
   const db = openDatabase({ url: config.DATABASE_URL });
   const changes = await openChangeFeed({ url: config.DATABASE_URL, log });
+  void tellMissingMasterKeys(db, keys.master, log);
   const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = config;
   const temporal = createTemporalClient({ address, namespace, payloadKeys: keys.payload });
   const { ROLLOUT_DRAIN: drainMs, ROLLOUT_STOP_GRACE: stopGraceMs } = config;

@@ -12,6 +12,7 @@ import { createIngressProbe } from '../adapters/traefik/generation-probe.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { orchestratorVariables } from '../config/orchestrator.ts';
 import { CONTROL_QUEUE } from '../contracts/task-queues.ts';
+import { tellMissingMasterKeys } from './missing-keys.ts';
 import type { RunningRole } from './run-role.ts';
 
 /** Looks at the ingress wait, they do not work: many may wait at a time. */
@@ -29,6 +30,7 @@ export async function startOrchestrator(
   installTemporalLog(log);
 
   const database = openDatabase({ url: config.DATABASE_URL });
+  void tellMissingMasterKeys(database, masterKeys, log);
   const store = createDeploymentStore(database, {
     domain: config.DOMAIN,
     placement: { strategy: config.DEPLOYMENT_STRATEGY, maxDeploymentsPerNode: config.MAX_DEPLOYMENTS_PER_NODE },
