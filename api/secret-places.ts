@@ -4,9 +4,23 @@ export interface DeploymentPlace {
   readonly deploymentId: string;
 }
 
-/** What the value of a deployment's variable is sealed for, beside its version. */
-export function variablePlace({ organizationId, deploymentId }: DeploymentPlace, { name }: { readonly name: string }) {
-  return { organizationId, owner: `deployment ${deploymentId}`, name };
+/** One service of a deployment. */
+export interface ServicePlace extends DeploymentPlace {
+  readonly service: string;
+}
+
+/** The variables of a service: those of its containers, or the build arguments of its image. */
+export interface VariablesPlace extends ServicePlace {
+  readonly isBuildArgument: boolean;
+}
+
+/** What the value of a variable is sealed for, beside its version. Neither an id nor a service's name has spaces. */
+export function variablePlace(
+  { organizationId, deploymentId, service, isBuildArgument }: VariablesPlace,
+  { name }: { readonly name: string },
+) {
+  const kind = isBuildArgument ? 'build' : 'service';
+  return { organizationId, owner: `deployment ${deploymentId} ${kind} ${service}`, name };
 }
 
 /** What a registry's password is sealed for, beside its version. No variable of a deployment can be called so. */

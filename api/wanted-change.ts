@@ -1,15 +1,18 @@
 import type { FieldMask } from '@bufbuild/protobuf/wkt';
 import { invalidArgument } from '../domain/errors.ts';
-import type { SpecInput, VariableInput } from '../domain/spec.ts';
+import { ONLY_SERVICE, type SpecInput, type VariableInput } from '../domain/spec.ts';
 import type { ReplaceableSpec, SpecChange } from '../domain/spec-change.ts';
 import { parseEnvironment, parseSpecParts, type SpecPart } from '../domain/spec-parse.ts';
 import type { UpdateDeploymentRequest } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { checkCapacity, checkSource } from './possible-spec.ts';
 import type { DeploymentPlace } from './secret-places.ts';
-import { checkCapacity, checkSource, hashableVariables, sealVariable, type WantedSpecDeps } from './wanted-spec.ts';
+import { hashableSource, hashableVariables, sealSource, sealVariable, type WantedSpecDeps } from './wanted-spec.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
 /** A change as it came in, parsed, its values not sealed yet. */
 export interface ChangeInput {
+  /** `null`: the only one. */
+  readonly service: string | null;
   readonly replace: Partial<Omit<SpecInput, 'environment'>>;
   readonly setVariables: readonly VariableInput[];
   readonly unsetVariables: readonly string[];
@@ -29,10 +32,13 @@ const PARTS: Readonly<Record<string, SpecPart>> = {
   rollout: 'rollout',
 };
 
-type UpdateRequest = Pick<UpdateDeploymentRequest, 'updateMask' | 'spec' | 'setEnvironment' | 'unsetEnvironment'>;
+type UpdateRequest = Pick<
+  UpdateDeploymentRequest,
+  'updateMask' | 'spec' | 'setEnvironment' | 'unsetEnvironment' | 'service'
+>;
 
 /** Whether a request changes a part of the spec, rather than replacing it. */
-export function isPartial({ updateMask, setEnvironment, unsetEnvironment }: UpdateRequest): boolean {
+export function isPartial({ updateMask, setEnvironment, unsetEnvironment }: Omit<UpdateRequest, 'service'>): boolean {
   return (updateMask?.paths.length ?? 0) + setEnvironment.length + unsetEnvironment.length > 0;
 }
 
@@ -48,7 +54,8 @@ export function readChange(deps: WantedSpecDeps, request: UpdateRequest): Change
   const setVariables = parseEnvironment('set_environment', variables);
   const both = setVariables.find(({ name }) => request.unsetEnvironment.includes(name));
   if (both) throw invalidArgument('unset_environment', `${both.name} is set as well`, 'one of the two');
-  return { replace, setVariables, unsetVariables: [...new Set(request.unsetEnvironment)].sort() };
+  const unsetVariables = [...new Set(request.unsetEnvironment)].sort();
+  return { service: request.service || null, replace, setVariables, unsetVariables };
 }
 
 function partsOf(mask: FieldMask | undefined): SpecPart[] {
@@ -63,20 +70,34 @@ function partsOf(mask: FieldMask | undefined): SpecPart[] {
 
 /** A change as a request's hash covers it. */
 export async function toHashableChange(deps: WantedSpecDeps, organizationId: string, change: ChangeInput) {
-  const setVariables = await hashableVariables(deps.sealing, organizationId, change.setVariables);
-  return { ...change, setVariables };
+  const { sealing } = deps;
+  const { source } = change.replace;
+  return {
+    ...change,
+    replace: source
+      ? { ...change.replace, source: await hashableSource(sealing, organizationId, source) }
+      : change.replace,
+    setVariables: await hashableVariables(sealing, organizationId, change.setVariables),
+  };
 }
 
 /** Makes a change storable. @throws INVALID_ARGUMENT, INSUFFICIENT_CAPACITY */
 export async function toStoredChange(
   deps: WantedSpecDeps,
-  place: DeploymentPlace,
-  { replace, setVariables, unsetVariables }: ChangeInput,
+  deployment: DeploymentPlace,
+  { service, replace, setVariables, unsetVariables }: ChangeInput,
 ): Promise<SpecChange> {
-  if (replace.source) await checkSource(deps.db, place.organizationId, replace.source);
+  const place = { ...deployment, service: service ?? ONLY_SERVICE };
+  const { source: wanted, ...others } = replace;
+  const field = 'spec.dockerfile.args';
+  const source = wanted && (await sealSource(deps.sealing, wanted, { place, kept: [], field }));
+  if (wanted) await checkSource(deps.db, deployment.organizationId, wanted);
   if (replace.limits) await checkCapacity(deps.db, replace.limits);
   const sealed = await Promise.all(
-    setVariables.map(({ name, value = '' }) => sealVariable(deps.sealing, place, { name, value })),
+    setVariables.map(({ name, value = '' }) =>
+      sealVariable(deps.sealing, { ...place, isBuildArgument: false }, { name, value }),
+    ),
   );
-  return { replace: replace as Partial<ReplaceableSpec>, setVariables: sealed, unsetVariables };
+  const parts = { ...others, ...(source ? { source } : {}) } as Partial<ReplaceableSpec>;
+  return { service, replace: parts, setVariables: sealed, unsetVariables };
 }

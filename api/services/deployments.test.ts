@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listNodes } from '../../adapters/postgres/nodes.ts';
+import { ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
 import {
   DeploymentStatus,
   OperationKind,
@@ -95,10 +96,10 @@ describe('creating a deployment', () => {
       .where('deployment_id', '=', id)
       .executeTakeFirstOrThrow();
     expect(JSON.stringify(revision)).not.toContain(CANARY);
-    const { name = '', version, sealed = '' } = revision.spec.environment[0] ?? {};
+    const { name = '', version, sealed = '' } = servicesOf(revision.spec)[0]?.environment[0] ?? {};
     const { organizationId } = alice;
-    const place = variablePlace({ organizationId, deploymentId: id }, { name });
-    expect(await rig.sealing.open({ ...place, version, sealed })).toBe(CANARY);
+    const at = { organizationId, deploymentId: id, service: ONLY_SERVICE, isBuildArgument: false };
+    expect(await rig.sealing.open({ ...variablePlace(at, { name }), version, sealed })).toBe(CANARY);
   });
 
   it('answers a repeated call alike, whatever has changed since, even while workflows are away', async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKeyring, keyId } from '../../adapters/sealing/keyring.ts';
 import { decryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
 import { generateNodeKeys } from '../../adapters/tokens/keys.ts';
-import type { DeploymentSpec, SealedVariable } from '../../domain/spec.ts';
+import { ONLY_SERVICE, type SealedVariable, type SingleSpec, servicesOf } from '../../domain/spec.ts';
 import { DeploymentsService } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { KeysService, type Rotation, RotationState } from '../../gen/obiente/cloud/v1/keys_pb.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
@@ -12,6 +12,8 @@ import { type ApiRig, OPERATOR, startApiRig } from '../../test/support/api-rig.t
 import { createFirstSealing } from '../../test/support/data-keys.ts';
 import { anEnrolment } from '../../test/support/enrolment.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
+import { variablePlace } from '../secret-places.ts';
+import { sealVariable } from '../wanted-spec.ts';
 
 const NODE = 'node-00000001';
 const CANARY = 'canary-of-a-variable-4711';
@@ -73,7 +75,8 @@ async function aPlaced(process: Process, user: User, variables: Record<string, s
 
 /** What the node gets of a revision's variables. */
 async function fetched(process: Process, deploymentId: string, revision = 1): Promise<Record<string, string>> {
-  const { jwe } = await process.clientOf(ControlService, `node:${NODE}`).fetchEnvironment({ deploymentId, revision });
+  const control = process.clientOf(ControlService, `node:${NODE}`);
+  const { jwe } = await control.fetchEnvironment({ deploymentId, revision, service: ONLY_SERVICE });
   const variables = await decryptEnvironment(nodeKeys.encryption.privateJwk, jwe);
   return Object.fromEntries(variables.map(({ name, value }) => [name, value]));
 }
@@ -85,7 +88,7 @@ async function variablesOf(deploymentId: string, revision = 1): Promise<readonly
     .where('deployment_id', '=', deploymentId)
     .where('number', '=', revision)
     .executeTakeFirstOrThrow();
-  return spec.environment;
+  return servicesOf(spec)[0]?.environment ?? [];
 }
 
 /** Writes what the database refuses to let the platform itself write. */
@@ -95,7 +98,8 @@ async function tamper(deploymentId: string, change: (variables: readonly SealedV
     .select('spec')
     .where('deployment_id', '=', deploymentId)
     .executeTakeFirstOrThrow();
-  const tampered: DeploymentSpec = { ...spec, environment: change(spec.environment) };
+  const single = spec as SingleSpec;
+  const tampered: SingleSpec = { ...single, environment: change(single.environment) };
   await rig.db.transaction().execute(async (tx) => {
     await sql`ALTER TABLE revisions DISABLE TRIGGER revisions_immutable`.execute(tx);
     await tx
@@ -283,6 +287,20 @@ describe('a sealed value in a place that is not its own', () => {
     await expectNothing();
   });
 
+  it('of another service of the deployment, or of the building of its image, gives a node nothing', async () => {
+    const { organizationId } = user;
+    victim = await aPlaced(rig, user, { TOKEN: 'own' });
+    const places = [
+      { organizationId, ...victim, service: 'other', isBuildArgument: false },
+      { organizationId, ...victim, service: ONLY_SERVICE, isBuildArgument: true },
+    ];
+    for (const place of places) {
+      const sealed = await sealVariable(rig.sealing, place, { name: 'TOKEN', value: CANARY });
+      await tamper(victim.deploymentId, () => [sealed]);
+      await expectNothing();
+    }
+  });
+
   it('of another variable of the deployment gives a node nothing', async () => {
     victim = await aPlaced(rig, user, { A: CANARY, B: 'b' });
     await tamper(victim.deploymentId, ([a, b]) => (a && b ? [a, { ...a, name: 'B' }] : []));
@@ -305,8 +323,11 @@ describe('a value from before versions', () => {
     await user.deployments.updateDeployment(change);
     const variables = await variablesOf(deploymentId, 2);
     expect(variables).toEqual([old, expect.objectContaining({ name: 'NEW', version: expect.any(String) })]);
-    const place = { organizationId: user.organizationId, owner: `deployment ${deploymentId}` };
-    const opened = variables.map(({ name, version, sealed }) => rig.sealing.open({ ...place, name, version, sealed }));
+    const { organizationId } = user;
+    const place = { organizationId, deploymentId, service: ONLY_SERVICE, isBuildArgument: false };
+    const opened = variables.map(({ version, sealed, ...own }) =>
+      rig.sealing.open({ ...variablePlace(place, own), version, sealed }),
+    );
     expect(await Promise.all(opened)).toEqual([CANARY, 'new']);
   });
 });
