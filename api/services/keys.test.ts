@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => rig.stop());
 
-type Process = Pick<ApiRig, 'clientOf' | 'masterKeys'>;
+type Process = Pick<ApiRig, 'clientOf' | 'masterKeys' | 'sealing'>;
 type User = Awaited<ReturnType<ApiRig['user']>>;
 
 function keysOf(process: Process = rig) {
@@ -168,6 +168,31 @@ describe('the keys of the platform', () => {
     expect(failed?.errorMessage).toContain(`1 by ${lost.masterKeys.present.id}, which is not there`);
     const both = aProcess(rig.masterKeys.present.key, lost.masterKeys.present.key, present.masterKeys.present.key);
     expect(await rotate(both)).toMatchObject({ state: RotationState.SUCCEEDED });
+  });
+});
+
+describe('a master key that is lost', () => {
+  it('takes the values with it, which are set anew once its data keys are out of the database and the API restarts', async () => {
+    const user = await rig.user('loses');
+    const [lost, fresh] = [aProcess(randomBytes(32)), aProcess(rig.masterKeys.present.key)];
+    const { deploymentId } = await aPlaced(lost, user, { A: CANARY });
+    const change = { deploymentId, setEnvironment: [{ name: 'A', value: 'anew' }] };
+    const update = (process: Process) =>
+      process.clientOf(DeploymentsService, user.name).updateDeployment({ idempotencyKey: randomUUID(), ...change });
+    for (const refused of [fetched(fresh, deploymentId), update(fresh)]) {
+      expect(await refusalOf(refused)).toMatchObject({ code: 'Internal' });
+    }
+    const { id } = lost.masterKeys.present;
+    await rig.db.deleteFrom('organization_keys').where('master_key_id', '=', id).execute();
+    const restarted = aProcess(rig.masterKeys.present.key);
+    await update(restarted);
+    expect(await refusalOf(fetched(restarted, deploymentId))).toMatchObject({ code: 'Internal' });
+    const other = await aPlaced(restarted, user, { A: 'anew' });
+    expect(await fetched(restarted, other.deploymentId)).toEqual({ A: 'anew' });
+    const [variable] = await variablesOf(deploymentId, 2);
+    const place = { organizationId: user.organizationId, deploymentId, service: ONLY_SERVICE, isBuildArgument: false };
+    const { version, sealed = '' } = variable ?? {};
+    expect(await restarted.sealing.open({ ...variablePlace(place, { name: 'A' }), version, sealed })).toBe('anew');
   });
 });
 
