@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Container } from 'dockerode';
 import pLimit from 'p-limit';
 import { networkName } from '../domain/naming.ts';
 import { OperationState } from '../gen/obiente/cloud/v1/deployments_pb.ts';
@@ -39,9 +38,7 @@ async function measure({ api, docker, platform }: Bed): Promise<Figure[]> {
   for (let round = 0; round < ROUNDS; round += 1) {
     const begunBare = performance.now();
     const pool = pLimit(POOL);
-    const containers: Container[] = await Promise.all(
-      Array.from({ length: DEPLOYS }, () => pool(() => startBare(docker, network))),
-    );
+    const containers = await Promise.all(Array.from({ length: DEPLOYS }, () => pool(() => startBare(docker, network))));
     bare.push(perSecond(begunBare));
     await Promise.all(containers.map((container) => container.remove({ force: true, v: true })));
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { readKeyring } from '../adapters/sealing/keyring.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
-import { readPayloadKey } from '../adapters/temporal/data-converter.ts';
 import type { Api } from '../cli/client.ts';
 import { type DeploymentView, deploymentWorkflowId, VIEW_QUERY } from '../contracts/deployment.ts';
 import { networkName } from '../domain/naming.ts';
@@ -76,8 +76,8 @@ function aServer(image: string): SpecInit {
 
 /** Length of a deployment's history once its workflow has nothing left to do. */
 async function countEvents({ stateDir, temporalAddress }: PlatformFacts, deploymentId: string): Promise<number> {
-  const payloadKey = await readPayloadKey(join(stateDir, 'keys', 'payload.key'));
-  const { client, close } = createTemporalClient({ address: temporalAddress, namespace: 'default', payloadKey });
+  const payloadKeys = await readKeyring(join(stateDir, 'keys', 'payload.key'), 'PAYLOAD_KEY_FILE');
+  const { client, close } = createTemporalClient({ address: temporalAddress, namespace: 'default', payloadKeys });
   try {
     const workflow = client.workflow.getHandle(deploymentWorkflowId(deploymentId));
     await eventually(async () => {

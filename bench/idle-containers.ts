@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import type { Container } from 'dockerode';
 import type { Api } from '../cli/client.ts';
 import { LABEL } from '../domain/naming.ts';
 import type { SpecInit } from '../test/integration/deployed.ts';
@@ -44,8 +43,11 @@ export async function followStarts({ client }: TestDocker, instance: string) {
   return { untilStarted, close: () => stream.destroy() };
 }
 
+/** A container on the daemon of the bench. */
+export type BareContainer = Awaited<ReturnType<TestDocker['client']['createContainer']>>;
+
 /** What a deploy comes down to, without the platform: create, start and inspect. */
-export async function startBare({ client, image }: TestDocker, network: string): Promise<Container> {
+export async function startBare({ client, image }: TestDocker, network: string): Promise<BareContainer> {
   const container = await client.createContainer({
     name: `bench-${randomUUID()}`,
     Image: image,

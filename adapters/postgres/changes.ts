@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import type { Log } from '../logging/log.ts';
 
 /** What a listener wants to hear of. */
-export type ChangeFilter = { readonly deploymentId: string } | { readonly ingress: true };
+export type ChangeFilter = { readonly deploymentId: string } | { readonly ingress: true } | { readonly keys: true };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -11,6 +11,7 @@ export type ChangeFilter = { readonly deploymentId: string } | { readonly ingres
 export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
+  | { readonly kind: 'keys'; readonly rotationId: string }
   | { readonly kind: 'resync' };
 
 /** Must not throw and must not block: it wakes somebody who reads. */
@@ -138,6 +139,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function createListeners(log: Log) {
+  /** By the id of a deployment, or by a kind of change, which is no such id. */
   const byTopic = new Map<string, Set<ChangeListener>>();
   const call = (listener: ChangeListener, change: Change): void => {
     try {
@@ -148,7 +150,7 @@ function createListeners(log: Log) {
   };
   return {
     add: (filter: ChangeFilter, listener: ChangeListener): (() => void) => {
-      const topic = 'deploymentId' in filter ? filter.deploymentId : INGRESS_TOPIC;
+      const topic = 'deploymentId' in filter ? filter.deploymentId : 'keys' in filter ? 'keys' : 'ingress';
       const own: ChangeListener = (change) => listener(change);
       const listeners = byTopic.get(topic) ?? new Set();
       byTopic.set(topic, listeners.add(own));
@@ -163,7 +165,7 @@ function createListeners(log: Log) {
         log.warn({ payload: payload.slice(0, 200) }, 'a change that means nothing was dropped');
         return;
       }
-      const topic = change.kind === 'deployment' ? change.deploymentId : INGRESS_TOPIC;
+      const topic = change.kind === 'deployment' ? change.deploymentId : change.kind;
       for (const listener of byTopic.get(topic) ?? []) call(listener, change);
     },
     tellAll: (change: Change): void => {
@@ -173,11 +175,8 @@ function createListeners(log: Log) {
   };
 }
 
-/** No deployment has this id. */
-const INGRESS_TOPIC = 'ingress';
-
 function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | undefined {
-  let parsed: { deployment?: unknown; ingress?: unknown } | null;
+  let parsed: { deployment?: unknown; ingress?: unknown; keys?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -186,5 +185,6 @@ function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | und
   }
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
+  if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };
   return undefined;
 }
