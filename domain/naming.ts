@@ -37,9 +37,14 @@ export function networkName(instance: string, projectId: string): string {
   return `obiente-${instance}-${projectId.replaceAll('-', '')}`;
 }
 
+/** How the repositories of all images begin that an installation builds. */
+export function builtImageRepositoryPrefix(instance: string): string {
+  return `obiente-${instance}/`;
+}
+
 /** Repository of the images built for a deployment; the tag is `r<revision>`. */
 export function builtImageRepository(instance: string, deploymentId: string): string {
-  return `obiente-${instance}/${deploymentId.replaceAll('-', '')}`;
+  return `${builtImageRepositoryPrefix(instance)}${deploymentId.replaceAll('-', '')}`;
 }
 
 /** Tag under which a revision's own build is kept. */
