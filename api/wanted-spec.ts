@@ -1,4 +1,4 @@
-import { findBuildContext } from '../adapters/postgres/build-contexts.ts';
+import { renewBuildContext } from '../adapters/postgres/build-contexts.ts';
 import type { Database } from '../adapters/postgres/database.ts';
 import { listNodes, type NodeRecord } from '../adapters/postgres/nodes.ts';
 import type { Sealing } from '../adapters/sealing/sealing.ts';
@@ -88,7 +88,7 @@ export async function sealVariable(
 /** Whether the organization has what is to be built. @throws INVALID_ARGUMENT */
 export async function checkSource(db: Database, organizationId: string, source: Source): Promise<void> {
   if (source.kind !== 'dockerfile') return;
-  if (await findBuildContext(db, { organizationId, sha256: source.contextSha256 })) return;
+  if (await renewBuildContext(db, { organizationId, sha256: source.contextSha256 })) return;
   const finding = 'no such context in this organization';
   throw invalidArgument('spec.dockerfile.context_sha256', finding, 'a context that UploadContext has stored');
 }

@@ -11,6 +11,9 @@ export type ReplicaState = 'starting' | 'healthy' | 'unhealthy' | 'exited' | 're
 /** What a node is. */
 export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 
+/** What a run of retention is. */
+export type RetentionState = 'running' | 'succeeded' | 'failed';
+
 /** A public key as a JSON Web Key. The database refuses one with a private part. */
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
@@ -217,6 +220,7 @@ export interface Schema {
     size_bytes: number;
     entries: number;
     created_at: Moment;
+    last_used_at: Moment;
   };
   registry_credentials: {
     id: string;
@@ -233,5 +237,23 @@ export interface Schema {
     request_hash: string;
     resource_id: string;
     created_at: Moment;
+  };
+  retention_runs: {
+    id: string;
+    dry_run: boolean;
+    actor_user_id: Optional<string>;
+    state: RetentionState;
+    error_message: Generated<string>;
+    place: Generated<string>;
+    started_at: Moment;
+    finished_at: Optional<Date>;
+  };
+  retention_items: {
+    run_id: string;
+    kind: string;
+    node_id: Generated<string>;
+    reason: Generated<string>;
+    count: number;
+    bytes: Optional<number>;
   };
 }

@@ -4,6 +4,7 @@ import { type DeploymentSpec, ONLY_SERVICE, servicesOf } from '../../domain/spec
 import { applyChange } from '../../domain/spec-change.ts';
 import type { DatabaseTransaction } from './database.ts';
 import { getSpec, type LockedDeployment } from './deployment-lock.ts';
+import { checkKept } from './kept-revisions.ts';
 import { listImages, pinImages } from './revision-images.ts';
 
 /** What was stored. */
@@ -58,6 +59,7 @@ async function specOf(
     return { spec: applyChange(base, request.change), copyOf: null };
   }
   const copyOf = request.toRevision ?? (await previousRevision(tx, deployment));
+  await checkKept(tx, deployment, copyOf);
   const copied = await getSpec(tx, deployment.id, copyOf);
   return { spec: { ...copied, replicas: replicas ?? copied.replicas }, copyOf };
 }
@@ -80,13 +82,13 @@ async function wantedReplicas(tx: DatabaseTransaction, deployment: LockedDeploym
 /** The newest revision before the current one that came up. */
 async function previousRevision(tx: DatabaseTransaction, deployment: LockedDeployment): Promise<number> {
   const previous = await tx
-    .selectFrom('operations')
-    .select('revision')
-    .where('deployment_id', '=', deployment.id)
-    .where('state', '=', 'succeeded')
-    .where('revision', '<', deployment.currentRevision)
-    .where('revision', '>', 0)
-    .orderBy('revision', 'desc')
+    .selectFrom('revisions')
+    .innerJoin('operations', 'operations.id', 'revisions.operation_id')
+    .select('number as revision')
+    .where('revisions.deployment_id', '=', deployment.id)
+    .where('operations.state', '=', 'succeeded')
+    .where('number', '<', deployment.currentRevision)
+    .orderBy('number', 'desc')
     .limit(1)
     .executeTakeFirst();
   if (previous) return previous.revision;
