@@ -63,6 +63,8 @@ export interface RetentionProgress {
   readonly contexts: string | null;
   /** Nodes up to this one are done. */
   readonly nodes: string | null;
+  /** What could not be done, for the end. */
+  readonly errors: readonly string[];
 }
 
 /** Input of what the schedule starts. */

@@ -9,6 +9,7 @@ import { createIngressProbe } from '../adapters/traefik/generation-probe.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { orchestratorVariables } from '../config/orchestrator.ts';
 import { CONTROL_QUEUE } from '../contracts/task-queues.ts';
+import { openRetention } from './orchestrator/retention.ts';
 import type { RunningRole } from './run-role.ts';
 
 /** Looks at the ingress wait, they do not work: many may wait at a time. */
@@ -30,10 +31,11 @@ export async function startOrchestrator(
     placement: { strategy: config.DEPLOYMENT_STRATEGY, maxDeploymentsPerNode: config.MAX_DEPLOYMENTS_PER_NODE },
   });
   const probe = createIngressProbe({ urls: config.TRAEFIK_INTERNAL_URLS.split(',') });
+  const retention = openRetention(config, temporal, log);
   const [connection, workflowBundle] = await Promise.all([connectWorkers(temporal), bundleWorkflows(log)]);
   const worker = await startWorker(connection, temporal, {
     taskQueue: CONTROL_QUEUE,
-    activities: withFailures({ ...store, ...createIngressActivities(probe) }),
+    activities: withFailures({ ...store, ...createIngressActivities(probe), ...retention.activities }),
     workflowBundle,
     maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
     maxActivities: MAX_ACTIVITIES,
@@ -42,6 +44,7 @@ export async function startOrchestrator(
     stop: async () => {
       await worker.stop();
       await connection.close();
+      await retention.close();
       await database.destroy();
     },
   };

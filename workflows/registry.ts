@@ -2,3 +2,5 @@
 export { buildImage } from './build-image.ts';
 export { deployment } from './deployment.ts';
 export { node } from './node.ts';
+export { retention } from './retention.ts';
+export { retentionDue } from './retention-due.ts';

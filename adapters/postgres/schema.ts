@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
+import type { RetentionSchema } from './retention/schema.ts';
 
 /** Role of a user in an organization, from most to least. */
 export type Role = 'owner' | 'admin' | 'member' | 'viewer';
@@ -11,9 +12,6 @@ export type ReplicaState = 'starting' | 'healthy' | 'unhealthy' | 'exited' | 're
 /** What a node is. */
 export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 
-/** What a run of retention is. */
-export type RetentionState = 'running' | 'succeeded' | 'failed';
-
 /** A public key as a JSON Web Key. The database refuses one with a private part. */
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
@@ -21,16 +19,16 @@ export type PublicJwk = Readonly<Record<string, unknown>>;
 type ByDatabase<Type> = ColumnType<Type, never, never>;
 
 /** A time that the database fills in unless it is given. Milliseconds. */
-type Moment = ColumnType<Date, Date | undefined, Date>;
+export type Moment = ColumnType<Date, Date | undefined, Date>;
 
 /** JSON that is written as text and read as a value. */
 type Json<Value> = ColumnType<Value, string, string>;
 
 /** A column that starts as `null` unless it is given. */
-type Optional<Type> = ColumnType<Type | null, Type | null | undefined, Type | null>;
+export type Optional<Type> = ColumnType<Type | null, Type | null | undefined, Type | null>;
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema {
+export interface Schema extends RetentionSchema {
   users: {
     id: string;
     issuer: string;
@@ -237,23 +235,5 @@ export interface Schema {
     request_hash: string;
     resource_id: string;
     created_at: Moment;
-  };
-  retention_runs: {
-    id: string;
-    dry_run: boolean;
-    actor_user_id: Optional<string>;
-    state: RetentionState;
-    error_message: Generated<string>;
-    place: Generated<string>;
-    started_at: Moment;
-    finished_at: Optional<Date>;
-  };
-  retention_items: {
-    run_id: string;
-    kind: string;
-    node_id: Generated<string>;
-    reason: Generated<string>;
-    count: number;
-    bytes: Optional<number>;
   };
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { RecordRetentionInput, RetentionItem, RetentionRequest } from '../../../contracts/retention.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import { toStorableText } from '../events.ts';
-import type { RetentionState } from '../schema.ts';
+import type { RetentionState } from './schema.ts';
 
 /** Reports that are kept: a month of nights. */
 const KEPT_RUNS = 30;
