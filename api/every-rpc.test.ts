@@ -6,7 +6,7 @@ import { PERMISSIONS } from '../domain/permissions.ts';
 import { CreateDeploymentRequestSchema } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { DeploymentSpecSchema } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
-import { type ApiRig, startApiRig } from '../test/support/api-rig.ts';
+import { type ApiRig, OPERATOR, startApiRig } from '../test/support/api-rig.ts';
 import { refusalOf } from '../test/support/refusal.ts';
 import { PUBLIC_SERVICES } from './router.ts';
 
@@ -125,11 +125,12 @@ describe('every RPC', () => {
 
   it.each(RPCS.filter(([, { method }]) => method.input.fields.some(({ name }) => name === 'idempotency_key')))(
     'that changes something refuses to do so without a key: %s',
-    async (_, rpc) => {
+    async (name, rpc) => {
       const { organizationId } = await rig.user('alice');
       const message = aRequest(rpc, (field) => ids[field] ?? organizationId);
       setField(message, rpc.method.input, ['idempotency_key'], '');
-      const refusal = await refusalOf(call(rpc, 'alice', message));
+      const isForOperators = PERMISSIONS[name]?.permission === 'platform.operate';
+      const refusal = await refusalOf(call(rpc, isForOperators ? OPERATOR : 'alice', message));
       expect(refusal).toMatchObject({ code: 'InvalidArgument', field: 'idempotency_key' });
     },
   );

@@ -8,7 +8,12 @@ function list() {
   return z
     .string()
     .default('')
-    .transform((text) => text.split(',').flatMap((word) => word.trim().toLowerCase() || []));
+    .transform((text) => text.split(',').flatMap((word) => word.trim() || []));
+}
+
+/** The same, in lower case. */
+function lowerCaseList() {
+  return list().transform((words) => words.map((word) => word.toLowerCase()));
 }
 
 /** Variables of the role `api`. */
@@ -32,9 +37,11 @@ export const apiVariables = temporalVariables.extend(identityVariables.shape).ex
   PUBLIC_HTTP_PORT: port(8080),
   PUBLIC_HTTPS_PORT: port(8443),
   /** Origins of pages that may call the API. */
-  CORS_ORIGINS: list(),
+  CORS_ORIGINS: lowerCaseList(),
+  /** Subjects of the issuer who run the platform. */
+  PLATFORM_OPERATORS: list(),
   /** Registries on the platform's own network that images may come from, as `host` or `host:port`. */
-  API_ALLOWED_REGISTRIES: list(),
+  API_ALLOWED_REGISTRIES: lowerCaseList(),
 });
 
 /** What the role `api` is told. */

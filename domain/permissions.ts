@@ -101,6 +101,12 @@ export interface OwnedReference {
 }
 
 /**
+ * What concerns the whole platform, whoever owns what on it. No role of an organization allows it: who runs the platform
+ * is told to its processes.
+ */
+export type PlatformPermission = 'platform.operate';
+
+/**
  * What an RPC demands.
  *
  * `permission` null: being signed in is enough, for calls that concern nobody's organization or the caller alone.
@@ -108,6 +114,7 @@ export interface OwnedReference {
  */
 export type RpcPolicy =
   | { readonly permission: null; readonly resource: { readonly kind: 'none' } }
+  | { readonly permission: PlatformPermission; readonly resource: { readonly kind: 'platform' } }
   | {
       readonly permission: Permission;
       readonly resource: OwnedReference;
@@ -115,6 +122,7 @@ export type RpcPolicy =
     };
 
 const SIGNED_IN: RpcPolicy = { permission: null, resource: { kind: 'none' } };
+const OPERATOR: RpcPolicy = { permission: 'platform.operate', resource: { kind: 'platform' } };
 
 function inOrganization(permission: Permission, field = 'organization_id'): RpcPolicy {
   return { permission, resource: { kind: 'organization', field } };
@@ -184,6 +192,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.NodesService/ListNodes': SIGNED_IN,
 
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
+
+  'obiente.cloud.v1.RetentionService/RunRetention': OPERATOR,
+  'obiente.cloud.v1.RetentionService/GetRetentionRun': OPERATOR,
+  'obiente.cloud.v1.RetentionService/ListRetentionRuns': OPERATOR,
 };
 
 /** What {@link assertEveryRpcHasAnEntry} reads of a message descriptor; `@bufbuild/protobuf`'s fits. */
@@ -220,12 +232,16 @@ export function assertEveryRpcHasAnEntry(
 }
 
 function holesOf(rpc: string, policy: RpcPolicy, input: MessageShape): string[] {
-  const named =
-    policy.permission === null ? [] : [policy.resource, ...(policy.filters ?? [])].map(({ field }) => field);
+  const named = referencesOf(policy).map(({ field }) => field);
   const present = idFields(input, '');
   const unknown = named.filter((field) => !present.includes(field)).map((field) => `${rpc} has no field ${field}`);
   const unchecked = present.filter((field) => !named.includes(field)).map((field) => `${rpc} does not check ${field}`);
   return [...unknown, ...unchecked];
+}
+
+/** Where a request names what its caller must be allowed to. */
+export function referencesOf(policy: RpcPolicy): readonly OwnedReference[] {
+  return 'field' in policy.resource ? [policy.resource, ...('filters' in policy ? (policy.filters ?? []) : [])] : [];
 }
 
 const OWNED_ID = /^(organization|project|deployment|operation)_ids?$/;

@@ -2,7 +2,10 @@ import { Client } from 'pg';
 import type { Log } from '../logging/log.ts';
 
 /** What a listener wants to hear of. */
-export type ChangeFilter = { readonly deploymentId: string } | { readonly ingress: true };
+export type ChangeFilter =
+  | { readonly deploymentId: string }
+  | { readonly ingress: true }
+  | { readonly retentionRunId: string };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -11,6 +14,7 @@ export type ChangeFilter = { readonly deploymentId: string } | { readonly ingres
 export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
+  | { readonly kind: 'retention'; readonly runId: string }
   | { readonly kind: 'resync' };
 
 /** Must not throw and must not block: it wakes somebody who reads. */
@@ -148,7 +152,7 @@ function createListeners(log: Log) {
   };
   return {
     add: (filter: ChangeFilter, listener: ChangeListener): (() => void) => {
-      const topic = 'deploymentId' in filter ? filter.deploymentId : INGRESS_TOPIC;
+      const topic = topicOf(filter);
       const own: ChangeListener = (change) => listener(change);
       const listeners = byTopic.get(topic) ?? new Set();
       byTopic.set(topic, listeners.add(own));
@@ -163,8 +167,7 @@ function createListeners(log: Log) {
         log.warn({ payload: payload.slice(0, 200) }, 'a change that means nothing was dropped');
         return;
       }
-      const topic = change.kind === 'deployment' ? change.deploymentId : INGRESS_TOPIC;
-      for (const listener of byTopic.get(topic) ?? []) call(listener, change);
+      for (const listener of byTopic.get(topicOf(filterOf(change))) ?? []) call(listener, change);
     },
     tellAll: (change: Change): void => {
       for (const listeners of byTopic.values()) for (const listener of listeners) call(listener, change);
@@ -173,11 +176,21 @@ function createListeners(log: Log) {
   };
 }
 
-/** No deployment has this id. */
-const INGRESS_TOPIC = 'ingress';
+/** Ids of deployments stand for themselves; none has a word in it. */
+function topicOf(filter: ChangeFilter): string {
+  if ('deploymentId' in filter) return filter.deploymentId;
+  return 'ingress' in filter ? 'ingress' : `retention ${filter.retentionRunId}`;
+}
 
-function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | undefined {
-  let parsed: { deployment?: unknown; ingress?: unknown } | null;
+type Told = Exclude<Change, { kind: 'resync' }>;
+
+function filterOf(change: Told): ChangeFilter {
+  if (change.kind === 'deployment') return { deploymentId: change.deploymentId };
+  return change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId };
+}
+
+function parseChange(payload: string): Told | undefined {
+  let parsed: { deployment?: unknown; ingress?: unknown; retention?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -186,5 +199,6 @@ function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | und
   }
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
+  if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
   return undefined;
 }

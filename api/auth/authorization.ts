@@ -7,6 +7,7 @@ import {
   type OwnedKind,
   type OwnedReference,
   type Permission,
+  type PlatformPermission,
   type Role,
   type RpcPolicy,
 } from '../../domain/permissions.ts';
@@ -21,6 +22,8 @@ export interface IdentityStore {
   findOrganizationOf(kind: OwnedKind, id: string): Promise<string | undefined>;
   /** A user's role in an organization; `undefined` for who is no member. */
   findRole(member: { userId: string; organizationId: string }): Promise<Role | undefined>;
+  /** Whether a subject of the issuer runs the platform. */
+  isOperator(subject: string): boolean;
 }
 
 /** A call that was let through. */
@@ -48,16 +51,20 @@ export interface AuthorizationRequest {
  * the same answer as one that does not exist.
  *
  * @throws NOT_FOUND for what is not the caller's, PERMISSION_DENIED for a role that is too little in the caller's own
- *   organization, INVALID_ARGUMENT without an id.
+ *   organization and for what only operators of the platform may do, INVALID_ARGUMENT without an id.
  */
 export async function authorize(store: IdentityStore, request: AuthorizationRequest): Promise<Authorized> {
   const { policy, token, userId, rpc } = request;
   if (!policy) throw new DomainError('INTERNAL', `${rpc} has no entry in the table of permissions`);
   const { issuer, subject, email, expiresAt } = token;
   const user = { userId, issuer, subject, email, expiresAt };
-  if (policy.permission === null) return { caller: { ...user, organizationId: null, role: null }, permission: null };
+  const { permission } = policy;
+  if (permission === 'platform.operate' && !store.isOperator(subject)) throw operatorsOnly(permission);
+  if (permission === null || permission === 'platform.operate') {
+    return { caller: { ...user, organizationId: null, role: null }, permission: null };
+  }
 
-  const { resource, permission, filters = [] } = policy;
+  const { resource, filters = [] } = policy;
   const organizationId = await findOrganization(store, request, resource);
   if (organizationId === null) {
     throw invalidArgument(resource.field, 'is missing', `the id of the ${resource.kind} (a uuid)`);
@@ -80,6 +87,12 @@ async function findOrganization(
 ): Promise<string | null | undefined> {
   const id = message && readResourceId(schema, message, reference);
   return id === undefined ? null : await store.findOrganizationOf(reference.kind, id);
+}
+
+function operatorsOnly(permission: PlatformPermission): DomainError {
+  return new DomainError('PERMISSION_DENIED', `${permission} is for operators of this platform; you are none`, {
+    hint: 'Ask whoever runs this platform to add your subject to PLATFORM_OPERATORS.',
+  });
 }
 
 function tooLittle(permission: Permission, role: Role): DomainError {

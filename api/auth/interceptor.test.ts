@@ -11,7 +11,15 @@ import { Code, ConnectError, createContextValues, createRouterTransport } from '
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { isAllowed, type OwnedKind, PERMISSIONS, ROLES, type Role, type RpcPolicy } from '../../domain/permissions.ts';
+import {
+  isAllowed,
+  type OwnedKind,
+  PERMISSIONS,
+  ROLES,
+  type Role,
+  type RpcPolicy,
+  referencesOf,
+} from '../../domain/permissions.ts';
 import { createErrorInterceptor } from '../interceptors/errors.ts';
 import { PUBLIC_SERVICES } from '../router.ts';
 import type { IdentityStore } from './authorization.ts';
@@ -50,6 +58,7 @@ function createStore() {
       if (id === IDS[kind].own) return ORGANIZATION;
       return id === IDS[kind].foreign ? OTHER : undefined;
     },
+    isOperator: (subject) => subject === 'operator',
     findRole: async ({ userId, organizationId }) => {
       if (organizationId === OTHER) return userId === 'stranger' ? 'owner' : undefined;
       return ROLES.find((role) => role === userId);
@@ -144,17 +153,16 @@ const rpcs: Rpc[] = PUBLIC_SERVICES.flatMap((service: DescService) =>
   }),
 );
 const owned = rpcs.flatMap(({ name, method, policy }) =>
-  policy.permission === null ? [] : [{ name, method, policy }],
+  policy.permission === null || policy.permission === 'platform.operate' ? [] : [{ name, method, policy }],
 );
 
 /** The ids of a request that is entirely the caller's own. */
-function ownIds(policy: Extract<RpcPolicy, { permission: string }>): Record<string, string> {
-  const references = [policy.resource, ...(policy.filters ?? [])];
-  return Object.fromEntries(references.map(({ kind, field }) => [field, IDS[kind].own]));
+function ownIds(policy: RpcPolicy): Record<string, string> {
+  return Object.fromEntries(referencesOf(policy).map(({ kind, field }) => [field, IDS[kind].own]));
 }
 
 describe.each(rpcs)('$name', ({ method, policy }) => {
-  const ids = policy.permission === null ? {} : ownIds(policy);
+  const ids = ownIds(policy);
 
   it('is refused without a token, and with a wrong one, before anything is looked up', async () => {
     for (const token of [undefined, 'forged', '', 'two words']) {
@@ -164,8 +172,18 @@ describe.each(rpcs)('$name', ({ method, policy }) => {
   });
 
   it.each(ROLES)('is decided by the role %s', async (role: Role) => {
-    const isOpen = policy.permission === null || isAllowed(role, policy.permission);
+    const { permission } = policy;
+    const isOpen = permission === null || (permission !== 'platform.operate' && isAllowed(role, permission));
     expect((await call(method, role, ids)).code).toBe(isOpen ? Code.Unimplemented : Code.PermissionDenied);
+  });
+});
+
+describe.each(rpcs.filter(({ policy }) => policy.permission === 'platform.operate'))('$name', ({ method }) => {
+  it('is for operators of the platform, whatever others are in their organizations', async () => {
+    expect((await call(method, 'operator', {})).code).toBe(Code.Unimplemented);
+    for (const caller of ['owner', 'stranger', 'nobody', 'Operator']) {
+      expect((await call(method, caller, {})).code).toBe(Code.PermissionDenied);
+    }
   });
 });
 

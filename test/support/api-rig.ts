@@ -6,11 +6,13 @@ import type { DescService } from '@bufbuild/protobuf';
 import { type Client, createClient, createRouterTransport, type Interceptor } from '@connectrpc/connect';
 import { createLog } from '../../adapters/logging/log.ts';
 import { openChangeFeed } from '../../adapters/postgres/changes.ts';
-import { openDatabase } from '../../adapters/postgres/database.ts';
+import { type Database, openDatabase } from '../../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../../adapters/postgres/deployment-store.ts';
 import { findOrCreateOrganizationKey } from '../../adapters/postgres/organization-keys.ts';
+import { beginRun, findRun } from '../../adapters/postgres/retention/runs.ts';
 import { createSealing } from '../../adapters/sealing/sealing.ts';
 import { openContextStore } from '../../adapters/sources/context-store.ts';
+import type { RetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
 import { createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
@@ -28,6 +30,9 @@ import { createTestDatabase } from './postgres.ts';
 
 /** Proof of a node that it may join, in these tests. */
 export const JOIN_TOKEN = 'join-token-of-these-tests';
+
+/** The user who runs the platform in these tests. */
+export const OPERATOR = 'operator';
 
 /** What a test can make of the rest of the platform. */
 export interface RigWorld {
@@ -62,10 +67,11 @@ export async function startApiRig() {
     contexts: await openContextStore({ folder }),
     nodeLogs: { open: (...call) => world.nodeLogs(...call) },
     workflows: fakeWorkflows(store, world, enrolled),
+    retention: fakeRetention(db, world),
     checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
     publicJwks: '{"keys":[]}',
     metrics: {} as never,
-    userAuth: createAuthInterceptor({ verifier: { verify: verifyName }, store: createIdentityStore(db) }),
+    userAuth: createAuthInterceptor({ verifier: { verify: verifyName }, store: createIdentityStore(db, [OPERATOR]) }),
     nodeAuth: createNodeAuthInterceptor({ verify: verifyNode }),
   });
   const clientOf = <Service extends DescService>(service: Service, token: string): Client<Service> =>
@@ -120,6 +126,22 @@ function fakeWorkflows(
     nodeEnrolled: async (nodeId) => {
       check();
       enrolled.push(nodeId);
+    },
+  };
+}
+
+/** Stores that a run began, as its workflow does first, and leaves it there; one at a time of each kind. */
+function fakeRetention(db: Database, world: RigWorld): RetentionGateway {
+  const running = new Map<boolean, string>();
+  return {
+    runRetention: async (request) => {
+      if (world.workflowsAway) throw new DomainError('WORKFLOWS_UNAVAILABLE', 'the request was not confirmed in time');
+      const runId = running.get(request.isDryRun) ?? request.runId;
+      const run = await findRun(db, runId);
+      if (run?.state === 'running') return { runId };
+      running.set(request.isDryRun, request.runId);
+      await beginRun(db, request);
+      return { runId: request.runId };
     },
   };
 }

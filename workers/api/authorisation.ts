@@ -19,14 +19,15 @@ export function createAuthorisation(db: Database, config: ApiConfig, log: Log) {
     return node && JSON.stringify(node.signingJwk);
   };
   return {
-    userAuth: createAuthInterceptor({ verifier, store: createIdentityStore(db) }),
+    userAuth: createAuthInterceptor({ verifier, store: createIdentityStore(db, config.PLATFORM_OPERATORS) }),
     nodeAuth: createNodeAuthInterceptor(createNodeTokenVerifier({ findSigningJwk })),
   };
 }
 
-/** What the authorisation asks of the control database. */
-export function createIdentityStore(db: Database): IdentityStore {
+/** What the authorisation asks of the control database, and who runs the platform. */
+export function createIdentityStore(db: Database, operators: readonly string[] = []): IdentityStore {
   return {
+    isOperator: (subject) => operators.includes(subject),
     ensureUser: (identity) => ensureUser(db, identity),
     findOrganizationOf: (kind, id) => findOrganizationOf(db, kind, id),
     findRole: (member) => findRole(db, member),

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
+import { DEV_USER } from '../../adapters/dev-oidc/dev-user.ts';
 import { apiVariables } from '../../config/api.ts';
 import { devOidcVariables } from '../../config/dev-oidc.ts';
 import { nodeVariables } from '../../config/node.ts';
@@ -70,7 +71,9 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       DOMAIN: config.DOMAIN,
       PUBLIC_HTTP_PORT: String(config.HTTP_PORT),
       PUBLIC_HTTPS_PORT: String(config.HTTPS_PORT),
-      ...(usesDevelopmentIssuer(installation) ? { OIDC_ISSUER: toAddresses(config).issuer } : {}),
+      ...(usesDevelopmentIssuer(installation)
+        ? { OIDC_ISSUER: toAddresses(config).issuer, PLATFORM_OPERATORS: DEV_USER.id }
+        : {}),
     };
   },
   orchestrator: (installation) => ({
