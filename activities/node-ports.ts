@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { WantedImage } from '../contracts/rollout.ts';
+import type { ServiceRef, WantedImage } from '../contracts/rollout.ts';
 import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import type { RegistryCredential } from '../domain/registry-credential.ts';
 
@@ -64,13 +64,13 @@ export interface ReplicaPorts {
   readonly runtime: ContainerRuntime;
   readonly prober: HealthProber;
   readonly restarts: ReplicaRestarts;
-  /** Opens a revision's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
-  fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<Readonly<Record<string, string>>>;
+  /** Opens a service's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
+  fetchEnvironment(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   /**
-   * Opens the credential of the deployment's organization for the registry of the revision's image; `null` without
+   * Opens the credential of the deployment's organization for the registry of the service's image; `null` without
    * one. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached.
    */
-  fetchRegistryCredential(of: { deploymentId: string; revision: number }): Promise<RegistryCredential | null>;
+  fetchRegistryCredential(of: ServiceRef): Promise<RegistryCredential | null>;
   /** Runs a task when one of the node's few start slots is free. */
   startSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
   /** Calls back whenever something happened to a container, or may have; answers with how to stop that. */
@@ -102,9 +102,13 @@ export interface BuildPorts {
   readonly limits: { readonly cpuCores: number; readonly memoryBytes: number };
   /** Streams a stored build context; the stream fails when its content does not have that hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
+  /** Opens the arguments of a service's build. @throws NODE_UNAVAILABLE (retryable) */
+  fetchBuildArguments(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   buildImage(request: {
     context: Readable;
     dockerfilePath: string;
+    target?: string | undefined;
+    args: Readonly<Record<string, string>>;
     tag: string;
     labels: Readonly<Record<string, string>>;
     limits: { cpuCores: number; memoryBytes: number };

@@ -2,9 +2,9 @@ import type { BuildInput } from '../contracts/build.ts';
 import { onBuilder } from './activity-stubs.ts';
 
 /**
- * Builds the image of one revision on the node that will run it.
+ * Builds the image of one service of a revision on the node that will run it.
  *
- * One per revision, `deployment/<deployment id>/build/<revision>`, a child of the deployment: builds are long, and have
+ * One per service, `deployment/<deployment id>/build/<revision>/<service>`, a child of the deployment: builds are long, and have
  * a history of their own. Ends with the image id, or fails with the last lines of the build. Cancelling it stops the
  * build itself.
  */

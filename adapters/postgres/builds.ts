@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { StoreActivities } from '../../contracts/activities.ts';
 import type { PlannedReplica, RolloutPlan } from '../../contracts/rollout.ts';
 import { DomainError } from '../../domain/errors.ts';
+import { ONLY_SERVICE } from '../../domain/spec.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { lockExisting } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
@@ -36,7 +37,7 @@ export async function planBuilds(
     if (!isBuilt || nodeId === undefined) services.push(service);
     else {
       const of = { deploymentId: deployment.id, revision: template.revision, service: template.service };
-      const message = `building the image on ${nodeId}`;
+      const message = `building the image${nameOf(template.service)} on ${nodeId}`;
       const isNew = await insertBuild(tx, { ...of, nodeId, operationId });
       if (isNew) await recordEvents(tx, deployment, [{ kind: 'build.started', message, operationId }]);
       services.push({ ...service, buildNodeId: nodeId });
@@ -76,7 +77,7 @@ export async function recordBuild(
       .execute();
     const pinned = await pinImages(tx, deploymentId, [{ service, revision, digest: imageId }]);
     if (pinned.length === 0) return;
-    const message = `image of revision ${revision} is built: ${imageId}`;
+    const message = `image${nameOf(service)} of revision ${revision} is built: ${imageId}`;
     await recordEvents(tx, deployment, [{ kind: 'build.finished', message, operationId }]);
   });
 }
@@ -103,6 +104,10 @@ export async function findBuildNode(
     .limit(1)
     .executeTakeFirst();
   return build?.node_id ?? null;
+}
+
+function nameOf(service: string): string {
+  return service === ONLY_SERVICE ? '' : ` of ${service}`;
 }
 
 function nobodyBuilds(name: string): DomainError {

@@ -115,6 +115,7 @@ export interface Schema extends RetentionSchema {
     reason: Generated<string>;
     scale_service: Optional<string>;
     scale_replicas: Optional<number>;
+    kept_services: Json<Readonly<Record<string, number>>>;
     waits_for: Generated<string>;
     superseded_by: Optional<string>;
     error_code: Optional<string>;
@@ -199,6 +200,7 @@ export interface Schema extends RetentionSchema {
     id: string;
     organization_id: string;
     deployment_id: string;
+    service: string;
     hostname: string;
     created_at: Moment;
   };

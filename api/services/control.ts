@@ -2,8 +2,7 @@ import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
-import { findSealedEnvironment } from '../../adapters/postgres/environments.ts';
-import { findHeldRevision } from '../../adapters/postgres/held-revision.ts';
+import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
@@ -16,6 +15,7 @@ import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
+import type { SealedVariable, ServiceSpec } from '../../domain/spec.ts';
 import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
 import { passwordName } from './registries.ts';
@@ -55,30 +55,31 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const unseen = await reportReplicas(db, { nodeId, replicas: replicas.map(fromWire), complete });
       return { unseen: [...unseen] };
     },
-    async fetchEnvironment({ deploymentId, revision }, context) {
+    async fetchEnvironment({ deploymentId, revision, service, buildArguments }, context) {
       const { nodeId } = getCallingNode(context);
-      const [node, environment] = await Promise.all([
+      const find = buildArguments ? findBuiltService : findHeldService;
+      const [node, held] = await Promise.all([
         findNode(db, nodeId),
-        findSealedEnvironment(db, { deploymentId, revision, nodeId }),
+        find(db, { deploymentId, revision, service, nodeId }),
       ]);
-      if (!node || !environment) throw notFound('environment');
-      const { organizationId } = environment;
+      if (!node || !held) throw notFound('environment');
+      const { organizationId } = held;
       const variables = await Promise.all(
-        environment.variables.map(async ({ name, sealed }) => {
+        variablesOf(held.service, buildArguments).map(async ({ name, sealed }) => {
           return { name, value: await deps.sealing.open({ organizationId, name, sealed }) };
         }),
       );
       return { jwe: await encryptEnvironment(node.encryptionJwk, variables) };
     },
-    async fetchRegistryCredential({ deploymentId, revision }, context) {
+    async fetchRegistryCredential({ deploymentId, revision, service }, context) {
       const { nodeId } = getCallingNode(context);
       const [node, held] = await Promise.all([
         findNode(db, nodeId),
-        findHeldRevision(db, { deploymentId, revision, nodeId }),
+        findHeldService(db, { deploymentId, revision, service, nodeId }),
       ]);
-      if (!node || held?.spec.source.kind !== 'image') return {};
+      if (!node || held?.service.source.kind !== 'image') return {};
       const { organizationId } = held;
-      const host = registryOf(held.spec.source.reference);
+      const host = registryOf(held.service.source.reference);
       const stored = await findRegistryCredential(db, { organizationId, host });
       if (!stored) return {};
       const { id, username, sealedPassword: sealed } = stored;
@@ -91,6 +92,11 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       for await (const chunk of deps.contexts.read(sha256)) yield { chunk };
     },
   };
+}
+
+function variablesOf({ environment, source }: ServiceSpec, buildArguments: boolean): readonly SealedVariable[] {
+  if (!buildArguments) return environment;
+  return source.kind === 'dockerfile' ? (source.args ?? []) : [];
 }
 
 function toEnrolment(request: EnrolNodeRequest) {

@@ -12,7 +12,7 @@ import type { EnsureReplicaInput } from '../../contracts/activities.ts';
 import type { NodeImageRules, RemovedImages } from '../../contracts/retention.ts';
 import type { StartedReplica, WantedImage } from '../../contracts/rollout.ts';
 import { builtImageTag, ownedLabels } from '../../domain/naming.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS } from '../../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { DOCKER_SOCKET, openTestDocker, type TestDocker, tarOf } from '../support/docker.ts';
 import { removeImagesOf, startTestRegistry, type TestRegistry } from '../support/registry.ts';
 
@@ -67,7 +67,8 @@ async function built(
   const { imageId } = await test.docker.buildImage({
     context: tarOf({ Dockerfile: `FROM ${from}\n${step}\nCOPY big /\n`, big: Buffer.alloc(bytes, randomUUID()) }),
     dockerfilePath: 'Dockerfile',
-    tag: builtImageTag(test.instance, deploymentId, revision),
+    args: {},
+    tag: builtImageTag(test.instance, { deploymentId, revision, service: 'app' }),
     labels: ownedLabels({ instance: test.instance, projectId: deploymentId, deploymentId }),
     limits: { cpuCores: 1, memoryBytes: 512 * 1024 * 1024 },
     signal: new AbortController().signal,
@@ -304,7 +305,7 @@ function anInput(image: WantedImage): EnsureReplicaInput {
     ...{ deploymentId: randomUUID(), projectId: randomUUID(), service: 'app', serviceName: 'app' },
     ...{ operationId: randomUUID(), revision: 1, port: null, command: ['/bin/sleep', '600'], limits: DEFAULT_LIMITS },
     healthCheck: { ...DEFAULT_HEALTH_CHECK, probe: { kind: 'none' } as const },
-    ...{ restartPolicy: 'always' as const, hasEnvironment: false },
+    ...{ restartPolicy: 'always' as const, hasEnvironment: false, container: PLAIN_CONTAINER },
   };
   return { template, replicaId: 'r1-0', index: 0, image };
 }

@@ -56,6 +56,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     instance,
     limits: { cpuCores: Math.max(1, cores / 2), memoryBytes: Math.floor(totalmem() / 2) },
     fetchContext: keys.control.fetchContext,
+    fetchBuildArguments: keys.openBuildArguments,
     buildImage: docker.buildImage,
   };
   return [
