@@ -4,7 +4,6 @@ import type {
   NodeImageRules,
   NodeRetentionActivities,
   RemovedCache,
-  RemovedImages,
   RemoveImagesInput,
 } from '../contracts/retention.ts';
 import type { ImageStay } from '../domain/retention/images.ts';
@@ -69,7 +68,11 @@ export function createRetainImages(keeper: ImageKeeper): NodeRetentionActivities
         const own = new Map((await keeper.listOwnImages(input.rules)).map((image) => [image.imageId, image]));
         const stays = input.imageIds.flatMap((id) => own.get(id)?.stays ?? []);
         const goes = input.imageIds.filter((id) => (own.get(id)?.stays ?? null) === null);
-        if (input.isDryRun) return await measure(keeper, goes, countStays(stays));
+        const sizes = await keeper.measureImages();
+        const surely = (ids: readonly string[]) => sizes && sumOwn(sizes, ids);
+        if (input.isDryRun) {
+          return { removed: goes.length, bytesFreed: surely(goes) ?? null, kept: countStays(stays) };
+        }
         const removed: string[] = [];
         for (const id of goes) {
           Context.current().cancellationSignal.throwIfAborted();
@@ -78,7 +81,8 @@ export function createRetainImages(keeper: ImageKeeper): NodeRetentionActivities
           if (!image || (await keeper.removeOwnImage(image, input.rules))) removed.push(id);
           else stays.push('in-use');
         }
-        return { removed: removed.length, bytesFreed: await freed(keeper, input, own), kept: countStays(stays) };
+        const bytesFreed = await freed(keeper, input, { own, surely: surely(removed) });
+        return { removed: removed.length, bytesFreed, kept: countStays(stays) };
       }),
     pruneBuildCache: ({ keepBytes, isDryRun }) =>
       withHeartbeats({ step: 'build cache' }, () =>
@@ -87,27 +91,24 @@ export function createRetainImages(keeper: ImageKeeper): NodeRetentionActivities
   };
 }
 
-/** What surely goes with each image, by the daemon's account; what only they share among themselves comes on top. */
-async function measure(
-  keeper: ImageKeeper,
-  goes: readonly string[],
-  kept: Readonly<Record<string, number>>,
-): Promise<RemovedImages> {
-  const sizes = await keeper.measureImages();
-  const bytes = goes.reduce((sum, id) => sum + (sizes?.ownBytes.get(id) ?? 0), 0);
-  return { removed: goes.length, bytesFreed: sizes ? bytes : null, kept };
+/** What surely goes with images, by the daemon's account; what only they share among themselves comes on top. */
+function sumOwn({ ownBytes }: ImageSizes, ids: readonly string[]): number {
+  return ids.reduce((sum, id) => sum + (ownBytes.get(id) ?? 0), 0);
 }
 
-/** What somebody else removes meanwhile does not count for more than the images had, and a pull not for less than none. */
+/**
+ * How much less all layers take than before. What others pull meanwhile does not lower it below what surely went, nor
+ * does what others remove raise it over what the images had.
+ */
 async function freed(
   keeper: ImageKeeper,
   { layersBytes, imageIds }: RemoveImagesInput,
-  own: ReadonlyMap<string, KeptImage>,
+  { own, surely }: { readonly own: ReadonlyMap<string, KeptImage>; readonly surely: number | undefined },
 ): Promise<number | null> {
   const after = (await keeper.measureImages())?.layersBytes ?? null;
-  if (layersBytes === null || after === null) return null;
+  if (layersBytes === null || after === null || surely === undefined) return null;
   const most = imageIds.reduce((sum, id) => sum + (own.get(id)?.sizeBytes ?? Number.POSITIVE_INFINITY), 0);
-  return Math.max(0, Math.min(layersBytes - after, most));
+  return Math.max(surely, Math.min(layersBytes - after, most));
 }
 
 function countStays(stays: readonly ImageStay[]): Record<string, number> {

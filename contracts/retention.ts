@@ -83,7 +83,10 @@ export const RETENTION_KINDS = {
   contextRecords: 'context-records',
   /** Files of uploaded contexts, in the bytes of the files. */
   contexts: 'contexts',
-  /** Images of a node: by how much less its daemon says that all layers take, at most what the images had. */
+  /**
+   * Images of a node: by how much less its daemon says that all layers take, at least what only these images had, and at
+   * most all that they had.
+   */
   images: 'images',
   /** A daemon's build cache, in the bytes that the daemon says it has freed. */
   buildCache: 'build-cache',

@@ -122,7 +122,7 @@ describe('images on a node', () => {
     for (const id of ours) expect(await exists(id)).toBe(true);
     const { removed } = await retain();
     expect(removed).toMatchObject({ removed: 2, kept: {} });
-    expect(dry.removed.bytesFreed).toBeGreaterThanOrEqual(3 * MIB);
+    for (const { bytesFreed } of [dry.removed, removed]) expect(bytesFreed).toBeGreaterThanOrEqual(3 * MIB);
     for (const id of ours) expect(await exists(id)).toBe(false);
     for (const name of [theirs, byHand, test.image]) expect(await exists(name)).toBe(true);
     expect((await retain()).candidates).toEqual([]);
