@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StoreActivities } from '../../../contracts/activities.ts';
 import { DEFAULT_RETENTION, type RetentionPolicy } from '../../../domain/retention/policy.ts';
+import { type ComposeSpec, type DeploymentSpec, PLAIN_CONTAINER } from '../../../domain/spec.ts';
 import { aDeployRequest, aRequest, aSpec } from '../../../test/support/builders.ts';
 import { aCreation, aReadyNode, aTenant, rollOut, withoutNodes } from '../../../test/support/control-data.ts';
 import { useTestDatabase } from '../../../test/support/database.ts';
@@ -41,6 +42,15 @@ const image = (letter: string): string => `sha256:${sha(letter)}`;
 const dockerfile = (letter: string) =>
   aSpec({ source: { kind: 'dockerfile', contextSha256: sha(letter), dockerfilePath: 'Dockerfile' } });
 
+/** A service that never changes, and one that does with its mark. */
+function twoServices(mark: string): ComposeSpec {
+  const { rollout, ...parts } = aSpec({ replicas: 1, port: null });
+  const service = (name: string, command: readonly string[]) => ({
+    ...{ ...parts, name, command, container: PLAIN_CONTAINER, needs: [] },
+  });
+  return { services: [service('db', []), service('web', [mark])], rollout, warnings: [] };
+}
+
 /** What a run, or a dry run, says of everything that there is: `kind reason` and how many. */
 async function retain(options: { isDryRun?: boolean; policy?: Partial<RetentionPolicy> } = {}) {
   const scope = {
@@ -54,7 +64,7 @@ async function retain(options: { isDryRun?: boolean; policy?: Partial<RetentionP
   return { scope, items, counts: Object.fromEntries(items.map(({ kind, reason, count }) => [kind + reason, count])) };
 }
 
-async function aDeployment(spec = aSpec({ replicas: 1 })) {
+async function aDeployment(spec: DeploymentSpec = aSpec({ replicas: 1 })) {
   const tenant = await aTenant(database.db);
   const creation = aCreation(tenant, { spec });
   const first = await store.storeOperation(creation);
@@ -124,6 +134,19 @@ describe('revisions', () => {
       revision: 26,
       serving: { revision: 26 },
     });
+  });
+
+  it('stay as long as a service runs as they have it, however many others came up after them', async () => {
+    const app = await aDeployment(twoServices('one'));
+    const { deploymentId } = app;
+    await rollOut(store, deploymentId, app.first);
+    for (const mark of ['two', 'three']) {
+      const { goal } = await rollOut(store, deploymentId, await app.deploy(twoServices(mark)));
+      expect(goal.find(({ name }) => name === 'db')).toMatchObject({ revision: 1 });
+    }
+    await failMany(app, 22);
+    expect((await retain()).counts).toMatchObject({ revisions: 2 });
+    expect(await app.numbers()).toEqual([1, 2, 3, ...numbers(6, 25)]);
   });
 
   it('stay while an operation that is not over makes them', async () => {
