@@ -7,12 +7,15 @@ import type {
   RetentionTiming,
 } from '../contracts/retention.ts';
 import { CONTEXTS_QUEUE, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 
 /** Short reads and writes of the control database. Without an end of their retries: a run outlives any outage of it. */
-export const retentionStore = proxyLocalActivities<RetentionStore>({
-  startToCloseTimeout: '30s',
-  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' },
-});
+export const retentionStore = oneAtATime(
+  proxyLocalActivities<RetentionStore>({
+    startToCloseTimeout: '30s',
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' },
+  }),
+);
 
 /** Tries of a piece of work: what a frozen or broken host does not do in three, it does the next night. */
 const ATTEMPTS = 3;

@@ -157,6 +157,16 @@ describe('a change of a part', () => {
     expect((await stateOf(deploymentId))?.spec?.replicas).toBe(4);
   });
 
+  it('keeps the number of replicas that a scale is still to make', async () => {
+    const { deploymentId } = await aRunning();
+    await alice.deployments.scaleDeployment({ ...key(), deploymentId, replicas: 4 });
+    const setEnvironment = [{ name: 'A', value: 'a' }];
+    await alice.deployments.updateDeployment({ ...key(), deploymentId, setEnvironment });
+    expect((await stateOf(deploymentId))?.spec?.replicas).toBe(4);
+    await alice.deployments.rollbackDeployment({ ...key(), deploymentId, toRevision: 1 });
+    expect((await stateOf(deploymentId))?.spec?.replicas).toBe(4);
+  });
+
   it.each([
     [{ spec: { port: 80 }, updateMask: { paths: ['ports'] } }, 'update_mask'],
     [{ spec: {}, updateMask: { paths: ['environment'] } }, 'update_mask'],

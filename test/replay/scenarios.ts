@@ -1,8 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { Context, heartbeat } from '@temporalio/activity';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { createRetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
+import { nodeWorkflowId } from '../../contracts/node.ts';
 import {
   RETENTION_DUE_WORKFLOW,
   RETENTION_SCHEDULE,
@@ -39,6 +41,8 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, [deploy()]) },
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
   { name: 'node-watched', run: nodeWatched },
+  { name: 'node-back-before-lost', run: nodeBackBeforeLost },
+  { name: 'requests-at-once', run: requestsAtOnce },
   {
     name: 'scale-restart-stop-start',
     run: (rig) => operations(rig, {}, [deploy(), scale(3), plain('restart'), plain('stop'), plain('start'), scale(1)]),
@@ -237,6 +241,61 @@ async function retentionDue(rig: Rig): Promise<readonly string[]> {
     await rig.client.workflow.execute(RETENTION_DUE_WORKFLOW, options);
   });
   return [RETENTION_SCHEDULE];
+}
+
+/** The second watch is that of a process which dies; the node has enrolled anew before its silence is noticed. */
+async function nodeBackBeforeLost(rig: Rig): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const nodeId = 'node-fake';
+  const workflowId = nodeWorkflowId(nodeId);
+  await rig.client.workflow
+    .getHandle(workflowId)
+    .terminate()
+    .catch(() => undefined);
+  const dead = Promise.withResolvers<void>();
+  let watches = 0;
+  const watchNode: typeof cluster.node.watchNode = async ({ known }) => {
+    watches += 1;
+    if (watches === 2) await dead.promise;
+    if (watches > 2) await untilShutdown();
+    return { state: 'ready', reason: known };
+  };
+  const atLeast = (count: number) =>
+    eventually(() => {
+      if (watches < count) throw new Error(`watched ${watches} times`);
+    });
+  await rig.withCluster({ ...cluster, node: { ...cluster.node, watchNode } }, async () => {
+    await rig.gateway.nodeEnrolled(nodeId);
+    await atLeast(2);
+    await rig.gateway.nodeEnrolled(nodeId);
+    await atLeast(3);
+    dead.resolve();
+  });
+  return [workflowId];
+}
+
+/** Heartbeats until the worker that runs the activity is asked to stop. */
+async function untilShutdown(): Promise<void> {
+  const beat = setInterval(() => heartbeat(), 100);
+  await Context.current().cancelled.catch(() => undefined);
+  clearInterval(beat);
+}
+
+/** Two updates and a removal while the first deploy is being stored. */
+async function requestsAtOnce(rig: Rig): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const place = aPlace();
+  const removal = aRemoveRequest();
+  await rig.withCluster(cluster, async () => {
+    const deploys = ['app', null, null].map((createAs) => aDeployRequest({ createAs, spec: aSpec({ replicas: 2 }) }));
+    // A deploy that is stored after the removal is refused.
+    await Promise.allSettled([
+      ...deploys.map((request) => rig.gateway.submit({ ...place, request })),
+      rig.gateway.submit({ ...place, request: removal }),
+    ]);
+    await ended(cluster, removal.operationId);
+  });
+  return [deploymentWorkflowId(place.deploymentId)];
 }
 
 async function ended(cluster: ReturnType<typeof createFakeCluster>, operationId: string): Promise<void> {
