@@ -8,12 +8,15 @@ function list() {
   return z
     .string()
     .default('')
-    .transform((text) => text.split(',').flatMap((word) => word.trim() || []));
+    .transform((text) => text.split(',').flatMap((word) => word.trim().toLowerCase() || []));
 }
 
-/** The same, in lower case. */
-function lowerCaseList() {
-  return list().transform((words) => words.map((word) => word.toLowerCase()));
+/** Names between commas, without blanks, in the case that they are written in. */
+function names() {
+  return z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((name) => name.trim() || []));
 }
 
 /** Variables of the role `api`. */
@@ -37,11 +40,11 @@ export const apiVariables = temporalVariables.extend(identityVariables.shape).ex
   PUBLIC_HTTP_PORT: port(8080),
   PUBLIC_HTTPS_PORT: port(8443),
   /** Origins of pages that may call the API. */
-  CORS_ORIGINS: lowerCaseList(),
-  /** Subjects of the issuer who run the platform. */
-  PLATFORM_OPERATORS: list(),
+  CORS_ORIGINS: list(),
   /** Registries on the platform's own network that images may come from, as `host` or `host:port`. */
-  API_ALLOWED_REGISTRIES: lowerCaseList(),
+  API_ALLOWED_REGISTRIES: list(),
+  /** Subjects, as the issuer knows them, of those who run the platform. */
+  PLATFORM_OPERATORS: names(),
 });
 
 /** What the role `api` is told. */

@@ -101,20 +101,14 @@ export interface OwnedReference {
 }
 
 /**
- * What concerns the whole platform, whoever owns what on it. No role of an organization allows it: who runs the platform
- * is told to its processes.
- */
-export type PlatformPermission = 'platform.operate';
-
-/**
  * What an RPC demands.
  *
- * `permission` null: being signed in is enough, for calls that concern nobody's organization or the caller alone.
+ * `permission` null: being signed in is enough, for calls that concern nobody's organization or the caller alone; with
+ * the kind `platform` the caller must be an operator of the platform, who may name any organization.
  * `filters` are further ids of the request: when set, each must belong to the same organization as `resource`.
  */
 export type RpcPolicy =
-  | { readonly permission: null; readonly resource: { readonly kind: 'none' } }
-  | { readonly permission: PlatformPermission; readonly resource: { readonly kind: 'platform' } }
+  | { readonly permission: null; readonly resource: { readonly kind: 'none' | 'platform' } }
   | {
       readonly permission: Permission;
       readonly resource: OwnedReference;
@@ -122,7 +116,8 @@ export type RpcPolicy =
     };
 
 const SIGNED_IN: RpcPolicy = { permission: null, resource: { kind: 'none' } };
-const OPERATOR: RpcPolicy = { permission: 'platform.operate', resource: { kind: 'platform' } };
+
+const OPERATORS: RpcPolicy = { permission: null, resource: { kind: 'platform' } };
 
 function inOrganization(permission: Permission, field = 'organization_id'): RpcPolicy {
   return { permission, resource: { kind: 'organization', field } };
@@ -175,6 +170,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.DeploymentsService/ListRevisions': ofDeployment('deployment.read'),
 
   'obiente.cloud.v1.OperationsService/GetOperation': ofOperation('deployment.read'),
+  'obiente.cloud.v1.OperationsService/ExportOperationHistory': ofOperation('deployment.read'),
   'obiente.cloud.v1.OperationsService/ListOperations': ofDeployment('deployment.read'),
   'obiente.cloud.v1.OperationsService/CancelOperation': ofOperation('deployment.deploy'),
   'obiente.cloud.v1.OperationsService/PauseOperation': ofOperation('deployment.deploy'),
@@ -193,9 +189,14 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
 
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
 
-  'obiente.cloud.v1.RetentionService/RunRetention': OPERATOR,
-  'obiente.cloud.v1.RetentionService/GetRetentionRun': OPERATOR,
-  'obiente.cloud.v1.RetentionService/ListRetentionRuns': OPERATOR,
+  'obiente.cloud.v1.RetentionService/RunRetention': OPERATORS,
+  'obiente.cloud.v1.RetentionService/GetRetentionRun': OPERATORS,
+  'obiente.cloud.v1.RetentionService/ListRetentionRuns': OPERATORS,
+
+  'obiente.cloud.v1.KeysService/GetKeys': OPERATORS,
+  'obiente.cloud.v1.KeysService/RotateMasterKey': OPERATORS,
+  'obiente.cloud.v1.KeysService/WatchRotation': OPERATORS,
+  'obiente.cloud.v1.KeysService/RenewDataKey': OPERATORS,
 };
 
 /** What {@link assertEveryRpcHasAnEntry} reads of a message descriptor; `@bufbuild/protobuf`'s fits. */
@@ -213,7 +214,7 @@ export interface ServiceShape {
  * Refuses services whose RPCs {@link PERMISSIONS} does not cover, so that a process with such a hole does not start.
  *
  * An RPC is covered when it has an entry, the entry's fields exist in the request, and no id of a project, deployment
- * or organization in the request is left out of the entry.
+ * or organization in the request is left out of the entry. Operators of the platform may name any.
  *
  * @throws INTERNAL with every hole at once.
  */
@@ -232,16 +233,13 @@ export function assertEveryRpcHasAnEntry(
 }
 
 function holesOf(rpc: string, policy: RpcPolicy, input: MessageShape): string[] {
-  const named = referencesOf(policy).map(({ field }) => field);
+  if (policy.resource.kind === 'platform') return [];
+  const named =
+    policy.permission === null ? [] : [policy.resource, ...(policy.filters ?? [])].map(({ field }) => field);
   const present = idFields(input, '');
   const unknown = named.filter((field) => !present.includes(field)).map((field) => `${rpc} has no field ${field}`);
   const unchecked = present.filter((field) => !named.includes(field)).map((field) => `${rpc} does not check ${field}`);
   return [...unknown, ...unchecked];
-}
-
-/** Where a request names what its caller must be allowed to. */
-export function referencesOf(policy: RpcPolicy): readonly OwnedReference[] {
-  return 'field' in policy.resource ? [policy.resource, ...('filters' in policy ? (policy.filters ?? []) : [])] : [];
 }
 
 const OWNED_ID = /^(organization|project|deployment|operation)_ids?$/;

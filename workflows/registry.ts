@@ -4,3 +4,4 @@ export { deployment } from './deployment.ts';
 export { node } from './node.ts';
 export { retention } from './retention.ts';
 export { retentionDue } from './retention-due.ts';
+export { rotateKeys } from './rotate-keys.ts';

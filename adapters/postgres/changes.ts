@@ -5,6 +5,7 @@ import type { Log } from '../logging/log.ts';
 export type ChangeFilter =
   | { readonly deploymentId: string }
   | { readonly ingress: true }
+  | { readonly keys: true }
   | { readonly retentionRunId: string };
 
 /**
@@ -15,6 +16,7 @@ export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
   | { readonly kind: 'retention'; readonly runId: string }
+  | { readonly kind: 'keys'; readonly rotationId: string }
   | { readonly kind: 'resync' };
 
 /** Must not throw and must not block: it wakes somebody who reads. */
@@ -142,6 +144,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function createListeners(log: Log) {
+  /** By the id of a deployment, or by a kind of change, which is no such id. */
   const byTopic = new Map<string, Set<ChangeListener>>();
   const call = (listener: ChangeListener, change: Change): void => {
     try {
@@ -179,6 +182,7 @@ function createListeners(log: Log) {
 /** Ids of deployments stand for themselves; none has a word in it. */
 function topicOf(filter: ChangeFilter): string {
   if ('deploymentId' in filter) return filter.deploymentId;
+  if ('keys' in filter) return 'keys';
   return 'ingress' in filter ? 'ingress' : `retention ${filter.retentionRunId}`;
 }
 
@@ -186,11 +190,12 @@ type Told = Exclude<Change, { kind: 'resync' }>;
 
 function filterOf(change: Told): ChangeFilter {
   if (change.kind === 'deployment') return { deploymentId: change.deploymentId };
+  if (change.kind === 'keys') return { keys: true };
   return change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId };
 }
 
 function parseChange(payload: string): Told | undefined {
-  let parsed: { deployment?: unknown; ingress?: unknown; retention?: unknown } | null;
+  let parsed: { deployment?: unknown; ingress?: unknown; keys?: unknown; retention?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -200,5 +205,6 @@ function parseChange(payload: string): Told | undefined {
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
   if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
+  if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };
   return undefined;
 }

@@ -127,10 +127,11 @@ const TYPES: Record<string, string> = {
   jsonb: 'json',
 };
 
-/** What `schema.ts` declares, read from its text since types are gone at run time. */
+/** What `schema.ts` and its parts declare, read from their text since types are gone at run time. */
 async function declaredColumns(): Promise<string[]> {
-  const text = await readFile(join(import.meta.dirname, 'schema.ts'), 'utf8');
-  const [, body = ''] = text.split('export interface Schema {');
+  const files = readdirSync(import.meta.dirname).filter((file) => /^schema(-\w+)?\.ts$/.test(file));
+  const texts = await Promise.all(files.map((file) => readFile(join(import.meta.dirname, file), 'utf8')));
+  const body = texts.map((text) => text.split(/^export interface (?:Schema|\w+Tables)\b/m)[1] ?? '').join('\n');
   return [...body.matchAll(/^ {2}(\w+): \{([^}]*)\}/gm)]
     .flatMap(([, table, columns = '']) =>
       [...columns.matchAll(/^ {4}(\w+): (.+);$/gm)].map(

@@ -1,7 +1,9 @@
-import type { ColumnType, Generated } from 'kysely';
+import type { Generated } from 'kysely';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
+import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
 import type { RetentionSchema } from './retention/schema.ts';
+import type { KeyTables } from './schema-keys.ts';
 
 /** Role of a user in an organization, from most to least. */
 export type Role = 'owner' | 'admin' | 'member' | 'viewer';
@@ -15,20 +17,8 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 /** A public key as a JSON Web Key. The database refuses one with a private part. */
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
-/** Filled by the database at the insert, never written by code. */
-type ByDatabase<Type> = ColumnType<Type, never, never>;
-
-/** A time that the database fills in unless it is given. Milliseconds. */
-export type Moment = ColumnType<Date, Date | undefined, Date>;
-
-/** JSON that is written as text and read as a value. */
-type Json<Value> = ColumnType<Value, string, string>;
-
-/** A column that starts as `null` unless it is given. */
-export type Optional<Type> = ColumnType<Type | null, Type | null | undefined, Type | null>;
-
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends RetentionSchema {
+export interface Schema extends KeyTables, RetentionSchema {
   users: {
     id: string;
     issuer: string;
@@ -209,11 +199,6 @@ export interface Schema extends RetentionSchema {
     generation: number;
     changed_in: string;
   };
-  organization_keys: {
-    organization_id: string;
-    wrapped_key: string;
-    created_at: Moment;
-  };
   build_contexts: {
     organization_id: string;
     sha256: string;
@@ -228,6 +213,7 @@ export interface Schema extends RetentionSchema {
     host: string;
     username: string;
     sealed_password: string;
+    version: Optional<string>;
     fingerprint: string;
     created_at: Moment;
   };

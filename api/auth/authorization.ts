@@ -7,7 +7,6 @@ import {
   type OwnedKind,
   type OwnedReference,
   type Permission,
-  type PlatformPermission,
   type Role,
   type RpcPolicy,
 } from '../../domain/permissions.ts';
@@ -22,8 +21,6 @@ export interface IdentityStore {
   findOrganizationOf(kind: OwnedKind, id: string): Promise<string | undefined>;
   /** A user's role in an organization; `undefined` for who is no member. */
   findRole(member: { userId: string; organizationId: string }): Promise<Role | undefined>;
-  /** Whether a subject of the issuer runs the platform. */
-  isOperator(subject: string): boolean;
 }
 
 /** A call that was let through. */
@@ -39,6 +36,8 @@ export interface AuthorizationRequest {
   readonly policy: RpcPolicy | undefined;
   readonly token: VerifiedToken;
   readonly userId: string;
+  /** Whether the caller is an operator of the platform. */
+  readonly isOperator: boolean;
   readonly schema: DescMessage;
   /** The request, or the first message of a stream; `undefined` for a stream without any. */
   readonly message: Message | undefined;
@@ -58,13 +57,10 @@ export async function authorize(store: IdentityStore, request: AuthorizationRequ
   if (!policy) throw new DomainError('INTERNAL', `${rpc} has no entry in the table of permissions`);
   const { issuer, subject, email, expiresAt } = token;
   const user = { userId, issuer, subject, email, expiresAt };
-  const { permission } = policy;
-  if (permission === 'platform.operate' && !store.isOperator(subject)) throw operatorsOnly(permission);
-  if (permission === null || permission === 'platform.operate') {
-    return { caller: { ...user, organizationId: null, role: null }, permission: null };
-  }
+  if (policy.resource.kind === 'platform' && !request.isOperator) throw operatorsOnly();
+  if (policy.permission === null) return { caller: { ...user, organizationId: null, role: null }, permission: null };
 
-  const { resource, filters = [] } = policy;
+  const { resource, permission, filters = [] } = policy;
   const organizationId = await findOrganization(store, request, resource);
   if (organizationId === null) {
     throw invalidArgument(resource.field, 'is missing', `the id of the ${resource.kind} (a uuid)`);
@@ -89,9 +85,10 @@ async function findOrganization(
   return id === undefined ? null : await store.findOrganizationOf(reference.kind, id);
 }
 
-function operatorsOnly(permission: PlatformPermission): DomainError {
-  return new DomainError('PERMISSION_DENIED', `${permission} is for operators of this platform; you are none`, {
-    hint: 'Ask whoever runs this platform to add your subject to PLATFORM_OPERATORS.',
+/** Says nothing of what the request names: whether that exists is not for this caller to know. */
+function operatorsOnly(): DomainError {
+  return new DomainError('PERMISSION_DENIED', 'this is for operators of the platform', {
+    hint: 'Ask whoever runs the API to name your subject in PLATFORM_OPERATORS; "obiente whoami --json" shows it.',
   });
 }
 

@@ -11,15 +11,7 @@ import { Code, ConnectError, createContextValues, createRouterTransport } from '
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import { DomainError } from '../../domain/errors.ts';
-import {
-  isAllowed,
-  type OwnedKind,
-  PERMISSIONS,
-  ROLES,
-  type Role,
-  type RpcPolicy,
-  referencesOf,
-} from '../../domain/permissions.ts';
+import { isAllowed, type OwnedKind, PERMISSIONS, ROLES, type Role, type RpcPolicy } from '../../domain/permissions.ts';
 import { createErrorInterceptor } from '../interceptors/errors.ts';
 import { PUBLIC_SERVICES } from '../router.ts';
 import type { IdentityStore } from './authorization.ts';
@@ -58,7 +50,6 @@ function createStore() {
       if (id === IDS[kind].own) return ORGANIZATION;
       return id === IDS[kind].foreign ? OTHER : undefined;
     },
-    isOperator: (subject) => subject === 'operator',
     findRole: async ({ userId, organizationId }) => {
       if (organizationId === OTHER) return userId === 'stranger' ? 'owner' : undefined;
       return ROLES.find((role) => role === userId);
@@ -80,7 +71,7 @@ beforeEach(() => {
   const log = createLog({ role: 'test', level: 'silent' });
   const interceptors = [
     createErrorInterceptor(log),
-    createAuthInterceptor({ verifier: { verify }, store: database.store }),
+    createAuthInterceptor({ verifier: { verify }, store: database.store, operators: new Set(['operator']) }),
   ];
   transport = createRouterTransport((router) => {
     for (const service of PUBLIC_SERVICES) router.service(service, {}, { interceptors });
@@ -153,16 +144,17 @@ const rpcs: Rpc[] = PUBLIC_SERVICES.flatMap((service: DescService) =>
   }),
 );
 const owned = rpcs.flatMap(({ name, method, policy }) =>
-  policy.permission === null || policy.permission === 'platform.operate' ? [] : [{ name, method, policy }],
+  policy.permission === null ? [] : [{ name, method, policy }],
 );
 
 /** The ids of a request that is entirely the caller's own. */
-function ownIds(policy: RpcPolicy): Record<string, string> {
-  return Object.fromEntries(referencesOf(policy).map(({ kind, field }) => [field, IDS[kind].own]));
+function ownIds(policy: Extract<RpcPolicy, { permission: string }>): Record<string, string> {
+  const references = [policy.resource, ...(policy.filters ?? [])];
+  return Object.fromEntries(references.map(({ kind, field }) => [field, IDS[kind].own]));
 }
 
 describe.each(rpcs)('$name', ({ method, policy }) => {
-  const ids = ownIds(policy);
+  const ids = policy.permission === null ? {} : ownIds(policy);
 
   it('is refused without a token, and with a wrong one, before anything is looked up', async () => {
     for (const token of [undefined, 'forged', '', 'two words']) {
@@ -172,19 +164,30 @@ describe.each(rpcs)('$name', ({ method, policy }) => {
   });
 
   it.each(ROLES)('is decided by the role %s', async (role: Role) => {
-    const { permission } = policy;
-    const isOpen = permission === null || (permission !== 'platform.operate' && isAllowed(role, permission));
-    expect((await call(method, role, ids)).code).toBe(isOpen ? Code.Unimplemented : Code.PermissionDenied);
+    const isOpen = policy.permission === null || isAllowed(role, policy.permission);
+    const isDenied = !isOpen || policy.resource.kind === 'platform';
+    expect((await call(method, role, ids)).code).toBe(isDenied ? Code.PermissionDenied : Code.Unimplemented);
   });
 });
 
-describe.each(rpcs.filter(({ policy }) => policy.permission === 'platform.operate'))('$name', ({ method }) => {
-  it('is for operators of the platform, whatever others are in their organizations', async () => {
-    expect((await call(method, 'operator', {})).code).toBe(Code.Unimplemented);
-    for (const caller of ['owner', 'stranger', 'nobody', 'Operator']) {
-      expect((await call(method, caller, {})).code).toBe(Code.PermissionDenied);
-    }
+describe.each(rpcs.filter(({ policy }) => policy.resource.kind === 'platform'))('$name', ({ method }) => {
+  const ids = 'organization_id' in method.input.field ? [IDS.organization.own, IDS.organization.unknown] : [undefined];
+  const requests = ids.map((id) => (id === undefined ? {} : { organization_id: id }));
+
+  it('is for operators of the platform, whatever they are in organizations', async () => {
+    for (const request of requests) expect((await call(method, 'operator', request)).code).toBe(Code.Unimplemented);
   });
+
+  it.each([...ROLES, 'stranger', 'nobody', 'Operator', 'operators'])(
+    'is refused to %j in the same words, whatever the request names',
+    async (caller) => {
+      const answers = await Promise.all(requests.map((request) => call(method, caller, request)));
+      for (const { code, message } of answers) {
+        expect([code, message]).toEqual([Code.PermissionDenied, answers[0]?.message]);
+        expect(message).toContain('operators of the platform');
+      }
+    },
+  );
 });
 
 describe.each(owned)('$name', ({ method, policy }) => {

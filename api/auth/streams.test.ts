@@ -35,7 +35,6 @@ function aRig({ lifetimeMs = 3_600_000 } = {}) {
       return { userId: subject };
     },
     findOrganizationOf: async () => ORGANIZATION,
-    isOperator: () => false,
     findRole: async () => {
       if (rig.role instanceof Error) throw rig.role;
       return rig.role;

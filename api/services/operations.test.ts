@@ -100,6 +100,22 @@ describe('an operation', () => {
   });
 });
 
+describe('the history of an operation', () => {
+  it('is given whole once it has begun, and not before', async () => {
+    const { deploymentId } = await aRunning();
+    const { operation } = await alice.deployments.restartDeployment({ ...key(), deploymentId });
+    const operationId = operation?.id ?? '';
+    const read = async () => {
+      const chunks: Uint8Array[] = [];
+      for await (const { chunk } of operationsOf('alice').exportOperationHistory({ operationId })) chunks.push(chunk);
+      return Buffer.concat(chunks).toString();
+    };
+    expect(await refusalOf(read())).toMatchObject({ code: 'NotFound' });
+    await carryOut(deploymentId, operationId);
+    expect(await read()).toBe(`history of ${deploymentId}`);
+  });
+});
+
 describe('a word about an operation', () => {
   it('cancels what waits in line, once, and refuses what is over', async () => {
     const { deploymentId } = await aRunning();

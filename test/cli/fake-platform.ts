@@ -15,6 +15,12 @@ import {
   type WatchDeploymentResponseSchema,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
+import {
+  GetKeysResponseSchema,
+  KeysService,
+  type RotationSchema,
+  RotationState,
+} from '../../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService, type StreamLogsResponseSchema } from '../../gen/obiente/cloud/v1/logs_pb.ts';
 import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -49,6 +55,9 @@ export interface Behaviour {
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
   /** How often a run of retention is not over yet when it is asked for, and how it ends. */
   retention: { waits: number; error: string; attended: boolean };
+  keys: MessageInitShape<typeof GetKeysResponseSchema>;
+  /** How a rotation goes, message by message. */
+  rotation: MessageInitShape<typeof RotationSchema>[];
   /** Called before each message of a stream; may throw or cut connections. */
   beforeMessage: (sent: number) => void;
   /** Called before each call. */
@@ -79,6 +88,8 @@ export async function startFakePlatform() {
     logs: [],
     samples: [],
     retention: { waits: 0, error: '', attended: false },
+    keys: {},
+    rotation: [{ state: RotationState.RUNNING }, { state: RotationState.SUCCEEDED }],
     beforeMessage: () => undefined,
     beforeCall: () => undefined,
   };
@@ -346,6 +357,28 @@ export async function startFakePlatform() {
       listRetentionRuns: (request, context) => {
         note(request, context);
         return { runs };
+      },
+    });
+    router.service(KeysService, {
+      getKeys: (request, context) => {
+        note(request, context);
+        return create(GetKeysResponseSchema, behaviour.keys);
+      },
+      rotateMasterKey: (request, context) => {
+        note(request, context);
+        return { rotation: { id: uuid(1), masterKeyId: 'a1b2c3d4', state: RotationState.RUNNING } };
+      },
+      watchRotation: async function* watchRotation(request, context) {
+        note(request, context);
+        for (const [index, rotation] of behaviour.rotation.entries()) {
+          behaviour.beforeMessage(index + 1);
+          yield { rotation: { id: uuid(1), masterKeyId: 'a1b2c3d4', ...rotation } };
+          yield {};
+        }
+      },
+      renewDataKey: (request, context) => {
+        note(request, context);
+        return { version: 2 };
       },
     });
     router.service(IdentityService, {

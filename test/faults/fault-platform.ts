@@ -3,8 +3,8 @@ import type { Client } from '@temporalio/client';
 import { createLog } from '../../adapters/logging/log.ts';
 import { type ChangeFeed, openChangeFeed } from '../../adapters/postgres/changes.ts';
 import { type Database, openDatabase } from '../../adapters/postgres/database.ts';
+import { readKeyring } from '../../adapters/sealing/keyring.ts';
 import { createTemporalClient } from '../../adapters/temporal/client.ts';
-import { readPayloadKey } from '../../adapters/temporal/data-converter.ts';
 import type { Api } from '../../cli/client.ts';
 import { devVariables } from '../../config/dev.ts';
 import { readEnvironment } from '../../config/environment.ts';
@@ -142,9 +142,9 @@ async function lookBehind(installation: Installation, stack: AsyncDisposableStac
   stack.defer(() => db.destroy());
   const changes = await openChangeFeed({ url, log: createLog({ role: 'test', level: 'silent' }) });
   stack.defer(changes.close);
-  const payloadKey = await readPayloadKey(installation.keys.payload);
+  const payloadKeys = await readKeyring(installation.keys.payload, 'PAYLOAD_KEY_FILE');
   const { temporal: address } = toAddresses(installation.config);
-  const { client, close } = createTemporalClient({ address, namespace: 'default', payloadKey });
+  const { client, close } = createTemporalClient({ address, namespace: 'default', payloadKeys });
   stack.defer(close);
-  return { db, changes, payloadKey, temporal: client };
+  return { databaseUrl: url, db, changes, payloadKey: payloadKeys.present.key, temporal: client };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import proto from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
 import { createLog } from '../../adapters/logging/log.ts';
+import { createKeyring } from '../../adapters/sealing/keyring.ts';
 import { createDataConverter } from '../../adapters/temporal/data-converter.ts';
 import { bundleWorkflows, installTemporalLog } from '../../adapters/temporal/worker.ts';
 import type { ReplayAnswer, ReplayTask } from './replays.ts';
@@ -20,7 +21,7 @@ process.once('disconnect', () => process.exit(0));
 process.send?.('ready');
 
 async function replay({ id, payloadKey, histories }: ReplayTask): Promise<ReplayAnswer> {
-  const dataConverter = createDataConverter({ payloadKey });
+  const dataConverter = createDataConverter({ payloadKeys: createKeyring(payloadKey) });
   const decoded = histories.map(({ workflowId, encoded }) => ({ workflowId, history: History.decode(encoded) }));
   const breaks: string[] = [];
   for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle, dataConverter }, decoded)) {

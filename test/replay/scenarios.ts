@@ -1,9 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Context, heartbeat } from '@temporalio/activity';
 import { toApplicationFailure } from '../../activities/failures.ts';
+import { createKeyring } from '../../adapters/sealing/keyring.ts';
 import { createRetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
+import { ROTATION_WORKFLOW_ID } from '../../contracts/keys.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
 import {
   RETENTION_DUE_WORKFLOW,
@@ -17,13 +19,14 @@ import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
 import { aDeployRequest, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
+import { createFakeKeys } from '../support/fake-keys.ts';
 import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
 
 type Rig = Awaited<ReturnType<typeof startWorkflowRig>>;
 
-/** Key of the recorded histories: public on purpose, since they hold nothing but test data. */
-export const RECORDING_KEY = createHash('sha256').update('recorded histories').digest();
+/** Keys of the recorded histories: public on purpose, since they hold nothing but test data. */
+export const RECORDING_KEYS = createKeyring(createHash('sha256').update('recorded histories').digest());
 
 /** One shape of a history, and how to make it. Answers with the ids of the workflows to record. */
 export interface Scenario {
@@ -60,6 +63,8 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'cancelled', run: cancelled },
   { name: 'retention', run: retained },
   { name: 'retention-due', run: retentionDue },
+  { name: 'keys-rotated', run: (rig) => keysRotated(rig, ['old', 'old', 'old', 'old', 'new']) },
+  { name: 'keys-refused', run: (rig) => keysRotated(rig, ['old', 'lost']) },
 ];
 
 const TAKEN = new DomainError('NAME_TAKEN', 'name: app exists');
@@ -241,6 +246,18 @@ async function retentionDue(rig: Rig): Promise<readonly string[]> {
     await rig.client.workflow.execute(RETENTION_DUE_WORKFLOW, options);
   });
   return [RETENTION_SCHEDULE];
+}
+
+async function keysRotated(rig: Rig, dataKeys: string[]): Promise<readonly string[]> {
+  await rig.withCluster(
+    createFakeCluster(),
+    async () => {
+      await rig.gateway.rotateKeys({ rotationId: randomUUID(), masterKeyId: 'new', actorUserId: randomUUID() });
+      await rig.client.workflow.getHandle(ROTATION_WORKFLOW_ID).result();
+    },
+    createFakeKeys(dataKeys).keys,
+  );
+  return [ROTATION_WORKFLOW_ID];
 }
 
 /** The second watch is that of a process which dies; the node has enrolled anew before its silence is noticed. */

@@ -27,7 +27,7 @@ describe('requests that come at once', { timeout: 120_000 }, () => {
     for (let round = 0; round < ROUNDS; round += 1) histories.push(await afterRequestsAtOnce());
     const options = {
       workflowBundle: rig.workflowBundle,
-      dataConverter: createDataConverter({ payloadKey: rig.temporal.payloadKey }),
+      dataConverter: createDataConverter({ payloadKeys: rig.temporal.payloadKeys }),
     };
     const errors: unknown[] = [];
     for await (const { error } of Worker.runReplayHistories(options, histories)) if (error) errors.push(error);

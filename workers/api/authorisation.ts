@@ -19,15 +19,18 @@ export function createAuthorisation(db: Database, config: ApiConfig, log: Log) {
     return node && JSON.stringify(node.signingJwk);
   };
   return {
-    userAuth: createAuthInterceptor({ verifier, store: createIdentityStore(db, config.PLATFORM_OPERATORS) }),
+    userAuth: createAuthInterceptor({
+      verifier,
+      store: createIdentityStore(db),
+      operators: new Set(config.PLATFORM_OPERATORS),
+    }),
     nodeAuth: createNodeAuthInterceptor(createNodeTokenVerifier({ findSigningJwk })),
   };
 }
 
-/** What the authorisation asks of the control database, and who runs the platform. */
-export function createIdentityStore(db: Database, operators: readonly string[] = []): IdentityStore {
+/** What the authorisation asks of the control database. */
+export function createIdentityStore(db: Database): IdentityStore {
   return {
-    isOperator: (subject) => operators.includes(subject),
     ensureUser: (identity) => ensureUser(db, identity),
     findOrganizationOf: (kind, id) => findOrganizationOf(db, kind, id),
     findRole: (member) => findRole(db, member),

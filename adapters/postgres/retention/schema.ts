@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely';
-import type { Moment, Optional } from '../schema.ts';
+import type { Moment, Optional } from '../columns.ts';
 
 /** What a run of retention is. */
 export type RetentionState = 'running' | 'succeeded' | 'failed';

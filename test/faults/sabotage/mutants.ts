@@ -147,7 +147,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'payloads reach Temporal in the clear',
     file: 'adapters/temporal/payload-codec.ts',
-    text: 'encode: async (payloads) => payloads.map((payload) => seal(key, payload)),',
+    text: 'encode: async (payloads) => payloads.map((payload) => seal(keys.present, payload)),',
     replacement: 'encode: async (payloads) => payloads,',
     test: { project: 'servers', file: 'test/workflows/encryption.test.ts' },
   },
