@@ -1,6 +1,7 @@
 import { executeChild } from '@temporalio/workflow';
 import { BUILD_WORKFLOW, type BuildInput, buildWorkflowId } from '../contracts/build.ts';
 import type { ServicePlan, WantedImage } from '../contracts/rollout.ts';
+import { WORKFLOW_TASK_MS } from '../contracts/timing.ts';
 import { store } from './activity-stubs.ts';
 import { allOrCancelled } from './all-or-cancelled.ts';
 import type { Rollout } from './converge.ts';
@@ -30,6 +31,7 @@ async function ensureImage(
   const { imageId } = await executeChild<(input: BuildInput) => Promise<{ imageId: string }>>(BUILD_WORKFLOW, {
     workflowId: buildWorkflowId({ deploymentId, revision, service }),
     args: [input],
+    workflowTaskTimeout: WORKFLOW_TASK_MS,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     parentClosePolicy: 'REQUEST_CANCEL',
   });
