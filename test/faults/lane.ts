@@ -24,8 +24,17 @@ export interface Lane {
   readonly replayed: Set<string>;
 }
 
-/** Opens a lane on a platform of its own. @param stack takes all that has to be undone, from the first moment on. */
-export async function openLane(stack: AsyncDisposableStack, image: string, random: () => number): Promise<Lane> {
+/**
+ * Opens a lane on a platform of its own.
+ *
+ * @param stacks.stack takes all that has to be undone, from the first moment on
+ * @param stacks.connections takes what is closed in the end
+ */
+export async function openLane(
+  { stack, connections }: { readonly stack: AsyncDisposableStack; readonly connections: AsyncDisposableStack },
+  image: string,
+  random: () => number,
+): Promise<Lane> {
   const docker = new Dockerode({ socketPath: DOCKER_SOCKET });
   const left: string[] = [];
   stack.defer(async () => {
@@ -33,7 +42,7 @@ export async function openLane(stack: AsyncDisposableStack, image: string, rando
   });
   // Stopped first: what a node still does would come back.
   const own = stack.use(new AsyncDisposableStack());
-  const platform = await startFaultPlatform(own, random);
+  const platform = await startFaultPlatform({ stack: own, connections }, random);
   left.push(platform.instance);
   const containers = await watchContainers(docker, platform.instance);
   own.defer(async () => containers.close());
