@@ -2,6 +2,9 @@ import type { Readable } from 'node:stream';
 import type { WantedImage } from '../contracts/rollout.ts';
 import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import type { RegistryCredential } from '../domain/registry-credential.ts';
+import type { BuildLimits } from './build-limits.ts';
+import type { BuildReport } from './build-reporter.ts';
+import type { Slots } from './build-slots.ts';
 
 /** What a node's activities need of its Docker daemon; `adapters/docker` says what each promises. */
 export interface ContainerRuntime {
@@ -99,7 +102,13 @@ export interface DaemonWatch {
 export interface BuildPorts {
   readonly instance: string;
   /** What one build may use. */
-  readonly limits: { readonly cpuCores: number; readonly memoryBytes: number };
+  readonly limits: BuildLimits & { readonly cpuCores: number; readonly memoryBytes: number };
+  /** The node's places for builds. */
+  readonly slots: Slots;
+  /** Opens the variables whose values must not be seen in what the build prints. @throws as {@link ReplicaPorts} says */
+  fetchEnvironment: ReplicaPorts['fetchEnvironment'];
+  /** Tells the control plane how a build goes. @returns `false` when nothing more is wanted. */
+  reportBuild(report: BuildReport): Promise<boolean>;
   /** Streams a stored build context; the stream fails when its content does not have that hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
   buildImage(request: {

@@ -45,7 +45,7 @@ export interface StoreActivities {
   /** Says how to return to what was before the operation. Reservations that were never used are released. */
   planReturn(input: OperationRef & { readonly unused: readonly string[] }): Promise<RolloutPlan>;
   /** Pins a service of a revision to the image that was built for it. */
-  recordBuild(input: OperationRef & ImageOfService & { readonly imageId: string }): Promise<void>;
+  recordBuild(input: OperationRef & ImageOfService & BuiltImage): Promise<void>;
   /**
    * Makes the routes send requests to `serve` and `resume` and no longer to `drain`, and pins what serves to its digests.
    *
@@ -203,7 +203,15 @@ export interface WatchNodeInput {
 /** Activities on one node's build queue. */
 export interface BuildActivities {
   /** Builds an image from a stored context and tags it for the revision. @throws BUILD_FAILED: final. */
-  buildImage(input: BuildImageInput): Promise<{ readonly imageId: string }>;
+  buildImage(input: BuildImageInput): Promise<BuiltImage>;
+}
+
+/** What a build made. */
+export interface BuiltImage {
+  /** Docker's `sha256:…`. */
+  readonly imageId: string;
+  /** Where it was pushed to, `repository@sha256:…`; absent when the platform carries it from node to node. */
+  readonly reference?: string;
 }
 
 /** Input of {@link BuildActivities.buildImage}, and of the build workflow. */
@@ -211,6 +219,8 @@ export interface BuildImageInput {
   readonly deploymentId: string;
   readonly projectId: string;
   readonly revision: number;
+  /** Name of the service within its deployment. */
+  readonly service: string;
   readonly contextSha256: string;
   readonly dockerfilePath: string;
 }

@@ -1,4 +1,5 @@
 import { executeChild } from '@temporalio/workflow';
+import type { BuiltImage } from '../contracts/activities.ts';
 import { BUILD_WORKFLOW, type BuildInput, buildWorkflowId } from '../contracts/build.ts';
 import type { ServicePlan, WantedImage } from '../contracts/rollout.ts';
 import { store } from './activity-stubs.ts';
@@ -24,15 +25,15 @@ async function ensureImage(
   const { deploymentId, projectId, service, revision } = template;
   const { contextSha256, dockerfilePath } = source;
   const input: BuildInput = {
-    ...{ deploymentId, projectId, revision, contextSha256, dockerfilePath },
+    ...{ deploymentId, projectId, revision, service, contextSha256, dockerfilePath },
     ...{ nodeId, timing: rollout.timing },
   };
-  const { imageId } = await executeChild<(input: BuildInput) => Promise<{ imageId: string }>>(BUILD_WORKFLOW, {
+  const built = await executeChild<(input: BuildInput) => Promise<BuiltImage>>(BUILD_WORKFLOW, {
     workflowId: buildWorkflowId(deploymentId, revision),
     args: [input],
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     parentClosePolicy: 'REQUEST_CANCEL',
   });
-  await store.recordBuild({ ...rollout.ref, service, revision, imageId });
-  return { kind: 'built', imageId };
+  await store.recordBuild({ ...rollout.ref, service, revision, ...built });
+  return { kind: 'built', imageId: built.imageId };
 }

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import type { BuildReport } from '../../activities/build-reporter.ts';
 import type { HostFacts } from '../../domain/container.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
@@ -40,6 +41,8 @@ export interface ControlClient {
   fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<string>;
   /** @returns the credential for a revision's image as a JWE for this node's key; empty without one. */
   fetchRegistryCredential(of: { deploymentId: string; revision: number }): Promise<string>;
+  /** Tells how a build goes. @returns whether the report counts. @throws NOT_FOUND when it is not this node's build. */
+  reportBuild(report: BuildReport): Promise<boolean>;
   /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
   close(): void;
@@ -83,6 +86,15 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
     fetchRegistryCredential: async (of) => {
       const what = `fetch the registry credential for revision ${of.revision} of deployment ${of.deploymentId}`;
       return (await explained(what, client.fetchRegistryCredential(of), toRetryableControlError)).jwe;
+    },
+    reportBuild: async ({ attempt, firstNumber, lines, ...report }) => {
+      const answer = client.reportBuild({
+        ...report,
+        attempt: BigInt(attempt),
+        firstNumber: BigInt(firstNumber),
+        lines: lines.map(({ atMs, text }) => ({ atMs: BigInt(atMs), text })),
+      });
+      return (await explained('report a build', answer, toRetryableControlError)).accepted;
     },
     fetchContext: (of, signal) =>
       toContextStream(chunksOf(client.fetchContext(of, { signal, timeoutMs: 0 })), of.contextSha256),

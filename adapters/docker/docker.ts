@@ -1,6 +1,7 @@
 import { createDockerBuilds, type DockerBuilds } from './builds.ts';
 import { createDockerConnection } from './connection.ts';
 import { createDockerContainers, type DockerContainers } from './containers.ts';
+import { createDockerDisk, type DockerDisk } from './disk.ts';
 import { createDockerEvents, type DockerEvents } from './events.ts';
 import { createDockerHealth, type DockerHealth } from './health.ts';
 import { createDockerImages, type DockerImages } from './images.ts';
@@ -15,6 +16,7 @@ export type Docker = DockerImages &
   DockerLogs &
   DockerEvents &
   DockerBuilds &
+  DockerDisk &
   DockerHealth;
 
 /** Where the daemon is, and whose containers on it are ours. */
@@ -42,6 +44,7 @@ export function createDocker(options: DockerOptions): Docker {
     ...createDockerLogs(connection),
     ...createDockerEvents(connection, options.instance),
     ...createDockerBuilds(connection),
+    ...createDockerDisk(connection),
     ...createDockerHealth(connection),
   };
 }

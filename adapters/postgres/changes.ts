@@ -2,7 +2,11 @@ import { Client } from 'pg';
 import type { Log } from '../logging/log.ts';
 
 /** What a listener wants to hear of. */
-export type ChangeFilter = { readonly deploymentId: string } | { readonly ingress: true };
+export type ChangeFilter =
+  | { readonly deploymentId: string }
+  /** How the deployment's builds go, and what they print. */
+  | { readonly buildsOf: string }
+  | { readonly ingress: true };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -10,6 +14,7 @@ export type ChangeFilter = { readonly deploymentId: string } | { readonly ingres
  */
 export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
+  | { readonly kind: 'build'; readonly deploymentId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
   | { readonly kind: 'resync' };
 
@@ -148,7 +153,7 @@ function createListeners(log: Log) {
   };
   return {
     add: (filter: ChangeFilter, listener: ChangeListener): (() => void) => {
-      const topic = 'deploymentId' in filter ? filter.deploymentId : INGRESS_TOPIC;
+      const topic = topicOf(filter);
       const own: ChangeListener = (change) => listener(change);
       const listeners = byTopic.get(topic) ?? new Set();
       byTopic.set(topic, listeners.add(own));
@@ -163,8 +168,7 @@ function createListeners(log: Log) {
         log.warn({ payload: payload.slice(0, 200) }, 'a change that means nothing was dropped');
         return;
       }
-      const topic = change.kind === 'deployment' ? change.deploymentId : INGRESS_TOPIC;
-      for (const listener of byTopic.get(topic) ?? []) call(listener, change);
+      for (const listener of byTopic.get(topicOf(filterOf(change))) ?? []) call(listener, change);
     },
     tellAll: (change: Change): void => {
       for (const listeners of byTopic.values()) for (const listener of listeners) call(listener, change);
@@ -173,11 +177,18 @@ function createListeners(log: Log) {
   };
 }
 
-/** No deployment has this id. */
-const INGRESS_TOPIC = 'ingress';
+function topicOf(filter: ChangeFilter): string {
+  if ('deploymentId' in filter) return filter.deploymentId;
+  return 'buildsOf' in filter ? `builds of ${filter.buildsOf}` : 'ingress';
+}
+
+function filterOf(change: Exclude<Change, { kind: 'resync' }>): ChangeFilter {
+  if (change.kind === 'ingress') return { ingress: true };
+  return change.kind === 'build' ? { buildsOf: change.deploymentId } : change;
+}
 
 function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | undefined {
-  let parsed: { deployment?: unknown; ingress?: unknown } | null;
+  let parsed: { deployment?: unknown; build?: unknown; ingress?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -185,6 +196,7 @@ function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | und
     return undefined;
   }
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
+  if (typeof parsed?.build === 'string') return { kind: 'build', deploymentId: parsed.build };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
   return undefined;
 }

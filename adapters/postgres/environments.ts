@@ -8,7 +8,7 @@ export interface SealedEnvironment {
   readonly variables: readonly SealedVariable[];
 }
 
-/** Finds a revision's variables for a node; `undefined` unless that node holds a replica of the revision. */
+/** Finds a revision's variables for a node; `undefined` unless that node runs or builds the revision. */
 export async function findSealedEnvironment(
   db: Database,
   held: HeldRevisionRef,

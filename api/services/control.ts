@@ -7,6 +7,7 @@ import { findHeldRevision } from '../../adapters/postgres/held-revision.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
+import { reportBuild } from '../../adapters/postgres/report-build.ts';
 import type { PublicJwk } from '../../adapters/postgres/schema.ts';
 import type { Sealing } from '../../adapters/sealing/sealing.ts';
 import type { ContextStore } from '../../adapters/sources/context-store.ts';
@@ -16,7 +17,12 @@ import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
-import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
+import type {
+  ControlService,
+  EnrolNodeRequest,
+  ObservedReplica,
+  ReportBuildRequest,
+} from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
 import { passwordName } from './registries.ts';
 
@@ -90,6 +96,10 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       if (!(await mayReadContext(db, { nodeId, deploymentId, sha256 }))) throw notFound('context');
       for await (const chunk of deps.contexts.read(sha256)) yield { chunk };
     },
+    async reportBuild(report, context) {
+      const { nodeId } = getCallingNode(context);
+      return { accepted: await reportBuild(db, { nodeId, ...toBuildReport(report) }) };
+    },
   };
 }
 
@@ -101,6 +111,17 @@ function toEnrolment(request: EnrolNodeRequest) {
     signingJwk: publicJwk(request.signingJwk, 'signing_jwk'),
     encryptionJwk: publicJwk(request.encryptionJwk, 'encryption_jwk'),
     leaseMs: LEASE_MS,
+  };
+}
+
+function toBuildReport(report: ReportBuildRequest) {
+  const { deploymentId, revision, service, complete } = report;
+  return {
+    ...{ deploymentId, revision, service, complete },
+    attempt: Number(report.attempt),
+    phase: report.phase as 'waiting' | 'building',
+    firstNumber: Number(report.firstNumber),
+    lines: report.lines.map(({ atMs, text }) => ({ atMs: Number(atMs), text })),
   };
 }
 

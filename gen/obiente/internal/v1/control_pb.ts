@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/control.proto.
  */
 export const file_obiente_internal_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIItADCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCghyZXN0YXJ0cxgKIAEoBUIHukgEGgIoABIfCg5yZXN0YXJ0X3N0cmVhaxgLIAEoBUIHukgEGgIoABIzCg9uZXh0X3Jlc3RhcnRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiVwoWUmVwb3J0UmVwbGljYXNSZXNwb25zZRI9CgZ1bnNlZW4YASADKAsyIi5vYmllbnRlLmludGVybmFsLnYxLlVuc2VlblJlcGxpY2FCCbpIBpIBAxCIJyKLAQoNVW5zZWVuUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEAiVQoXRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAEiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJcCh5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAEiLgofRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRILCgNqd2UYASABKAkiWAoTRmV0Y2hDb250ZXh0UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIgCg5jb250ZXh0X3NoYTI1NhgCIAEoCUIIukgFcgOYAUAiJQoURmV0Y2hDb250ZXh0UmVzcG9uc2USDQoFY2h1bmsYASABKAwykgUKDkNvbnRyb2xTZXJ2aWNlEloKCUVucm9sTm9kZRIlLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVzcG9uc2USWgoJSGVhcnRiZWF0EiUub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXNwb25zZRJpCg5SZXBvcnRSZXBsaWNhcxIqLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXF1ZXN0Gisub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEm8KEEZldGNoRW52aXJvbm1lbnQSLC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVzcG9uc2UShAEKF0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsEjMub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QaNC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USZQoMRmV0Y2hDb250ZXh0Eigub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXNwb25zZTABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIItADCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCghyZXN0YXJ0cxgKIAEoBUIHukgEGgIoABIfCg5yZXN0YXJ0X3N0cmVhaxgLIAEoBUIHukgEGgIoABIzCg9uZXh0X3Jlc3RhcnRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiVwoWUmVwb3J0UmVwbGljYXNSZXNwb25zZRI9CgZ1bnNlZW4YASADKAsyIi5vYmllbnRlLmludGVybmFsLnYxLlVuc2VlblJlcGxpY2FCCbpIBpIBAxCIJyKLAQoNVW5zZWVuUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEAiVQoXRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAEiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJcCh5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAEiLgofRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRILCgNqd2UYASABKAkiWAoTRmV0Y2hDb250ZXh0UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIgCg5jb250ZXh0X3NoYTI1NhgCIAEoCUIIukgFcgOYAUAiJQoURmV0Y2hDb250ZXh0UmVzcG9uc2USDQoFY2h1bmsYASABKAwioAIKElJlcG9ydEJ1aWxkUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8SGAoHYXR0ZW1wdBgEIAEoA0IHukgEIgIgABInCgVwaGFzZRgFIAEoCUIYukgVchNSB3dhaXRpbmdSCGJ1aWxkaW5nEh0KDGZpcnN0X251bWJlchgGIAEoA0IHukgEIgIoARI+CgVsaW5lcxgHIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuQnVpbGRPdXRwdXRMaW5lQgm6SAaSAQMQ0A8SEAoIY29tcGxldGUYCCABKAgiQQoPQnVpbGRPdXRwdXRMaW5lEhYKBWF0X21zGAEgASgDQge6SAQiAiAAEhYKBHRleHQYAiABKAlCCLpIBXIDKIBAIicKE1JlcG9ydEJ1aWxkUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgy9AUKDkNvbnRyb2xTZXJ2aWNlEloKCUVucm9sTm9kZRIlLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVzcG9uc2USWgoJSGVhcnRiZWF0EiUub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXNwb25zZRJpCg5SZXBvcnRSZXBsaWNhcxIqLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXF1ZXN0Gisub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEm8KEEZldGNoRW52aXJvbm1lbnQSLC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVzcG9uc2UShAEKF0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsEjMub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QaNC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USZQoMRmV0Y2hDb250ZXh0Eigub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXNwb25zZTABEmAKC1JlcG9ydEJ1aWxkEicub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlcXVlc3QaKC5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEJ1aWxkUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A node introduces itself.
@@ -528,6 +528,127 @@ export const FetchContextResponseSchema: GenMessage<FetchContextResponse> = /*@_
   messageDesc(file_obiente_internal_v1_control, 13);
 
 /**
+ * How a build goes.
+ *
+ * @generated from message obiente.internal.v1.ReportBuildRequest
+ */
+export type ReportBuildRequest = Message<"obiente.internal.v1.ReportBuildRequest"> & {
+  /**
+   * The deployment (UUID); the calling node must be the one that builds for it.
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Revision.
+   *
+   * @generated from field: int32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * Name of the service.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * Tells the attempts of a build apart, and puts them in order: when the attempt was scheduled, milliseconds since 1970
+   * by the clock of the server that schedules them.
+   *
+   * @generated from field: int64 attempt = 4;
+   */
+  attempt: bigint;
+
+  /**
+   * `waiting` for one of the node's few places, or `building`.
+   *
+   * @generated from field: string phase = 5;
+   */
+  phase: string;
+
+  /**
+   * Number of the first of `lines` within the attempt, from 1. Higher than was to be expected: the lines between were
+   * left out.
+   *
+   * @generated from field: int64 first_number = 6;
+   */
+  firstNumber: bigint;
+
+  /**
+   * What the build printed.
+   *
+   * @generated from field: repeated obiente.internal.v1.BuildOutputLine lines = 7;
+   */
+  lines: BuildOutputLine[];
+
+  /**
+   * Whether this attempt prints nothing more.
+   *
+   * @generated from field: bool complete = 8;
+   */
+  complete: boolean;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReportBuildRequest.
+ * Use `create(ReportBuildRequestSchema)` to create a new message.
+ */
+export const ReportBuildRequestSchema: GenMessage<ReportBuildRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 14);
+
+/**
+ * A line that a build printed.
+ *
+ * @generated from message obiente.internal.v1.BuildOutputLine
+ */
+export type BuildOutputLine = Message<"obiente.internal.v1.BuildOutputLine"> & {
+  /**
+   * When the node received it, milliseconds since 1970.
+   *
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * The line without its end; without control characters and values of the deployment's variables.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.BuildOutputLine.
+ * Use `create(BuildOutputLineSchema)` to create a new message.
+ */
+export const BuildOutputLineSchema: GenMessage<BuildOutputLine> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 15);
+
+/**
+ * Stored.
+ *
+ * @generated from message obiente.internal.v1.ReportBuildResponse
+ */
+export type ReportBuildResponse = Message<"obiente.internal.v1.ReportBuildResponse"> & {
+  /**
+   * Whether the report counts. False once a later attempt has begun: nothing more of this one is wanted.
+   *
+   * @generated from field: bool accepted = 1;
+   */
+  accepted: boolean;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReportBuildResponse.
+ * Use `create(ReportBuildResponseSchema)` to create a new message.
+ */
+export const ReportBuildResponseSchema: GenMessage<ReportBuildResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 16);
+
+/**
  * What nodes ask of the control plane. Every call but `EnrolNode` carries a token that the node signed with its own
  * key (ES256, audience `obiente-control`, subject = node id, at most 5 min old); a node speaks for itself only.
  *
@@ -594,6 +715,17 @@ export const ControlService: GenService<{
     methodKind: "server_streaming";
     input: typeof FetchContextRequestSchema;
     output: typeof FetchContextResponseSchema;
+  },
+  /**
+   * Tells how a build on the calling node goes, and what it has printed since the last report. Sending a report again
+   * changes nothing.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.ReportBuild
+   */
+  reportBuild: {
+    methodKind: "unary";
+    input: typeof ReportBuildRequestSchema;
+    output: typeof ReportBuildResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_internal_v1_control, 0);
