@@ -1,5 +1,7 @@
 import type { Writable } from 'node:stream';
 import ora from 'ora';
+import type { BuildLogLine } from '../gen/obiente/cloud/v1/logs_pb.ts';
+import { showBuildLine } from './build-log.ts';
 import { firstLine, plainText } from './plain-text.ts';
 import type { OutputStream, Terminal } from './terminal.ts';
 
@@ -11,6 +13,8 @@ export interface Progress {
   done(text: string): void;
   /** Something worth knowing that is no step. */
   warn(text: string): void;
+  /** A line that a build prints while it goes on. */
+  output(line: BuildLogLine): void;
   /** Ends the display; nothing is shown afterwards. */
   stop(): void;
 }
@@ -24,6 +28,7 @@ export function createProgress(terminal: Terminal, stderr: OutputStream, started
       doing: () => undefined,
       done: (text) => say('✓', text),
       warn: (text) => say('!', firstLine(text)),
+      output: (line) => terminal.note(`  | ${showBuildLine(terminal, line)}`),
       stop: () => undefined,
     };
   }
@@ -41,6 +46,11 @@ export function createProgress(terminal: Terminal, stderr: OutputStream, started
     },
     done: (text) => persist(paint.green('✓'), text),
     warn: (text) => persist(paint.yellow('!'), firstLine(text)),
+    output: (line) => {
+      spinner.clear();
+      terminal.note(`  ${paint.dim('|')} ${showBuildLine(terminal, line)}`);
+      spinner.render();
+    },
     stop: () => {
       spinner.stop();
     },
