@@ -67,7 +67,7 @@ async function build(
 ): Promise<BuiltImage> {
   const { signal, stop } = await limitBuild(ports.limits, Context.current().cancellationSignal);
   try {
-    return await ports.buildImage({
+    const { imageId } = await ports.buildImage({
       context: ports.fetchContext({ deploymentId, contextSha256 }, signal),
       dockerfilePath,
       tag: builtImageTag(ports.instance, deploymentId, revision),
@@ -76,8 +76,30 @@ async function build(
       signal,
       onLine: print,
     });
+    return { imageId, ...(await publish({ deploymentId, revision, imageId, signal }, ports, print)) };
   } finally {
     stop();
+  }
+}
+
+/**
+ * A registry that is away costs no deploy: the image is there, and other nodes can get it from this one. The cancel of the
+ * build is another thing than its failure.
+ */
+async function publish(
+  of: { deploymentId: string; revision: number; imageId: string; signal: AbortSignal },
+  ports: BuildPorts,
+  print: Output['print'],
+): Promise<{ reference?: string }> {
+  if (!ports.publish) return {};
+  try {
+    const reference = await ports.publish(of);
+    print(`pushed the image to ${reference}`);
+    return { reference };
+  } catch (error) {
+    Context.current().cancellationSignal.throwIfAborted();
+    print(`the image is not pushed (${error instanceof Error ? error.message : error}); nodes send it to each other`);
+    return {};
   }
 }
 

@@ -1,15 +1,16 @@
 import type { Readable } from 'node:stream';
-import type { WantedImage } from '../contracts/rollout.ts';
+import type { NamedImage } from '../contracts/rollout.ts';
 import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import type { RegistryCredential } from '../domain/registry-credential.ts';
 import type { BuildLimits } from './build-limits.ts';
 import type { BuildReport } from './build-reporter.ts';
 import type { Slots } from './build-slots.ts';
+import type { EnsureBuiltImage } from './built-images.ts';
 
 /** What a node's activities need of its Docker daemon; `adapters/docker` says what each promises. */
 export interface ContainerRuntime {
   ensureImage(
-    wanted: WantedImage,
+    wanted: NamedImage,
     options: {
       deploymentId: string;
       earlierImageId?: string | undefined;
@@ -74,6 +75,8 @@ export interface ReplicaPorts {
    * one. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached.
    */
   fetchRegistryCredential(of: { deploymentId: string; revision: number }): Promise<RegistryCredential | null>;
+  /** Makes an image that was built on this node or another one present. */
+  readonly ensureBuiltImage: EnsureBuiltImage;
   /** Runs a task when one of the node's few start slots is free. */
   startSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
   /** Calls back whenever something happened to a container, or may have; answers with how to stop that. */
@@ -120,4 +123,11 @@ export interface BuildPorts {
     signal: AbortSignal;
     onLine: (line: string) => void;
   }): Promise<{ readonly imageId: string }>;
+  /** Pushes what was built where other nodes can pull it; absent where nodes send images to each other. */
+  readonly publish?: (of: {
+    deploymentId: string;
+    revision: number;
+    imageId: string;
+    signal: AbortSignal;
+  }) => Promise<string>;
 }

@@ -5,6 +5,10 @@ import { bindAddress, durationMs, hostAddress, integer, logLevel, port, sizeByte
 /** Half of what the workflow of a build allows for it with its wait, see `contracts/timing.ts`. */
 const MAX_BUILD_MS = 12 * 3_600_000;
 
+/** A host that cannot be taken for a part of a name (a dot, a port or localhost), and lower-case words. */
+const REGISTRY =
+  /^(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+(?=:))(:\d{1,5})?(\/[a-z0-9]+([._-][a-z0-9]+)*){0,8}$/;
+
 /** Variables of the role `node`. */
 export const nodeVariables = temporalVariables.extend({
   LOG_LEVEL: logLevel,
@@ -26,6 +30,10 @@ export const nodeVariables = temporalVariables.extend({
   BUILD_MIN_FREE_DISK: sizeBytes('5GiB'),
   /** A build is stopped when the daemon's disk has filled by this much since it began. */
   BUILD_MAX_DISK: sizeBytes('20GiB'),
+  /** Where built images are pushed to and pulled from, below a folder of this installation; else nodes send them. */
+  BUILD_REGISTRY: z.string().regex(REGISTRY, 'must be a registry such as registry.example.com/builds').optional(),
+  /** File with `username:password` for it. */
+  BUILD_REGISTRY_CREDENTIAL_FILE: z.string().optional(),
 });
 
 /** What the role `node` is told. */

@@ -8,6 +8,7 @@ import { openContextStore } from '../adapters/sources/context-store.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
+import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
 import { createHealthRoute } from '../api/http/health.ts';
@@ -95,6 +96,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   const signer = createControlTokenSigner(keys.control);
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
+    imageTokens: createImageTokenSigner(keys.control),
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
     sealing: createSealing({
       masterKey: keys.master,

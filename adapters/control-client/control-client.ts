@@ -3,6 +3,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import type { BuildReport } from '../../activities/build-reporter.ts';
+import type { ImageSources } from '../../activities/built-images.ts';
 import type { HostFacts } from '../../domain/container.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
@@ -41,6 +42,8 @@ export interface ControlClient {
   fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<string>;
   /** @returns the credential for a revision's image as a JWE for this node's key; empty without one. */
   fetchRegistryCredential(of: { deploymentId: string; revision: number }): Promise<string>;
+  /** @returns where a built image is. @throws NOT_FOUND when this node is to run no such image; NODE_UNAVAILABLE */
+  fetchImageSources(of: { deploymentId: string; imageId: string }): Promise<ImageSources>;
   /** Tells how a build goes. @returns whether the report counts. @throws NOT_FOUND when it is not this node's build. */
   reportBuild(report: BuildReport): Promise<boolean>;
   /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
@@ -86,6 +89,11 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
     fetchRegistryCredential: async (of) => {
       const what = `fetch the registry credential for revision ${of.revision} of deployment ${of.deploymentId}`;
       return (await explained(what, client.fetchRegistryCredential(of), toRetryableControlError)).jwe;
+    },
+    fetchImageSources: async ({ deploymentId, imageId }) => {
+      const what = `ask where image ${imageId} is`;
+      const answer = client.fetchImageSources({ deploymentId, imageId });
+      return await explained(what, answer, toRetryableControlError);
     },
     reportBuild: async ({ attempt, firstNumber, lines, ...report }) => {
       const answer = client.reportBuild({

@@ -1,4 +1,5 @@
 import { createDockerBuilds, type DockerBuilds } from './builds.ts';
+import { type CarriedImages, createCarriedImages } from './carried-images.ts';
 import { createDockerConnection } from './connection.ts';
 import { createDockerContainers, type DockerContainers } from './containers.ts';
 import { createDockerDisk, type DockerDisk } from './disk.ts';
@@ -8,9 +9,12 @@ import { createDockerImages, type DockerImages } from './images.ts';
 import { createDockerLogs, type DockerLogs } from './logs.ts';
 import { createDockerNetworks, type DockerNetworks } from './networks.ts';
 import { createPullRecords, type PullRecords } from './pull-records.ts';
+import { createPushedImages, type PushedImages } from './pushed-images.ts';
 
 /** One node's Docker daemon, as one installation sees it. */
 export type Docker = DockerImages &
+  CarriedImages &
+  PushedImages &
   DockerNetworks &
   DockerContainers &
   DockerLogs &
@@ -34,11 +38,21 @@ export interface DockerOptions {
   readonly registrySilenceMs?: number | undefined;
 }
 
+/** A call to a registry that says nothing for this long has hung: its slowest answer takes three tries of 15 s each. */
+const REGISTRY_SILENCE_MS = 120_000;
+
 /** Creates the adapter without touching the daemon, which may be away. */
 export function createDocker(options: DockerOptions): Docker {
   const connection = createDockerConnection(options);
+  const { instance, registrySilenceMs = REGISTRY_SILENCE_MS } = options;
   return {
-    ...createDockerImages(connection, { ...options, records: options.records ?? createPullRecords() }),
+    ...createDockerImages(connection, {
+      ...options,
+      registrySilenceMs,
+      records: options.records ?? createPullRecords(),
+    }),
+    ...createCarriedImages(connection, instance),
+    ...createPushedImages(connection, { instance, registrySilenceMs }),
     ...createDockerNetworks(connection),
     ...createDockerContainers(connection, options),
     ...createDockerLogs(connection),

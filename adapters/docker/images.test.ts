@@ -54,13 +54,6 @@ describe('an image', () => {
       message: expect.stringContaining('cannot get image'),
     });
   });
-
-  it('that was built here and is gone is unavailable', async () => {
-    const wanted = { kind: 'built', imageId: `sha256:${'0'.repeat(64)}` } as const;
-    await expect(test.docker.ensureImage(wanted, { deploymentId: randomUUID() })).rejects.toMatchObject({
-      code: 'IMAGE_UNAVAILABLE',
-    });
-  });
 });
 
 describe('a build', () => {

@@ -4,6 +4,7 @@ import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findSealedEnvironment } from '../../adapters/postgres/environments.ts';
 import { findHeldRevision } from '../../adapters/postgres/held-revision.ts';
+import { findImageSources } from '../../adapters/postgres/image-sources.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
@@ -13,6 +14,7 @@ import type { Sealing } from '../../adapters/sealing/sealing.ts';
 import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
+import type { ImageTokenSigner } from '../../adapters/tokens/image-token.ts';
 import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
@@ -34,6 +36,8 @@ export interface ControlDeps {
   readonly workflows: Pick<WorkflowGateway, 'nodeEnrolled'>;
   /** @throws UNAUTHENTICATED for any token but the right one. */
   readonly checkJoinToken: (presented: string) => void;
+  /** Signs which node may fetch which built image from which other one. */
+  readonly imageTokens: ImageTokenSigner;
   /** The control plane's public keys as the JSON text of a JWK set. */
   readonly publicJwks: string;
 }
@@ -95,6 +99,16 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const { nodeId } = getCallingNode(context);
       if (!(await mayReadContext(db, { nodeId, deploymentId, sha256 }))) throw notFound('context');
       for await (const chunk of deps.contexts.read(sha256)) yield { chunk };
+    },
+    async fetchImageSources({ deploymentId, imageId }, context) {
+      const { nodeId } = getCallingNode(context);
+      const { reference, holders } = await findImageSources(db, { deploymentId, imageId, nodeId });
+      const signed = holders.map(async ({ nodeId: from, gatewayUrl, isLost }) => {
+        if (isLost) return { nodeId: from };
+        const token = await deps.imageTokens.sign({ deploymentId, imageId, from, to: nodeId });
+        return { nodeId: from, gatewayUrl, token };
+      });
+      return { reference: reference ?? '', holders: await Promise.all(signed) };
     },
     async reportBuild(report, context) {
       const { nodeId } = getCallingNode(context);

@@ -64,6 +64,7 @@ export async function startApiRig() {
     workflows: fakeWorkflows(store, world, enrolled),
     checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
     publicJwks: '{"keys":[]}',
+    imageTokens: { sign: async ({ from, to, imageId }) => `${to} may have ${imageId} of ${from}` },
     metrics: {} as never,
     userAuth: createAuthInterceptor({ verifier: { verify: verifyName }, store: createIdentityStore(db) }),
     nodeAuth: createNodeAuthInterceptor({ verify: verifyNode }),

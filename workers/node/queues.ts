@@ -3,7 +3,7 @@ import { createBuildImage } from '../../activities/build-image.ts';
 import { createSlots } from '../../activities/build-slots.ts';
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
-import type { DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
+import type { BuildPorts, DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
@@ -12,6 +12,8 @@ import { createProber } from '../../adapters/probe/prober.ts';
 import type { WorkerOptions } from '../../adapters/temporal/worker.ts';
 import type { NodeConfig } from '../../config/node.ts';
 import { buildQueue, nodeQueue } from '../../contracts/task-queues.ts';
+import type { BuildRegistry } from './build-registry.ts';
+import { createBuiltImages } from './built-images.ts';
 import type { ContainerHub } from './container-hub.ts';
 import type { HealthMonitor } from './health-monitor.ts';
 import type { NodeKeys } from './keys.ts';
@@ -28,6 +30,8 @@ export interface NodeParts {
   readonly config: NodeConfig;
   readonly keys: NodeKeys;
   readonly docker: Docker;
+  /** Where built images are pushed to; `null`: nodes send them to each other. */
+  readonly registry: BuildRegistry | null;
   readonly daemon: DaemonWatch;
   readonly hub: ContainerHub;
   readonly keeper: RestartKeeper;
@@ -39,7 +43,7 @@ export interface NodeParts {
 
 /** Says what this node's two workers poll for: replicas, and builds, which then wait here for one of few places. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, daemon, hub, keeper, monitor, startSlot } = parts;
+  const { config, keys, docker, registry, daemon, hub, keeper, monitor, startSlot } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -48,6 +52,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     prober: createProber(),
     fetchEnvironment: keys.openEnvironment,
     fetchRegistryCredential: keys.openRegistryCredential,
+    ensureBuiltImage: createBuiltImages({ instance, docker, control: keys.control, registry }),
     restarts: keeper,
     startSlot,
     onContainerChange: hub.onContainerChange,
@@ -61,6 +66,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     reportBuild: keys.control.reportBuild,
     fetchContext: keys.control.fetchContext,
     buildImage: docker.buildImage,
+    ...(registry ? { publish: createPublish(docker, registry) } : {}),
   };
   return [
     {
@@ -79,6 +85,16 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
       maxActivities: MOST_ACTIVITIES,
     },
   ];
+}
+
+function createPublish(
+  docker: Docker,
+  { credential, repositoryOf }: BuildRegistry,
+): NonNullable<BuildPorts['publish']> {
+  return async ({ deploymentId, revision, imageId, signal }) => {
+    const target = { repository: repositoryOf(deploymentId), tag: `r${revision}`, credential };
+    return await docker.pushImage({ deploymentId, imageId, ...target, signal });
+  };
 }
 
 /** All builds together get half of the host, so that replicas keep the other half. */

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/control.proto.
  */
 export const file_obiente_internal_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIItADCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCghyZXN0YXJ0cxgKIAEoBUIHukgEGgIoABIfCg5yZXN0YXJ0X3N0cmVhaxgLIAEoBUIHukgEGgIoABIzCg9uZXh0X3Jlc3RhcnRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiVwoWUmVwb3J0UmVwbGljYXNSZXNwb25zZRI9CgZ1bnNlZW4YASADKAsyIi5vYmllbnRlLmludGVybmFsLnYxLlVuc2VlblJlcGxpY2FCCbpIBpIBAxCIJyKLAQoNVW5zZWVuUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEAiVQoXRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAEiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJcCh5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAEiLgofRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRILCgNqd2UYASABKAkiWAoTRmV0Y2hDb250ZXh0UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIgCg5jb250ZXh0X3NoYTI1NhgCIAEoCUIIukgFcgOYAUAiJQoURmV0Y2hDb250ZXh0UmVzcG9uc2USDQoFY2h1bmsYASABKAwioAIKElJlcG9ydEJ1aWxkUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8SGAoHYXR0ZW1wdBgEIAEoA0IHukgEIgIgABInCgVwaGFzZRgFIAEoCUIYukgVchNSB3dhaXRpbmdSCGJ1aWxkaW5nEh0KDGZpcnN0X251bWJlchgGIAEoA0IHukgEIgIoARI+CgVsaW5lcxgHIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuQnVpbGRPdXRwdXRMaW5lQgm6SAaSAQMQ0A8SEAoIY29tcGxldGUYCCABKAgiQQoPQnVpbGRPdXRwdXRMaW5lEhYKBWF0X21zGAEgASgDQge6SAQiAiAAEhYKBHRleHQYAiABKAlCCLpIBXIDKIBAIicKE1JlcG9ydEJ1aWxkUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgy9AUKDkNvbnRyb2xTZXJ2aWNlEloKCUVucm9sTm9kZRIlLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVzcG9uc2USWgoJSGVhcnRiZWF0EiUub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXNwb25zZRJpCg5SZXBvcnRSZXBsaWNhcxIqLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXF1ZXN0Gisub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEm8KEEZldGNoRW52aXJvbm1lbnQSLC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVzcG9uc2UShAEKF0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsEjMub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QaNC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USZQoMRmV0Y2hDb250ZXh0Eigub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXNwb25zZTABEmAKC1JlcG9ydEJ1aWxkEicub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlcXVlc3QaKC5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEJ1aWxkUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIItADCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCghyZXN0YXJ0cxgKIAEoBUIHukgEGgIoABIfCg5yZXN0YXJ0X3N0cmVhaxgLIAEoBUIHukgEGgIoABIzCg9uZXh0X3Jlc3RhcnRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiVwoWUmVwb3J0UmVwbGljYXNSZXNwb25zZRI9CgZ1bnNlZW4YASADKAsyIi5vYmllbnRlLmludGVybmFsLnYxLlVuc2VlblJlcGxpY2FCCbpIBpIBAxCIJyKLAQoNVW5zZWVuUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEAiVQoXRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAEiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJcCh5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAEiLgofRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRILCgNqd2UYASABKAkiWAoTRmV0Y2hDb250ZXh0UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIgCg5jb250ZXh0X3NoYTI1NhgCIAEoCUIIukgFcgOYAUAiJQoURmV0Y2hDb250ZXh0UmVzcG9uc2USDQoFY2h1bmsYASABKAwioAIKElJlcG9ydEJ1aWxkUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8SGAoHYXR0ZW1wdBgEIAEoA0IHukgEIgIgABInCgVwaGFzZRgFIAEoCUIYukgVchNSB3dhaXRpbmdSCGJ1aWxkaW5nEh0KDGZpcnN0X251bWJlchgGIAEoA0IHukgEIgIoARI+CgVsaW5lcxgHIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuQnVpbGRPdXRwdXRMaW5lQgm6SAaSAQMQ0A8SEAoIY29tcGxldGUYCCABKAgiQQoPQnVpbGRPdXRwdXRMaW5lEhYKBWF0X21zGAEgASgDQge6SAQiAiAAEhYKBHRleHQYAiABKAlCCLpIBXIDKIBAIicKE1JlcG9ydEJ1aWxkUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgiawoYRmV0Y2hJbWFnZVNvdXJjZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEi4KCGltYWdlX2lkGAIgASgJQhy6SBlyFzIVXnNoYTI1NjpbMC05YS1mXXs2NH0kImEKGUZldGNoSW1hZ2VTb3VyY2VzUmVzcG9uc2USEQoJcmVmZXJlbmNlGAEgASgJEjEKB2hvbGRlcnMYAiADKAsyIC5vYmllbnRlLmludGVybmFsLnYxLkltYWdlSG9sZGVyIkIKC0ltYWdlSG9sZGVyEg8KB25vZGVfaWQYASABKAkSEwoLZ2F0ZXdheV91cmwYAiABKAkSDQoFdG9rZW4YAyABKAky6AYKDkNvbnRyb2xTZXJ2aWNlEloKCUVucm9sTm9kZRIlLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVzcG9uc2USWgoJSGVhcnRiZWF0EiUub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXNwb25zZRJpCg5SZXBvcnRSZXBsaWNhcxIqLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXF1ZXN0Gisub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEm8KEEZldGNoRW52aXJvbm1lbnQSLC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVzcG9uc2UShAEKF0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsEjMub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QaNC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USZQoMRmV0Y2hDb250ZXh0Eigub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXNwb25zZTABEnIKEUZldGNoSW1hZ2VTb3VyY2VzEi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEltYWdlU291cmNlc1JlcXVlc3QaLi5vYmllbnRlLmludGVybmFsLnYxLkZldGNoSW1hZ2VTb3VyY2VzUmVzcG9uc2USYAoLUmVwb3J0QnVpbGQSJy5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEJ1aWxkUmVxdWVzdBooLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0QnVpbGRSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A node introduces itself.
@@ -649,6 +649,97 @@ export const ReportBuildResponseSchema: GenMessage<ReportBuildResponse> = /*@__P
   messageDesc(file_obiente_internal_v1_control, 16);
 
 /**
+ * Which image.
+ *
+ * @generated from message obiente.internal.v1.FetchImageSourcesRequest
+ */
+export type FetchImageSourcesRequest = Message<"obiente.internal.v1.FetchImageSourcesRequest"> & {
+  /**
+   * The deployment that it was built for (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Docker's id of the image, `sha256:` and 64 hex digits.
+   *
+   * @generated from field: string image_id = 2;
+   */
+  imageId: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.FetchImageSourcesRequest.
+ * Use `create(FetchImageSourcesRequestSchema)` to create a new message.
+ */
+export const FetchImageSourcesRequestSchema: GenMessage<FetchImageSourcesRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 17);
+
+/**
+ * Where it is.
+ *
+ * @generated from message obiente.internal.v1.FetchImageSourcesResponse
+ */
+export type FetchImageSourcesResponse = Message<"obiente.internal.v1.FetchImageSourcesResponse"> & {
+  /**
+   * Where it was pushed to, `repository@sha256:…`; empty when it was not.
+   *
+   * @generated from field: string reference = 1;
+   */
+  reference: string;
+
+  /**
+   * Nodes that have it, as far as is known; the one that built it first.
+   *
+   * @generated from field: repeated obiente.internal.v1.ImageHolder holders = 2;
+   */
+  holders: ImageHolder[];
+};
+
+/**
+ * Describes the message obiente.internal.v1.FetchImageSourcesResponse.
+ * Use `create(FetchImageSourcesResponseSchema)` to create a new message.
+ */
+export const FetchImageSourcesResponseSchema: GenMessage<FetchImageSourcesResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 18);
+
+/**
+ * A node that has an image.
+ *
+ * @generated from message obiente.internal.v1.ImageHolder
+ */
+export type ImageHolder = Message<"obiente.internal.v1.ImageHolder"> & {
+  /**
+   * Node id.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * URL of its gateway; empty while the node does not answer, like the token.
+   *
+   * @generated from field: string gateway_url = 2;
+   */
+  gatewayUrl: string;
+
+  /**
+   * Token for `ExportImage` of this one image at this one node; valid for 5 min.
+   *
+   * @generated from field: string token = 3;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ImageHolder.
+ * Use `create(ImageHolderSchema)` to create a new message.
+ */
+export const ImageHolderSchema: GenMessage<ImageHolder> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 19);
+
+/**
  * What nodes ask of the control plane. Every call but `EnrolNode` carries a token that the node signed with its own
  * key (ES256, audience `obiente-control`, subject = node id, at most 5 min old); a node speaks for itself only.
  *
@@ -686,7 +777,7 @@ export const ControlService: GenService<{
     output: typeof ReportReplicasResponseSchema;
   },
   /**
-   * Answers with a revision's variables, encrypted for the calling node's key; the node must hold a replica of it.
+   * Answers with a revision's variables, encrypted for the calling node's key; the node must run or build it.
    *
    * @generated from rpc obiente.internal.v1.ControlService.FetchEnvironment
    */
@@ -715,6 +806,17 @@ export const ControlService: GenService<{
     methodKind: "server_streaming";
     input: typeof FetchContextRequestSchema;
     output: typeof FetchContextResponseSchema;
+  },
+  /**
+   * Answers with where the calling node gets an image that was built for a deployment; the node must hold a replica that
+   * is to run it.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.FetchImageSources
+   */
+  fetchImageSources: {
+    methodKind: "unary";
+    input: typeof FetchImageSourcesRequestSchema;
+    output: typeof FetchImageSourcesResponseSchema;
   },
   /**
    * Tells how a build on the calling node goes, and what it has printed since the last report. Sending a report again
