@@ -2,6 +2,7 @@ import type { ReplicaTemplate } from '../contracts/rollout.ts';
 import type { ObservedContainer } from '../domain/container.ts';
 import { DomainError } from '../domain/errors.ts';
 import { hasGivenUp, openGate, passGate } from '../domain/health-gate.ts';
+import { rulesOf } from '../domain/health-rules.ts';
 import { lookAtReplica } from './look-at-replica.ts';
 import type { ReplicaPorts } from './node-ports.ts';
 import { replicaExited, replicaUnhealthy } from './replica-failure.ts';
@@ -31,7 +32,8 @@ export async function awaitHealthy(
   signal: AbortSignal,
 ): Promise<ObservedContainer> {
   const { template, replicaId, restartsBefore, secrets } = replica;
-  const { healthCheck: check, port } = template;
+  const health = rulesOf(template);
+  const { check } = health;
   const failed = (container: ObservedContainer) => ({
     replicaId,
     container,
@@ -45,12 +47,7 @@ export async function awaitHealthy(
     let { container } = replica;
     for (let gate = openGate(performance.now()); ; ) {
       if (hasGivenUp(container, rules)) throw await replicaExited(failed(container), ports.runtime);
-      const verdict = passGate(
-        gate,
-        await lookAtReplica(container, { check, port }, ports.prober),
-        check,
-        performance.now(),
-      );
+      const verdict = passGate(gate, await lookAtReplica(container, health, ports.prober), check, performance.now());
       if (verdict.kind === 'healthy') return container;
       if (verdict.kind === 'unhealthy') throw await replicaUnhealthy(failed(container), verdict.reason, ports.runtime);
       gate = verdict.gate;

@@ -15,7 +15,7 @@ interface Output {
 }
 
 /**
- * Creates the activity that builds an image from a stored context and tags it for its revision.
+ * Creates the activity that builds an image from a stored context and tags it for its service.
  *
  * Waits for one of the node's few places first, and says so. Safe to run twice: Docker's cache answers for the steps
  * that were done, the tag moves to the newer result, and the log goes on behind a remark. A cancel or a shutdown of this
@@ -29,7 +29,9 @@ export function createBuildImage(ports: BuildPorts): BuildActivities {
       withHeartbeats({ step: 'prepare' }, async (heartbeats) => {
         const { deploymentId, revision, service } = input;
         const { cancellationSignal: signal, info, log } = Context.current();
-        const mask = createMask(Object.values(await ports.fetchEnvironment({ deploymentId, revision })));
+        const args = await fetchArguments(input, ports);
+        const variables = await ports.fetchEnvironment({ deploymentId, revision, service });
+        const mask = createMask([...Object.values(variables), ...Object.values(args)]);
         const reporter = createBuildReporter({
           of: { deploymentId, revision, service, attempt: info.currentAttemptScheduledTimestampMs },
           send: ports.reportBuild,
@@ -49,7 +51,7 @@ export function createBuildImage(ports: BuildPorts): BuildActivities {
           });
           heartbeats.report({ step: 'build' });
           reporter.enter('building');
-          return await build(input, ports, { print });
+          return await build({ ...input, args }, ports, { print });
         } catch (error) {
           throw withLastLines(error, tail.text(), mask);
         } finally {
@@ -60,23 +62,29 @@ export function createBuildImage(ports: BuildPorts): BuildActivities {
   };
 }
 
+async function fetchArguments({ deploymentId, revision, service, source }: BuildImageInput, ports: BuildPorts) {
+  return source.hasArguments ? await ports.fetchBuildArguments({ deploymentId, revision, service }) : {};
+}
+
 async function build(
-  { deploymentId, projectId, revision, contextSha256, dockerfilePath }: BuildImageInput,
+  { projectId, source, args, ...of }: BuildImageInput & { readonly args: Readonly<Record<string, string>> },
   ports: BuildPorts,
   { print }: Output,
 ): Promise<BuiltImage> {
+  const { deploymentId, revision, service } = of;
+  const { contextSha256, dockerfilePath, target } = source;
   const { signal, stop } = await limitBuild(ports.limits, Context.current().cancellationSignal);
   try {
     const { imageId } = await ports.buildImage({
       context: ports.fetchContext({ deploymentId, contextSha256 }, signal),
-      dockerfilePath,
-      tag: builtImageTag(ports.instance, deploymentId, revision),
+      ...{ dockerfilePath, target, args },
+      tag: builtImageTag(ports.instance, { deploymentId, revision, service }),
       labels: ownedLabels({ instance: ports.instance, projectId, deploymentId }),
       limits: ports.limits,
       signal,
       onLine: print,
     });
-    return { imageId, ...(await publish({ deploymentId, revision, imageId, signal }, ports, print)) };
+    return { imageId, ...(await publish({ deploymentId, revision, service, imageId, signal }, ports, print)) };
   } finally {
     stop();
   }
@@ -87,7 +95,7 @@ async function build(
  * build is another thing than its failure.
  */
 async function publish(
-  of: { deploymentId: string; revision: number; imageId: string; signal: AbortSignal },
+  of: Parameters<NonNullable<BuildPorts['publish']>>[0],
   ports: BuildPorts,
   print: Output['print'],
 ): Promise<{ reference?: string }> {

@@ -1,11 +1,10 @@
+import type { ServiceRef } from '../contracts/rollout.ts';
 import type { PresentImage } from '../domain/container.ts';
 import { DomainError, isDomainError, RETRYABLE } from '../domain/errors.ts';
 import { builtImageTag } from '../domain/naming.ts';
 
 /** An image that was built for a revision, and that a replica on this node is to run. */
-export interface WantedBuiltImage {
-  readonly deploymentId: string;
-  readonly revision: number;
+export interface WantedBuiltImage extends ServiceRef {
   /** Docker's `sha256:…`. */
   readonly imageId: string;
 }
@@ -74,7 +73,7 @@ export function createEnsureBuiltImage(ports: BuiltImagePorts): EnsureBuiltImage
 
 async function get(wanted: WantedBuiltImage, getting: GettingImage, ports: BuiltImagePorts): Promise<PresentImage> {
   const { reference, holders } = await ports.fetchImageSources(wanted);
-  const tag = builtImageTag(ports.instance, wanted.deploymentId, wanted.revision);
+  const tag = builtImageTag(ports.instance, wanted);
   const loading = { ...wanted, tag, signal: getting.signal };
   const failures: unknown[] = [];
   const attempt = async (from: string, load: () => Promise<PresentImage>): Promise<PresentImage | undefined> => {

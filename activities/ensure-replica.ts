@@ -95,7 +95,7 @@ async function createAndStart(
       // The project's network, or the container itself, went away since it was seen: made once more from the start.
       runtime.forgetNetwork(wanted.network);
       await runtime.removeContainer(id);
-      await runtime.ensureNetwork(networkOf(template.projectId, instance));
+      await runtime.ensureNetwork(networkOf(template, instance));
       continue;
     }
     const container = await runtime.findContainer(id);

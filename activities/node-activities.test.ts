@@ -9,7 +9,7 @@ import type { EnsureReplicaInput } from '../contracts/activities.ts';
 import type { ReplicaTemplate, StartedReplica } from '../contracts/rollout.ts';
 import type { ContainerEvent } from '../domain/container.ts';
 import { containerName, networkName } from '../domain/naming.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck } from '../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck, PLAIN_CONTAINER } from '../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../test/support/docker.ts';
 import { createEnsureReplica } from './ensure-replica.ts';
 import type { ReplicaPorts } from './node-ports.ts';
@@ -85,6 +85,7 @@ function anInput(changes: Partial<ReplicaTemplate> = {}): EnsureReplicaInput {
     deploymentId: randomUUID(),
     projectId: randomUUID(),
     service: 'app',
+    container: PLAIN_CONTAINER,
     serviceName: 'app',
     operationId: randomUUID(),
     revision: 3,

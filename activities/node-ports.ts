@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { NamedImage } from '../contracts/rollout.ts';
+import type { NamedImage, ServiceRef } from '../contracts/rollout.ts';
 import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import type { RegistryCredential } from '../domain/registry-credential.ts';
 import type { BuildLimits } from './build-limits.ts';
@@ -68,13 +68,13 @@ export interface ReplicaPorts {
   readonly runtime: ContainerRuntime;
   readonly prober: HealthProber;
   readonly restarts: ReplicaRestarts;
-  /** Opens a revision's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
-  fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<Readonly<Record<string, string>>>;
+  /** Opens a service's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
+  fetchEnvironment(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   /**
-   * Opens the credential of the deployment's organization for the registry of the revision's image; `null` without
+   * Opens the credential of the deployment's organization for the registry of the service's image; `null` without
    * one. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached.
    */
-  fetchRegistryCredential(of: { deploymentId: string; revision: number }): Promise<RegistryCredential | null>;
+  fetchRegistryCredential(of: ServiceRef): Promise<RegistryCredential | null>;
   /** Makes an image that was built on this node or another one present. */
   readonly ensureBuiltImage: EnsureBuiltImage;
   /** Runs a task when one of the node's few start slots is free. */
@@ -114,9 +114,13 @@ export interface BuildPorts {
   reportBuild(report: BuildReport): Promise<boolean>;
   /** Streams a stored build context; the stream fails when its content does not have that hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
+  /** Opens the arguments of a service's build. @throws NODE_UNAVAILABLE (retryable) */
+  fetchBuildArguments(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   buildImage(request: {
     context: Readable;
     dockerfilePath: string;
+    target?: string | undefined;
+    args: Readonly<Record<string, string>>;
     tag: string;
     labels: Readonly<Record<string, string>>;
     limits: { cpuCores: number; memoryBytes: number };
@@ -124,10 +128,5 @@ export interface BuildPorts {
     onLine: (line: string) => void;
   }): Promise<{ readonly imageId: string }>;
   /** Pushes what was built where other nodes can pull it; absent where nodes send images to each other. */
-  readonly publish?: (of: {
-    deploymentId: string;
-    revision: number;
-    imageId: string;
-    signal: AbortSignal;
-  }) => Promise<string>;
+  readonly publish?: (of: ServiceRef & { imageId: string; signal: AbortSignal }) => Promise<string>;
 }

@@ -1,7 +1,9 @@
 import type { EnsureReplicaInput } from '../contracts/activities.ts';
 import { NODE_LABEL, type WantedContainer } from '../domain/container.ts';
-import { toHealthLabel } from '../domain/health-rules.ts';
-import { containerName, networkName, replicaLabels } from '../domain/naming.ts';
+import { rulesOf, toHealthLabel } from '../domain/health-rules.ts';
+import { containerName, replicaLabels } from '../domain/naming.ts';
+import { ONLY_SERVICE } from '../domain/spec.ts';
+import { networkOf } from './prepare-replica.ts';
 
 /**
  * Says which container a replica is, without making it. The same input gives the same container, so a retry
@@ -13,20 +15,23 @@ export function planContainer(
   { template, replicaId, index }: EnsureReplicaInput,
   on: { instance: string; imageId: string; environment: Readonly<Record<string, string>> },
 ): WantedContainer {
-  const { port, healthCheck } = template;
+  const { port, healthCheck, container } = template;
   const replica = { instance: on.instance, deploymentId: template.deploymentId, revision: template.revision, index };
-  const { projectId, serviceName, operationId } = template;
+  const { projectId, service, serviceName, operationId } = template;
+  const isOnly = service === ONLY_SERVICE;
   return {
     name: containerName(replica),
     imageId: on.imageId,
     labels: {
-      ...replicaLabels({ ...replica, projectId, serviceName, operationId }),
-      [NODE_LABEL.health]: toHealthLabel({ check: healthCheck, port }),
+      ...replicaLabels({ ...replica, projectId, service, serviceName, operationId }),
+      [NODE_LABEL.health]: toHealthLabel(rulesOf(template)),
+      ...(container.stopGraceMs === null ? {} : { [NODE_LABEL.stopGrace]: String(container.stopGraceMs) }),
     },
     environment: {
       ...(port === null ? {} : { PORT: String(port) }),
       ...on.environment,
       OBIENTE_DEPLOYMENT: serviceName,
+      ...(isOnly ? {} : { OBIENTE_SERVICE: service }),
       OBIENTE_REVISION: String(template.revision),
       OBIENTE_REPLICA: replicaId,
     },
@@ -35,7 +40,8 @@ export function planContainer(
     limits: template.limits,
     restartPolicy: template.restartPolicy,
     healthCheck,
-    network: networkName(on.instance, projectId),
-    alias: serviceName,
+    settings: container,
+    network: networkOf(template, on.instance).name,
+    alias: isOnly ? serviceName : service,
   };
 }

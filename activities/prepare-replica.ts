@@ -1,8 +1,9 @@
 import { Context } from '@temporalio/activity';
 import type { EnsureReplicaInput } from '../contracts/activities.ts';
-import type { NamedImage } from '../contracts/rollout.ts';
+import type { NamedImage, ReplicaTemplate } from '../contracts/rollout.ts';
 import type { PresentImage } from '../domain/container.ts';
 import { containerName, LABEL, networkName, ownedLabels } from '../domain/naming.ts';
+import { ONLY_SERVICE } from '../domain/spec.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { ReplicaPorts } from './node-ports.ts';
 
@@ -12,11 +13,11 @@ export async function prepare(
   ports: ReplicaPorts,
   heartbeats: Heartbeats,
 ): Promise<{ image: PresentImage; environment: Readonly<Record<string, string>> }> {
-  const { deploymentId, projectId, revision, hasEnvironment } = input.template;
+  const { deploymentId, revision, service, hasEnvironment } = input.template;
   const [image, environment] = await Promise.all([
     ensureImage(input, ports, heartbeats),
-    hasEnvironment ? ports.fetchEnvironment({ deploymentId, revision }) : {},
-    ports.runtime.ensureNetwork(networkOf(projectId, ports.instance)),
+    hasEnvironment ? ports.fetchEnvironment({ deploymentId, revision, service }) : {},
+    ports.runtime.ensureNetwork(networkOf(input.template, ports.instance)),
   ]);
   return { image, environment };
 }
@@ -27,16 +28,17 @@ async function ensureImage(
   heartbeats: Heartbeats,
 ): Promise<PresentImage> {
   const { template, image } = input;
-  const { deploymentId, revision } = template;
+  const { deploymentId, revision, service } = template;
   const signal = Context.current().cancellationSignal;
   const onProgress = (status: string) => heartbeats.report({ step: 'pull', status });
   if (image.kind === 'built') {
-    return await ports.ensureBuiltImage({ deploymentId, revision, imageId: image.imageId }, { signal, onProgress });
+    const wanted = { deploymentId, revision, service, imageId: image.imageId };
+    return await ports.ensureBuiltImage(wanted, { signal, onProgress });
   }
   return await ports.runtime.ensureImage(image, {
     deploymentId,
     earlierImageId: await findEarlierImage(input, image, ports),
-    fetchCredential: () => ports.fetchRegistryCredential({ deploymentId, revision }),
+    fetchCredential: () => ports.fetchRegistryCredential({ deploymentId, revision, service }),
     ...{ signal, onProgress },
   });
 }
@@ -53,7 +55,13 @@ async function findEarlierImage(
   return found?.labels[LABEL.operation] === operationId ? found.imageId : undefined;
 }
 
-/** The network of a project on this host. */
-export function networkOf(projectId: string, instance: string) {
-  return { name: networkName(instance, projectId), labels: ownedLabels({ instance, projectId }) };
+/**
+ * The private network of a replica on this host: its project's, where deployments reach each other by their names, or
+ * its deployment's own, where services do.
+ */
+export function networkOf({ deploymentId, projectId, service }: ReplicaTemplate, instance: string) {
+  if (service === ONLY_SERVICE) {
+    return { name: networkName(instance, projectId), labels: ownedLabels({ instance, projectId }) };
+  }
+  return { name: networkName(instance, deploymentId), labels: ownedLabels({ instance, projectId, deploymentId }) };
 }

@@ -4,8 +4,8 @@ import { withHeartbeats } from './heartbeats.ts';
 import type { ReplicaPorts } from './node-ports.ts';
 
 /**
- * Creates the activity that removes what a deleted deployment leaves on a node: the images built for it, and the
- * project's network once no container is attached.
+ * Creates the activity that removes what a deleted deployment leaves on a node: the images built for it, its own
+ * network, and the project's once no container is attached.
  *
  * Safe to run twice: what is gone counts as removed. Pulled images stay, as others may run them.
  */
@@ -18,6 +18,7 @@ export function createRemoveLeftovers({
       withHeartbeats({ step: 'remove images' }, async (heartbeats) => {
         await runtime.removeImages({ [LABEL.instance]: instance, [LABEL.deploymentId]: deploymentId });
         heartbeats.report({ step: 'remove network' });
+        await runtime.removeNetworkIfUnused(networkName(instance, deploymentId));
         await runtime.removeNetworkIfUnused(networkName(instance, projectId));
       }),
   };

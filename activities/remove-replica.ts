@@ -1,4 +1,6 @@
 import type { NodeActivities } from '../contracts/activities.ts';
+import { COMPOSE_LIMITS } from '../domain/compose/application.ts';
+import { NODE_LABEL, type ObservedContainer } from '../domain/container.ts';
 import { DomainError } from '../domain/errors.ts';
 import { containerName, LABEL } from '../domain/naming.ts';
 import { withHeartbeats } from './heartbeats.ts';
@@ -27,9 +29,14 @@ export function createRemoveReplica({
           throw new DomainError('REPLICA_CONFLICT', `container ${name} was made by somebody else and is left alone`);
         }
         await restarts.retire(found);
-        await runtime.stopContainer(found.id, stopGraceMs);
+        await runtime.stopContainer(found.id, ownGraceMs(found) ?? stopGraceMs);
         heartbeats.report({ step: 'remove' });
         await runtime.removeContainer(found.id);
       }),
   };
+}
+
+function ownGraceMs({ labels }: ObservedContainer): number | undefined {
+  const graceMs = Number(labels[NODE_LABEL.stopGrace] ?? Number.NaN);
+  return Number.isFinite(graceMs) ? Math.min(graceMs, COMPOSE_LIMITS.stopGracePeriodMs) : undefined;
 }

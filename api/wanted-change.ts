@@ -4,11 +4,14 @@ import type { SpecInput, VariableInput } from '../domain/spec.ts';
 import type { ReplaceableSpec, SpecChange } from '../domain/spec-change.ts';
 import { parseEnvironment, parseSpecParts, type SpecPart } from '../domain/spec-parse.ts';
 import type { UpdateDeploymentRequest } from '../gen/obiente/cloud/v1/deployments_pb.ts';
-import { checkCapacity, checkSource, hashableVariables, sealVariable, type WantedSpecDeps } from './wanted-spec.ts';
+import { checkCapacity, checkSource } from './possible-spec.ts';
+import { hashableSource, hashableVariables, sealSource, sealVariable, type WantedSpecDeps } from './wanted-spec.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
 /** A change as it came in, parsed, its values not sealed yet. */
 export interface ChangeInput {
+  /** `null`: the only one. */
+  readonly service: string | null;
   readonly replace: Partial<Omit<SpecInput, 'environment'>>;
   readonly setVariables: readonly VariableInput[];
   readonly unsetVariables: readonly string[];
@@ -28,10 +31,13 @@ const PARTS: Readonly<Record<string, SpecPart>> = {
   rollout: 'rollout',
 };
 
-type UpdateRequest = Pick<UpdateDeploymentRequest, 'updateMask' | 'spec' | 'setEnvironment' | 'unsetEnvironment'>;
+type UpdateRequest = Pick<
+  UpdateDeploymentRequest,
+  'updateMask' | 'spec' | 'setEnvironment' | 'unsetEnvironment' | 'service'
+>;
 
 /** Whether a request changes a part of the spec, rather than replacing it. */
-export function isPartial({ updateMask, setEnvironment, unsetEnvironment }: UpdateRequest): boolean {
+export function isPartial({ updateMask, setEnvironment, unsetEnvironment }: Omit<UpdateRequest, 'service'>): boolean {
   return (updateMask?.paths.length ?? 0) + setEnvironment.length + unsetEnvironment.length > 0;
 }
 
@@ -47,7 +53,8 @@ export function readChange(deps: WantedSpecDeps, request: UpdateRequest): Change
   const setVariables = parseEnvironment('set_environment', variables);
   const both = setVariables.find(({ name }) => request.unsetEnvironment.includes(name));
   if (both) throw invalidArgument('unset_environment', `${both.name} is set as well`, 'one of the two');
-  return { replace, setVariables, unsetVariables: [...new Set(request.unsetEnvironment)].sort() };
+  const unsetVariables = [...new Set(request.unsetEnvironment)].sort();
+  return { service: request.service || null, replace, setVariables, unsetVariables };
 }
 
 function partsOf(mask: FieldMask | undefined): SpecPart[] {
@@ -62,20 +69,31 @@ function partsOf(mask: FieldMask | undefined): SpecPart[] {
 
 /** A change as a request's hash covers it. */
 export async function toHashableChange(deps: WantedSpecDeps, organizationId: string, change: ChangeInput) {
-  const setVariables = await hashableVariables(deps.sealing, organizationId, change.setVariables);
-  return { ...change, setVariables };
+  const { sealing } = deps;
+  const { source } = change.replace;
+  return {
+    ...change,
+    replace: source
+      ? { ...change.replace, source: await hashableSource(sealing, organizationId, source) }
+      : change.replace,
+    setVariables: await hashableVariables(sealing, organizationId, change.setVariables),
+  };
 }
 
 /** Makes a change storable. @throws INVALID_ARGUMENT, INSUFFICIENT_CAPACITY */
 export async function toStoredChange(
   deps: WantedSpecDeps,
   organizationId: string,
-  { replace, setVariables, unsetVariables }: ChangeInput,
+  { service, replace, setVariables, unsetVariables }: ChangeInput,
 ): Promise<SpecChange> {
-  if (replace.source) await checkSource(deps.db, organizationId, replace.source);
+  const { source: wanted, ...others } = replace;
+  const field = 'spec.dockerfile.args';
+  const source = wanted && (await sealSource(deps.sealing, wanted, { organizationId, kept: [], field }));
+  if (wanted) await checkSource(deps.db, organizationId, wanted);
   if (replace.limits) await checkCapacity(deps.db, replace.limits);
   const sealed = await Promise.all(
     setVariables.map(({ name, value = '' }) => sealVariable(deps.sealing, { organizationId, name, value })),
   );
-  return { replace: replace as Partial<ReplaceableSpec>, setVariables: sealed, unsetVariables };
+  const parts = { ...others, ...(source ? { source } : {}) } as Partial<ReplaceableSpec>;
+  return { service, replace: parts, setVariables: sealed, unsetVariables };
 }

@@ -1,14 +1,24 @@
-import { findBuildContext } from '../adapters/postgres/build-contexts.ts';
 import type { Database } from '../adapters/postgres/database.ts';
-import { listNodes, type NodeRecord } from '../adapters/postgres/nodes.ts';
 import type { Sealing } from '../adapters/sealing/sealing.ts';
 import type { DeployRequest } from '../contracts/deployment.ts';
-import { DomainError, invalidArgument } from '../domain/errors.ts';
+import { invalidArgument } from '../domain/errors.ts';
 import type { RegistryRules } from '../domain/image-reference.ts';
-import { describeBytes, describeCores } from '../domain/placement/refusal.ts';
-import type { ResourceLimits, SealedVariable, Source, SpecInput, VariableInput } from '../domain/spec.ts';
+import {
+  type ComposeInput,
+  type DeploymentSpec,
+  isCompose,
+  ONLY_SERVICE,
+  type SealedVariable,
+  type ServiceParts,
+  type Source,
+  type SpecInput,
+  servicesOf,
+  type VariableInput,
+} from '../domain/spec.ts';
 import { parseSpec } from '../domain/spec-parse.ts';
 import type { DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
+import { checkCapacity, checkSource } from './possible-spec.ts';
+import { readCompose } from './wanted-compose.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
 /** What making a spec out of a request needs. */
@@ -18,23 +28,39 @@ export interface WantedSpecDeps {
   readonly registries: RegistryRules;
 }
 
-/** Nodes that one capacity check looks at: as many as a cluster of this platform has. */
-const MAX_NODES = 1000;
-
-/** Nodes that a refusal names. */
-const NAMED_NODES = 5;
-
 /** Parses a spec off the wire. @throws INVALID_ARGUMENT */
-export function readSpec(deps: WantedSpecDeps, spec: WireSpec | undefined): SpecInput {
-  return parseSpec(fromWireSpec(spec), deps.registries);
+export function readSpec({ registries }: WantedSpecDeps, spec: WireSpec | undefined): SpecInput | ComposeInput {
+  return spec?.source.case === 'compose'
+    ? readCompose(spec, spec.source.value, registries)
+    : parseSpec(fromWireSpec(spec), registries);
 }
 
 /**
  * A spec as a request's hash covers it: values of variables by a keyed hash, so that the hash tells two values apart
  * and nobody can find one out from it.
  */
-export async function toHashable(deps: WantedSpecDeps, organizationId: string, spec: SpecInput): Promise<unknown> {
-  return { ...spec, environment: await hashableVariables(deps.sealing, organizationId, spec.environment) };
+export async function toHashable(
+  { sealing }: WantedSpecDeps,
+  organizationId: string,
+  spec: SpecInput | ComposeInput,
+): Promise<unknown> {
+  const hashable = async ({ environment, source, ...parts }: Pick<SpecInput, 'environment' | 'source'>) => ({
+    ...parts,
+    source: await hashableSource(sealing, organizationId, source),
+    environment: await hashableVariables(sealing, organizationId, environment),
+  });
+  if (!isCompose(spec)) return await hashable(spec);
+  return { ...spec, services: await Promise.all(spec.services.map(hashable)) };
+}
+
+/** A source as a request's hash covers it. */
+export async function hashableSource(
+  sealing: Sealing,
+  organizationId: string,
+  source: Source<VariableInput>,
+): Promise<unknown> {
+  if (source.kind !== 'dockerfile' || !source.args) return source;
+  return { ...source, args: await hashableVariables(sealing, organizationId, source.args) };
 }
 
 /** Variables by name and the keyed hash of their value. */
@@ -51,29 +77,90 @@ export async function hashableVariables(
 }
 
 /**
- * Makes a spec storable: variables sealed, those without a value taken from `kept`, and checks what only the database
- * knows.
+ * Makes a spec storable: variables sealed, those without a value taken from the same service of `present`, and checks
+ * what only the database knows.
  *
  * @throws INVALID_ARGUMENT for a variable without a value and a context that the organization has not uploaded;
  *   INSUFFICIENT_CAPACITY when one replica is larger than every node.
  */
 export async function toStoredSpec(
   deps: WantedSpecDeps,
-  { organizationId, spec, kept }: { organizationId: string; spec: SpecInput; kept: readonly SealedVariable[] },
+  of: {
+    readonly organizationId: string;
+    readonly spec: SpecInput | ComposeInput;
+    readonly present: DeploymentSpec | null;
+  },
 ): Promise<DeployRequest['spec']> {
-  await checkSource(deps.db, organizationId, spec.source);
-  await checkCapacity(deps.db, spec.limits);
-  const known = new Map(kept.map((variable) => [variable.name, variable]));
-  const environment = await Promise.all(
-    spec.environment.map(async ({ name, value }, index) => {
-      if (value !== undefined) return await sealVariable(deps.sealing, { organizationId, name, value });
-      const variable = known.get(name);
-      if (variable) return variable;
-      const field = `spec.environment[${index}].value`;
-      throw invalidArgument(field, `${name} has no value to keep`, 'a value for every new variable');
+  const { organizationId, spec, present } = of;
+  const before = new Map((present ? servicesOf(present) : []).map((service) => [service.name, service]));
+  if (!isCompose(spec)) {
+    return await store(deps, spec, { organizationId, present: before.get(ONLY_SERVICE), field: 'spec' });
+  }
+  const services = await Promise.all(
+    spec.services.map((service) => {
+      const field = `services.${service.name}`;
+      return store(deps, service, { organizationId, present: before.get(service.name), field });
     }),
   );
-  return { ...spec, environment };
+  return { ...spec, services };
+}
+
+interface StoringParts {
+  readonly organizationId: string;
+  /** What the service is made of so far. */
+  readonly present: ServiceParts | undefined;
+  readonly field: string;
+}
+
+async function store<Parts extends Pick<SpecInput, 'source' | 'environment' | 'limits'>>(
+  deps: WantedSpecDeps,
+  { source, environment, ...parts }: Parts,
+  { organizationId, present, field }: StoringParts,
+) {
+  await checkSource(deps.db, organizationId, source);
+  await checkCapacity(deps.db, parts.limits);
+  const args = present?.source.kind === 'dockerfile' ? (present.source.args ?? []) : [];
+  return {
+    ...parts,
+    source: await sealSource(deps.sealing, source, { organizationId, kept: args, field: `${field}.dockerfile.args` }),
+    environment: await sealVariables(deps.sealing, environment, {
+      ...{ organizationId, kept: present?.environment ?? [], field: `${field}.environment` },
+    }),
+  };
+}
+
+interface Sealed {
+  readonly organizationId: string;
+  /** What a variable without a value is looked for in. */
+  readonly kept: readonly SealedVariable[];
+  readonly field: string;
+}
+
+/** Seals the build arguments of a source. @throws INVALID_ARGUMENT for one without a value that is not kept either. */
+export async function sealSource(sealing: Sealing, source: Source<VariableInput>, of: Sealed): Promise<Source> {
+  if (source.kind === 'image') return source;
+  const { args, ...rest } = source;
+  return args === undefined ? rest : { ...rest, args: await sealVariables(sealing, args, of) };
+}
+
+async function sealVariables(
+  sealing: Sealing,
+  variables: readonly VariableInput[],
+  { organizationId, kept, field }: Sealed,
+): Promise<readonly SealedVariable[]> {
+  const known = new Map(kept.map((variable) => [variable.name, variable]));
+  return await Promise.all(
+    variables.map(async ({ name, value }, index) => {
+      if (value !== undefined) return await sealVariable(sealing, { organizationId, name, value });
+      const variable = known.get(name);
+      if (variable) return variable;
+      throw invalidArgument(
+        `${field}[${index}].value`,
+        `${name} has no value to keep`,
+        'a value for every new variable',
+      );
+    }),
+  );
 }
 
 /** Seals a variable's value for its organization. */
@@ -83,32 +170,4 @@ export async function sealVariable(
 ): Promise<SealedVariable> {
   const [sealed, fingerprint] = await Promise.all([sealing.seal(variable), sealing.fingerprint(variable)]);
   return { name: variable.name, sealed, fingerprint };
-}
-
-/** Whether the organization has what is to be built. @throws INVALID_ARGUMENT */
-export async function checkSource(db: Database, organizationId: string, source: Source): Promise<void> {
-  if (source.kind !== 'dockerfile') return;
-  if (await findBuildContext(db, { organizationId, sha256: source.contextSha256 })) return;
-  const finding = 'no such context in this organization';
-  throw invalidArgument('spec.dockerfile.context_sha256', finding, 'a context that UploadContext has stored');
-}
-
-/** Whether it fits beside the others is the placement's to say; here only that it could on an empty node. */
-export async function checkCapacity(db: Database, { cpuCores, memoryBytes }: ResourceLimits): Promise<void> {
-  const nodes = await listNodes(db, { limit: MAX_NODES });
-  const spacious = nodes.filter((node) => node.memoryBytes >= memoryBytes);
-  if (nodes.length === 0 || spacious.some((node) => node.cpuCores >= cpuCores)) return;
-  const [field, hint] =
-    spacious.length === 0
-      ? ['spec.limits.memory_bytes', 'Lower the memory limit or add a larger node.']
-      : ['spec.limits.cpu_cores', 'Lower the CPU limit or add a larger node.'];
-  const wanted = `${describeCores(cpuCores)} and ${describeBytes(memoryBytes)}`;
-  const free = nodes.slice(0, NAMED_NODES).map(freeOf).join(', ');
-  const message = `${field}: one replica wants ${wanted}, more than any node has: ${free}`;
-  throw new DomainError('INSUFFICIENT_CAPACITY', message, { field, hint });
-}
-
-function freeOf({ nodeId, cpuCores, memoryBytes, reservedMemoryBytes }: NodeRecord): string {
-  const free = describeBytes(memoryBytes - reservedMemoryBytes);
-  return `${nodeId} has ${describeCores(cpuCores)} and ${free} free of ${describeBytes(memoryBytes)}`;
 }

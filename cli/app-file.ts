@@ -59,6 +59,7 @@ const appSchema = z.strictObject({
   image: z.string().min(1).max(512).optional(),
   pull: z.enum(['always', 'if-not-present', 'auto']).optional(),
   dockerfile: z.string().min(1).max(255).optional(),
+  compose: z.string().min(1).max(255).optional(),
   replicas: z.int().min(0).max(10_000).optional(),
   port: z.int().min(1).max(65_535).optional(),
   cpu: z.number().min(0.01).max(1024).optional(),

@@ -8,6 +8,7 @@ export interface DeployOptions {
   readonly image?: string;
   readonly pull?: string;
   readonly dockerfile?: string;
+  readonly compose?: string | true;
   readonly name?: string;
   readonly project?: string;
   readonly replicas?: string;
@@ -47,6 +48,8 @@ export interface Wishes {
   readonly image: string | undefined;
   readonly pull: Pull | undefined;
   readonly dockerfile: string | undefined;
+  /** Path of a Compose file; `true`: the one in the folder. */
+  readonly compose: string | true | undefined;
   readonly replicas: number | undefined;
   /** `null`: no port any more. */
   readonly port: number | null | undefined;
@@ -81,6 +84,7 @@ export function readWishes(input: {
     image,
     pull: readPull(options.pull, app.pull, image),
     dockerfile: options.dockerfile ?? app.dockerfile,
+    compose: options.compose ?? app.compose,
     replicas: replicas === undefined ? app.replicas : parseWhole('--replicas', replicas, { min: 0, max: 10_000 }),
     port: readPort(port, app.port),
     cpuCores: options.cpu === undefined ? app.cpu : parseCores('--cpu', options.cpu),

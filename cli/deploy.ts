@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { type Deployment, DeploymentSchema } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { APP_FILE, type AppFile, readAppFile } from './app-file.ts';
 import type { Api } from './client.ts';
+import { uploadComposeSource } from './compose-source.ts';
 import { type DeployCommandOptions, readWishes, type Wishes } from './deploy-options.ts';
 import { refuse } from './failures.ts';
+import { type FoundSource, findSource } from './find-source.ts';
 import type { Invocation } from './invocation.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { parseDuration, showBytes } from './quantities.ts';
@@ -26,15 +28,17 @@ export async function deploy(invocation: Invocation, options: DeployCommandOptio
   const app = await readApp(folder, dir, options);
   const wishes = readWishes({ options, app, envFiles: await readEnvFiles(context.cwd, options), env: context.env });
   const timeoutMs = options.timeout === undefined ? undefined : parseDuration('--timeout', options.timeout);
-  const name = wishes.name === undefined ? defaultName(wishes.image ?? basename(folder)) : checkName(wishes.name);
   checkKey(options.idempotencyKey);
 
   const progress = createProgress(terminal, context.stderr);
   try {
+    const found = await findSource({ folder, cwd: context.cwd, wishes, env: context.env, options });
+    if (found.reason !== '') progress.done(`found ${found.reason}`);
+    const name = wishes.name === undefined ? found.name : checkName(wishes.name);
     const api = await openApi();
     const { id: organizationId } = await getOrganization(api, organization);
     const { id: projectId } = await ensureProject(api, organizationId, wishes.project ?? DEFAULT_PROJECT);
-    const source = await makeSource(api, { folder, wishes, organizationId, progress, signal });
+    const source = await makeSource(api, { found, wishes, organizationId, progress, signal });
     progress.doing(`asking for ${name}`);
     const place = { organizationId, projectId, name };
     const deployment = await ask(api, { place, source, wishes, options });
@@ -42,9 +46,11 @@ export async function deploy(invocation: Invocation, options: DeployCommandOptio
       options.wait && options.detach !== true
         ? await waitForDeploy({ api, deployment, progress, signal, timeoutMs })
         : deployment;
+    for (const warning of warningsOf(ended)) progress.warn(warning);
     progress.stop();
     terminal.document({ ...(messageJson(DeploymentSchema, ended) as object), url: ended.urls[0] ?? null });
-    terminal.line(ended.urls[0] ?? `${name} has no address, since it has no port`);
+    for (const url of ended.urls) terminal.line(url);
+    if (ended.urls.length === 0) terminal.line(`${name} has no address, since it has no port`);
   } finally {
     progress.stop();
   }
@@ -109,15 +115,21 @@ function required(deployment: Deployment | undefined): Deployment {
 
 async function makeSource(
   api: Api,
-  input: { folder: string; wishes: Wishes; organizationId: string; progress: Progress; signal: AbortSignal },
+  input: { found: FoundSource; wishes: Wishes; organizationId: string; progress: Progress; signal: AbortSignal },
 ): Promise<WantedSource> {
-  const { folder, wishes, organizationId, progress, signal } = input;
-  if (wishes.image !== undefined) return { kind: 'image', reference: wishes.image };
-  const dockerfile = wishes.dockerfile ?? 'Dockerfile';
+  const { found, wishes, organizationId, progress, signal } = input;
+  if (found.kind === 'image') return { kind: 'image', reference: found.reference };
+  if (found.kind === 'compose') return await uploadComposeSource(api, found.file, { organizationId, progress, signal });
+  const { folder } = found;
   progress.doing(`uploading ${folder}`);
+  const dockerfile = wishes.dockerfile ?? 'Dockerfile';
   const { sha256, bytes, files } = await uploadContext(api, { folder, dockerfile, organizationId, signal });
   progress.done(`uploaded ${files} files, ${showBytes(bytes)}`);
   return { kind: 'context', sha256, dockerfile: wishes.dockerfile ?? '' };
+}
+
+function warningsOf({ spec }: Deployment): readonly string[] {
+  return spec?.source.case === 'compose' ? spec.source.value.warnings : [];
 }
 
 async function readApp(folder: string, dir: string | undefined, options: DeployCommandOptions): Promise<AppFile> {
@@ -160,17 +172,4 @@ function checkKey(key: string | undefined): void {
     '--idempotency-key',
     `"${key.slice(0, 80)}" is not allowed; allowed are 8 to 121 letters, digits and . _ : -`,
   );
-}
-
-/** The last part of a path or image reference, as a DNS label where that is possible. */
-export function defaultName(text: string): string {
-  const last = text.replace(/@.*$/, '').split('/').at(-1)?.replace(/:.*$/, '') ?? '';
-  const name = last
-    .toLowerCase()
-    .replace(/[^a-z0-9-]+/g, '-')
-    .replace(/^[^a-z]+|-+$/g, '')
-    .slice(0, 63)
-    .replace(/-+$/, '');
-  if (name.length >= 2) return name;
-  throw refuse('--name', `"${last}" makes no name`, 'Give the deployment a name with --name.');
 }

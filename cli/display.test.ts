@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { describe, expect, it } from 'vitest';
 import { type ContainerSample, ContainerSampleSchema } from '../gen/obiente/cloud/v1/metrics_pb.ts';
-import { defaultName } from './deploy.ts';
+import { defaultName } from './find-source.ts';
 import { metricsLine, metricsTable, remember, type SampleHistory } from './metrics-view.ts';
 import { sparkline } from './sparkline.ts';
 import { table } from './table.ts';

@@ -64,8 +64,13 @@ export function lastExit({ exitCode, outOfMemory }: Replica): string {
 
 /** Healthy replicas of the wanted ones: `2/3`. */
 export function replicaCount(deployment: Deployment): string {
-  const wanted = deployment.spec?.replicas ?? 1;
+  const wanted = wantedReplicas(deployment);
   if (deployment.replicas.length === 0) return String(wanted);
   const healthy = deployment.replicas.filter(({ state }) => state === ReplicaState.HEALTHY).length;
   return `${healthy}/${wanted}`;
+}
+
+function wantedReplicas({ spec }: Deployment): number {
+  if (spec?.source.case !== 'compose') return spec?.replicas ?? 1;
+  return spec.source.value.services.reduce((sum, { replicas }) => sum + replicas, 0);
 }

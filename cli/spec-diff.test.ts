@@ -18,4 +18,14 @@ describe('the difference between two specs', () => {
       { path: 'replicas', before: undefined, after: 3 },
     ]);
   });
+
+  it('tells what has a name by that, wherever it stands', () => {
+    const [web, db] = [
+      { name: 'web', port: 80 },
+      { name: 'db', port: 5432 },
+    ];
+    expect(diffSpecs({ services: [web, db] }, { services: [db, { ...web, port: 81 }] })).toEqual([
+      { path: 'services.web.port', before: 80, after: 81 },
+    ]);
+  });
 });

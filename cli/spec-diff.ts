@@ -1,6 +1,6 @@
 /** One setting that two specs have differently; `undefined` where it is not set. */
 export interface SpecChange {
-  /** Names from the root, `limits.cpuCores`; places of lists as numbers. */
+  /** Names from the root, `limits.cpuCores`; of what has a name by that, other places of lists as numbers. */
   readonly path: string;
   readonly before: unknown;
   readonly after: unknown;
@@ -20,5 +20,13 @@ function* leaves(value: unknown, path: readonly string[] = []): Generator<[strin
     yield [path.join('.'), value];
     return;
   }
-  for (const [name, inner] of Object.entries(value)) yield* leaves(inner, [...path, name]);
+  for (const [key, inner] of Object.entries(value)) {
+    const name = Array.isArray(value) ? nameIn(inner) : undefined;
+    yield* leaves(inner, [...path, name ?? key]);
+  }
+}
+
+function nameIn(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || !('name' in value)) return undefined;
+  return typeof value.name === 'string' && value.name !== '' ? value.name : undefined;
 }

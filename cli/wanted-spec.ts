@@ -18,7 +18,15 @@ import { toRolloutPolicy } from './wanted-rollout.ts';
 /** Where the new revision's image comes from. */
 export type WantedSource =
   | { readonly kind: 'image'; readonly reference: string }
-  | { readonly kind: 'context'; readonly sha256: string; readonly dockerfile: string };
+  | { readonly kind: 'context'; readonly sha256: string; readonly dockerfile: string }
+  | {
+      readonly kind: 'compose';
+      /** The text of the file. */
+      readonly file: string;
+      readonly variables: Readonly<Record<string, string>>;
+      /** Digests of uploaded folders, by their path beside the file. */
+      readonly contexts: Readonly<Record<string, string>>;
+    };
 
 const RESTART = {
   always: RestartPolicy.ALWAYS,
@@ -43,6 +51,7 @@ export function wantedSpec(input: {
   wishes: Wishes;
 }): DeploymentSpec {
   const { present, source, wishes } = input;
+  if (source.kind === 'compose') return composeSpec(present, source, wishes);
   const spec = create(DeploymentSpecSchema, {
     ...(present === undefined ? {} : keptOf(present)),
     source: wantedSource(present, source, wishes),
@@ -50,6 +59,19 @@ export function wantedSpec(input: {
   });
   applyWishes(spec, wishes);
   return spec;
+}
+
+/** The file says all but how it is rolled out. */
+function composeSpec(
+  present: DeploymentSpec | undefined,
+  { file, variables, contexts }: Extract<WantedSource, { kind: 'compose' }>,
+  { rollout }: Wishes,
+): DeploymentSpec {
+  const policy = rollout ? toRolloutPolicy(rollout) : present?.rollout;
+  return create(DeploymentSpecSchema, {
+    source: { case: 'compose', value: { file, variables: { ...variables }, contexts: { ...contexts } } },
+    ...(policy === undefined ? {} : { rollout: policy }),
+  });
 }
 
 /** Puts what the caller wishes into a spec, but for source and variables. @returns the contract's names of what it put. */
@@ -102,7 +124,7 @@ function pullPolicyOf(present: DeploymentSpec | undefined, { pull }: Wishes): Pu
 /** The source to ask for; an image keeps the present spec's pull policy unless another is wished. */
 export function wantedSource(
   present: DeploymentSpec | undefined,
-  source: WantedSource,
+  source: Exclude<WantedSource, { kind: 'compose' }>,
   wishes: Wishes,
 ): DeploymentSpec['source'] {
   if (source.kind === 'image') {

@@ -1,12 +1,15 @@
 import type { RolloutGate } from '../domain/rollout-policy.ts';
+import type { ImageSource } from '../domain/spec.ts';
 import type { ControlRequest, OperationAccepted, OperationRequest } from './deployment.ts';
 import type {
   DoomedReplica,
   OperationFailure,
   PlannedReplica,
+  PlannedSource,
   RemovalPlan,
   ReplicaTemplate,
   RolloutPlan,
+  ServiceRef,
   StartedReplica,
   WantedImage,
 } from './rollout.ts';
@@ -215,12 +218,7 @@ export interface BuiltImage {
 }
 
 /** Input of {@link BuildActivities.buildImage}, and of the build workflow. */
-export interface BuildImageInput {
-  readonly deploymentId: string;
+export interface BuildImageInput extends ServiceRef {
   readonly projectId: string;
-  readonly revision: number;
-  /** Name of the service within its deployment. */
-  readonly service: string;
-  readonly contextSha256: string;
-  readonly dockerfilePath: string;
+  readonly source: Exclude<PlannedSource, ImageSource>;
 }

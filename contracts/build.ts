@@ -1,12 +1,13 @@
 import type { BuildImageInput } from './activities.ts';
+import type { ServiceRef } from './rollout.ts';
 import type { RolloutTiming } from './timing.ts';
 
 /** Workflow type of one image build. */
 export const BUILD_WORKFLOW = 'buildImage';
 
-/** Workflow id of a revision's build: at most one per revision. */
-export function buildWorkflowId(deploymentId: string, revision: number): string {
-  return `deployment/${deploymentId}/build/${revision}`;
+/** Workflow id of a build: at most one per service of a revision. */
+export function buildWorkflowId({ deploymentId, revision, service }: ServiceRef): string {
+  return `deployment/${deploymentId}/build/${revision}/${service}`;
 }
 
 /** Input of the build workflow. */

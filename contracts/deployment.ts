@@ -1,5 +1,5 @@
 import type { OperationKind } from '../domain/operation.ts';
-import type { DeploymentSpec } from '../domain/spec.ts';
+import type { ComposeSpec, SingleSpec } from '../domain/spec.ts';
 import type { SpecChange } from '../domain/spec-change.ts';
 import type { RolloutTiming } from './timing.ts';
 
@@ -52,7 +52,7 @@ export interface DeployRequest extends RequestIdentity {
   /** Set on the request that creates the deployment: its name. `null` on every other. */
   readonly createAs: string | null;
   /** Complete and valid; its variables are sealed. `replicas` null: as many as now. */
-  readonly spec: Omit<DeploymentSpec, 'replicas'> & { readonly replicas: number | null };
+  readonly spec: (Omit<SingleSpec, 'replicas'> & { readonly replicas: number | null }) | ComposeSpec;
 }
 
 /** Asks for a new revision that differs from the newest one in what the change names. */

@@ -1,6 +1,21 @@
 import type { RecordedReplica, ServiceGoal } from '../domain/rollout-goal.ts';
 import type { RolloutPolicy } from '../domain/rollout-policy.ts';
-import type { HealthCheck, PullPolicy, ResourceLimits, RestartPolicy, Source } from '../domain/spec.ts';
+import type {
+  ContainerSettings,
+  DockerfileSource,
+  HealthCheck,
+  ImageSource,
+  PullPolicy,
+  ResourceLimits,
+  RestartPolicy,
+} from '../domain/spec.ts';
+
+/** Which service of which revision of which deployment. */
+export interface ServiceRef {
+  readonly deploymentId: string;
+  readonly revision: number;
+  readonly service: string;
+}
 
 /** A replica with the node that holds its reservation. */
 export interface PlannedReplica {
@@ -23,7 +38,7 @@ export interface ReplicaTemplate {
   readonly projectId: string;
   /** Name of the service within its deployment. */
   readonly service: string;
-  /** Name under which others of the project reach it. */
+  /** Name of the deployment. */
   readonly serviceName: string;
   readonly operationId: string;
   readonly revision: number;
@@ -32,14 +47,25 @@ export interface ReplicaTemplate {
   readonly healthCheck: HealthCheck;
   readonly limits: ResourceLimits;
   readonly restartPolicy: RestartPolicy;
+  readonly container: ContainerSettings;
   /** Whether the revision has variables: the node then fetches them, encrypted for its own key. */
   readonly hasEnvironment: boolean;
 }
 
+/** Where a service's image comes from, without the values of build arguments. */
+export type PlannedSource =
+  | ImageSource
+  | (Omit<DockerfileSource, 'args'> & {
+      /** Whether there are build arguments: the node then fetches them, encrypted for its own key. */
+      readonly hasArguments: boolean;
+    });
+
 /** One service of the goal: what its replicas are made of. */
 export interface ServicePlan {
   readonly template: ReplicaTemplate;
-  readonly source: Source;
+  /** Services that have to be healthy before this one is started. */
+  readonly needs: readonly string[];
+  readonly source: PlannedSource;
   /** Digest to which the revision's service was pinned already; `null` before its first replica has started. */
   readonly imageDigest: string | null;
   /** The node that builds the image first; `null` when there is nothing to build. */

@@ -1,4 +1,4 @@
-import type { HealthCheck, ResourceLimits, RestartPolicy } from './spec.ts';
+import type { ContainerSettings, HealthCheck, ResourceLimits, RestartPolicy } from './spec.ts';
 
 /** Labels that a node adds to its containers for itself, beside those of `naming.ts`. */
 export const NODE_LABEL = {
@@ -8,6 +8,8 @@ export const NODE_LABEL = {
   health: 'cloud.obiente.health',
   /** Wanted restart policy: what the daemon is told is another one while it is held back. */
   restart: 'cloud.obiente.restart',
+  /** Milliseconds from SIGTERM to SIGKILL, where the application says it. */
+  stopGrace: 'cloud.obiente.stop_grace_ms',
 } as const;
 
 /** A container's life in Docker's words. */
@@ -55,9 +57,10 @@ export interface WantedContainer {
   readonly limits: ResourceLimits;
   readonly restartPolicy: RestartPolicy;
   readonly healthCheck: HealthCheck;
-  /** Private network of the project. */
+  readonly settings: ContainerSettings;
+  /** Private network of the project or the deployment. */
   readonly network: string;
-  /** Name under which other deployments of the project reach it. */
+  /** Name under which others on that network reach it. */
   readonly alias: string;
 }
 

@@ -1,10 +1,19 @@
-import type { HealthCheck, HealthProbe } from './spec.ts';
+import type { HealthCheck, HealthProbe, ServiceSpec } from './spec.ts';
 
 /** How the health of a running container is found out, as its label tells it. */
 export interface HealthRules {
   readonly check: HealthCheck;
   /** The application's own port, not the published one. */
   readonly port: number | null;
+}
+
+/** The rules of a service: its check knocks where the ingress leads to, or where the service listens for others. */
+export function rulesOf({
+  healthCheck: check,
+  port,
+  container,
+}: Pick<ServiceSpec, 'healthCheck' | 'port' | 'container'>): HealthRules {
+  return { check, port: port ?? container.checkPort };
 }
 
 /**

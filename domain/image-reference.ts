@@ -14,8 +14,8 @@ const DOCKER_HUB = 'docker.io';
 
 /** Which registries a caller may name although they look like a part of the platform's own network. */
 export interface RegistryRules {
-  /** `host` or `host:port`, lower case, exactly as references name them. */
-  readonly allowedRegistries: readonly string[];
+  /** `host` or `host:port`, lower case, exactly as references name them; `all` where nothing is fetched by the answer. */
+  readonly allowedRegistries: readonly string[] | 'all';
 }
 
 /**
@@ -49,11 +49,13 @@ export function parseImageReference(field: string, reference: string, rules: Reg
     throw refuse(`found repository ${shown(path)}`, 'lower-case letters and digits, separated by . _ - and /');
   }
   if (registry === undefined && path === 'sha256') throw refuse('found an image id', shape);
-  if (registry !== undefined) {
-    checkHost(field, { kind: 'registry', host: registry, allowed: rules.allowedRegistries });
-  }
+  if (registry !== undefined) checkRegistry(field, registry, rules);
   if (isPlatformRepository(registry, path)) throw refuse('found a repository of the platform', 'an image of your own');
   return tag === undefined && digest === undefined ? `${name}:latest` : reference;
+}
+
+function checkRegistry(field: string, host: string, { allowedRegistries: allowed }: RegistryRules): void {
+  if (allowed !== 'all') checkHost(field, { kind: 'registry', host, allowed });
 }
 
 /**
@@ -68,7 +70,7 @@ export function parseRegistryHost(field: string, host: string, rules: RegistryRu
   if (registry !== host) {
     throw invalidArgument(field, `found ${shown(host)}`, 'a registry such as ghcr.io or registry.example.com:5000');
   }
-  checkHost(field, { kind: 'registry', host, allowed: rules.allowedRegistries });
+  checkRegistry(field, host, rules);
   return toRegistryHost(host);
 }
 

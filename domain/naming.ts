@@ -1,3 +1,5 @@
+import { ONLY_SERVICE } from './spec.ts';
+
 /** What the platform puts on everything that it makes on Docker. */
 export const LABEL = {
   managed: 'cloud.obiente.managed',
@@ -5,6 +7,7 @@ export const LABEL = {
   deploymentId: 'cloud.obiente.deployment_id',
   projectId: 'cloud.obiente.project_id',
   serviceName: 'cloud.obiente.service_name',
+  service: 'cloud.obiente.service',
   revision: 'cloud.obiente.revision',
   replica: 'cloud.obiente.replica',
   operation: 'cloud.obiente.operation',
@@ -23,6 +26,11 @@ export function replicaId(revision: number, index: number): string {
   return `r${revision}-${index}`;
 }
 
+/** A replica for people: its id, and of a deployment of several services, which one it is of. */
+export function replicaTitle({ replicaId, service }: { readonly replicaId: string; readonly service: string }): string {
+  return service === ONLY_SERVICE ? replicaId : `${replicaId} of ${service}`;
+}
+
 /**
  * Name of a replica's container: the same for every attempt, so creating it twice finds the first one (409) instead of
  * making a second. The deployment's whole id is in it, so no two deployments share a prefix.
@@ -32,24 +40,27 @@ export function containerName(replica: ReplicaIdentity): string {
   return `obiente-${replica.instance}-${deployment}-${replicaId(replica.revision, replica.index)}`;
 }
 
-/** Name of the private bridge network of a project on each node. */
-export function networkName(instance: string, projectId: string): string {
-  return `obiente-${instance}-${projectId.replaceAll('-', '')}`;
+/** Name of the private bridge network of a project, or of a deployment of several services, on each node. */
+export function networkName(instance: string, ownerId: string): string {
+  return `obiente-${instance}-${ownerId.replaceAll('-', '')}`;
 }
 
-/** Repository of the images built for a deployment; the tag is `r<revision>`. */
+/** Repository of the images built for a deployment; the tag is `r<revision>-<service>`. */
 export function builtImageRepository(instance: string, deploymentId: string): string {
   return `obiente-${instance}/${deploymentId.replaceAll('-', '')}`;
 }
 
-/** Tag under which a revision's own build is kept. */
-export function builtImageTag(instance: string, deploymentId: string, revision: number): string {
-  return `${builtImageRepository(instance, deploymentId)}:r${revision}`;
+/** Tag under which the image built for a service of a revision is kept. */
+export function builtImageTag(
+  instance: string,
+  { deploymentId, revision, service }: { deploymentId: string; revision: number; service: string },
+): string {
+  return `${builtImageRepository(instance, deploymentId)}:r${revision}-${service}`;
 }
 
 /** Labels of a replica's container. */
 export function replicaLabels(
-  replica: ReplicaIdentity & { projectId: string; serviceName: string; operationId: string },
+  replica: ReplicaIdentity & { projectId: string; service: string; serviceName: string; operationId: string },
 ): Record<string, string> {
   return {
     [LABEL.managed]: 'true',
@@ -57,6 +68,7 @@ export function replicaLabels(
     [LABEL.deploymentId]: replica.deploymentId,
     [LABEL.projectId]: replica.projectId,
     [LABEL.serviceName]: replica.serviceName,
+    [LABEL.service]: replica.service,
     [LABEL.revision]: String(replica.revision),
     [LABEL.replica]: replicaId(replica.revision, replica.index),
     [LABEL.operation]: replica.operationId,

@@ -20,9 +20,9 @@ export interface DeploymentGoal {
 /** Everything that an operation's goal follows from. */
 export interface GoalFacts {
   readonly kind: OperationKind;
-  /** The revision that the operation makes, and its services; 0 and none for one that makes no revision. */
-  readonly revision: number;
-  readonly services: readonly { readonly name: string; readonly replicas: number }[];
+  /** The services of the revision that the operation makes, each with the revision of what shall run: that one, or an
+   * older one where nothing of the service has changed. None for an operation that makes no revision. */
+  readonly services: readonly ServiceGoal[];
   /** What a scale asks for; `null` for every other kind. */
   readonly scale: { readonly service: string; readonly replicas: number } | null;
   /** What was reached last. */
@@ -34,8 +34,8 @@ export interface GoalFacts {
  *
  * @throws NOT_DEPLOYED when it changes how something runs and nothing was ever brought up, or is stopped.
  */
-export function goalOf({ kind, revision, services, scale, current }: GoalFacts): DeploymentGoal {
-  if (makesRevision(kind)) return { services: services.map((service) => ({ ...service, revision })), stopped: false };
+export function goalOf({ kind, services, scale, current }: GoalFacts): DeploymentGoal {
+  if (makesRevision(kind)) return { services, stopped: false };
   if (current.services.length === 0) throw notDeployed(kind, 'no revision of it has ever run');
   if (kind === 'restart' && current.stopped) throw notDeployed(kind, 'it is stopped');
   if (kind === 'stop' || kind === 'start') return { ...current, stopped: kind === 'stop' };

@@ -10,6 +10,7 @@ function aRoute(route: Partial<IngressRoute> = {}): IngressRoute {
     id: 'route-1',
     hostname: 'shop.localhost',
     deploymentId: 'deployment-1',
+    service: 'app',
     upstreams: [{ host: '127.0.0.1', port: 30000 }],
     canary: null,
     ...route,
@@ -133,6 +134,7 @@ describe('toTraefikConfig', () => {
       id: fc.stringMatching(/^[a-d]$/),
       hostname: fc.constantFrom('a.test', 'b.test', 'c.test'),
       deploymentId: fc.stringMatching(/^[a-d]$/),
+      service: fc.constantFrom('app', 'web'),
       upstreams: fc.constant([{ host: '127.0.0.1', port: 1 }]),
       canary: fc.constant(null),
     });

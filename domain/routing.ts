@@ -1,4 +1,5 @@
 import { isRoutableHostname } from './hostname.ts';
+import { ONLY_SERVICE } from './spec.ts';
 
 /** Where a replica answers. */
 export interface Upstream {
@@ -12,6 +13,8 @@ export interface IngressRoute {
   readonly id: string;
   readonly hostname: string;
   readonly deploymentId: string;
+  /** Service of the deployment that answers. */
+  readonly service: string;
   /** Empty while nothing serves: the ingress then answers 503. */
   readonly upstreams: readonly Upstream[];
   /** A revision that gets a share of the requests by itself; `null` when all upstreams are alike. */
@@ -104,10 +107,10 @@ export function toTraefikConfig(snapshot: IngressSnapshot & { readonly defaultCe
   const routers: Record<string, TraefikRouter> = { [GENERATION_ROUTER]: generationRouter };
   const services: Record<string, object> = {};
   for (const route of accepted) {
-    const router = { rule: `Host(\`${route.hostname}\`)`, service: route.deploymentId, priority: ROUTE_PRIORITY };
+    const router = { rule: `Host(\`${route.hostname}\`)`, service: poolName(route), priority: ROUTE_PRIORITY };
     routers[route.id] = { ...router, entryPoints: ['web'] };
     routers[`${route.id}-tls`] = { ...router, entryPoints: ['websecure'], tls: {} };
-    if (!services[route.deploymentId]) Object.assign(services, toServices(route));
+    if (!services[poolName(route)]) Object.assign(services, toServices(route));
   }
   const hasServices = accepted.length > 0;
   const config: TraefikConfig = {
@@ -152,9 +155,15 @@ function sortOut(routes: readonly IngressRoute[]): { accepted: IngressRoute[]; r
 /** Ids are UUIDs; anything with `@` would name a router or service of another provider, such as `api@internal`. */
 const ID_PATTERN = /^[a-z0-9-]{1,64}$/;
 
+/** What Traefik calls the replicas behind a route. */
+function poolName({ deploymentId, service }: Pick<IngressRoute, 'deploymentId' | 'service'>): string {
+  return service === ONLY_SERVICE ? deploymentId : `${deploymentId}-${service}`;
+}
+
 function refusal(route: IngressRoute, taken: ReadonlySet<string>): string | undefined {
   if (!ID_PATTERN.test(route.id)) return 'route id is not made of a-z, 0-9 and hyphens';
   if (!ID_PATTERN.test(route.deploymentId)) return 'deployment id is not made of a-z, 0-9 and hyphens';
+  if (!ID_PATTERN.test(route.service)) return 'service name is not made of a-z, 0-9 and hyphens';
   if (!isRoutableHostname(route.hostname)) return 'hostname is not a DNS name in lower case';
   if (taken.has(route.hostname)) return 'hostname belongs to another route';
   const upstreams = [...route.upstreams, ...(route.canary?.upstreams ?? [])];
@@ -177,17 +186,19 @@ export function revisionServiceName(deploymentId: string, revision: number): str
 }
 
 /** A share goes to the revision on trial only while both sides have somebody who answers. */
-function toServices({ deploymentId, upstreams, canary }: IngressRoute): Record<string, object> {
+function toServices(route: IngressRoute): Record<string, object> {
+  const { deploymentId, upstreams, canary } = route;
+  const pool = poolName(route);
   if (!canary || canary.upstreams.length === 0 || upstreams.length === 0) {
-    return { [deploymentId]: toService([...upstreams, ...(canary?.upstreams ?? [])]) };
+    return { [pool]: toService([...upstreams, ...(canary?.upstreams ?? [])]) };
   }
-  const [trial, others] = [revisionServiceName(deploymentId, canary.revision), `${deploymentId}-others`];
+  const [trial, others] = [revisionServiceName(deploymentId, canary.revision), `${pool}-others`];
   const services = [
     { name: trial, weight: canary.weightPercent },
     { name: others, weight: 100 - canary.weightPercent },
   ];
   return {
-    [deploymentId]: { weighted: { services } },
+    [pool]: { weighted: { services } },
     [trial]: toService(canary.upstreams),
     [others]: toService(upstreams),
   };

@@ -18,7 +18,7 @@ import { checkParts } from './spec-change.ts';
 
 /** A spec as it came in, whatever the transport: nothing of it is trusted, and what is `undefined` gets a default. */
 export interface RawSpec {
-  readonly source: Source | undefined;
+  readonly source: Source<VariableInput> | undefined;
   readonly replicas: number | undefined;
   readonly port: number | undefined;
   readonly environment: readonly VariableInput[];
@@ -86,14 +86,24 @@ export function parseSpecParts(
   return Object.fromEntries(parts.map((part) => [part, PARSERS[part](raw, rules)]));
 }
 
-function parseSource(source: Source | undefined, rules: RegistryRules): Source {
-  if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile');
+function parseSource(source: RawSpec['source'], rules: RegistryRules): Source<VariableInput> {
+  if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile, compose');
   if (source.kind === 'image') {
     return { ...source, reference: parseImageReference('spec.image.reference', source.reference, rules) };
   }
   if (!/^[0-9a-f]{64}$/.test(source.contextSha256)) {
     throw invalidArgument('spec.dockerfile.context_sha256', 'not a digest', '64 lower-case hex digits');
   }
+  const { target, args } = source;
+  if (target !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(target)) {
+    const finding = `found ${JSON.stringify(target.slice(0, 80))}`;
+    throw invalidArgument(
+      'spec.dockerfile.target',
+      finding,
+      'the name of a stage: letters, digits, _ . - (128 at most)',
+    );
+  }
+  if (args) parseEnvironment('spec.dockerfile.args', args);
   return { ...source, dockerfilePath: parseDockerfilePath(source.dockerfilePath || 'Dockerfile') };
 }
 

@@ -3,10 +3,26 @@ import type { RolloutPolicy } from './rollout-policy.ts';
 /** When the registry is asked for an image that a node has already; where none is given, by the tag: see `image-access.ts`. */
 export type PullPolicy = 'always' | 'if-not-present';
 
-/** Where a deployment's image comes from. */
-export type Source =
-  | { readonly kind: 'image'; readonly reference: string; readonly pullPolicy?: PullPolicy }
-  | { readonly kind: 'dockerfile'; readonly contextSha256: string; readonly dockerfilePath: string };
+/** An image that is pulled. */
+export interface ImageSource {
+  readonly kind: 'image';
+  readonly reference: string;
+  readonly pullPolicy?: PullPolicy;
+}
+
+/** An image that is built from an uploaded folder. */
+export interface DockerfileSource<Variable = SealedVariable> {
+  readonly kind: 'dockerfile';
+  readonly contextSha256: string;
+  readonly dockerfilePath: string;
+  /** Stage to stop at; absent is the last one. */
+  readonly target?: string;
+  /** Build arguments; they stay readable in the image. */
+  readonly args?: readonly Variable[];
+}
+
+/** Where a service's image comes from. */
+export type Source<Variable = SealedVariable> = ImageSource | DockerfileSource<Variable>;
 
 /**
  * A variable whose value only a node opens.
@@ -53,40 +69,105 @@ export interface ResourceLimits {
 /** What happens when a replica exits. */
 export type RestartPolicy = 'always' | 'on-failure' | 'never';
 
-/** What a deployment is wanted to be, complete and valid. Immutable once it is a revision. */
-export interface DeploymentSpec {
-  readonly source: Source;
+/**
+ * What the replicas of one service are made of, and how many there are. Complete and valid.
+ *
+ * Variables are sealed, but for those that have just come in.
+ */
+export interface ServiceParts<Variable = SealedVariable> {
+  readonly source: Source<Variable>;
   readonly replicas: number;
   /** TCP port that the application listens on; `null` means that it gets no route. */
   readonly port: number | null;
-  readonly environment: readonly SealedVariable[];
+  readonly environment: readonly Variable[];
   readonly healthCheck: HealthCheck;
   readonly limits: ResourceLimits;
   readonly restartPolicy: RestartPolicy;
   /** Command in place of the image's; empty means the image's own. */
   readonly command: readonly string[];
+}
+
+/** What only a Compose file says of a container. */
+export interface ContainerSettings {
+  /** `null` means the image's own; an empty list means none. */
+  readonly entrypoint: readonly string[] | null;
+  /** `user` or `user:group`, as names or numbers; `null` is the image's own. */
+  readonly user: string | null;
+  readonly workingDir: string | null;
+  readonly readOnly: boolean;
+  /** Whether a small init process reaps what the application leaves behind. */
+  readonly init: boolean;
+  /** Memory as a file system, at absolute paths. */
+  readonly tmpfs: readonly { readonly path: string; readonly sizeBytes: number }[];
+  /** From SIGTERM to SIGKILL; `null` is the platform's own. */
+  readonly stopGraceMs: number | null;
+  /** Where an automatic check knocks at a service that the ingress does not lead to; `null`: that it runs is enough. */
+  readonly checkPort: number | null;
+}
+
+/** The settings of a container of which nothing is said. */
+export const PLAIN_CONTAINER: ContainerSettings = {
+  entrypoint: null,
+  user: null,
+  workingDir: null,
+  readOnly: false,
+  init: false,
+  tmpfs: [],
+  stopGraceMs: null,
+  checkPort: null,
+};
+
+/** One service of a deployment. */
+export interface ServiceSpec<Variable = SealedVariable> extends ServiceParts<Variable> {
+  /** A DNS label, its own within the deployment. */
+  readonly name: string;
+  readonly container: ContainerSettings;
+  /** Services that have to be healthy before this one is started. */
+  readonly needs: readonly string[];
+}
+
+/** A deployment of one service, made of a single image. */
+export interface SingleSpec<Variable = SealedVariable> extends ServiceParts<Variable> {
   /** How a revision replaces another one. */
   readonly rollout: RolloutPolicy;
 }
 
-/** A spec as a caller gives it: parsed and valid, its variables not sealed yet. */
-export interface SpecInput extends Omit<DeploymentSpec, 'environment' | 'replicas'> {
-  readonly environment: readonly VariableInput[];
+/** A deployment of several services, that come up and go back together. */
+export interface ComposeSpec<Variable = SealedVariable> {
+  /** Each stands after those that it needs. */
+  readonly services: readonly ServiceSpec<Variable>[];
+  readonly rollout: RolloutPolicy;
+  /** What was taken differently than Compose would, for people. */
+  readonly warnings: readonly string[];
+}
+
+/** What a deployment is wanted to be, complete and valid. Immutable once it is a revision. */
+export type DeploymentSpec = SingleSpec | ComposeSpec;
+
+/** A spec of one service as a caller gives it: parsed and valid, its variables not sealed yet. */
+export interface SpecInput extends Omit<SingleSpec<VariableInput>, 'replicas'> {
   /** `null` when the caller names no number. */
   readonly replicas: number | null;
+}
+
+/** The services of a Compose file as a caller gives them: parsed and valid, their variables not sealed yet. */
+export type ComposeInput = ComposeSpec<VariableInput>;
+
+/** Whether a spec is one of several services. */
+export function isCompose<One extends object, Several extends Pick<ComposeSpec | ComposeInput, 'services'>>(
+  spec: One | Several,
+): spec is Several {
+  return 'services' in spec;
 }
 
 /** Name of the one service of a deployment that is made of a single image. */
 export const ONLY_SERVICE = 'app';
 
-/** A service of a deployment: what its replicas are made of. */
-export interface ServiceSpec extends Omit<DeploymentSpec, 'rollout'> {
-  readonly name: string;
-}
-
-/** The services of a deployment, by name. */
-export function servicesOf({ rollout: _, ...spec }: DeploymentSpec): readonly ServiceSpec[] {
-  return [{ name: ONLY_SERVICE, ...spec }];
+/** The services of a deployment, each after those that it needs. */
+export function servicesOf(spec: DeploymentSpec): readonly ServiceSpec[] {
+  if (isCompose(spec)) return spec.services;
+  const { rollout: _, ...parts } = spec;
+  return [{ name: ONLY_SERVICE, ...parts, container: PLAIN_CONTAINER, needs: [] }];
 }
 
 /** Container health check of the original platform: 30 s interval, 10 s timeout, 3 retries, 40 s start period. */

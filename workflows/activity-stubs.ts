@@ -2,6 +2,7 @@ import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from 
 import type { BuildActivities, IngressActivities, NodeActivities, StoreActivities } from '../contracts/activities.ts';
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
+import { COMPOSE_LIMITS } from '../domain/compose/application.ts';
 
 /**
  * Database writes, as local activities: they avoid a round through the server. Without an end of their retries, since
@@ -30,6 +31,14 @@ export function onNode(nodeId: string, timing: RolloutTiming, extraMs = 0): Node
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '5s' },
   });
+}
+
+/**
+ * The same for what waits for an application to stop. It may say how long that takes; a node that does not answer is
+ * noticed by its heartbeats long before.
+ */
+export function onStoppingNode(nodeId: string, timing: RolloutTiming): NodeActivities {
+  return onNode(nodeId, timing, Math.max(timing.stopGraceMs, COMPOSE_LIMITS.stopGracePeriodMs));
 }
 
 /**

@@ -10,7 +10,7 @@ import type {
 import type { RolloutTiming } from '../contracts/timing.ts';
 import { nextStep, type RolloutPhase, type RolloutStep } from '../domain/rollout.ts';
 import { assess } from '../domain/rollout-goal.ts';
-import { atIngress, onNode, store } from './activity-stubs.ts';
+import { atIngress, onStoppingNode, store } from './activity-stubs.ts';
 import { noLongerHealthy } from './failures.ts';
 import { passGate } from './gates.ts';
 import { startReplicas } from './start-replicas.ts';
@@ -143,5 +143,5 @@ async function removeContainer({ ref, timing }: Rollout, replica: Tracked): Prom
   if (nodeLost) throw new Error(`node ${nodeId} is lost`);
   const { deploymentId } = ref;
   const { stopGraceMs } = timing;
-  await onNode(nodeId, timing, stopGraceMs).removeReplica({ deploymentId, revision, index, stopGraceMs });
+  await onStoppingNode(nodeId, timing).removeReplica({ deploymentId, revision, index, stopGraceMs });
 }

@@ -3,13 +3,17 @@ import type { BuiltImage } from '../contracts/activities.ts';
 import { BUILD_WORKFLOW, type BuildInput, buildWorkflowId } from '../contracts/build.ts';
 import type { ServicePlan, WantedImage } from '../contracts/rollout.ts';
 import { store } from './activity-stubs.ts';
+import { allOrCancelled } from './all-or-cancelled.ts';
 import type { Rollout } from './converge.ts';
 
 /** Says which image the replicas of each service run; builds it first where it is not there yet. */
 export async function ensureImages(rollout: Rollout): Promise<void> {
-  for (const service of rollout.plan.services) {
-    rollout.images.set(service.template.service, await ensureImage(rollout, service));
-  }
+  const { services } = rollout.plan;
+  await allOrCancelled(
+    services.map((service) => async () => {
+      rollout.images.set(service.template.service, await ensureImage(rollout, service));
+    }),
+  );
 }
 
 async function ensureImage(
@@ -23,13 +27,9 @@ async function ensureImage(
   if (imageDigest !== null) return { kind: 'built', imageId: imageDigest };
   if (nodeId === null) throw new Error(`nobody builds the image of ${template.service}`);
   const { deploymentId, projectId, service, revision } = template;
-  const { contextSha256, dockerfilePath } = source;
-  const input: BuildInput = {
-    ...{ deploymentId, projectId, revision, service, contextSha256, dockerfilePath },
-    ...{ nodeId, timing: rollout.timing },
-  };
+  const input: BuildInput = { deploymentId, projectId, revision, service, source, nodeId, timing: rollout.timing };
   const built = await executeChild<(input: BuildInput) => Promise<BuiltImage>>(BUILD_WORKFLOW, {
-    workflowId: buildWorkflowId(deploymentId, revision),
+    workflowId: buildWorkflowId({ deploymentId, revision, service }),
     args: [input],
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     parentClosePolicy: 'REQUEST_CANCEL',

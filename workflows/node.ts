@@ -13,7 +13,7 @@ import type { DoomedOnNode, NodeActivities, NodeStateChange } from '../contracts
 import { ENROLLED_SIGNAL, type NodeInput } from '../contracts/node.ts';
 import { nodeQueue } from '../contracts/task-queues.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
-import { onNode, store } from './activity-stubs.ts';
+import { onNode, onStoppingNode, store } from './activity-stubs.ts';
 
 const enrolledSignal = defineSignal(ENROLLED_SIGNAL);
 
@@ -67,7 +67,7 @@ async function removeDoomed(nodeId: string): Promise<void> {
   const { stopGraceMs } = DEFAULT_TIMING;
   const timing = { ...DEFAULT_TIMING, nodeWorkMs: 60_000 };
   const replicas = await succeeding(doomed.replicas, (replica) =>
-    onNode(nodeId, timing, stopGraceMs).removeReplica({ ...replica, stopGraceMs }),
+    onStoppingNode(nodeId, timing).removeReplica({ ...replica, stopGraceMs }),
   );
   const deployments = await succeeding(doomed.deployments, (deployment) =>
     onNode(nodeId, timing).removeLeftovers(deployment),

@@ -1,7 +1,7 @@
 import { log } from '@temporalio/workflow';
 import type { PendingOperation } from '../contracts/deployment.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
-import { atIngress, onNode, store } from './activity-stubs.ts';
+import { atIngress, onNode, onStoppingNode, store } from './activity-stubs.ts';
 
 /**
  * Takes a deployment away: its routes first, seen gone at the ingress, then every container, network and image of its
@@ -27,7 +27,7 @@ export async function removeDeployment(
   const lost = new Set(plan.lostNodeIds);
   const unreachableReplicas = await failing(plan.replicas, async ({ nodeId, revision, index }) => {
     if (lost.has(nodeId)) throw new Error('the node is lost');
-    await onNode(nodeId, timing, stopGraceMs).removeReplica({ deploymentId, revision, index, stopGraceMs });
+    await onStoppingNode(nodeId, timing).removeReplica({ deploymentId, revision, index, stopGraceMs });
   });
   const silent = new Set([...lost, ...unreachableReplicas.map(({ nodeId }) => nodeId)]);
   const unreachableNodes = await failing(plan.nodeIds, async (nodeId) => {

@@ -1,9 +1,8 @@
-import { CancellationScope } from '@temporalio/workflow';
 import type { PlannedReplica, ServicePlan } from '../contracts/rollout.ts';
 import type { RolloutStep } from '../domain/rollout.ts';
 import { onNode, store } from './activity-stubs.ts';
+import { allOrCancelled } from './all-or-cancelled.ts';
 import type { Rollout, Tracked } from './converge.ts';
-import { toOperationFailure } from './failures.ts';
 
 /** How many replicas of one rollout are started at a time; a node bounds its own share further. */
 const START_BATCH = 100;
@@ -14,8 +13,28 @@ export async function startReplicas(
   starts: Extract<RolloutStep, { kind: 'start' }>['starts'],
 ): Promise<void> {
   await reserveMissing(rollout, starts);
-  const groups = starts.map(({ service, count }) => take(rollout, service, count));
-  await allOrCancelled(groups.map((group) => () => startService(rollout, group)));
+  const groups = new Map(starts.map(({ service, count }) => [service, take(rollout, service, count)]));
+  const services = rollout.plan.services.filter(({ template }) => groups.has(template.service));
+  await allOrCancelled(
+    inOrderOfNeeds(services, (service) => startService(rollout, groups.get(service.template.service) ?? [])),
+  );
+}
+
+/** Each service begins when those that it needs are healthy; what is not started here is there already. */
+function inOrderOfNeeds(
+  services: readonly ServicePlan[],
+  start: (service: ServicePlan) => Promise<void>,
+): (() => Promise<void>)[] {
+  const begun = new Map<string, Promise<void>>();
+  const begin = (service: ServicePlan): Promise<void> => {
+    const known = begun.get(service.template.service);
+    if (known) return known;
+    const needed = services.filter(({ template }) => service.needs.includes(template.service));
+    const started = Promise.all(needed.map(begin)).then(() => start(service));
+    begun.set(service.template.service, started);
+    return started;
+  };
+  return services.map((service) => () => begin(service));
 }
 
 /** The first ones are reserved with the plan; for later ones there may only be room now. */
@@ -66,21 +85,4 @@ async function startReplica(rollout: Rollout, replica: PlannedReplica): Promise<
 function longestGateMs({ template }: ServicePlan): number {
   const { startPeriodMs, intervalMs, timeoutMs, retries } = template.healthCheck;
   return startPeriodMs + retries * (intervalMs + timeoutMs);
-}
-
-/** Runs all; when one fails the others are cancelled and waited for, so that nothing acts after the way back began. */
-async function allOrCancelled(tasks: readonly (() => Promise<void>)[]): Promise<void> {
-  await CancellationScope.cancellable(async () => {
-    const scope = CancellationScope.current();
-    const running = tasks.map((task) =>
-      task().catch((error: unknown) => {
-        scope.cancel();
-        throw error;
-      }),
-    );
-    const outcomes = await Promise.allSettled(running);
-    const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
-    if (failures.length > 0)
-      throw failures.find((failure) => toOperationFailure(failure).code !== 'CANCELLED') ?? failures[0];
-  });
 }

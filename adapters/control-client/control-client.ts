@@ -4,6 +4,7 @@ import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import type { BuildReport } from '../../activities/build-reporter.ts';
 import type { ImageSources } from '../../activities/built-images.ts';
+import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { HostFacts } from '../../domain/container.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
@@ -38,10 +39,12 @@ export interface ControlClient {
   heartbeat(docker: { healthy: boolean; reason: string }): Promise<string>;
   /** @returns what is recorded on this node and was not in a complete report. */
   reportReplicas(report: ReplicaReport): Promise<readonly UnseenReplica[]>;
-  /** @returns a revision's variables as a JWE for this node's key. @throws NOT_FOUND, NODE_UNAVAILABLE */
-  fetchEnvironment(of: { deploymentId: string; revision: number }): Promise<string>;
-  /** @returns the credential for a revision's image as a JWE for this node's key; empty without one. */
-  fetchRegistryCredential(of: { deploymentId: string; revision: number }): Promise<string>;
+  /** @returns a service's variables as a JWE for this node's key. @throws NOT_FOUND, NODE_UNAVAILABLE */
+  fetchEnvironment(of: ServiceRef): Promise<string>;
+  /** @returns the arguments with which a service's image is built, in the same form. */
+  fetchBuildArguments(of: ServiceRef): Promise<string>;
+  /** @returns the credential for a service's image as a JWE for this node's key; empty without one. */
+  fetchRegistryCredential(of: ServiceRef): Promise<string>;
   /** @returns where a built image is. @throws NOT_FOUND when this node is to run no such image; NODE_UNAVAILABLE */
   fetchImageSources(of: { deploymentId: string; imageId: string }): Promise<ImageSources>;
   /** Tells how a build goes. @returns whether the report counts. @throws NOT_FOUND when it is not this node's build. */
@@ -83,11 +86,15 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
       return (await explained('report replicas', answer)).unseen;
     },
     fetchEnvironment: async (of) => {
-      const what = `fetch the environment of revision ${of.revision} of deployment ${of.deploymentId}`;
+      const what = `fetch the environment of ${nameOf(of)}`;
       return (await explained(what, client.fetchEnvironment(of), toRetryableControlError)).jwe;
     },
+    fetchBuildArguments: async (of) => {
+      const answer = client.fetchEnvironment({ ...of, buildArguments: true });
+      return (await explained(`fetch the build arguments of ${nameOf(of)}`, answer, toRetryableControlError)).jwe;
+    },
     fetchRegistryCredential: async (of) => {
-      const what = `fetch the registry credential for revision ${of.revision} of deployment ${of.deploymentId}`;
+      const what = `fetch the registry credential for ${nameOf(of)}`;
       return (await explained(what, client.fetchRegistryCredential(of), toRetryableControlError)).jwe;
     },
     fetchImageSources: async ({ deploymentId, imageId }) => {
@@ -108,6 +115,10 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
       toContextStream(chunksOf(client.fetchContext(of, { signal, timeoutMs: 0 })), of.contextSha256),
     close: () => sessionManager.abort(),
   };
+}
+
+function nameOf({ deploymentId, revision, service }: ServiceRef): string {
+  return `${service} in revision ${revision} of deployment ${deploymentId}`;
 }
 
 async function explained<Answer>(what: string, answer: Promise<Answer>, toError = toControlError): Promise<Answer> {

@@ -16,6 +16,10 @@ export interface BuildRequest {
   /** The context as a tar archive, compressed or not. */
   readonly context: Readable;
   readonly dockerfilePath: string;
+  /** Stage to stop at; `undefined` is the last one. */
+  readonly target?: string | undefined;
+  /** Build arguments, by name. */
+  readonly args: Readonly<Record<string, string>>;
   readonly tag: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly limits: { readonly cpuCores: number; readonly memoryBytes: number };
@@ -91,6 +95,8 @@ async function start(
     t: request.tag,
     dockerfile: request.dockerfilePath,
     labels: { ...request.labels },
+    buildargs: { ...request.args },
+    ...(request.target === undefined ? {} : { target: request.target }),
     memory: memoryBytes,
     memswap: memoryBytes,
     cpuperiod: 100_000,

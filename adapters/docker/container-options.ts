@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ContainerCreateOptions, HealthConfig } from 'dockerode';
 import { NODE_LABEL, type WantedContainer } from '../../domain/container.ts';
 import { LABEL } from '../../domain/naming.ts';
-import type { HealthCheck } from '../../domain/spec.ts';
+import type { ContainerSettings, HealthCheck } from '../../domain/spec.ts';
 import { fromRestartPolicy } from './restart-policy.ts';
 
 /**
@@ -24,7 +24,7 @@ const START_INTERVAL_MS = 1_000;
 
 /**
  * Says to Docker what to create. Hardened in the same way for everybody: nothing here comes from a tenant but image,
- * command, environment, port and limits.
+ * command, environment, port, limits, and what can only make a container smaller (`ContainerSettings`).
  *
  * @param imageLabels labels baked into the image; those that mean something to the platform or the ingress are blanked.
  * @param nodeAddress address on which the port is published; Docker picks the host port.
@@ -39,7 +39,8 @@ export function toCreateOptions(
     name: wanted.name,
     Image: wanted.imageId,
     Env: Object.entries(wanted.environment).map(([name, value]) => `${name}=${value}`),
-    ...(wanted.command.length > 0 ? { Cmd: [...wanted.command] } : {}),
+    ...commandOf(wanted),
+    ...processOf(wanted.settings),
     Labels: {
       ...blanked(imageLabels),
       ...wanted.labels,
@@ -60,11 +61,38 @@ export function toCreateOptions(
       CapAdd: CAPABILITIES,
       SecurityOpt: ['no-new-privileges:true'],
       IpcMode: 'private',
+      ReadonlyRootfs: wanted.settings.readOnly,
+      ...(wanted.settings.init ? { Init: true } : {}),
+      ...tmpfsOf(wanted.settings),
       Privileged: false,
       PublishAllPorts: false,
       RestartPolicy: fromRestartPolicy(wanted.restartPolicy),
       LogConfig: { Type: 'json-file', Config: LOG_LIMITS },
     },
+  };
+}
+
+function commandOf({ command, settings: { entrypoint } }: WantedContainer): Partial<ContainerCreateOptions> {
+  return {
+    ...(command.length > 0 ? { Cmd: [...command] } : {}),
+    // Docker takes an empty list for the image's own; one empty word means none.
+    ...(entrypoint === null ? {} : { Entrypoint: entrypoint.length > 0 ? [...entrypoint] : [''] }),
+  };
+}
+
+function processOf({ user, workingDir, stopGraceMs }: ContainerSettings): Partial<ContainerCreateOptions> {
+  return {
+    ...(user === null ? {} : { User: user }),
+    ...(workingDir === null ? {} : { WorkingDir: workingDir }),
+    ...(stopGraceMs === null ? {} : { StopTimeout: Math.ceil(stopGraceMs / 1000) }),
+  };
+}
+
+/** Counts against the memory limit. Nothing in it can be run as another user. */
+function tmpfsOf({ tmpfs }: ContainerSettings) {
+  if (tmpfs.length === 0) return {};
+  return {
+    Tmpfs: Object.fromEntries(tmpfs.map(({ path, sizeBytes }) => [path, `rw,nosuid,nodev,size=${sizeBytes}`])),
   };
 }
 

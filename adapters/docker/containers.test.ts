@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { WantedContainer } from '../../domain/container.ts';
 import { containerName, networkName, ownedLabels, replicaLabels } from '../../domain/naming.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS } from '../../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../../test/support/docker.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -25,7 +25,7 @@ afterAll(() => test?.remove());
 
 function aContainer(changes: Partial<WantedContainer> = {}): WantedContainer {
   const replica = { instance: test.instance, deploymentId: randomUUID(), revision: 1, index: 0 };
-  const owner = { projectId: randomUUID(), serviceName: 'app', operationId: randomUUID() };
+  const owner = { projectId: randomUUID(), service: 'app', serviceName: 'app', operationId: randomUUID() };
   return {
     name: containerName(replica),
     imageId,
@@ -36,6 +36,7 @@ function aContainer(changes: Partial<WantedContainer> = {}): WantedContainer {
     limits: DEFAULT_LIMITS,
     restartPolicy: 'always',
     healthCheck: DEFAULT_HEALTH_CHECK,
+    settings: PLAIN_CONTAINER,
     network,
     alias: 'app',
     ...changes,

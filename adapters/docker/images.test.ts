@@ -17,7 +17,8 @@ function build(files: Record<string, string>, options: { deploymentId?: string; 
   const built = test.docker.buildImage({
     context: tarOf(files),
     dockerfilePath: 'Dockerfile',
-    tag: builtImageTag(test.instance, deploymentId, 1),
+    args: {},
+    tag: builtImageTag(test.instance, { deploymentId, revision: 1, service: 'app' }),
     labels: ownedLabels({ instance: test.instance, projectId: randomUUID(), deploymentId }),
     limits: { cpuCores: 1, memoryBytes: 512 * 1024 * 1024 },
     signal: options.signal ?? new AbortController().signal,
@@ -63,7 +64,7 @@ describe('a build', () => {
     });
     const { imageId } = await built;
     expect(lines).toContain('hello');
-    const reference = builtImageTag(test.instance, deploymentId, 1);
+    const reference = builtImageTag(test.instance, { deploymentId, revision: 1, service: 'app' });
     const byName = { kind: 'reference', reference, digest: null } as const;
     expect(await test.docker.ensureImage(byName, { deploymentId })).toMatchObject({ imageId });
     await expect(test.docker.ensureImage(byName, { deploymentId: randomUUID() })).rejects.toMatchObject({

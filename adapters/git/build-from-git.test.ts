@@ -49,7 +49,8 @@ describe('a commit', () => {
       const { imageId } = await test.docker.buildImage({
         context: packTree({ folder: into, subdirectory: 'app' }),
         dockerfilePath: 'Dockerfile',
-        tag: builtImageTag(test.instance, deploymentId, 1),
+        args: {},
+        tag: builtImageTag(test.instance, { deploymentId, revision: 1, service: 'app' }),
         labels: ownedLabels({ instance: test.instance, projectId: 'p', deploymentId: 'd' }),
         limits: { cpuCores: 1, memoryBytes: 512 * 1024 * 1024 },
         signal: new AbortController().signal,

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type SqlBool, sql } from 'kysely';
 import type { Database } from './database.ts';
 
 /** A build context that an organization has uploaded. */
@@ -38,6 +38,7 @@ export async function mayReadContext(
   db: Database,
   { nodeId, deploymentId, sha256 }: { readonly nodeId: string; readonly deploymentId: string; readonly sha256: string },
 ): Promise<boolean> {
+  const source = { contextSha256: sha256 };
   const held = await db
     .selectFrom('builds')
     .innerJoin('revisions', (join) =>
@@ -48,7 +49,11 @@ export async function mayReadContext(
     .select('builds.service')
     .where('builds.deployment_id', '=', deploymentId)
     .where('builds.node_id', '=', nodeId)
-    .where(sql<string>`revisions.spec -> 'source' ->> 'contextSha256'`, '=', sha256)
+    .where((eb) => eb.or([isMadeFrom({ source }), isMadeFrom({ services: [{ source }] })]))
     .executeTakeFirst();
   return held !== undefined;
+}
+
+function isMadeFrom(part: object) {
+  return sql<SqlBool>`revisions.spec @> ${JSON.stringify(part)}::jsonb`;
 }

@@ -8,8 +8,8 @@ import { aCreation, aReadyNode, aTenant, withoutNodes } from '../../test/support
 import { useTestDatabase } from '../../test/support/database.ts';
 import { findLoggedBuilds, readLogChunk } from './build-logs.ts';
 import { createDeploymentStore } from './deployment-store.ts';
-import { findSealedEnvironment } from './environments.ts';
 import { listEvents } from './events.ts';
+import { findHeldService } from './held-service.ts';
 import { reportBuild } from './report-build.ts';
 
 const database = useTestDatabase();
@@ -192,7 +192,8 @@ describe('a build', () => {
     const { db, nodeId, deploymentId } = await aBuild();
     const other = await aReadyNode(db);
     await db.deleteFrom('replicas').where('deployment_id', '=', deploymentId).execute();
-    expect(await findSealedEnvironment(db, { deploymentId, revision: 1, nodeId })).toBeDefined();
-    expect(await findSealedEnvironment(db, { deploymentId, revision: 1, nodeId: other })).toBeUndefined();
+    const held = { deploymentId, revision: 1, service: 'app' };
+    expect(await findHeldService(db, { ...held, nodeId })).toBeDefined();
+    expect(await findHeldService(db, { ...held, nodeId: other })).toBeUndefined();
   });
 });

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { StoreActivities } from '../../contracts/activities.ts';
 import type { PlannedReplica, RolloutPlan } from '../../contracts/rollout.ts';
 import { DomainError } from '../../domain/errors.ts';
+import { ONLY_SERVICE } from '../../domain/spec.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { lockExisting } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
@@ -73,7 +74,7 @@ export async function recordBuild(
       .execute();
     const pinned = await pinImages(tx, deploymentId, [{ service, revision, digest: imageId }]);
     if (pinned.length === 0) return;
-    const message = `image of revision ${revision} is built: ${imageId}`;
+    const message = `image${nameOf(service)} of revision ${revision} is built: ${imageId}`;
     await recordEvents(tx, deployment, [{ kind: 'build.finished', message, operationId }]);
   });
 }
@@ -114,6 +115,11 @@ export async function findBuildNode(
     .limit(1)
     .executeTakeFirst();
   return build?.node_id ?? null;
+}
+
+/** ` of web` where a deployment has several services, and nothing where it has one. */
+export function nameOf(service: string): string {
+  return service === ONLY_SERVICE ? '' : ` of ${service}`;
 }
 
 function nobodyBuilds(name: string): DomainError {

@@ -48,13 +48,15 @@ export interface StoredOperation {
   readonly state: OperationState;
   readonly revision: number;
   readonly scale: { readonly service: string; readonly replicas: number } | null;
+  /** Services that it leaves as they run, and of which revision that is. Decided when it begins. */
+  readonly kept: Readonly<Record<string, number>>;
 }
 
 /** Reads an operation. @throws NOT_FOUND */
 export async function getOperation(tx: DatabaseTransaction, operationId: string): Promise<StoredOperation> {
   const operation = await tx
     .selectFrom('operations')
-    .select(['id', 'kind', 'state', 'revision', 'scale_service', 'scale_replicas'])
+    .select(['id', 'kind', 'state', 'revision', 'scale_service', 'scale_replicas', 'kept_services as kept'])
     .where('id', '=', operationId)
     .executeTakeFirst();
   if (!operation) throw notFound('operation');

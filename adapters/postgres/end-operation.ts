@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Leftovers, OperationRef } from '../../contracts/activities.ts';
 import type { OperationFailure, RemovalPlan } from '../../contracts/rollout.ts';
 import { makesRevision, OPEN_STATES } from '../../domain/operation.ts';
+import { servicesOf } from '../../domain/spec.ts';
 import { endBuilds } from './builds.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import {
@@ -17,6 +18,7 @@ import {
 import { doomDeployment } from './doomed.ts';
 import { MAX_MESSAGE_LENGTH, recordEvents, toStorableText } from './events.ts';
 import { readGoal } from './plan-rollout.ts';
+import { deleteOtherRoutes } from './routes.ts';
 
 /** Longest hint that the table takes. */
 const MAX_HINT_LENGTH = 1024;
@@ -36,8 +38,8 @@ export async function supersedeOperation(
 }
 
 /**
- * Records that an operation reached its goal, which from now on is what runs when all goes well. A revision without a
- * port takes the deployment's routes away.
+ * Records that an operation reached its goal, which from now on is what runs when all goes well. A service without a
+ * port, and one that is no longer there, loses its route.
  */
 export async function finishOperation(db: Database, { deploymentId, operationId }: OperationRef): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -56,8 +58,7 @@ export async function finishOperation(db: Database, { deploymentId, operationId 
       .insertInto('deployment_services')
       .values(goal.services.map((service) => ({ deployment_id: deploymentId, ...service })))
       .execute();
-    const isNewest = revision === deployment.revision;
-    if (isNewest && (await getSpec(tx, deploymentId, revision)).port === null) await deleteRoutes(tx, deploymentId);
+    if (revision === deployment.revision) await deleteOldRoutes(tx, deploymentId, revision);
     const message = goal.stopped ? 'it is stopped' : `revision ${revision} is running`;
     await recordEvents(tx, deployment, [{ kind: 'operation.succeeded', message, operationId }]);
   });
@@ -103,7 +104,7 @@ export async function beginRemoval(
       await recordEvents(tx, deployment, [{ kind: 'operation.started', message: 'removal began', operationId }]);
     }
     const isRouted = await hasRoute(tx, deploymentId);
-    await deleteRoutes(tx, deploymentId);
+    await deleteOtherRoutes(tx, deploymentId, []);
     await tx
       .updateTable('replicas')
       .set({ state: 'removing', serving: false })
@@ -155,6 +156,8 @@ export async function purgeDeployment(
   });
 }
 
-async function deleteRoutes(tx: DatabaseTransaction, deploymentId: string): Promise<void> {
-  await tx.deleteFrom('routes').where('deployment_id', '=', deploymentId).execute();
+async function deleteOldRoutes(tx: DatabaseTransaction, deploymentId: string, revision: number): Promise<void> {
+  const services = servicesOf(await getSpec(tx, deploymentId, revision));
+  const routed = services.flatMap(({ name, port }) => (port === null ? [] : [name]));
+  await deleteOtherRoutes(tx, deploymentId, routed);
 }

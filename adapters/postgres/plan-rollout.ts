@@ -1,5 +1,5 @@
 import type { OperationRef } from '../../contracts/activities.ts';
-import type { ExistingReplica, RolloutPlan, ServicePlan } from '../../contracts/rollout.ts';
+import type { ExistingReplica, PlannedSource, RolloutPlan, ServicePlan } from '../../contracts/rollout.ts';
 import { isOpen, makesRevision } from '../../domain/operation.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
 import { nextStep } from '../../domain/rollout.ts';
@@ -13,9 +13,10 @@ import {
   toRun,
 } from '../../domain/rollout-goal.ts';
 import { DEFAULT_ROLLOUT, type RolloutPolicy } from '../../domain/rollout-policy.ts';
-import { servicesOf } from '../../domain/spec.ts';
+import { type Source, servicesOf } from '../../domain/spec.ts';
 import { planBuilds } from './builds.ts';
 import { ended } from './control-operation.ts';
+import { readCurrent } from './current-goal.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import {
   getOperation,
@@ -26,6 +27,7 @@ import {
   startOperation,
 } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
+import { keepServices } from './kept-services.ts';
 import { isOneOfTexts } from './page.ts';
 import { listReserved, reserve } from './reserve-replicas.ts';
 import { listImages } from './revision-images.ts';
@@ -43,13 +45,7 @@ export async function beginRollout(
 ): Promise<RolloutPlan> {
   return await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
-    const operation = await getOperation(tx, operationId);
-    if (!isOpen(operation.state)) throw ended(operation.state);
-    if (await startOperation(tx, operationId)) {
-      const message =
-        operation.revision > 0 ? `rollout of revision ${operation.revision} began` : `${operation.kind} began`;
-      await recordEvents(tx, deployment, [{ kind: 'operation.started', message, operationId }]);
-    }
+    const operation = await begin(tx, deployment, operationId);
     const goal = toRun(await readGoal(tx, deployment, operation));
     const policy = policyFor(operation.kind, await policyOf(tx, deploymentId, goal));
     const whole = await draft(tx, deployment, { operation, goal, policy, renew: operation.kind === 'restart' });
@@ -61,6 +57,25 @@ export async function beginRollout(
     const all = [...reserved, ...fresh];
     return { ...plan, reserved: all, services: await planBuilds(tx, deployment, { plan, reserved: all, operationId }) };
   });
+}
+
+/** Decides once, when the operation begins, what depends on what runs by then. */
+async function begin(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+  operationId: string,
+): Promise<StoredOperation> {
+  const operation = await getOperation(tx, operationId);
+  if (!isOpen(operation.state)) throw ended(operation.state);
+  if (!(await startOperation(tx, operationId))) return operation;
+  const { kind, revision } = operation;
+  const kept = makesRevision(kind) ? await keepServices(tx, deployment, operation) : {};
+  const names = Object.keys(kept);
+  const rest =
+    names.length === 0 ? '' : `; ${names.join(', ')} ${names.length === 1 ? 'stays as it is' : 'stay as they are'}`;
+  const message = revision > 0 ? `rollout of revision ${revision} began${rest}` : `${kind} began`;
+  await recordEvents(tx, deployment, [{ kind: 'operation.started', message, operationId }]);
+  return { ...operation, kept };
 }
 
 /** Says how to return to what was before the operation, from whatever there is now. Reserves nothing. */
@@ -88,24 +103,14 @@ export async function planReturn(
 export async function readGoal(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
-  { kind, revision, scale }: StoredOperation,
+  { kind, revision, scale, kept }: StoredOperation,
 ): Promise<DeploymentGoal> {
   const services = makesRevision(kind) ? servicesOf(await getSpec(tx, deployment.id, revision)) : [];
   return goalOf({
-    ...{ kind, revision, scale },
-    services: services.map(({ name, replicas }) => ({ name, replicas })),
+    ...{ kind, scale },
+    services: services.map(({ name, replicas }) => ({ name, replicas, revision: kept[name] ?? revision })),
     current: await readCurrent(tx, deployment),
   });
-}
-
-async function readCurrent(tx: DatabaseTransaction, { id, stopped }: LockedDeployment): Promise<DeploymentGoal> {
-  const services = await tx
-    .selectFrom('deployment_services')
-    .select(['name', 'revision', 'replicas'])
-    .where('deployment_id', '=', id)
-    .orderBy('name')
-    .execute();
-  return { services, stopped };
 }
 
 async function policyOf(
@@ -146,20 +151,28 @@ async function planService(
   const spec = servicesOf(await getSpec(tx, deployment.id, revision)).find((service) => service.name === name);
   if (!spec) throw new Error(`revision ${revision} has no service ${name}`);
   const images = await listImages(tx, deployment.id, revision);
-  const { port, command, healthCheck, limits, restartPolicy } = spec;
+  const { port, command, healthCheck, limits, restartPolicy, container, needs } = spec;
   return {
     template: {
       deploymentId: deployment.id,
       projectId: deployment.projectId,
       service: name,
       serviceName: deployment.name,
-      ...{ operationId: operation.id, revision, port, command, healthCheck, limits, restartPolicy },
+      ...{ operationId: operation.id, revision, port, command, healthCheck, limits, restartPolicy, container },
       hasEnvironment: spec.environment.length > 0,
     },
-    source: spec.source,
+    source: sourceOf(spec.source),
+    needs,
     imageDigest: images.find((image) => image.service === name)?.digest ?? null,
     buildNodeId: null,
   };
+}
+
+/** What stays out of the history: a node asks for the values when it builds. */
+function sourceOf(source: Source): PlannedSource {
+  if (source.kind === 'image') return source;
+  const { args = [], ...rest } = source;
+  return { ...rest, hasArguments: args.length > 0 };
 }
 
 async function listReplicas(

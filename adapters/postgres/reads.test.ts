@@ -6,8 +6,8 @@ import { useTestDatabase } from '../../test/support/database.ts';
 import { mayReadContext } from './build-contexts.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import { listDeployments } from './deployments.ts';
-import { findSealedEnvironment } from './environments.ts';
 import { listEvents } from './events.ts';
+import { findBuiltService, findHeldService } from './held-service.ts';
 import { enrolNode, findNode, listNodes, listNodesOfDeployment, renewLease } from './nodes.ts';
 import { findOperationByKey } from './operations.ts';
 import { listRoutes } from './routes.ts';
@@ -137,10 +137,13 @@ describe('nodes', () => {
     const { deploymentId, organizationId } = await aDeployment('one', { environment, source });
     const other = await aReadyNode(database.db);
 
-    const held = { deploymentId, revision: 1, nodeId };
-    expect(await findSealedEnvironment(database.db, held)).toEqual({ organizationId, variables: environment });
-    expect(await findSealedEnvironment(database.db, { ...held, revision: 2 })).toBeUndefined();
-    expect(await findSealedEnvironment(database.db, { ...held, nodeId: other })).toBeUndefined();
+    const held = { deploymentId, revision: 1, service: 'app', nodeId };
+    for (const find of [findHeldService, findBuiltService]) {
+      expect(await find(database.db, held)).toMatchObject({ organizationId, service: { environment, source } });
+      expect(await find(database.db, { ...held, revision: 2 })).toBeUndefined();
+      expect(await find(database.db, { ...held, service: 'db' })).toBeUndefined();
+      expect(await find(database.db, { ...held, nodeId: other })).toBeUndefined();
+    }
     const context = { deploymentId, sha256: 'c'.repeat(64), nodeId };
     expect(await mayReadContext(database.db, context)).toBe(true);
     expect(await mayReadContext(database.db, { ...context, sha256: 'd'.repeat(64) })).toBe(false);
@@ -167,9 +170,13 @@ describe('routes', () => {
     await aReadyNode(database.db);
     const { deploymentId, organizationId } = await aDeployment('web');
     for (const hostname of ['Web.example.test', 'a`b.example.test', 'web', 'web.example.test.', '*.example.test', '']) {
-      const insert = database.db
-        .insertInto('routes')
-        .values({ id: deploymentId, organization_id: organizationId, deployment_id: deploymentId, hostname });
+      const insert = database.db.insertInto('routes').values({
+        id: deploymentId,
+        organization_id: organizationId,
+        deployment_id: deploymentId,
+        service: 'db',
+        hostname,
+      });
       await expect(insert.execute()).rejects.toMatchObject({ code: '23514' });
     }
   });

@@ -1,6 +1,7 @@
 import { notFound } from '../../domain/errors.ts';
 import { appendLines, type BuildKey, type LogRow } from './build-logs.ts';
 import type { BuildState, StoredLogLine } from './build-schema.ts';
+import { nameOf } from './builds.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { lockExisting } from './deployment-lock.ts';
 import { type NewEvent, recordEvents } from './events.ts';
@@ -80,16 +81,18 @@ function isNews({ build, log }: { build: Build; log: LogRow | undefined }, repor
 
 function eventsOf(
   { build, log }: { build: Build; log: LogRow | undefined },
-  { phase, attempt, nodeId }: BuildReport,
+  { service, phase, attempt, nodeId }: BuildReport,
 ): NewEvent[] {
   const { operationId } = build;
   const isNewAttempt = log !== undefined && attempt > log.attempt;
   if (phase === 'waiting') {
-    return [{ kind: 'build.waiting', message: `waiting for a build slot on ${nodeId}`, operationId }];
+    const forWhat = nameOf(service) === '' ? '' : ` for the image${nameOf(service)}`;
+    const message = `waiting for a build slot on ${nodeId}${forWhat}`;
+    return [{ kind: 'build.waiting', message, operationId }];
   }
   if (log && !isNewAttempt && build.state === 'building') return [];
   const again = isNewAttempt ? ` again, attempt ${log.attempts + 1}` : '';
-  return [{ kind: 'build.started', message: `building the image on ${nodeId}${again}`, operationId }];
+  return [{ kind: 'build.started', message: `building the image${nameOf(service)} on ${nodeId}${again}`, operationId }];
 }
 
 async function setState(tx: DatabaseTransaction, { deploymentId, revision, service, phase }: BuildReport) {

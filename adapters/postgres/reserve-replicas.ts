@@ -2,11 +2,9 @@ import { sql } from 'kysely';
 import type { OperationRef, ReserveInput } from '../../contracts/activities.ts';
 import type { PlannedReplica } from '../../contracts/rollout.ts';
 import { replicaId } from '../../domain/naming.ts';
-import { choosePlacement, type PlacementNode, type PlacementRules } from '../../domain/placement/placement.ts';
-import { toPlacementError } from '../../domain/placement/refusal.ts';
-import type { PlacementRequest } from '../../domain/placement/strategy.ts';
-import { type ServiceSpec, servicesOf } from '../../domain/spec.ts';
-import { findBuildNode } from './builds.ts';
+import type { PlacementRules } from '../../domain/placement/placement.ts';
+import { isCompose, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
+import { chooseNodes, chooseSharedNode, type Placing } from './choose-nodes.ts';
 import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from './database.ts';
 import { getSpec, type LockedDeployment, lockExisting } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
@@ -59,11 +57,15 @@ export async function reserve(
 ): Promise<PlannedReplica[]> {
   if (starts.length === 0) return [];
   await sql`SELECT pg_advisory_xact_lock(${PLACEMENT_LOCK})`.execute(tx);
+  const placings: Placing[] = [];
+  for (const start of starts) placings.push({ ...start, ...(await getService(tx, deployment.id, start)) });
+  const nodeId = placings.some(({ sharesNode }) => sharesNode)
+    ? await chooseSharedNode(tx, { deployment, operationId, placings }, rules)
+    : null;
   const planned: PlannedReplica[] = [];
-  for (const start of starts) {
-    const service = await getService(tx, deployment.id, start);
-    const placed = await place(tx, deployment, { ...start, service }, rules);
-    await insert(tx, { deployment, operationId, batch, service, placed });
+  for (const placing of placings) {
+    const placed = await place(tx, deployment, { placing, nodeId }, rules);
+    await insert(tx, { deployment, operationId, batch, service: placing.service, placed });
     planned.push(...placed);
   }
   const message = describePlacement(planned.map(({ nodeId }) => nodeId));
@@ -75,37 +77,21 @@ async function getService(
   tx: DatabaseTransaction,
   deploymentId: string,
   { service: name, revision }: { readonly service: string; readonly revision: number },
-): Promise<ServiceSpec> {
-  const service = servicesOf(await getSpec(tx, deploymentId, revision)).find((one) => one.name === name);
-  if (service) return service;
+): Promise<Pick<Placing, 'service' | 'sharesNode'>> {
+  const spec = await getSpec(tx, deploymentId, revision);
+  const service = servicesOf(spec).find((one) => one.name === name);
+  if (service) return { service, sharesNode: isCompose(spec) };
   throw new Error(`revision ${revision} has no service ${name}`);
-}
-
-interface Placing {
-  readonly service: ServiceSpec;
-  readonly revision: number;
-  readonly count: number;
 }
 
 async function place(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
-  { service, revision, count }: Placing,
+  { placing, nodeId }: { readonly placing: Placing; readonly nodeId: string | null },
   rules: PlacementRules,
 ): Promise<PlannedReplica[]> {
-  const request: PlacementRequest = {
-    name: deployment.name,
-    replicas: count,
-    cpuCores: service.limits.cpuCores,
-    memoryBytes: service.limits.memoryBytes,
-    together: service.source.kind === 'dockerfile',
-  };
-  const of = { deploymentId: deployment.id, revision, service: service.name };
-  const builder = request.together ? await findBuildNode(tx, of) : null;
-  const nodes = await readNodes(tx, deployment.id);
-  const able = builder === null ? nodes : nodes.filter(({ nodeId }) => nodeId === builder);
-  const { assignments, refusal } = choosePlacement({ request, rules, nodes: able });
-  if (refusal) throw toPlacementError(request, refusal);
+  const { service, revision, count } = placing;
+  const assignments = await chooseNodes(tx, deployment, { placing, only: nodeId }, rules);
   const from = await takeIndexes(tx, deployment.id, { revision, count });
   return assignments.map((nodeId, position) => {
     const index = from + position;
@@ -171,31 +157,4 @@ function describePlacement(assignments: readonly string[]): string {
     `${first.length} ${noun} placed on ${first.nodeId}`,
     ...others.map(({ nodeId, length }) => `${length} on ${nodeId}`),
   ].join(', ');
-}
-
-/**
- * A node's state is what its workflow found. Its lease does not count here: when the whole control plane was away, every
- * lease has run out, and a rollout that goes on afterwards finds the nodes as they were.
- */
-async function readNodes(tx: DatabaseTransaction, deploymentId: string): Promise<PlacementNode[]> {
-  const nodes = await tx
-    .selectFrom('nodes')
-    .leftJoin('replicas', 'replicas.node_id', 'nodes.id')
-    .select((eb) => [
-      'nodes.id as nodeId',
-      'nodes.state',
-      'nodes.cpu_cores as cpuCores',
-      'nodes.memory_bytes as memoryBytes',
-      sql<number>`coalesce(sum(replicas.cpu_cores), 0)`.as('reservedCpuCores'),
-      sql<number>`coalesce(sum(replicas.memory_bytes), 0)::bigint`.as('reservedMemoryBytes'),
-      eb.fn
-        .count<number>('replicas.deployment_id')
-        .distinct()
-        .filterWhere('replicas.deployment_id', '<>', deploymentId)
-        .as('otherDeployments'),
-    ])
-    .groupBy('nodes.id')
-    .orderBy('nodes.id')
-    .execute();
-  return nodes.map(({ state, ...node }) => ({ ...node, ready: state === 'ready' }));
 }

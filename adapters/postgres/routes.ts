@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { DomainError } from '../../domain/errors.ts';
 import type { IngressSnapshot, Upstream } from '../../domain/routing.ts';
+import type { ServiceSpec } from '../../domain/spec.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import type { LockedDeployment } from './deployment-lock.ts';
+import { isOneOfTexts } from './page.ts';
 import { listReplicas, type ReplicaRecord } from './replicas.ts';
 
 /** A hostname and the deployment that answers at it. */
@@ -10,6 +12,8 @@ export interface RouteRecord {
   readonly id: string;
   readonly hostname: string;
   readonly deploymentId: string;
+  /** The service that answers. */
+  readonly service: string;
   /** The revision that serves; 0 when none does yet. */
   readonly revision: number;
   readonly upstreams: readonly Upstream[];
@@ -32,7 +36,7 @@ export async function listRoutes(
       .execute();
     const replicas = await listReplicas(tx, [...new Set(routes.map((route) => route.deploymentId))]);
     return routes.map(({ canaryRevision: _, canaryWeightPercent: __, ...route }) => {
-      return { ...route, upstreams: upstreamsOf(replicas.get(route.deploymentId) ?? []) };
+      return { ...route, upstreams: upstreamsOf(replicasOf(route, replicas)) };
     });
   });
 }
@@ -45,8 +49,8 @@ export async function readIngressSnapshot(db: Database): Promise<IngressSnapshot
     const replicas = await listReplicas(tx, [...new Set(routes.map((route) => route.deploymentId))]);
     return {
       generation,
-      routes: routes.map(({ id, hostname, deploymentId, canaryRevision, canaryWeightPercent }) => {
-        const own = replicas.get(deploymentId) ?? [];
+      routes: routes.map(({ id, hostname, deploymentId, service, canaryRevision, canaryWeightPercent }) => {
+        const own = replicasOf({ deploymentId, service }, replicas);
         const isOnTrial = ({ revision }: ReplicaRecord): boolean => revision === canaryRevision;
         const canary =
           canaryRevision === null || canaryWeightPercent === null
@@ -57,7 +61,7 @@ export async function readIngressSnapshot(db: Database): Promise<IngressSnapshot
                 upstreams: upstreamsOf(own.filter(isOnTrial)),
               };
         const upstreams = upstreamsOf(canary ? own.filter((replica) => !isOnTrial(replica)) : own);
-        return { id, hostname, deploymentId, upstreams, canary };
+        return { id, hostname, deploymentId, service, upstreams, canary };
       }),
     };
   });
@@ -75,11 +79,19 @@ function selectRoutes(db: Database) {
       'routes.id',
       'routes.hostname',
       'routes.deployment_id as deploymentId',
+      'routes.service',
       'deployments.serving_revision as revision',
       'routes.created_at as createdAt',
       'deployments.canary_revision as canaryRevision',
       'deployments.canary_weight_percent as canaryWeightPercent',
     ]);
+}
+
+function replicasOf(
+  { deploymentId, service }: Pick<RouteRecord, 'deploymentId' | 'service'>,
+  replicas: ReadonlyMap<string, readonly ReplicaRecord[]>,
+): readonly ReplicaRecord[] {
+  return (replicas.get(deploymentId) ?? []).filter((replica) => replica.service === service);
 }
 
 /** Unhealthy replicas get requests only while no healthy one is left: a wrong verdict on all must not close a site. */
@@ -89,22 +101,57 @@ function upstreamsOf(replicas: readonly ReplicaRecord[]): Upstream[] {
   return (healthy.length > 0 ? healthy : serving).flatMap((replica) => replica.address ?? []);
 }
 
-/** Gives the deployment its hostname, unless it has one. Of two with one name the second gets a part of its id in it. */
-export async function ensureRoute(
+/**
+ * Gives every service that listens a hostname, unless it has one: the first the deployment's name, the others their own
+ * in front of it. Of two deployments with one name the second gets a part of its id in it.
+ */
+export async function ensureRoutes(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
-  domain: string,
+  { services, domain }: { readonly services: readonly ServiceSpec[]; readonly domain: string },
 ): Promise<void> {
-  const { id, organizationId, name } = deployment;
-  const existing = await tx.selectFrom('routes').select('id').where('deployment_id', '=', id).executeTakeFirst();
-  if (existing) return;
-  for (const label of [name, `${name.slice(0, 56)}-${id.slice(0, 6)}`, `app-${id.replaceAll('-', '')}`]) {
+  const existing = await tx.selectFrom('routes').select('service').where('deployment_id', '=', deployment.id).execute();
+  const named = new Set(existing.map(({ service }) => service));
+  for (const { name: service, port } of services) {
+    if (port === null || named.has(service)) continue;
+    await createRoute(tx, deployment, {
+      service,
+      labels: labelsFor(deployment, named.size === 0 ? null : service),
+      domain,
+    });
+    named.add(service);
+  }
+}
+
+/** Labels to try, one after the other; the last one nobody else can have. 63 characters at most. */
+function labelsFor({ id, name }: LockedDeployment, service: string | null): readonly string[] {
+  const front = service === null ? '' : `${service}-`;
+  const whole = `${front}${name}`;
+  const digits = id.replaceAll('-', '');
+  return [
+    ...(whole.length <= 63 ? [whole] : []),
+    `${front}${name.slice(0, Math.max(0, 56 - front.length))}-${id.slice(0, 6)}`,
+    service === null ? `app-${digits}` : `${front}${digits.slice(0, 22)}`,
+  ];
+}
+
+async function createRoute(
+  tx: DatabaseTransaction,
+  { id, organizationId }: LockedDeployment,
+  {
+    service,
+    labels,
+    domain,
+  }: { readonly service: string; readonly labels: readonly string[]; readonly domain: string },
+): Promise<void> {
+  for (const label of labels) {
     const created = await tx
       .insertInto('routes')
       .values({
         id: randomUUID(),
         organization_id: organizationId,
         deployment_id: id,
+        service,
         hostname: `${label}.${domain}`,
       })
       .onConflict((conflict) => conflict.column('hostname').doNothing())
@@ -112,5 +159,18 @@ export async function ensureRoute(
       .executeTakeFirst();
     if (created) return;
   }
-  throw new DomainError('INTERNAL', `every hostname for deployment ${id} is taken`);
+  throw new DomainError('INTERNAL', `every hostname for ${service} of deployment ${id} is taken`);
+}
+
+/** Takes the hostnames of all services but these away. */
+export async function deleteOtherRoutes(
+  tx: DatabaseTransaction,
+  deploymentId: string,
+  services: readonly string[],
+): Promise<void> {
+  await tx
+    .deleteFrom('routes')
+    .where('deployment_id', '=', deploymentId)
+    .where((eb) => eb.not(isOneOfTexts('service', services)))
+    .execute();
 }

@@ -106,6 +106,7 @@ export interface Schema extends BuildSchema {
     reason: Generated<string>;
     scale_service: Optional<string>;
     scale_replicas: Optional<number>;
+    kept_services: Json<Readonly<Record<string, number>>>;
     waits_for: Generated<string>;
     superseded_by: Optional<string>;
     error_code: Optional<string>;
@@ -190,6 +191,7 @@ export interface Schema extends BuildSchema {
     id: string;
     organization_id: string;
     deployment_id: string;
+    service: string;
     hostname: string;
     created_at: Moment;
   };

@@ -8,7 +8,7 @@ import { getSpec, type LockedDeployment, lockDeployment } from './deployment-loc
 import { isForeignKeyViolation } from './errors.ts';
 import { recordEvents } from './events.ts';
 import { idempotencyConflict, nameTaken } from './mutation-keys.ts';
-import { ensureRoute } from './routes.ts';
+import { ensureRoutes } from './routes.ts';
 import { storeRevision } from './store-revision.ts';
 
 /** Stores an operation, the deployment when the request creates it, and the revision and route when it makes one. */
@@ -51,8 +51,8 @@ async function carryOut(tx: DatabaseTransaction, storing: Storing): Promise<stri
     case 'deploy':
     case 'update':
     case 'rollback': {
-      const { port, copyOf } = await storeRevision(tx, deployment, request);
-      if (port !== null) await ensureRoute(tx, deployment, domain);
+      const { spec, copyOf } = await storeRevision(tx, deployment, request);
+      await ensureRoutes(tx, deployment, { services: servicesOf(spec), domain });
       return copyOf === null
         ? `revision ${revision} is queued`
         : `revision ${revision}, a copy of ${copyOf}, is queued`;
@@ -154,6 +154,7 @@ async function insertOperation(
       revision,
       actor_user_id: request.actorUserId,
       reason: request.reason,
+      kept_services: '{}',
       ...scale,
     })
     .onConflict((conflict) => conflict.columns(['organization_id', 'idempotency_key']).doNothing())

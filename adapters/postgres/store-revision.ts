@@ -1,6 +1,6 @@
 import type { DeployRequest, RollbackRequest, UpdateRequest } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { type DeploymentSpec, ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
+import { type DeploymentSpec, isCompose, ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
 import { applyChange } from '../../domain/spec-change.ts';
 import type { DatabaseTransaction } from './database.ts';
 import { getSpec, type LockedDeployment } from './deployment-lock.ts';
@@ -8,7 +8,7 @@ import { listImages, pinImages } from './revision-images.ts';
 
 /** What was stored. */
 export interface StoredRevision {
-  readonly port: number | null;
+  readonly spec: DeploymentSpec;
   /** The revision that it is a copy of. */
   readonly copyOf: number | null;
 }
@@ -40,7 +40,7 @@ export async function storeRevision(
     .execute();
   await tx.updateTable('deployments').set({ revision: number }).where('id', '=', deployment.id).execute();
   if (copyOf !== null) await copyImages(tx, deployment.id, { from: copyOf, to: number, spec });
-  return { port: spec.port, copyOf };
+  return { spec, copyOf };
 }
 
 async function specOf(
@@ -48,33 +48,43 @@ async function specOf(
   deployment: LockedDeployment,
   request: DeployRequest | UpdateRequest | RollbackRequest,
 ): Promise<{ readonly spec: DeploymentSpec; readonly copyOf: number | null }> {
-  const replicas = await wantedReplicas(tx, deployment);
+  const replicas = await presentReplicas(tx, deployment);
   if (request.kind === 'deploy') {
-    return { spec: { ...request.spec, replicas: request.spec.replicas ?? replicas ?? 1 }, copyOf: null };
+    const { spec } = request;
+    if (isCompose(spec)) return { spec, copyOf: null };
+    return { spec: { ...spec, replicas: spec.replicas ?? replicas.get(ONLY_SERVICE) ?? 1 }, copyOf: null };
   }
   if (request.kind === 'update') {
     const newest = await getSpec(tx, deployment.id, deployment.revision);
-    const base = { ...newest, replicas: replicas ?? newest.replicas };
-    return { spec: applyChange(base, request.change), copyOf: null };
+    return { spec: applyChange(withReplicas(newest, replicas), request.change), copyOf: null };
   }
   const copyOf = request.toRevision ?? (await previousRevision(tx, deployment));
-  const copied = await getSpec(tx, deployment.id, copyOf);
-  return { spec: { ...copied, replicas: replicas ?? copied.replicas }, copyOf };
+  return { spec: withReplicas(await getSpec(tx, deployment.id, copyOf), replicas), copyOf };
 }
 
-/** As many as run of the newest revision, which a scale may have changed; `null` while that one has not come up. */
-async function wantedReplicas(tx: DatabaseTransaction, deployment: LockedDeployment): Promise<number | null> {
-  if (deployment.revision === 0) return null;
-  if (deployment.currentRevision !== deployment.revision) {
-    return (await getSpec(tx, deployment.id, deployment.revision)).replicas;
-  }
-  const service = await tx
-    .selectFrom('deployment_services')
-    .select('replicas')
-    .where('deployment_id', '=', deployment.id)
-    .where('name', '=', ONLY_SERVICE)
-    .executeTakeFirst();
-  return service?.replicas ?? null;
+/** By service, as many as run of the newest revision, which a scale may have changed; or as it wants, until it is up. */
+async function presentReplicas(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+): Promise<ReadonlyMap<string, number>> {
+  if (deployment.revision === 0) return new Map();
+  const services =
+    deployment.currentRevision === deployment.revision
+      ? await tx
+          .selectFrom('deployment_services')
+          .select(['name', 'replicas'])
+          .where('deployment_id', '=', deployment.id)
+          .execute()
+      : servicesOf(await getSpec(tx, deployment.id, deployment.revision));
+  return new Map(services.map(({ name, replicas }) => [name, replicas]));
+}
+
+function withReplicas(spec: DeploymentSpec, present: ReadonlyMap<string, number>): DeploymentSpec {
+  if (!isCompose(spec)) return { ...spec, replicas: present.get(ONLY_SERVICE) ?? spec.replicas };
+  const services = spec.services.map((service) => {
+    return { ...service, replicas: present.get(service.name) ?? service.replicas };
+  });
+  return { ...spec, services };
 }
 
 /** The newest revision before the current one that came up. */

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { ForgetInput, OperationRef, SwitchRoutesInput } from '../../contracts/activities.ts';
 import type { StartedReplica } from '../../contracts/rollout.ts';
+import { replicaTitle } from '../../domain/naming.ts';
+import { ONLY_SERVICE } from '../../domain/spec.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { hasRoute, type LockedDeployment, lockExisting, settleGeneration } from './deployment-lock.ts';
 import { doomReplicas } from './doomed.ts';
@@ -23,6 +25,7 @@ export async function switchRoutes(
     const resumed = await resumeServing(tx, { deploymentId, replicaIds: resume });
     const drained = await stopServing(tx, { deploymentId, operationId, replicaIds: drain });
     const digests = new Map(serve.map((started) => [started.replicaId, started.imageDigest]));
+    const services = new Map(began.map(({ replicaId, service }) => [replicaId, service]));
     const images = began.map(({ replicaId, ...of }) => ({ ...of, digest: digests.get(replicaId) ?? '' }));
     await pinImages(tx, deploymentId, firstOfEach(images));
     await recordServingRevision(tx, deploymentId);
@@ -35,7 +38,7 @@ export async function switchRoutes(
     const switched: NewEvent[] = isSwitched && isRouted ? [{ kind: 'route.switched', message, operationId }] : [];
     const healthy = serve
       .filter(({ replicaId }) => began.some((one) => one.replicaId === replicaId))
-      .map((started) => healthyEvent(operationId, started));
+      .map((started) => healthyEvent(operationId, started, services.get(started.replicaId) ?? ONLY_SERVICE));
     await recordEvents(tx, deployment, [...healthy, ...switched]);
     return { generation };
   });
@@ -71,11 +74,12 @@ export async function forgetReplicas(
       .deleteFrom('replicas')
       .where('deployment_id', '=', deploymentId)
       .where(isOneOfTexts('replica_id', replicaIds))
-      .returning('replica_id')
+      .returning(['replica_id as replicaId', 'service'])
       .execute();
     const left = new Set(unreachable);
-    const events = forgotten.map(({ replica_id: replicaId }): NewEvent => {
-      const message = left.has(replicaId) ? `${replicaId} goes when its node answers again` : `${replicaId} is removed`;
+    const events = forgotten.map(({ replicaId, service }): NewEvent => {
+      const title = replicaTitle({ replicaId, service });
+      const message = left.has(replicaId) ? `${title} goes when its node answers again` : `${title} is removed`;
       return { kind: 'replica.removed', message, replicaId, operationId };
     });
     await recordServingRevision(tx, deploymentId);
@@ -206,9 +210,10 @@ async function recordServingRevision(tx: DatabaseTransaction, deploymentId: Lock
     .execute();
 }
 
-function healthyEvent(operationId: string, { replicaId, attempt, times }: StartedReplica): NewEvent {
+function healthyEvent(operationId: string, { replicaId, attempt, times }: StartedReplica, service: string): NewEvent {
   const details = { attempt, ...times };
-  return { kind: 'replica.healthy', message: `${replicaId} is healthy`, replicaId, operationId, details };
+  const message = `${replicaTitle({ replicaId, service })} is healthy`;
+  return { kind: 'replica.healthy', message, replicaId, operationId, details };
 }
 
 interface Switch {

@@ -58,7 +58,7 @@ describe('the internal service', () => {
         [
           client.heartbeat({}, options),
           client.reportReplicas({}, options),
-          client.fetchEnvironment({ deploymentId: DEPLOYMENT }, options),
+          client.fetchEnvironment({ deploymentId: DEPLOYMENT, revision: 1, service: 'app' }, options),
         ].map(codeOf),
       );
       expect(codes).toEqual([Code.Unauthenticated, Code.Unauthenticated, Code.Unauthenticated]);

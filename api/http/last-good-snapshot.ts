@@ -1,6 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { IngressSnapshot } from '../../domain/routing.ts';
+import { ONLY_SERVICE } from '../../domain/spec.ts';
 
 const upstreamsShape = z.array(z.object({ host: z.string(), port: z.number() }));
 
@@ -11,6 +12,7 @@ const snapshotShape = z.object({
       id: z.string(),
       hostname: z.string(),
       deploymentId: z.string(),
+      service: z.string().default(ONLY_SERVICE),
       upstreams: upstreamsShape,
       canary: z
         .object({ revision: z.number().int(), weightPercent: z.number(), upstreams: upstreamsShape })

@@ -2,8 +2,7 @@ import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
-import { findSealedEnvironment } from '../../adapters/postgres/environments.ts';
-import { findHeldRevision } from '../../adapters/postgres/held-revision.ts';
+import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { findImageSources } from '../../adapters/postgres/image-sources.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
@@ -19,6 +18,7 @@ import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
+import type { SealedVariable, ServiceSpec } from '../../domain/spec.ts';
 import type {
   ControlService,
   EnrolNodeRequest,
@@ -65,30 +65,31 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const unseen = await reportReplicas(db, { nodeId, replicas: replicas.map(fromWire), complete });
       return { unseen: [...unseen] };
     },
-    async fetchEnvironment({ deploymentId, revision }, context) {
+    async fetchEnvironment({ deploymentId, revision, service, buildArguments }, context) {
       const { nodeId } = getCallingNode(context);
-      const [node, environment] = await Promise.all([
+      const find = buildArguments ? findBuiltService : findHeldService;
+      const [node, held] = await Promise.all([
         findNode(db, nodeId),
-        findSealedEnvironment(db, { deploymentId, revision, nodeId }),
+        find(db, { deploymentId, revision, service, nodeId }),
       ]);
-      if (!node || !environment) throw notFound('environment');
-      const { organizationId } = environment;
+      if (!node || !held) throw notFound('environment');
+      const { organizationId } = held;
       const variables = await Promise.all(
-        environment.variables.map(async ({ name, sealed }) => {
+        variablesOf(held.service, buildArguments).map(async ({ name, sealed }) => {
           return { name, value: await deps.sealing.open({ organizationId, name, sealed }) };
         }),
       );
       return { jwe: await encryptEnvironment(node.encryptionJwk, variables) };
     },
-    async fetchRegistryCredential({ deploymentId, revision }, context) {
+    async fetchRegistryCredential({ deploymentId, revision, service }, context) {
       const { nodeId } = getCallingNode(context);
       const [node, held] = await Promise.all([
         findNode(db, nodeId),
-        findHeldRevision(db, { deploymentId, revision, nodeId }),
+        findHeldService(db, { deploymentId, revision, service, nodeId }),
       ]);
-      if (!node || held?.spec.source.kind !== 'image') return {};
+      if (!node || held?.service.source.kind !== 'image') return {};
       const { organizationId } = held;
-      const host = registryOf(held.spec.source.reference);
+      const host = registryOf(held.service.source.reference);
       const stored = await findRegistryCredential(db, { organizationId, host });
       if (!stored) return {};
       const { id, username, sealedPassword: sealed } = stored;
@@ -115,6 +116,11 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       return { accepted: await reportBuild(db, { nodeId, ...toBuildReport(report) }) };
     },
   };
+}
+
+function variablesOf({ environment, source }: ServiceSpec, buildArguments: boolean): readonly SealedVariable[] {
+  if (!buildArguments) return environment;
+  return source.kind === 'dockerfile' ? (source.args ?? []) : [];
 }
 
 function toEnrolment(request: EnrolNodeRequest) {

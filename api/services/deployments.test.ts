@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listNodes } from '../../adapters/postgres/nodes.ts';
+import { servicesOf } from '../../domain/spec.ts';
 import {
   DeploymentStatus,
   OperationKind,
@@ -94,7 +95,7 @@ describe('creating a deployment', () => {
       .where('deployment_id', '=', id)
       .executeTakeFirstOrThrow();
     expect(JSON.stringify(revision)).not.toContain(CANARY);
-    const sealed = revision.spec.environment[0]?.sealed ?? '';
+    const sealed = servicesOf(revision.spec)[0]?.environment[0]?.sealed ?? '';
     expect(await rig.sealing.open({ organizationId: alice.organizationId, name: 'TOKEN', sealed })).toBe(CANARY);
   });
 

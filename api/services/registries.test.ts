@@ -50,7 +50,7 @@ async function aPlaced(user: Awaited<ReturnType<ApiRig['user']>>, reference: str
 
 async function fetchAs(node: number, deploymentId: string, revision = 1) {
   const control = rig.clientOf(ControlService, `node:${NODES[node]}`);
-  const { jwe } = await control.fetchRegistryCredential({ deploymentId, revision });
+  const { jwe } = await control.fetchRegistryCredential({ deploymentId, revision, service: 'app' });
   const key = keys[node]?.encryption.privateJwk;
   return jwe === '' || !key ? undefined : await decryptRegistryCredential(key, jwe);
 }

@@ -32,6 +32,7 @@ function toWire(route: RouteRecord, address: PublicAddress): MessageInitShape<ty
     id: route.id,
     hostname: route.hostname,
     deploymentId: route.deploymentId,
+    service: route.service,
     revision: route.revision,
     url: address.urlOf(route.hostname),
     upstreams: route.upstreams.map(({ host, port }) => `${host}:${port}`),

@@ -252,13 +252,15 @@ describe('the service of the nodes', () => {
 
   it('gives a node the variables of what it runs, encrypted for it alone', async () => {
     const { deploymentId } = await aServing('secretive', { variables: { TOKEN: 's3cr3t', EMPTY: '' } });
-    const { jwe } = await rig.clientOf(ControlService, `node:${NODE}`).fetchEnvironment({ deploymentId, revision: 1 });
+    const { jwe } = await rig
+      .clientOf(ControlService, `node:${NODE}`)
+      .fetchEnvironment({ deploymentId, revision: 1, service: 'app' });
     expect(await decryptEnvironment(keys.encryption.privateJwk, jwe)).toEqual([
       { name: 'TOKEN', value: 's3cr3t' },
       { name: 'EMPTY', value: '' },
     ]);
     const stranger = rig.clientOf(ControlService, 'node:node-stranger');
-    expect(await refusalOf(stranger.fetchEnvironment({ deploymentId, revision: 1 }))).toMatchObject({
+    expect(await refusalOf(stranger.fetchEnvironment({ deploymentId, revision: 1, service: 'app' }))).toMatchObject({
       code: 'NotFound',
     });
   });

@@ -1,15 +1,21 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs } from '@bufbuild/protobuf/wkt';
-import type {
-  DeploymentSpec,
-  PullPolicy as DomainPullPolicy,
-  RestartPolicy as DomainRestartPolicy,
-  HealthProbe,
-  Source,
+import {
+  type DeploymentSpec,
+  type PullPolicy as DomainPullPolicy,
+  type RestartPolicy as DomainRestartPolicy,
+  type HealthProbe,
+  isCompose,
+  type SealedVariable,
+  type ServiceParts,
+  type Source,
+  type VariableInput,
 } from '../../domain/spec.ts';
 import type { RawHealthCheck, RawSpec } from '../../domain/spec-parse.ts';
 import {
+  type ComposeServiceSchema,
   DeploymentSpecSchema,
+  type DockerfileSource,
   type HealthCheckSchema,
   type ImageSource,
   PullPolicy,
@@ -60,19 +66,23 @@ export function fromWireSpec(spec: WireSpec | undefined): RawSpec {
   };
 }
 
-function fromSource(source: WireSpec['source']): Source | undefined {
+function fromSource(source: WireSpec['source']): Source<VariableInput> | undefined {
   if (source.case === 'image') return fromImage(source.value);
-  if (source.case === 'dockerfile') return { kind: 'dockerfile', ...pathsOf(source.value) };
+  if (source.case === 'dockerfile') return fromDockerfile(source.value);
   return undefined;
 }
 
-function fromImage({ reference, pullPolicy: wire }: ImageSource): Source {
+function fromImage({ reference, pullPolicy: wire }: ImageSource): Source<VariableInput> {
   const pullPolicy = FROM_PULL_POLICY[wire];
   return { kind: 'image', reference, ...(pullPolicy === undefined ? {} : { pullPolicy }) };
 }
 
-function pathsOf({ contextSha256, dockerfilePath }: { contextSha256: string; dockerfilePath: string }) {
-  return { contextSha256, dockerfilePath };
+function fromDockerfile({ contextSha256, dockerfilePath, target, args }: DockerfileSource): Source<VariableInput> {
+  return {
+    ...{ kind: 'dockerfile', contextSha256, dockerfilePath },
+    ...(target === '' ? {} : { target }),
+    ...(args.length === 0 ? {} : { args: args.map(({ name, value }) => ({ name, value })) }),
+  };
 }
 
 type WireHealthCheck = NonNullable<WireSpec['healthCheck']>;
@@ -104,27 +114,41 @@ function fromProbe(kind: WireHealthCheck['kind']): HealthProbe | undefined {
 
 /** Puts a spec on the wire: variables by name and fingerprint only. */
 export function toWireSpec(spec: DeploymentSpec): MessageInitShape<typeof DeploymentSpecSchema> {
+  const rollout = toWireRollout(spec.rollout);
+  if (!isCompose(spec)) return { source: toSource(spec.source), ...toParts(spec), rollout };
+  const services = spec.services.map((service) => {
+    return { name: service.name, source: toSource(service.source), ...toParts(service), needs: [...service.needs] };
+  });
+  return { source: { case: 'compose', value: { services, warnings: [...spec.warnings] } }, rollout };
+}
+
+function toParts(parts: ServiceParts) {
   return {
-    source: toSource(spec.source),
-    replicas: spec.replicas,
-    ...(spec.port === null ? {} : { port: spec.port }),
-    environment: spec.environment.map(({ name, fingerprint }) => ({ name, fingerprint })),
-    healthCheck: toHealthCheck(spec),
-    limits: { cpuCores: spec.limits.cpuCores, memoryBytes: BigInt(spec.limits.memoryBytes) },
-    restartPolicy: TO_RESTART_POLICY[spec.restartPolicy],
-    command: [...spec.command],
-    rollout: toWireRollout(spec.rollout),
+    replicas: parts.replicas,
+    ...(parts.port === null ? {} : { port: parts.port }),
+    environment: parts.environment.map(toVariable),
+    healthCheck: toHealthCheck(parts),
+    limits: { cpuCores: parts.limits.cpuCores, memoryBytes: BigInt(parts.limits.memoryBytes) },
+    restartPolicy: TO_RESTART_POLICY[parts.restartPolicy],
+    command: [...parts.command],
   };
 }
 
-function toSource(source: Source): NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']> {
-  if (source.kind === 'dockerfile') return { case: 'dockerfile', value: pathsOf(source) };
+function toVariable({ name, fingerprint }: SealedVariable) {
+  return { name, fingerprint };
+}
+
+function toSource(source: Source): NonNullable<MessageInitShape<typeof ComposeServiceSchema>['source']> {
+  if (source.kind === 'dockerfile') {
+    const { contextSha256, dockerfilePath, target = '', args = [] } = source;
+    return { case: 'dockerfile', value: { contextSha256, dockerfilePath, target, args: args.map(toVariable) } };
+  }
   const { reference, pullPolicy } = source;
   const policy = pullPolicy === undefined ? PullPolicy.UNSPECIFIED : TO_PULL_POLICY[pullPolicy];
   return { case: 'image', value: { reference, pullPolicy: policy } };
 }
 
-function toHealthCheck({ healthCheck: check }: DeploymentSpec): MessageInitShape<typeof HealthCheckSchema> {
+function toHealthCheck({ healthCheck: check }: ServiceParts): MessageInitShape<typeof HealthCheckSchema> {
   return {
     kind: toProbe(check.probe),
     interval: durationFromMs(check.intervalMs),

@@ -9,10 +9,13 @@ const collect = (value: string, all: readonly string[] = []): readonly string[] 
 export function addDeploy(program: Command, context: CliContext): void {
   program
     .command('deploy')
-    .description('deploy a folder with a Dockerfile, or an image; updates the deployment when its name exists')
-    .argument('[dir]', 'folder with a Dockerfile and perhaps an obiente.yaml (default: this one)')
+    .description(
+      'deploy a folder with a Dockerfile or a Compose file, or an image; updates the deployment of that name',
+    )
+    .argument('[dir]', 'folder with a Dockerfile or Compose file, and perhaps an obiente.yaml (default: this one)')
     .option('--image <reference>', 'an image instead of a folder')
     .option('--pull <policy>', 'ask the registry for the image: always, if-not-present, or auto by its tag')
+    .option('-f, --compose [file]', 'the services of a Compose file, all new or all old (default: the folder’s)')
     .option('--dockerfile <path>', 'path of the Dockerfile within the folder')
     .option('--name <name>', 'name of the deployment (default: name of the folder or image)')
     .option('--project <name>', 'project that it belongs to (default: "default")')

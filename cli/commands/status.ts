@@ -53,8 +53,10 @@ function describe(terminal: Terminal, deployment: Deployment): void {
   ];
   for (const [label, value] of facts) terminal.line(`${paint.dim(label.padEnd(10))}${value}`);
   if (deployment.replicas.length === 0) return;
+  const service: Column<Replica> = { heading: 'SERVICE', cell: ({ service: name }) => name };
   const columns: readonly Column<Replica>[] = [
     { heading: 'REPLICA', cell: ({ id }) => id },
+    ...(deployment.spec?.source.case === 'compose' ? [service] : []),
     { heading: 'STATE', cell: replicaState, paint: (text) => paintState(terminal, text) },
     { heading: 'NODE', cell: ({ nodeId }) => nodeId },
     { heading: 'ADDRESS', cell: ({ address }) => address || '-' },
@@ -76,6 +78,7 @@ function imageOf({ spec, imageDigest }: Deployment): string {
   const digest = imageDigest === '' ? '' : ` (${imageDigest.slice(0, 19)})`;
   const source = spec?.source;
   if (source?.case === 'image') return `${source.value.reference}${digest}`;
+  if (source?.case === 'compose') return `${source.value.services.length} services of a Compose file`;
   return `built from ${source?.value?.dockerfilePath || 'Dockerfile'}${digest}`;
 }
 

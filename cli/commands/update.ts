@@ -1,14 +1,14 @@
 import { create } from '@bufbuild/protobuf';
 import { FieldMaskSchema } from '@bufbuild/protobuf/wkt';
 import type { Command } from 'commander';
-import { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { type DeploymentSpec, DeploymentSpecSchema, type ResourceLimits } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { type DeployOptions, readWishes } from '../deploy-options.ts';
 import { refuse } from '../failures.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { type OperationOptions, operate, withOperationOptions } from '../operation-options.ts';
 import { applyWishes, wantedSource } from '../wanted-spec.ts';
 
-type UpdateOptions = OperationOptions & Omit<DeployOptions, 'name'>;
+type UpdateOptions = OperationOptions & Omit<DeployOptions, 'name'> & { readonly service?: string };
 
 const collect = (value: string, all: readonly string[] = []): readonly string[] => [...all, value];
 
@@ -19,6 +19,7 @@ export function addUpdate(program: Command, context: CliContext): void {
       .command('update')
       .description('change settings of a deployment; whatever is not named stays, also what others change meanwhile')
       .argument('<name>', 'name or id of the deployment')
+      .option('--service <service>', 'which service of it, where there are several')
       .option('--image <reference>', 'another image')
       .option('--pull <policy>', 'with --image: ask the registry for it always, if-not-present, or auto by its tag')
       .option('--replicas <count>', 'how many copies run')
@@ -40,7 +41,8 @@ export function addUpdate(program: Command, context: CliContext): void {
       const done = (what: string): string => `updated ${what}`;
       await operate(invocation, { options, name, done }, async (api, asked) => {
         const { deployment } = await api.deployments.getDeployment({ deploymentId: asked.deploymentId });
-        const spec = create(DeploymentSpecSchema, deployment?.spec ? { limits: deployment.spec.limits ?? {} } : {});
+        const limits = limitsOf(deployment?.spec, options.service);
+        const spec = create(DeploymentSpecSchema, limits ? { limits } : {});
         const paths = applyWishes(spec, wishes);
         if (wishes.image !== undefined) {
           spec.source = wantedSource(deployment?.spec, { kind: 'image', reference: wishes.image }, wishes);
@@ -55,6 +57,7 @@ export function addUpdate(program: Command, context: CliContext): void {
         }
         const changed = await api.deployments.updateDeployment({
           ...asked,
+          service: options.service ?? '',
           ...(paths.length > 0 ? { spec, updateMask: create(FieldMaskSchema, { paths }) } : {}),
           setEnvironment: [...wishes.variables].map(([variable, value]) => ({ name: variable, value })),
           unsetEnvironment: [...wishes.unset],
@@ -63,4 +66,10 @@ export function addUpdate(program: Command, context: CliContext): void {
       });
     }),
   );
+}
+
+/** One of the two limits may be changed alone. */
+function limitsOf(spec: DeploymentSpec | undefined, service: string | undefined): ResourceLimits | undefined {
+  if (spec?.source.case !== 'compose') return spec?.limits;
+  return spec.source.value.services.find(({ name }) => name === service)?.limits;
 }

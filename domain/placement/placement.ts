@@ -58,7 +58,7 @@ export function choosePlacement({ request, nodes, rules }: PlacementQuestion): P
   if (ready.length === 0) return { refusal: { code: 'NO_NODE_READY', nodes: nodes.length } };
   const room = ready.map((node) => roomOf(node, rules)).sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
   const capacity = new Map(ready.map((node) => [node.nodeId, capacityOf(node, rules)]));
-  const open = room.filter((node) => !node.isFull && node.ownCpuCores >= request.cpuCores);
+  const open = room.filter((node) => !node.isFull && node.ownCpuCores >= (request.largestCpuCores ?? request.cpuCores));
   const assignments = STRATEGIES[rules.strategy]({ request, room: open, capacity });
   return assignments ? { assignments } : { refusal: { code: 'INSUFFICIENT_CAPACITY', room } };
 }

@@ -29,14 +29,19 @@ export function describeBytes(bytes: number): string {
   return `${Math.floor(mebibytes)} MiB`;
 }
 
-function describeRequest({ name, replicas, cpuCores, memoryBytes, together }: PlacementRequest): string {
+function describeRequest(request: PlacementRequest): string {
+  const { name, replicas, cpuCores, memoryBytes, together, largestCpuCores } = request;
+  if (largestCpuCores !== undefined) {
+    return `${name} (${describeCores(cpuCores)}, ${describeBytes(memoryBytes)} in all, on one node)`;
+  }
   const each = `${describeCores(cpuCores)}, ${describeBytes(memoryBytes)} each`;
   return `${count(replicas, 'replica')} of ${name} (${each}${together && replicas > 1 ? ', all on one node' : ''})`;
 }
 
 function describeRoom({ nodeId, cpuCores, memoryBytes, ...node }: NodeRoom, request: PlacementRequest): string {
   if (node.isFull) return `${nodeId} holds as many deployments as it may`;
-  if (node.ownCpuCores < request.cpuCores) return `${nodeId} has only ${describeCores(node.ownCpuCores)}`;
+  if (node.ownCpuCores < (request.largestCpuCores ?? request.cpuCores))
+    return `${nodeId} has only ${describeCores(node.ownCpuCores)}`;
   return `${nodeId} has ${describeCores(cpuCores)} and ${describeBytes(memoryBytes)} free`;
 }
 

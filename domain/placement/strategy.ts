@@ -8,6 +8,8 @@ export interface PlacementRequest {
   readonly memoryBytes: number;
   /** Whether all of them must be on one node, as those of an image that only its builder has. */
   readonly together: boolean;
+  /** Set when the one replica stands for a whole application that must be on one node: the largest share of one part. */
+  readonly largestCpuCores?: number;
 }
 
 /** What a node can still take. */

@@ -1,5 +1,5 @@
 import { chmodSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { askEngine, dockerEndpoints } from '../machine/docker-endpoint.mjs';
 import { readProgramFromImage } from '../machine/image-file.mjs';
 import { SetupError } from '../machine/setup-error.mjs';
@@ -59,9 +59,9 @@ async function fromImage(context) {
 /** @param {SetupContext} context @returns {string[]} */
 function exampleFolders({ root }) {
   const examples = join(root, 'examples');
-  return readdirSync(examples, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => join(examples, entry.name))
+  return readdirSync(examples, { recursive: true, encoding: 'utf8' })
+    .filter((path) => basename(path) === 'Dockerfile')
+    .map((path) => dirname(join(examples, path)))
     .filter((folder) => readBytes(join(folder, 'Dockerfile'))?.includes('COPY busybox '));
 }
 

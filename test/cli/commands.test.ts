@@ -212,7 +212,7 @@ describe('obiente deploy', () => {
   it('refuses a folder without a Dockerfile, and leaves nothing behind', async () => {
     const result = await obiente(['deploy', folder, '--name', 'web']);
     expect(result.exitCode).toBe(3);
-    expect(result.stderr).toContain('has no Dockerfile');
+    expect(result.stderr).toContain('looked for a Dockerfile');
     expect(platform.callsOf('CreateDeployment')).toEqual([]);
   });
 });

@@ -88,7 +88,10 @@ describe('a real Traefik', () => {
   function route(...servers: Server[]): void {
     const upstreams = servers.map((server) => ({ host: '127.0.0.1', port: portOf(server) }));
     const generation = snapshot.generation + 1;
-    snapshot = { generation, routes: [{ id: 'r', hostname: HOST, deploymentId: 'd', upstreams, canary: null }] };
+    snapshot = {
+      generation,
+      routes: [{ id: 'r', hostname: HOST, deploymentId: 'd', service: 'app', upstreams, canary: null }],
+    };
     notify();
   }
 

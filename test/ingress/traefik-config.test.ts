@@ -71,7 +71,7 @@ describe('GET /traefik/config', () => {
 
   function aSnapshot(generation: number): IngressSnapshot {
     const upstreams = [{ host: '127.0.0.1', port: 1000 + generation }];
-    const route = { id: 'r', hostname: 'app.localhost', deploymentId: 'd', upstreams, canary: null };
+    const route = { id: 'r', hostname: 'app.localhost', deploymentId: 'd', service: 'app', upstreams, canary: null };
     return { generation, routes: [route] };
   }
 

@@ -25,6 +25,7 @@ afterAll(() => test?.remove());
 interface Circumstances {
   /** What arrives in place of the context. */
   readonly sent?: Buffer;
+  readonly target?: string;
   readonly variables?: Record<string, string>;
   readonly timeoutMs?: number;
   readonly disk?: Partial<BuildLimits['disk']>;
@@ -37,6 +38,7 @@ const PLENTY = { minFreeBytes: 1, maxWrittenBytes: Number.MAX_SAFE_INTEGER };
 /** Builds a context that the control plane sends in small parts. */
 async function build(files: Record<string, string>, changes: Circumstances = {}) {
   const context = await buffer(tarOf(files));
+  const contextSha256 = createHash('sha256').update(context).digest('hex');
   const parts = changes.sent ?? context;
   const reports: BuildReport[] = [];
   const disk = { ...PLENTY, freeBytes: test.docker.freeBytes, ...changes.disk };
@@ -51,15 +53,17 @@ async function build(files: Record<string, string>, changes: Circumstances = {})
       return true;
     },
     fetchContext: ({ contextSha256 }) => toContextStream(inParts(parts), contextSha256),
+    fetchBuildArguments: async () => ({ GREETING: 'hello there' }),
     buildImage: test.docker.buildImage,
   });
   const input: BuildImageInput = {
     deploymentId: randomUUID(),
     projectId: randomUUID(),
-    revision: 4,
-    service: 'app',
-    contextSha256: createHash('sha256').update(context).digest('hex'),
-    dockerfilePath: 'Dockerfile',
+    ...{ revision: 4, service: 'app' },
+    source: {
+      ...{ kind: 'dockerfile', contextSha256, dockerfilePath: 'Dockerfile', hasArguments: true },
+      ...(changes.target === undefined ? {} : { target: changes.target }),
+    },
   };
   const run = () => {
     const activity = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
@@ -82,16 +86,31 @@ async function* inParts(whole: Buffer): AsyncGenerator<Uint8Array> {
 it('builds what the control plane stored, tags it for its revision, and twice gives the same image', async () => {
   const { input, run } = await build({ Dockerfile: `FROM ${test.image}\nENV BUILT=${randomUUID()}` });
   const { imageId } = await run();
-  const tag = builtImageTag(test.instance, input.deploymentId, 4);
+  const tag = builtImageTag(test.instance, input);
   expect((await test.client.getImage(tag).inspect()).Id).toBe(imageId);
   expect(await run()).toEqual({ imageId });
+});
+
+it('hands over its arguments, and stops at the stage that is asked for', async () => {
+  const dockerfile = [
+    `FROM ${test.image} AS first`,
+    'ARG GREETING',
+    'ENV GREETED=$GREETING',
+    `FROM ${test.image}`,
+    'ENV SECOND=1',
+  ].join('\n');
+  const { run } = await build({ Dockerfile: dockerfile }, { target: 'first' });
+  const { imageId } = await run();
+  const { Config } = await test.client.getImage(imageId).inspect();
+  expect(Config.Env).toContain('GREETED=hello there');
+  expect(Config.Env).not.toContain('SECOND=1');
 });
 
 it('does not build what arrives with another content, and may be tried again', async () => {
   const other = await buffer(tarOf({ Dockerfile: `FROM ${test.image}\nENV FORGED=1` }));
   const { input, run } = await build({ Dockerfile: `FROM ${test.image}` }, { sent: other });
   await expect(run()).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
-  const tag = builtImageTag(test.instance, input.deploymentId, 4);
+  const tag = builtImageTag(test.instance, input);
   await expect(test.client.getImage(tag).inspect()).rejects.toMatchObject({ statusCode: 404 });
 });
 

@@ -9,7 +9,7 @@ import { createDocker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
 import type { EnsureReplicaInput } from '../../contracts/activities.ts';
 import { isDomainError, RETRYABLE } from '../../domain/errors.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS } from '../../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../support/docker.ts';
 import { type DockerProxy, startDockerProxy } from '../support/docker-proxy.ts';
 
@@ -53,6 +53,7 @@ function anInput(): EnsureReplicaInput {
       deploymentId: randomUUID(),
       projectId: randomUUID(),
       service: 'app',
+      container: PLAIN_CONTAINER,
       serviceName: 'app',
       operationId: randomUUID(),
       revision: 1,

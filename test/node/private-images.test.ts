@@ -8,7 +8,7 @@ import { createProber } from '../../adapters/probe/prober.ts';
 import type { EnsureReplicaInput } from '../../contracts/activities.ts';
 import type { StartedReplica, WantedImage } from '../../contracts/rollout.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS } from '../../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../support/docker.ts';
 import { REGISTRY_USERS, startTestRegistry, type TestRegistry } from '../support/registry.ts';
 
@@ -56,7 +56,7 @@ function anInput(image: WantedImage): EnsureReplicaInput {
     },
     ...{ revision: 1, port: null, command: ['/bin/sleep', '600'], limits: DEFAULT_LIMITS },
     healthCheck: { ...DEFAULT_HEALTH_CHECK, probe: { kind: 'none' } as const },
-    ...{ restartPolicy: 'always' as const, hasEnvironment: false },
+    ...{ restartPolicy: 'always' as const, hasEnvironment: false, container: PLAIN_CONTAINER },
   };
   return { template, replicaId: 'r1-0', index: 0, image };
 }
@@ -84,8 +84,8 @@ describe('bringing a replica up from a private registry', () => {
     const input = anInput(image);
     const { started, beats } = ensure(input);
     expect(await started).toMatchObject({ imageDigest: digest });
-    const { deploymentId, revision } = input.template;
-    expect(fetchRegistryCredential.mock.calls).toEqual([[{ deploymentId, revision }]]);
+    const { deploymentId, revision, service } = input.template;
+    expect(fetchRegistryCredential.mock.calls).toEqual([[{ deploymentId, revision, service }]]);
     expect(JSON.stringify(beats)).not.toContain('canary');
   });
 

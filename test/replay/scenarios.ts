@@ -188,7 +188,10 @@ async function buildFromDockerfile(rig: Rig): Promise<readonly string[]> {
     await rig.gateway.submit({ ...place, request });
     await ended(cluster, request.operationId);
   });
-  return [deploymentWorkflowId(place.deploymentId), buildWorkflowId(place.deploymentId, 1)];
+  return [
+    deploymentWorkflowId(place.deploymentId),
+    buildWorkflowId({ deploymentId: place.deploymentId, revision: 1, service: 'app' }),
+  ];
 }
 
 async function nodeWatched(rig: Rig): Promise<readonly string[]> {

@@ -2,10 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { DeployRequest, OperationRequest, PlainRequest } from '../../contracts/deployment.ts';
 import { DEFAULT_TIMING, type RolloutTiming } from '../../contracts/timing.ts';
 import { DEFAULT_ROLLOUT } from '../../domain/rollout-policy.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type DeploymentSpec } from '../../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type SingleSpec } from '../../domain/spec.ts';
 
 /** A complete, valid spec of an image. */
-export function aSpec(changes: Partial<DeploymentSpec> = {}): DeploymentSpec {
+export function aSpec(changes: Partial<SingleSpec> = {}): SingleSpec {
   return {
     source: { kind: 'image', reference: 'example.test/app:1' },
     replicas: 1,

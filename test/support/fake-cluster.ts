@@ -25,7 +25,7 @@ import {
   toRun,
 } from '../../domain/rollout-goal.ts';
 import { DEFAULT_ROLLOUT } from '../../domain/rollout-policy.ts';
-import { type DeploymentSpec, servicesOf } from '../../domain/spec.ts';
+import { type DeploymentSpec, isCompose, servicesOf } from '../../domain/spec.ts';
 import { applyChange } from '../../domain/spec-change.ts';
 
 interface FakeReplica {
@@ -96,7 +96,8 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     const newest = specs.at(-1);
     const replicasNow = current.services[0]?.replicas;
     if (request.kind === 'deploy') {
-      specs.push({ ...request.spec, replicas: request.spec.replicas ?? replicasNow ?? 1 });
+      const { spec } = request;
+      specs.push(isCompose(spec) ? spec : { ...spec, replicas: spec.replicas ?? replicasNow ?? 1 });
     } else if (request.kind === 'update' && newest) specs.push(applyChange(newest, request.change));
     else if (request.kind === 'rollback') {
       const from = request.toRevision ?? 1;
@@ -109,9 +110,9 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     const { kind, revision, request } = get(operationId);
     const scale = request.kind === 'scale' ? { service: request.service, replicas: request.replicas } : null;
     const services = makesRevision(kind) ? servicesOf(specOf(revision)) : [];
-    const named = services.map(({ name, replicas: count }) => ({ name, replicas: count }));
+    const named = services.map(({ name, replicas: count }) => ({ name, replicas: count, revision }));
     try {
-      return goalOf({ kind, revision, services: named, scale, current });
+      return goalOf({ kind, services: named, scale, current });
     } catch (error) {
       throw toApplicationFailure(error);
     }
@@ -131,12 +132,15 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     const services = goal
       .filter((service) => service.replicas > 0)
       .map(({ name, revision }) => {
-        const { port, command, healthCheck, limits, restartPolicy, source } = specOf(revision);
+        const spec = servicesOf(specOf(revision)).find((service) => service.name === name);
+        if (!spec) throw ApplicationFailure.nonRetryable(`no service ${name}`, 'NOT_FOUND');
+        const { port, command, healthCheck, limits, restartPolicy, container, needs } = spec;
+        const source = spec.source.kind === 'image' ? spec.source : { ...spec.source, hasArguments: false };
         const place = { projectId: randomUUID(), service: name, serviceName: 'app', revision };
-        const run = { port, command, healthCheck, limits, restartPolicy, hasEnvironment: false };
+        const run = { port, command, healthCheck, limits, restartPolicy, container, hasEnvironment: false };
         const imageDigest = images.get(revision) ?? null;
         const buildNodeId = source.kind === 'dockerfile' && imageDigest === null ? NODE : null;
-        return { template: { ...ref, ...place, ...run }, source, imageDigest, buildNodeId };
+        return { template: { ...ref, ...place, ...run }, needs, source, imageDigest, buildNodeId };
       });
     const existing = [...replicas].map(([id, { service, revision, index, serving, started, drainedBy }]) => ({
       ...{ replicaId: id, service, revision, index, serving, nodeId: NODE, nodeLost: false, healthy: true },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { planContainer } from '../../activities/plan-container.ts';
 import type { ReplicaTemplate } from '../../contracts/rollout.ts';
 import { networkName, ownedLabels } from '../../domain/naming.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, ONLY_SERVICE } from '../../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, ONLY_SERVICE, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import type { TestDocker } from './docker.ts';
 
 /** What differs between the replicas of a test; all else is as a rollout makes it. */
@@ -29,7 +29,7 @@ export async function createReplicaStarter(test: TestDocker): Promise<(changes?:
         limits: DEFAULT_LIMITS,
         ONLY_SERVICE,
       },
-      ...{ restartPolicy: 'always', hasEnvironment: false, ...changes },
+      ...{ restartPolicy: 'always', hasEnvironment: false, container: PLAIN_CONTAINER, ...changes },
     };
     const input = { template, replicaId: 'r2-0', index: 0, image: wanted };
     const { id } = await docker.createContainer(planContainer(input, { instance, imageId, environment: {} }));

@@ -121,7 +121,7 @@ describe('an operation', { timeout: 60_000 }, () => {
     await onCluster({ onBuild: () => held }, async ({ cluster, deploy, submit, outcome, sawStep }) => {
       const first = await deploy({ spec: aSpec({ source, replicas: 1 }) });
       await sawStep('build');
-      const change = { replace: { replicas: 3 }, setVariables: [], unsetVariables: [] };
+      const change = { service: null, replace: { replicas: 3 }, setVariables: [], unsetVariables: [] };
       const second = await submit(aRequest({ kind: 'update', change }));
       release();
       expect(await outcome(first)).toMatchObject({ state: 'succeeded' });

@@ -4,6 +4,7 @@ import { decryptEnvironment } from '../../adapters/tokens/environment-envelope.t
 import { generateNodeKeys, parsePrivateJwk, toPublicJwk } from '../../adapters/tokens/keys.ts';
 import { createNodeTokenSigner } from '../../adapters/tokens/node-token.ts';
 import { decryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
+import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { RegistryCredential } from '../../domain/registry-credential.ts';
 
 /** A new token a minute is enough for calls every few seconds, and none of them is ever near its end of 5 min. */
@@ -15,10 +16,12 @@ export interface NodeKeys {
   /** What others may know: the id, and the public keys as JWK texts. */
   readonly publicHalf: { readonly nodeId: string; readonly signingJwk: string; readonly encryptionJwk: string };
   readonly control: ControlClient;
-  /** Fetches and opens a revision's variables. */
-  openEnvironment(of: { deploymentId: string; revision: number }): Promise<Readonly<Record<string, string>>>;
-  /** Fetches and opens the credential for a revision's image; `null` when there is none. */
-  openRegistryCredential(of: { deploymentId: string; revision: number }): Promise<RegistryCredential | null>;
+  /** Fetches and opens a service's variables. */
+  openEnvironment(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
+  /** Fetches and opens the arguments with which a service's image is built. */
+  openBuildArguments(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
+  /** Fetches and opens the credential for a service's image; `null` when there is none. */
+  openRegistryCredential(of: ServiceRef): Promise<RegistryCredential | null>;
 }
 
 /** Reads or makes this node's identity, and creates the client that speaks with it. @throws CONFIGURATION */
@@ -36,15 +39,20 @@ export async function connectIdentity(from: { dir: string; controlUrl: string })
       encryptionJwk: JSON.stringify(toPublicJwk(encryption)),
     },
     control,
-    openEnvironment: async (of) => {
-      const variables = await decryptEnvironment(encryption, await control.fetchEnvironment(of));
-      return Object.fromEntries(variables.map(({ name, value }) => [name, value]));
-    },
+    openEnvironment: async (of) => toRecord(await decryptEnvironment(encryption, await control.fetchEnvironment(of))),
+    openBuildArguments: async (of) =>
+      toRecord(await decryptEnvironment(encryption, await control.fetchBuildArguments(of))),
     openRegistryCredential: async (of) => {
       const jwe = await control.fetchRegistryCredential(of);
       return jwe === '' ? null : await decryptRegistryCredential(encryption, jwe);
     },
   };
+}
+
+function toRecord(
+  variables: readonly { readonly name: string; readonly value: string }[],
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(variables.map(({ name, value }) => [name, value]));
 }
 
 function makeKeys(): { signingJwk: string; encryptionJwk: string } {

@@ -65,6 +65,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     fetchEnvironment: keys.openEnvironment,
     reportBuild: keys.control.reportBuild,
     fetchContext: keys.control.fetchContext,
+    fetchBuildArguments: keys.openBuildArguments,
     buildImage: docker.buildImage,
     ...(registry ? { publish: createPublish(docker, registry) } : {}),
   };
@@ -91,8 +92,8 @@ function createPublish(
   docker: Docker,
   { credential, repositoryOf }: BuildRegistry,
 ): NonNullable<BuildPorts['publish']> {
-  return async ({ deploymentId, revision, imageId, signal }) => {
-    const target = { repository: repositoryOf(deploymentId), tag: `r${revision}`, credential };
+  return async ({ deploymentId, revision, service, imageId, signal }) => {
+    const target = { repository: repositoryOf(deploymentId), tag: `r${revision}-${service}`, credential };
     return await docker.pushImage({ deploymentId, imageId, ...target, signal });
   };
 }

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/routes.proto.
  */
 export const file_obiente_cloud_v1_routes: GenFile = /*@__PURE__*/
-  fileDesc("Ch1vYmllbnRlL2Nsb3VkL3YxL3JvdXRlcy5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSLaAQoFUm91dGUSFAoCaWQYASABKAlCCLpIBXIDsAEBEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj9ARIfCg1kZXBsb3ltZW50X2lkGAMgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgEIAEoBUIHukgEGgIoABIVCgN1cmwYBSABKAlCCLpIBXIDGIAEEhwKCXVwc3RyZWFtcxgGIAMoCUIJukgGkgEDEJBOEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImMKEUxpc3RSb3V0ZXNSZXF1ZXN0EiEKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESKwoEcGFnZRgCIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuUGFnZVJlcXVlc3QidgoSTGlzdFJvdXRlc1Jlc3BvbnNlEjIKBnJvdXRlcxgBIAMoCzIXLm9iaWVudGUuY2xvdWQudjEuUm91dGVCCbpIBpIBAxDIARIsCgRwYWdlGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVzcG9uc2UybQoNUm91dGVzU2VydmljZRJcCgpMaXN0Um91dGVzEiMub2JpZW50ZS5jbG91ZC52MS5MaXN0Um91dGVzUmVxdWVzdBokLm9iaWVudGUuY2xvdWQudjEuTGlzdFJvdXRlc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
+  fileDesc("Ch1vYmllbnRlL2Nsb3VkL3YxL3JvdXRlcy5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSL0AQoFUm91dGUSFAoCaWQYASABKAlCCLpIBXIDsAEBEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj9ARIfCg1kZXBsb3ltZW50X2lkGAMgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgEIAEoBUIHukgEGgIoABIVCgN1cmwYBSABKAlCCLpIBXIDGIAEEhwKCXVwc3RyZWFtcxgGIAMoCUIJukgGkgEDEJBOEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKB3NlcnZpY2UYCCABKAlCB7pIBHICGD8iYwoRTGlzdFJvdXRlc1JlcXVlc3QSIQoPb3JnYW5pemF0aW9uX2lkGAEgASgJQgi6SAVyA7ABARIrCgRwYWdlGAIgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVxdWVzdCJ2ChJMaXN0Um91dGVzUmVzcG9uc2USMgoGcm91dGVzGAEgAygLMhcub2JpZW50ZS5jbG91ZC52MS5Sb3V0ZUIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZTJtCg1Sb3V0ZXNTZXJ2aWNlElwKCkxpc3RSb3V0ZXMSIy5vYmllbnRlLmNsb3VkLnYxLkxpc3RSb3V0ZXNSZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5MaXN0Um91dGVzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
 
 /**
  * A hostname and the deployment that answers at it.
@@ -71,6 +71,13 @@ export type Route = Message<"obiente.cloud.v1.Route"> & {
    * @generated from field: google.protobuf.Timestamp created_at = 7;
    */
   createdAt?: Timestamp | undefined;
+
+  /**
+   * Service of the deployment that answers; `app` for a deployment of a single image.
+   *
+   * @generated from field: string service = 8;
+   */
+  service: string;
 };
 
 /**

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/spec.proto.
  */
 export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEipAQKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIhCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oAEgBiAEBEh4KBHBvcnQYBCABKAVCC7pICBoGGP//AygBSAKIAQESRQoLZW52aXJvbm1lbnQYBSADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgHIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCCABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEiIKB2NvbW1hbmQYCSADKAlCEbpIDpIBCxCAAiIGcgQYgIACEjAKB3JvbGxvdXQYCiABKAsyHy5vYmllbnRlLmNsb3VkLnYxLlJvbGxvdXRQb2xpY3lCCAoGc291cmNlQgsKCV9yZXBsaWNhc0IHCgVfcG9ydCL/AQoNUm9sbG91dFBvbGljeRI0Cgdyb2xsaW5nGAEgASgLMiEub2JpZW50ZS5jbG91ZC52MS5Sb2xsaW5nU3RyYXRlZ3lIABI2CghyZWNyZWF0ZRgCIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuUmVjcmVhdGVTdHJhdGVneUgAEjkKCmJsdWVfZ3JlZW4YAyABKAsyIy5vYmllbnRlLmNsb3VkLnYxLkJsdWVHcmVlblN0cmF0ZWd5SAASMgoGY2FuYXJ5GAQgASgLMiAub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdHJhdGVneUgAQhEKCHN0cmF0ZWd5EgW6SAIIASKxAQoPUm9sbGluZ1N0cmF0ZWd5EikKEW1heF9zdXJnZV9wZXJjZW50GAEgASgFQgm6SAYaBBhkKABIAIgBARIvChdtYXhfdW5hdmFpbGFibGVfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgASAGIAQESEAoIYXBwcm92YWwYAyABKAhCFAoSX21heF9zdXJnZV9wZXJjZW50QhoKGF9tYXhfdW5hdmFpbGFibGVfcGVyY2VudCIkChBSZWNyZWF0ZVN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIImIKEUJsdWVHcmVlblN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIEjsKCGtlZXBfb2xkGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyACJJCg5DYW5hcnlTdHJhdGVneRI3CgVzdGVwcxgBIAMoCzIcLm9iaWVudGUuY2xvdWQudjEuQ2FuYXJ5U3RlcEIKukgHkgEECAEQFCLcAQoKQ2FuYXJ5U3RlcBIhCg53ZWlnaHRfcGVyY2VudBgBIAEoBUIJukgGGgQYYygBEjIKCGFwcHJvdmFsGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5BcHByb3ZhbEdhdGVIABI5CgR3YWl0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyAEgAEi0KBmVycm9ycxgEIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuRXJyb3JHYXRlSABCDQoEZ2F0ZRIFukgCCAEiDgoMQXBwcm92YWxHYXRlIqkBCglFcnJvckdhdGUSPQoFd2F0Y2gYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEMgBAaoBCiIECID1JDICCAESJAoRbWF4X2Vycm9yX3BlcmNlbnQYAiABKAVCCbpIBhoEGGQoABImCgxtaW5fcmVxdWVzdHMYAyABKAVCC7pICBoGGMCEPSgBSACIAQFCDwoNX21pbl9yZXF1ZXN0cyJpCgtJbWFnZVNvdXJjZRIdCglyZWZlcmVuY2UYASABKAlCCrpIB3IFEAEYgAQSOwoLcHVsbF9wb2xpY3kYAiABKA4yHC5vYmllbnRlLmNsb3VkLnYxLlB1bGxQb2xpY3lCCLpIBYIBAhABImcKEERvY2tlcmZpbGVTb3VyY2USMAoOY29udGV4dF9zaGEyNTYYASABKAlCGLpIFXITMg5eWzAtOWEtZl17NjR9JJgBQBIhCg9kb2NrZXJmaWxlX3BhdGgYAiABKAlCCLpIBXIDGP8BIpABChNFbnZpcm9ubWVudFZhcmlhYmxlEjIKBG5hbWUYASABKAlCJLpIIXIfEAEYgAIyGF5bQS1aYS16X11bQS1aYS16MC05X10qJBIdCgV2YWx1ZRgCIAEoCUIJukgGcgQogIAESACIAQESHAoLZmluZ2VycHJpbnQYAyABKAlCB7pIBHICGAxCCAoGX3ZhbHVlIuQDCgtIZWFsdGhDaGVjaxI7CglhdXRvbWF0aWMYASABKAsyJi5vYmllbnRlLmNsb3VkLnYxLkF1dG9tYXRpY0hlYWx0aENoZWNrSAASMQoEaHR0cBgCIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuSHR0cEhlYWx0aENoZWNrSAASNwoHY29tbWFuZBgDIAEoCzIkLm9iaWVudGUuY2xvdWQudjEuQ29tbWFuZEhlYWx0aENoZWNrSAASLwoEbm9uZRgEIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuTm9IZWFsdGhDaGVja0gAEj8KCGludGVydmFsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SPgoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEh8KB3JldHJpZXMYByABKAVCCbpIBhoEGGQoAUgBiAEBEj4KDHN0YXJ0X3BlcmlvZBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMIkBwyAEINCgRraW5kEgW6SAIIAUIKCghfcmV0cmllcyIWChRBdXRvbWF0aWNIZWFsdGhDaGVjayJpCg9IdHRwSGVhbHRoQ2hlY2sSGAoEcGF0aBgBIAEoCUIKukgHcgUQARiACBIoCg9leHBlY3RlZF9zdGF0dXMYAiABKAVCCrpIBxoFGNcEKGRIAIgBAUISChBfZXhwZWN0ZWRfc3RhdHVzIjgKEkNvbW1hbmRIZWFsdGhDaGVjaxIiCgdjb21tYW5kGAEgAygJQhG6SA6SAQsIARBAIgVyAxiAICIPCg1Ob0hlYWx0aENoZWNrIpEBCg5SZXNvdXJjZUxpbWl0cxIxCgljcHVfY29yZXMYASABKAFCGbpIFhIUQAEZAAAAAAAAkEApexSuR+F6hD9IAIgBARItCgxtZW1vcnlfYnl0ZXMYAiABKANCErpIDyINGICAgICAgAQogICAA0gBiAEBQgwKCl9jcHVfY29yZXNCDwoNX21lbW9yeV9ieXRlcyphCgpQdWxsUG9saWN5EhsKF1BVTExfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUFVMTF9QT0xJQ1lfQUxXQVlTEAESHgoaUFVMTF9QT0xJQ1lfSUZfTk9UX1BSRVNFTlQQAiqDAQoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEhkKFVJFU1RBUlRfUE9MSUNZX0FMV0FZUxABEh0KGVJFU1RBUlRfUE9MSUNZX09OX0ZBSUxVUkUQAhIYChRSRVNUQVJUX1BPTElDWV9ORVZFUhADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi2AQKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASIQoIcmVwbGljYXMYAyABKAVCCrpIBxoFGJBOKABIAYgBARIeCgRwb3J0GAQgASgFQgu6SAgaBhj//wMoAUgCiAEBEkUKC2Vudmlyb25tZW50GAUgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSMwoMaGVhbHRoX2NoZWNrGAYgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5IZWFsdGhDaGVjaxIwCgZsaW1pdHMYByABKAsyIC5vYmllbnRlLmNsb3VkLnYxLlJlc291cmNlTGltaXRzEkEKDnJlc3RhcnRfcG9saWN5GAggASgOMh8ub2JpZW50ZS5jbG91ZC52MS5SZXN0YXJ0UG9saWN5Qgi6SAWCAQIQARIiCgdjb21tYW5kGAkgAygJQhG6SA6SAQsQgAIiBnIEGICAAhIwCgdyb2xsb3V0GAogASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Sb2xsb3V0UG9saWN5QggKBnNvdXJjZUILCglfcmVwbGljYXNCBwoFX3BvcnQi/wEKDVJvbGxvdXRQb2xpY3kSNAoHcm9sbGluZxgBIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuUm9sbGluZ1N0cmF0ZWd5SAASNgoIcmVjcmVhdGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLlJlY3JlYXRlU3RyYXRlZ3lIABI5CgpibHVlX2dyZWVuGAMgASgLMiMub2JpZW50ZS5jbG91ZC52MS5CbHVlR3JlZW5TdHJhdGVneUgAEjIKBmNhbmFyeRgEIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuQ2FuYXJ5U3RyYXRlZ3lIAEIRCghzdHJhdGVneRIFukgCCAEisQEKD1JvbGxpbmdTdHJhdGVneRIpChFtYXhfc3VyZ2VfcGVyY2VudBgBIAEoBUIJukgGGgQYZCgASACIAQESLwoXbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQYAiABKAVCCbpIBhoEGGQoAEgBiAEBEhAKCGFwcHJvdmFsGAMgASgIQhQKEl9tYXhfc3VyZ2VfcGVyY2VudEIaChhfbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQiJAoQUmVjcmVhdGVTdHJhdGVneRIQCghhcHByb3ZhbBgBIAEoCCJiChFCbHVlR3JlZW5TdHJhdGVneRIQCghhcHByb3ZhbBgBIAEoCBI7CghrZWVwX29sZBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkMgAiSQoOQ2FuYXJ5U3RyYXRlZ3kSNwoFc3RlcHMYASADKAsyHC5vYmllbnRlLmNsb3VkLnYxLkNhbmFyeVN0ZXBCCrpIB5IBBAgBEBQi3AEKCkNhbmFyeVN0ZXASIQoOd2VpZ2h0X3BlcmNlbnQYASABKAVCCbpIBhoEGGMoARIyCghhcHByb3ZhbBgCIAEoCzIeLm9iaWVudGUuY2xvdWQudjEuQXBwcm92YWxHYXRlSAASOQoEd2FpdBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkMgBIABItCgZlcnJvcnMYBCABKAsyGy5vYmllbnRlLmNsb3VkLnYxLkVycm9yR2F0ZUgAQg0KBGdhdGUSBbpIAggBIg4KDEFwcHJvdmFsR2F0ZSKpAQoJRXJyb3JHYXRlEj0KBXdhdGNoGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhO6SBDIAQGqAQoiBAiA9SQyAggBEiQKEW1heF9lcnJvcl9wZXJjZW50GAIgASgFQgm6SAYaBBhkKAASJgoMbWluX3JlcXVlc3RzGAMgASgFQgu6SAgaBhjAhD0oAUgAiAEBQg8KDV9taW5fcmVxdWVzdHMiaQoLSW1hZ2VTb3VyY2USHQoJcmVmZXJlbmNlGAEgASgJQgq6SAdyBRABGIAEEjsKC3B1bGxfcG9saWN5GAIgASgOMhwub2JpZW50ZS5jbG91ZC52MS5QdWxsUG9saWN5Qgi6SAWCAQIQASLBAQoQRG9ja2VyZmlsZVNvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEiEKD2RvY2tlcmZpbGVfcGF0aBgCIAEoCUIIukgFcgMY/wESGAoGdGFyZ2V0GAMgASgJQgi6SAVyAxiAARI+CgRhcmdzGAQgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcingMKDUNvbXBvc2VTb3VyY2USFwoEZmlsZRgBIAEoCUIJukgGcgQogIAQEl0KCXZhcmlhYmxlcxgCIAMoCzIuLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNvdXJjZS5WYXJpYWJsZXNFbnRyeUIaukgXmgEUEOgHIgdyBRABGIACKgZyBCiAgAQSVwoIY29udGV4dHMYAyADKAsyLS5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuQ29udGV4dHNFbnRyeUIWukgTmgEQEDIiBXIDGIAIKgVyA5gBQBI8CghzZXJ2aWNlcxgEIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNlcnZpY2VCCLpIBZIBAhAyEhsKCHdhcm5pbmdzGAUgAygJQgm6SAaSAQMQ6AcaMAoOVmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1Db250ZXh0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiiAQKDkNvbXBvc2VTZXJ2aWNlEhUKBG5hbWUYASABKAlCB7pIBHICGD8SLgoFaW1hZ2UYAiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkltYWdlU291cmNlSAASOAoKZG9ja2VyZmlsZRgDIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuRG9ja2VyZmlsZVNvdXJjZUgAEhwKCHJlcGxpY2FzGAQgASgFQgq6SAcaBRiQTigAEh4KBHBvcnQYBSABKAVCC7pICBoGGP//AygBSAGIAQESRQoLZW52aXJvbm1lbnQYBiADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYByABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgIIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCSABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEhoKB2NvbW1hbmQYCiADKAlCCbpIBpIBAxCAAhIXCgVuZWVkcxgLIAMoCUIIukgFkgECEDJCCAoGc291cmNlQgcKBV9wb3J0IpABChNFbnZpcm9ubWVudFZhcmlhYmxlEjIKBG5hbWUYASABKAlCJLpIIXIfEAEYgAIyGF5bQS1aYS16X11bQS1aYS16MC05X10qJBIdCgV2YWx1ZRgCIAEoCUIJukgGcgQogIAESACIAQESHAoLZmluZ2VycHJpbnQYAyABKAlCB7pIBHICGAxCCAoGX3ZhbHVlIuQDCgtIZWFsdGhDaGVjaxI7CglhdXRvbWF0aWMYASABKAsyJi5vYmllbnRlLmNsb3VkLnYxLkF1dG9tYXRpY0hlYWx0aENoZWNrSAASMQoEaHR0cBgCIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuSHR0cEhlYWx0aENoZWNrSAASNwoHY29tbWFuZBgDIAEoCzIkLm9iaWVudGUuY2xvdWQudjEuQ29tbWFuZEhlYWx0aENoZWNrSAASLwoEbm9uZRgEIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuTm9IZWFsdGhDaGVja0gAEj8KCGludGVydmFsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SPgoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEh8KB3JldHJpZXMYByABKAVCCbpIBhoEGGQoAUgBiAEBEj4KDHN0YXJ0X3BlcmlvZBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMIkBwyAEINCgRraW5kEgW6SAIIAUIKCghfcmV0cmllcyIWChRBdXRvbWF0aWNIZWFsdGhDaGVjayJpCg9IdHRwSGVhbHRoQ2hlY2sSGAoEcGF0aBgBIAEoCUIKukgHcgUQARiACBIoCg9leHBlY3RlZF9zdGF0dXMYAiABKAVCCrpIBxoFGNcEKGRIAIgBAUISChBfZXhwZWN0ZWRfc3RhdHVzIjgKEkNvbW1hbmRIZWFsdGhDaGVjaxIiCgdjb21tYW5kGAEgAygJQhG6SA6SAQsIARBAIgVyAxiAICIPCg1Ob0hlYWx0aENoZWNrIpEBCg5SZXNvdXJjZUxpbWl0cxIxCgljcHVfY29yZXMYASABKAFCGbpIFhIUQAEZAAAAAAAAkEApexSuR+F6hD9IAIgBARItCgxtZW1vcnlfYnl0ZXMYAiABKANCErpIDyINGICAgICAgAQogICAA0gBiAEBQgwKCl9jcHVfY29yZXNCDwoNX21lbW9yeV9ieXRlcyphCgpQdWxsUG9saWN5EhsKF1BVTExfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUFVMTF9QT0xJQ1lfQUxXQVlTEAESHgoaUFVMTF9QT0xJQ1lfSUZfTk9UX1BSRVNFTlQQAiqDAQoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEhkKFVJFU1RBUlRfUE9MSUNZX0FMV0FZUxABEh0KGVJFU1RBUlRfUE9MSUNZX09OX0ZBSUxVUkUQAhIYChRSRVNUQVJUX1BPTElDWV9ORVZFUhADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * What a deployment is wanted to be. A change of it makes a new, immutable revision.
@@ -42,6 +42,14 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
      */
     value: DockerfileSource;
     case: "dockerfile";
+  } | {
+    /**
+     * The services of a Compose file. Beside it only `rollout` may be set: all else is in the file.
+     *
+     * @generated from field: obiente.cloud.v1.ComposeSource compose = 11;
+     */
+    value: ComposeSource;
+    case: "compose";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -417,6 +425,20 @@ export type DockerfileSource = Message<"obiente.cloud.v1.DockerfileSource"> & {
    * @generated from field: string dockerfile_path = 2;
    */
   dockerfilePath: string;
+
+  /**
+   * Stage to stop at. Empty means the last one.
+   *
+   * @generated from field: string target = 3;
+   */
+  target: string;
+
+  /**
+   * Build arguments, at most 1,000. They stay readable in the image, so they are no place for secrets.
+   *
+   * @generated from field: repeated obiente.cloud.v1.EnvironmentVariable args = 4;
+   */
+  args: EnvironmentVariable[];
 };
 
 /**
@@ -425,6 +447,156 @@ export type DockerfileSource = Message<"obiente.cloud.v1.DockerfileSource"> & {
  */
 export const DockerfileSourceSchema: GenMessage<DockerfileSource> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_spec, 10);
+
+/**
+ * The services of a Compose file: rolled out together, all new or all old. `docs/compose.md` says what may be in it.
+ *
+ * @generated from message obiente.cloud.v1.ComposeSource
+ */
+export type ComposeSource = Message<"obiente.cloud.v1.ComposeSource"> & {
+  /**
+   * The text of the file, at most 256 KiB. Write-only: it may hold values of variables.
+   *
+   * @generated from field: string file = 1;
+   */
+  file: string;
+
+  /**
+   * Values for its `${…}`, and for variables that it names without a value. Write-only.
+   *
+   * @generated from field: map<string, string> variables = 2;
+   */
+  variables: { [key: string]: string };
+
+  /**
+   * Lower-case hex SHA-256 of the uploaded folders that services are built from, by their path beside the file; the empty
+   * path is the file's own folder.
+   *
+   * @generated from field: map<string, string> contexts = 3;
+   */
+  contexts: { [key: string]: string };
+
+  /**
+   * The services that the file made. Output only.
+   *
+   * @generated from field: repeated obiente.cloud.v1.ComposeService services = 4;
+   */
+  services: ComposeService[];
+
+  /**
+   * What was taken differently than Compose would. Output only.
+   *
+   * @generated from field: repeated string warnings = 5;
+   */
+  warnings: string[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ComposeSource.
+ * Use `create(ComposeSourceSchema)` to create a new message.
+ */
+export const ComposeSourceSchema: GenMessage<ComposeSource> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 11);
+
+/**
+ * A service of a Compose file, as it is carried out. Output only.
+ *
+ * @generated from message obiente.cloud.v1.ComposeService
+ */
+export type ComposeService = Message<"obiente.cloud.v1.ComposeService"> & {
+  /**
+   * Its name, which is also its hostname for the other services.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Where the image comes from.
+   *
+   * @generated from oneof obiente.cloud.v1.ComposeService.source
+   */
+  source: {
+    /**
+     * An image that nodes can pull or already have.
+     *
+     * @generated from field: obiente.cloud.v1.ImageSource image = 2;
+     */
+    value: ImageSource;
+    case: "image";
+  } | {
+    /**
+     * A build context with a Dockerfile.
+     *
+     * @generated from field: obiente.cloud.v1.DockerfileSource dockerfile = 3;
+     */
+    value: DockerfileSource;
+    case: "dockerfile";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * How many copies run.
+   *
+   * @generated from field: int32 replicas = 4;
+   */
+  replicas: number;
+
+  /**
+   * TCP port that the ingress leads to; unset when it leads to none.
+   *
+   * @generated from field: optional int32 port = 5;
+   */
+  port?: number | undefined;
+
+  /**
+   * Environment, by name and fingerprint.
+   *
+   * @generated from field: repeated obiente.cloud.v1.EnvironmentVariable environment = 6;
+   */
+  environment: EnvironmentVariable[];
+
+  /**
+   * When a replica counts as healthy.
+   *
+   * @generated from field: obiente.cloud.v1.HealthCheck health_check = 7;
+   */
+  healthCheck?: HealthCheck | undefined;
+
+  /**
+   * What a replica may use at most.
+   *
+   * @generated from field: obiente.cloud.v1.ResourceLimits limits = 8;
+   */
+  limits?: ResourceLimits | undefined;
+
+  /**
+   * What happens when a replica exits.
+   *
+   * @generated from field: obiente.cloud.v1.RestartPolicy restart_policy = 9;
+   */
+  restartPolicy: RestartPolicy;
+
+  /**
+   * Command in place of the image's.
+   *
+   * @generated from field: repeated string command = 10;
+   */
+  command: string[];
+
+  /**
+   * Services that have to be healthy before it starts.
+   *
+   * @generated from field: repeated string needs = 11;
+   */
+  needs: string[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ComposeService.
+ * Use `create(ComposeServiceSchema)` to create a new message.
+ */
+export const ComposeServiceSchema: GenMessage<ComposeService> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 12);
 
 /**
  * One variable of a container's environment.
@@ -460,7 +632,7 @@ export type EnvironmentVariable = Message<"obiente.cloud.v1.EnvironmentVariable"
  * Use `create(EnvironmentVariableSchema)` to create a new message.
  */
 export const EnvironmentVariableSchema: GenMessage<EnvironmentVariable> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 11);
+  messageDesc(file_obiente_cloud_v1_spec, 13);
 
 /**
  * When a replica counts as healthy.
@@ -541,7 +713,7 @@ export type HealthCheck = Message<"obiente.cloud.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 12);
+  messageDesc(file_obiente_cloud_v1_spec, 14);
 
 /**
  * A TCP connection to the deployment's port.
@@ -556,7 +728,7 @@ export type AutomaticHealthCheck = Message<"obiente.cloud.v1.AutomaticHealthChec
  * Use `create(AutomaticHealthCheckSchema)` to create a new message.
  */
 export const AutomaticHealthCheckSchema: GenMessage<AutomaticHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 13);
+  messageDesc(file_obiente_cloud_v1_spec, 15);
 
 /**
  * An HTTP GET to the deployment's port.
@@ -584,7 +756,7 @@ export type HttpHealthCheck = Message<"obiente.cloud.v1.HttpHealthCheck"> & {
  * Use `create(HttpHealthCheckSchema)` to create a new message.
  */
 export const HttpHealthCheckSchema: GenMessage<HttpHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 14);
+  messageDesc(file_obiente_cloud_v1_spec, 16);
 
 /**
  * A command inside the container; exit code 0 is healthy.
@@ -605,7 +777,7 @@ export type CommandHealthCheck = Message<"obiente.cloud.v1.CommandHealthCheck"> 
  * Use `create(CommandHealthCheckSchema)` to create a new message.
  */
 export const CommandHealthCheckSchema: GenMessage<CommandHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 15);
+  messageDesc(file_obiente_cloud_v1_spec, 17);
 
 /**
  * No check: a replica is healthy as soon as it runs.
@@ -620,7 +792,7 @@ export type NoHealthCheck = Message<"obiente.cloud.v1.NoHealthCheck"> & {
  * Use `create(NoHealthCheckSchema)` to create a new message.
  */
 export const NoHealthCheckSchema: GenMessage<NoHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 16);
+  messageDesc(file_obiente_cloud_v1_spec, 18);
 
 /**
  * What a replica may use at most.
@@ -648,7 +820,7 @@ export type ResourceLimits = Message<"obiente.cloud.v1.ResourceLimits"> & {
  * Use `create(ResourceLimitsSchema)` to create a new message.
  */
 export const ResourceLimitsSchema: GenMessage<ResourceLimits> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 17);
+  messageDesc(file_obiente_cloud_v1_spec, 19);
 
 /**
  * When the registry is asked for an image that a node has already. It is asked once for each revision, for its first

@@ -1,0 +1,113 @@
+import { sql } from 'kysely';
+import { makesRevision } from '../../domain/operation.ts';
+import { choosePlacement, type PlacementNode, type PlacementRules } from '../../domain/placement/placement.ts';
+import { toPlacementError } from '../../domain/placement/refusal.ts';
+import type { PlacementRequest } from '../../domain/placement/strategy.ts';
+import type { ServiceSpec } from '../../domain/spec.ts';
+import { findBuildNode } from './builds.ts';
+import type { DatabaseTransaction } from './database.ts';
+import { getOperation, type LockedDeployment } from './deployment-lock.ts';
+
+/** Replicas of one service that need a place. */
+export interface Placing {
+  readonly service: ServiceSpec;
+  readonly revision: number;
+  readonly count: number;
+  /** Whether it has to be where the other services are: their network does not reach beyond a node. */
+  readonly sharesNode: boolean;
+}
+
+/** The node on which services of the deployment stay or are reserved already; else the best one with room for all. */
+export async function chooseSharedNode(
+  tx: DatabaseTransaction,
+  of: { readonly deployment: LockedDeployment; readonly operationId: string; readonly placings: readonly Placing[] },
+  rules: PlacementRules,
+): Promise<string> {
+  const { deployment, operationId, placings } = of;
+  const anchor = await findAnchor(tx, deployment, operationId);
+  if (anchor !== undefined) return anchor;
+  const sum = (partOf: (limits: ServiceSpec['limits']) => number): number =>
+    placings.reduce((total, { service, count }) => total + count * partOf(service.limits), 0);
+  const request: PlacementRequest = {
+    name: deployment.name,
+    replicas: 1,
+    cpuCores: sum(({ cpuCores }) => cpuCores),
+    memoryBytes: sum(({ memoryBytes }) => memoryBytes),
+    together: true,
+    largestCpuCores: Math.max(...placings.map(({ service }) => service.limits.cpuCores)),
+  };
+  const { assignments, refusal } = choosePlacement({ request, rules, nodes: await readNodes(tx, deployment.id) });
+  if (refusal) throw toPlacementError(request, refusal);
+  return assignments[0] ?? '';
+}
+
+async function findAnchor(
+  tx: DatabaseTransaction,
+  { id }: LockedDeployment,
+  operationId: string,
+): Promise<string | undefined> {
+  const { kind, kept } = await getOperation(tx, operationId);
+  const replicas = await tx
+    .selectFrom('replicas')
+    .select(['node_id as nodeId', 'service', 'revision', 'operation_id as reservedBy'])
+    .where('deployment_id', '=', id)
+    .orderBy('replica_id')
+    .execute();
+  const stays = (service: string, revision: number): boolean =>
+    makesRevision(kind) ? kept[service] === revision : kind !== 'restart';
+  const found = replicas.find(
+    ({ service, revision, reservedBy }) => reservedBy === operationId || stays(service, revision),
+  );
+  return found?.nodeId;
+}
+
+/** Chooses a node for each replica. @throws INSUFFICIENT_CAPACITY, NO_NODE_READY */
+export async function chooseNodes(
+  tx: DatabaseTransaction,
+  deployment: LockedDeployment,
+  { placing, only }: { readonly placing: Placing; readonly only: string | null },
+  rules: PlacementRules,
+): Promise<readonly string[]> {
+  const { service, revision, count } = placing;
+  const request: PlacementRequest = {
+    name: deployment.name,
+    replicas: count,
+    cpuCores: service.limits.cpuCores,
+    memoryBytes: service.limits.memoryBytes,
+    together: service.source.kind === 'dockerfile',
+  };
+  const of = { deploymentId: deployment.id, revision, service: service.name };
+  const wanted = only ?? (request.together ? await findBuildNode(tx, of) : null);
+  const nodes = await readNodes(tx, deployment.id);
+  const able = wanted === null ? nodes : nodes.filter(({ nodeId }) => nodeId === wanted);
+  const { assignments, refusal } = choosePlacement({ request, rules, nodes: able });
+  if (refusal) throw toPlacementError(request, refusal);
+  return assignments;
+}
+
+/**
+ * A node's state is what its workflow found. Its lease does not count here: when the whole control plane was away, every
+ * lease has run out, and a rollout that goes on afterwards finds the nodes as they were.
+ */
+async function readNodes(tx: DatabaseTransaction, deploymentId: string): Promise<PlacementNode[]> {
+  const nodes = await tx
+    .selectFrom('nodes')
+    .leftJoin('replicas', 'replicas.node_id', 'nodes.id')
+    .select((eb) => [
+      'nodes.id as nodeId',
+      'nodes.state',
+      'nodes.cpu_cores as cpuCores',
+      'nodes.memory_bytes as memoryBytes',
+      sql<number>`coalesce(sum(replicas.cpu_cores), 0)`.as('reservedCpuCores'),
+      sql<number>`coalesce(sum(replicas.memory_bytes), 0)::bigint`.as('reservedMemoryBytes'),
+      eb.fn
+        .count<number>('replicas.deployment_id')
+        .distinct()
+        .filterWhere('replicas.deployment_id', '<>', deploymentId)
+        .as('otherDeployments'),
+    ])
+    .groupBy('nodes.id')
+    .orderBy('nodes.id')
+    .execute();
+  return nodes.map(({ state, ...node }) => ({ ...node, ready: state === 'ready' }));
+}

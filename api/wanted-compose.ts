@@ -1,0 +1,41 @@
+import { parseCompose } from '../adapters/compose/parse-compose.ts';
+import { toComposeInput } from '../domain/compose/to-spec.ts';
+import { invalidArgument } from '../domain/errors.ts';
+import type { RegistryRules } from '../domain/image-reference.ts';
+import { parseRolloutPolicy } from '../domain/rollout-policy.ts';
+import type { ComposeInput } from '../domain/spec.ts';
+import type { ComposeSource, DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
+import { fromWireRollout } from './wire/rollout.ts';
+
+/**
+ * Reads the Compose file of a spec.
+ *
+ * @throws INVALID_ARGUMENT with a path into the file, or the field of the spec that may not stand beside it.
+ */
+export function readCompose(
+  spec: WireSpec,
+  { file, variables, contexts }: ComposeSource,
+  registries: RegistryRules,
+): ComposeInput {
+  const beside = besides(spec);
+  if (beside !== undefined) {
+    throw invalidArgument(
+      `spec.${beside}`,
+      'is set beside a Compose file',
+      'nothing but rollout; the file says the rest',
+    );
+  }
+  if (file.trim() === '') throw invalidArgument('spec.compose.file', 'is empty', 'the text of a Compose file');
+  const rollout = parseRolloutPolicy('spec.rollout', fromWireRollout(spec.rollout));
+  return toComposeInput(parseCompose(file, { variables, registries }), { contexts, rollout });
+}
+
+function besides(spec: WireSpec): string | undefined {
+  const { replicas, port, environment, healthCheck, limits, restartPolicy, command } = spec;
+  const set = {
+    ...{ replicas: replicas !== undefined, port: port !== undefined, environment: environment.length > 0 },
+    ...{ health_check: healthCheck !== undefined, limits: limits !== undefined },
+    ...{ restart_policy: restartPolicy !== 0, command: command.length > 0 },
+  };
+  return Object.entries(set).find(([, isSet]) => isSet)?.[0];
+}

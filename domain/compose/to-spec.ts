@@ -1,0 +1,85 @@
+import { invalidArgument } from '../errors.ts';
+import type { RolloutPolicy } from '../rollout-policy.ts';
+import type { ComposeInput, ContainerSettings, ServiceSpec, Source, VariableInput } from '../spec.ts';
+import { checkCompose } from '../spec-change.ts';
+import type { ComposeApplication, ComposeService, ComposeSource } from './application.ts';
+
+/** What comes with a file beside its variables. */
+export interface ComposeSurroundings {
+  /** Hex SHA-256 of the uploaded folders that services are built from, by their path; empty for the file's own. */
+  readonly contexts: Readonly<Record<string, string>>;
+  readonly rollout: RolloutPolicy;
+}
+
+/**
+ * Makes a spec of an application.
+ *
+ * The ingress leads to the first published port of a service; further ones are kept to the other services, with a
+ * warning.
+ *
+ * @throws INVALID_ARGUMENT for a folder that is not uploaded, and a volume (not supported yet).
+ */
+export function toComposeInput(
+  application: ComposeApplication,
+  { contexts, rollout }: ComposeSurroundings,
+): ComposeInput {
+  const warnings = [...application.warnings];
+  const services = application.services.map((service) => {
+    if (service.ports.length > 1) warnings.push(portsWarning(service));
+    return toService(service, contexts);
+  });
+  checkCompose({ services, rollout });
+  return { services, rollout, warnings };
+}
+
+function toService(service: ComposeService, contexts: ComposeSurroundings['contexts']): ServiceSpec<VariableInput> {
+  const { name, replicas, environment, healthCheck, limits, restartPolicy, command } = service;
+  return {
+    ...{ name, replicas, environment, healthCheck, limits, restartPolicy, command },
+    source: toSource(service, contexts),
+    port: service.ports[0] ?? null,
+    container: toSettings(service),
+    needs: service.dependsOn.flatMap(({ service: needed, condition }) => (condition === 'healthy' ? [needed] : [])),
+  };
+}
+
+function toSettings(service: ComposeService): ContainerSettings {
+  const { entrypoint, user, workingDir, readOnly, init } = service;
+  const volume = service.volumes.find(({ kind }) => kind === 'volume');
+  if (volume) {
+    const field = `services.${service.name}.volumes`;
+    throw invalidArgument(field, `a volume at ${volume.path}; volumes are not supported yet`, 'tmpfs');
+  }
+  return {
+    ...{ entrypoint, user, workingDir, readOnly, init },
+    tmpfs: service.volumes.flatMap((mount) =>
+      mount.kind === 'tmpfs' ? [{ path: mount.path, sizeBytes: mount.sizeBytes }] : [],
+    ),
+    stopGraceMs: service.stopGracePeriodMs,
+    checkPort: service.ports[0] ?? service.expose[0] ?? null,
+  };
+}
+
+function toSource({ name, source }: ComposeService, contexts: ComposeSurroundings['contexts']): Source<VariableInput> {
+  if (source.kind === 'image') return source;
+  const contextSha256 = Object.hasOwn(contexts, source.context) ? contexts[source.context] : undefined;
+  if (contextSha256 === undefined) throw notUploaded(name, source);
+  if (!/^[0-9a-f]{64}$/.test(contextSha256)) {
+    throw invalidArgument(`spec.compose.contexts[${source.context}]`, 'not a digest', '64 lower-case hex digits');
+  }
+  return {
+    ...{ kind: 'dockerfile', contextSha256, dockerfilePath: source.dockerfile, args: source.args },
+    ...(source.target === null ? {} : { target: source.target }),
+  };
+}
+
+function notUploaded(service: string, { context }: Extract<ComposeSource, { kind: 'build' }>) {
+  const folder = context === '' ? 'the folder of the file' : context;
+  const allowed = `the folder's digest in spec.compose.contexts, under ${JSON.stringify(context)}`;
+  return invalidArgument(`services.${service}.build`, `${folder} is not uploaded`, allowed);
+}
+
+function portsWarning({ name, ports }: ComposeService): string {
+  const others = ports.slice(1).join(', ');
+  return `services.${name}.ports: the ingress leads to ${ports[0]}; ${others} only to the other services`;
+}
