@@ -93,30 +93,6 @@ export async function endBuilds(
     .execute();
 }
 
-/** The node that has the image of a service of a revision, or is to build it; `null` while nobody is chosen. */
-export async function findBuildNode(
-  tx: DatabaseTransaction,
-  { deploymentId, revision, service }: ServiceOfRevision,
-): Promise<string | null> {
-  const build = await tx
-    .selectFrom('builds')
-    .leftJoin('revision_images', (join) =>
-      join.onRef('revision_images.image_digest', '=', 'builds.image_id').on('revision_images.service', '=', service),
-    )
-    .select('node_id')
-    .where('builds.deployment_id', '=', deploymentId)
-    .where((eb) =>
-      eb.or([
-        eb.and([eb('builds.revision', '=', revision), eb('builds.service', '=', service)]),
-        eb.and([eb('revision_images.deployment_id', '=', deploymentId), eb('revision_images.revision', '=', revision)]),
-      ]),
-    )
-    .orderBy('builds.finished_at')
-    .limit(1)
-    .executeTakeFirst();
-  return build?.node_id ?? null;
-}
-
 /** ` of web` where a deployment has several services, and nothing where it has one. */
 export function nameOf(service: string): string {
   return service === ONLY_SERVICE ? '' : ` of ${service}`;

@@ -4,7 +4,6 @@ import { choosePlacement, type PlacementNode, type PlacementRules } from '../../
 import { toPlacementError } from '../../domain/placement/refusal.ts';
 import type { PlacementRequest } from '../../domain/placement/strategy.ts';
 import type { ServiceSpec } from '../../domain/spec.ts';
-import { findBuildNode } from './builds.ts';
 import type { DatabaseTransaction } from './database.ts';
 import { getOperation, type LockedDeployment } from './deployment-lock.ts';
 
@@ -61,25 +60,23 @@ async function findAnchor(
   return found?.nodeId;
 }
 
-/** Chooses a node for each replica. @throws INSUFFICIENT_CAPACITY, NO_NODE_READY */
+/** Chooses a node for each replica; a built image gets to whichever it is. @throws INSUFFICIENT_CAPACITY, NO_NODE_READY */
 export async function chooseNodes(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
   { placing, only }: { readonly placing: Placing; readonly only: string | null },
   rules: PlacementRules,
 ): Promise<readonly string[]> {
-  const { service, revision, count } = placing;
+  const { service, count } = placing;
   const request: PlacementRequest = {
     name: deployment.name,
     replicas: count,
     cpuCores: service.limits.cpuCores,
     memoryBytes: service.limits.memoryBytes,
-    together: service.source.kind === 'dockerfile',
+    together: false,
   };
-  const of = { deploymentId: deployment.id, revision, service: service.name };
-  const wanted = only ?? (request.together ? await findBuildNode(tx, of) : null);
   const nodes = await readNodes(tx, deployment.id);
-  const able = wanted === null ? nodes : nodes.filter(({ nodeId }) => nodeId === wanted);
+  const able = only === null ? nodes : nodes.filter(({ nodeId }) => nodeId === only);
   const { assignments, refusal } = choosePlacement({ request, rules, nodes: able });
   if (refusal) throw toPlacementError(request, refusal);
   return assignments;

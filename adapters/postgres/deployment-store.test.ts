@@ -193,14 +193,19 @@ describe('beginning a rollout', () => {
     await expect(store.beginRollout(ref)).rejects.toMatchObject({ code: 'NO_NODE_READY' });
   });
 
-  it('keeps replicas of a Dockerfile on the node that builds it', async () => {
+  it('spreads replicas of a Dockerfile like others, and lets the node of the first one build', async () => {
     await aReadyNode(database.db, { nodeId: 'node-aaaa' });
     await aReadyNode(database.db, { nodeId: 'node-bbbb' });
     const source = { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
     const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 4, source }) });
     const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
     const { reserved, services } = await store.beginRollout(ref);
-    expect(new Set(reserved.map((replica) => replica.nodeId)).size).toBe(1);
+    expect(reserved.map((replica) => replica.nodeId).sort()).toEqual([
+      'node-aaaa',
+      'node-aaaa',
+      'node-bbbb',
+      'node-bbbb',
+    ]);
     expect(services[0]?.buildNodeId).toBe(reserved[0]?.nodeId);
     expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(true);
     const built = { ...ref, service: 'app', imageId: `sha256:${'b'.repeat(64)}` };
