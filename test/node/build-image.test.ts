@@ -7,8 +7,10 @@ import { createBuildImage } from '../../activities/build-image.ts';
 import type { BuildLimits } from '../../activities/build-limits.ts';
 import type { BuildReport } from '../../activities/build-reporter.ts';
 import { createSlots, type Slots } from '../../activities/build-slots.ts';
+import type { BuildPorts } from '../../activities/node-ports.ts';
 import { toContextStream } from '../../adapters/control-client/context-stream.ts';
-import type { BuildImageInput } from '../../contracts/activities.ts';
+import type { BuildImageInput, BuiltImage } from '../../contracts/activities.ts';
+import { DomainError } from '../../domain/errors.ts';
 import { builtImageTag } from '../../domain/naming.ts';
 import { openTestDocker, type TestDocker, tarOf } from '../support/docker.ts';
 import { seeProcesses } from '../support/processes.ts';
@@ -30,6 +32,7 @@ interface Circumstances {
   readonly timeoutMs?: number;
   readonly disk?: Partial<BuildLimits['disk']>;
   readonly slots?: Slots;
+  readonly publish?: NonNullable<BuildPorts['publish']>;
   readonly onReport?: (report: BuildReport) => void;
 }
 
@@ -55,6 +58,7 @@ async function build(files: Record<string, string>, changes: Circumstances = {})
     fetchContext: ({ contextSha256 }) => toContextStream(inParts(parts), contextSha256),
     fetchBuildArguments: async () => ({ GREETING: 'hello there' }),
     buildImage: test.docker.buildImage,
+    ...(changes.publish ? { publish: changes.publish } : {}),
   });
   const input: BuildImageInput = {
     deploymentId: randomUUID(),
@@ -67,7 +71,7 @@ async function build(files: Record<string, string>, changes: Circumstances = {})
   };
   const run = () => {
     const activity = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
-    const built = activity.run(buildImage, input) as Promise<{ imageId: string }>;
+    const built = activity.run(buildImage, input) as Promise<BuiltImage>;
     return Object.assign(built, { cancel: () => activity.cancel() });
   };
   const printed = () => reports.flatMap(({ lines }) => lines.map(({ text }) => text));
@@ -125,6 +129,25 @@ it('tells what it prints line by line, with numbers, clean and without the value
   const numbers = subject.reports.map(({ firstNumber, lines }) => firstNumber + lines.length);
   expect(subject.reports.map(({ firstNumber }) => firstNumber)).toEqual([1, ...numbers.slice(0, -1)]);
   expect(subject.reports.at(-1)).toMatchObject({ phase: 'building', complete: true, service: 'app', revision: 4 });
+});
+
+it('says where its image was pushed to, and that of one that cannot be pushed other nodes get from this one', async () => {
+  const reference = `registry.test/builds/x@sha256:${'a'.repeat(64)}`;
+  const pushed: unknown[] = [];
+  const publish = async (of: object) => {
+    pushed.push(of);
+    return reference;
+  };
+  const subject = await build({ Dockerfile: `FROM ${test.image}` }, { publish });
+  const { imageId } = await subject.run();
+  expect(await subject.run()).toEqual({ imageId, reference });
+  expect(pushed[0]).toMatchObject({ deploymentId: subject.input.deploymentId, revision: 4, service: 'app', imageId });
+  const away = async () => {
+    throw new DomainError('IMAGE_UNAVAILABLE', 'the registry is away');
+  };
+  const unpushed = await build({ Dockerfile: `FROM ${test.image}` }, { publish: away });
+  expect(await unpushed.run()).not.toHaveProperty('reference');
+  expect(unpushed.printed().at(-1)).toContain('the image is not pushed (the registry is away)');
 });
 
 it('fails with its last lines, without the values of variables', async () => {
