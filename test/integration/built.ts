@@ -2,6 +2,9 @@ import type { Api } from '../../cli/client.ts';
 import { tarOf } from '../support/docker.ts';
 import type { SpecInit } from './deployed.ts';
 
+/** The largest part of an upload that is taken. */
+const CHUNK_BYTES = 1024 * 1024;
+
 /** Uploads files as a build context of the user's organization. @returns its hash. */
 export async function upload(api: Api, files: Readonly<Record<string, string | Buffer>>): Promise<string> {
   const { memberships } = await api.identity.whoAmI({});
@@ -9,7 +12,11 @@ export async function upload(api: Api, files: Readonly<Record<string, string | B
   async function* parts() {
     yield { part: { case: 'header', value: { organizationId } } } as const;
     for await (const chunk of tarOf(files)) {
-      yield { part: { case: 'chunk', value: new Uint8Array(chunk as Buffer) } } as const;
+      const bytes = chunk as Buffer;
+      for (let from = 0; from < bytes.length; from += CHUNK_BYTES) {
+        const value = new Uint8Array(bytes.subarray(from, from + CHUNK_BYTES));
+        yield { part: { case: 'chunk', value } } as const;
+      }
     }
   }
   return (await api.sources.uploadContext(parts())).contextSha256;
