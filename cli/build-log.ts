@@ -46,27 +46,31 @@ export interface BuildLogBeside {
 }
 
 /**
- * Prints the lines of a build while its operation is followed. An extra: where the log cannot be had, the operation is
- * followed without it.
+ * Prints the lines of a revision's builds while its operation is followed, with the service where there are several. An
+ * extra: where a log cannot be had, the operation is followed without it.
  */
 export function printBeside(
   api: Api,
-  wanted: Omit<WantedBuildLog, 'follow' | 'onInterruption'>,
-  print: (line: BuildLogLine) => void,
+  wanted: Omit<WantedBuildLog, 'service' | 'follow' | 'onInterruption'>,
+  print: (line: BuildLogLine, service: string) => void,
 ): BuildLogBeside {
   const ending = new AbortController();
   const signal = AbortSignal.any([wanted.signal, ending.signal]);
   let reading: Promise<void> | undefined;
-  const read = async (): Promise<void> => {
+  const read = async (service: string): Promise<void> => {
     try {
-      for await (const line of readBuildLog(api, { ...wanted, follow: true, signal })) print(line);
+      for await (const line of readBuildLog(api, { ...wanted, service, follow: true, signal })) print(line, service);
     } catch {
-      // Whatever it is, the operation and its own end matter more.
+      // Whatever it is, the operation and its own end matter more. One that kept its image has no build in this revision.
     }
+  };
+  const readAll = async (): Promise<void> => {
+    const services = await findBuiltServices(api, wanted.deploymentId, signal).catch(() => ['']);
+    await Promise.all(services.map(read));
   };
   return {
     begin: () => {
-      reading ??= read();
+      reading ??= readAll();
     },
     end: async () => {
       const timer = setTimeout(() => ending.abort(), LAST_LINES_MS);
@@ -74,4 +78,12 @@ export function printBeside(
       clearTimeout(timer);
     },
   };
+}
+
+/** Services of a deployment that are built from a Dockerfile; an empty name stands for the only one that there is. */
+async function findBuiltServices(api: Api, deploymentId: string, signal: AbortSignal): Promise<readonly string[]> {
+  const { deployment } = await api.deployments.getDeployment({ deploymentId }, { signal });
+  const source = deployment?.spec?.source;
+  if (source?.case !== 'compose') return [''];
+  return source.value.services.filter((service) => service.source.case === 'dockerfile').map(({ name }) => name);
 }

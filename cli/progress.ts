@@ -13,8 +13,8 @@ export interface Progress {
   done(text: string): void;
   /** Something worth knowing that is no step. */
   warn(text: string): void;
-  /** A line that a build prints while it goes on. */
-  output(line: BuildLogLine): void;
+  /** A line that a build prints while it goes on; of several services with the name of its own. */
+  output(line: BuildLogLine, service: string): void;
   /** Ends the display; nothing is shown afterwards. */
   stop(): void;
 }
@@ -28,7 +28,7 @@ export function createProgress(terminal: Terminal, stderr: OutputStream, started
       doing: () => undefined,
       done: (text) => say('✓', text),
       warn: (text) => say('!', firstLine(text)),
-      output: (line) => terminal.note(`  | ${showBuildLine(terminal, line)}`),
+      output: (line, service) => terminal.note(`  ${labelOf(service)}| ${showBuildLine(terminal, line)}`),
       stop: () => undefined,
     };
   }
@@ -46,13 +46,17 @@ export function createProgress(terminal: Terminal, stderr: OutputStream, started
     },
     done: (text) => persist(paint.green('✓'), text),
     warn: (text) => persist(paint.yellow('!'), firstLine(text)),
-    output: (line) => {
+    output: (line, service) => {
       spinner.clear();
-      terminal.note(`  ${paint.dim('|')} ${showBuildLine(terminal, line)}`);
+      terminal.note(`  ${labelOf(service)}${paint.dim('|')} ${showBuildLine(terminal, line)}`);
       spinner.render();
     },
     stop: () => {
       spinner.stop();
     },
   };
+}
+
+function labelOf(service: string): string {
+  return service === '' ? '' : `${plainText(service)} `;
 }

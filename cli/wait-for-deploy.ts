@@ -37,8 +37,8 @@ export async function waitForOperation(
   const { api, subject, progress, timeoutMs } = waiting;
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const signal = timeout === undefined ? waiting.signal : AbortSignal.any([waiting.signal, timeout]);
-  const wanted = { deploymentId: subject.id, revision: subject.operation.revision, service: '', signal };
-  const buildLog = printBeside(api, wanted, (line) => progress.output(line));
+  const wanted = { deploymentId: subject.id, revision: subject.operation.revision, signal };
+  const buildLog = printBeside(api, wanted, (line, service) => progress.output(line, service));
   progress.doing('waiting for the first step');
   try {
     return await followOperation(api, {
