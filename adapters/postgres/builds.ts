@@ -93,6 +93,28 @@ export async function endBuilds(
     .execute();
 }
 
+/** The architecture of the node that built the image of a service of a revision; `null` while nobody has. */
+export async function findBuiltFor(
+  tx: DatabaseTransaction,
+  { deploymentId, revision, service }: ServiceOfRevision,
+): Promise<string | null> {
+  const found = await tx
+    .selectFrom('revision_images')
+    .innerJoin('builds', (join) =>
+      join
+        .onRef('builds.deployment_id', '=', 'revision_images.deployment_id')
+        .onRef('builds.image_id', '=', 'revision_images.image_digest'),
+    )
+    .innerJoin('nodes', 'nodes.id', 'builds.node_id')
+    .select('nodes.architecture')
+    .where('revision_images.deployment_id', '=', deploymentId)
+    .where('revision_images.revision', '=', revision)
+    .where('revision_images.service', '=', service)
+    .limit(1)
+    .executeTakeFirst();
+  return found?.architecture ?? null;
+}
+
 /** ` of web` where a deployment has several services, and nothing where it has one. */
 export function nameOf(service: string): string {
   return service === ONLY_SERVICE ? '' : ` of ${service}`;

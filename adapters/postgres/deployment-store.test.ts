@@ -214,6 +214,25 @@ describe('beginning a rollout', () => {
     expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(false);
     expect((await kindsOf(creation.deploymentId)).slice(-2)).toEqual(['replica.placed', 'build.finished']);
   });
+
+  it('places more replicas of what is built on nodes of the same architecture', async () => {
+    const builder = await aReadyNode(database.db, { nodeId: 'node-aaaa' });
+    const other = await aReadyNode(database.db, { nodeId: 'node-bbbb' });
+    const kindOf = (architecture: string, nodeId: string) =>
+      database.db.updateTable('nodes').set({ architecture }).where('id', '=', nodeId).execute();
+    await kindOf('arm64', other);
+    const source = { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
+    const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 2, source }) });
+    const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
+    const more = (batch: number) =>
+      store.reserveReplicas({ ...ref, batch, starts: [{ service: 'app', revision: 1, count: 1 }] });
+    const { reserved } = await store.beginRollout(ref);
+    expect(reserved.map(({ nodeId }) => nodeId)).toEqual([builder, builder]);
+    await store.recordBuild({ ...ref, service: 'app', revision: 1, imageId: `sha256:${'b'.repeat(64)}` });
+    expect((await more(1)).map(({ nodeId }) => nodeId)).toEqual([builder]);
+    await kindOf('amd64', other);
+    expect((await more(2)).map(({ nodeId }) => nodeId)).toEqual([other]);
+  });
 });
 
 describe('a rollout', () => {

@@ -80,3 +80,27 @@ it('is told by the node that builds, and by no other', async () => {
   const long = await refusalOf(node.reportBuild(report(1, 'x'.repeat(8 * 1024 + 1))));
   expect(long).toMatchObject({ code: 'InvalidArgument', field: 'lines[0].text' });
 });
+
+it('tells a node where the image of its replica is, with a token for it, and nobody else', async () => {
+  const { deploymentId, ref } = await aBuild();
+  const imageId = `sha256:${'d'.repeat(64)}`;
+  await rig.store.recordBuild({ ...ref, service: 'app', revision: 1, imageId });
+  const ask = (nodeId: string, wanted = imageId) =>
+    rig.clientOf(ControlService, `node:${nodeId}`).fetchImageSources({ deploymentId, imageId: wanted });
+  expect(await refusalOf(ask('node-00000002'))).toMatchObject({ code: 'NotFound' });
+  expect(await refusalOf(ask(NODE, 'latest'))).toMatchObject({ code: 'InvalidArgument', field: 'image_id' });
+  await rig.db
+    .updateTable('replicas')
+    .set({ node_id: 'node-00000002' })
+    .where('deployment_id', '=', deploymentId)
+    .execute();
+  expect(await ask('node-00000002')).toMatchObject({
+    reference: '',
+    holders: [
+      { nodeId: NODE, gatewayUrl: 'http://127.0.0.1:7410', token: `node-00000002 may have ${imageId} of ${NODE}` },
+    ],
+  });
+  await rig.db.updateTable('nodes').set({ state: 'lost' }).where('id', '=', NODE).execute();
+  expect((await ask('node-00000002')).holders).toMatchObject([{ nodeId: NODE, gatewayUrl: '', token: '' }]);
+  await rig.db.updateTable('nodes').set({ state: 'ready' }).where('id', '=', NODE).execute();
+});
