@@ -3,6 +3,7 @@ import type { Log } from '../adapters/logging/log.ts';
 import { assertEveryRpcHasAnEntry } from '../domain/permissions.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
+import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -19,6 +20,7 @@ import { createValidationInterceptor } from './interceptors/validation.ts';
 import { type ControlDeps, createControlService } from './services/control.ts';
 import { createDeploymentsService, type DeploymentsDeps } from './services/deployments.ts';
 import { createIdentityService } from './services/identity.ts';
+import { createKeysService, type KeysDeps } from './services/keys.ts';
 import { createLogsService, type LogsDeps } from './services/logs.ts';
 import { createNodesService } from './services/nodes.ts';
 import { createOperationsService, type OperationsDeps } from './services/operations.ts';
@@ -33,6 +35,7 @@ import type { ApiTelemetry } from './telemetry.ts';
 export const PUBLIC_SERVICES = [
   DeploymentsService,
   IdentityService,
+  KeysService,
   LogsService,
   MetricsService,
   NodesService,
@@ -45,8 +48,11 @@ export const PUBLIC_SERVICES = [
 ] as const;
 
 /** What all services together need. */
-export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps {
-  readonly workflows: DeploymentsDeps['workflows'] & OperationsDeps['workflows'] & ControlDeps['workflows'];
+export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps, KeysDeps {
+  readonly workflows: DeploymentsDeps['workflows'] &
+    OperationsDeps['workflows'] &
+    ControlDeps['workflows'] &
+    KeysDeps['workflows'];
   readonly heartbeatMs: number;
   readonly metrics: ServiceImpl<typeof MetricsService>;
   readonly log: Log;
@@ -76,6 +82,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
     router
       .service(DeploymentsService, createDeploymentsService(deps), forUsers)
       .service(IdentityService, createIdentityService(deps), forUsers)
+      .service(KeysService, createKeysService(deps), forUsers)
       .service(LogsService, createLogsService(deps), forUsers)
       .service(MetricsService, deps.metrics, forUsers)
       .service(NodesService, createNodesService(deps), forUsers)

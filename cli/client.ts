@@ -3,6 +3,7 @@ import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect
 import { tolerateLateSessionErrors } from '../adapters/http2/late-session-errors.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
+import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -19,6 +20,7 @@ import type { TokenSource } from './tokens.ts';
 export const SERVICES = {
   deployments: DeploymentsService,
   identity: IdentityService,
+  keys: KeysService,
   logs: LogsService,
   metrics: MetricsService,
   nodes: NodesService,
@@ -57,6 +59,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
   return {
     deployments: createClient(DeploymentsService, transport),
     identity: createClient(IdentityService, transport),
+    keys: createClient(KeysService, transport),
     logs: createClient(LogsService, transport),
     metrics: createClient(MetricsService, transport),
     nodes: createClient(NodesService, transport),

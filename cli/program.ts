@@ -5,6 +5,7 @@ import { addControl } from './commands/control.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addHistory } from './commands/history.ts';
+import { addKeys } from './commands/keys.ts';
 import { addList } from './commands/list.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogout } from './commands/logout.ts';
@@ -43,6 +44,7 @@ const COMMANDS = [
   addProjects,
   addRegistries,
   addOrganizations,
+  addKeys,
   addLogin,
   addLogout,
   addWhoAmI,

@@ -11,6 +11,14 @@ function list() {
     .transform((text) => text.split(',').flatMap((word) => word.trim().toLowerCase() || []));
 }
 
+/** Names between commas, without blanks, in the case that they are written in. */
+function names() {
+  return z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((name) => name.trim() || []));
+}
+
 /** Variables of the role `api`. */
 export const apiVariables = temporalVariables.extend(identityVariables.shape).extend({
   LOG_LEVEL: logLevel,
@@ -35,6 +43,8 @@ export const apiVariables = temporalVariables.extend(identityVariables.shape).ex
   CORS_ORIGINS: list(),
   /** Registries on the platform's own network that images may come from, as `host` or `host:port`. */
   API_ALLOWED_REGISTRIES: list(),
+  /** Subjects, as the issuer knows them, of those who run the platform. */
+  PLATFORM_OPERATORS: names(),
 });
 
 /** What the role `api` is told. */

@@ -13,6 +13,7 @@ export const orchestratorVariables = temporalVariables.extend({
   LOG_LEVEL: logLevel,
   SHUTDOWN_GRACE: durationMs('30s'),
   DATABASE_URL: url('postgres', 'postgresql'),
+  MASTER_KEY_FILE: z.string(),
   TRAEFIK_INTERNAL_URLS: z.string().default('http://127.0.0.1:7401'),
   DOMAIN: domain(),
   DEPLOYMENT_STRATEGY: choice(['least-loaded'], 'least-loaded'),

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
+import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -25,6 +26,7 @@ import {
 const SERVICES = [
   DeploymentsService,
   IdentityService,
+  KeysService,
   LogsService,
   MetricsService,
   NodesService,
@@ -63,6 +65,13 @@ describe('the table of permissions', () => {
     const policy = { permission: 'project.read', resource: { kind: 'project', field: 'id' } };
     const table = { ...PERMISSIONS, [rpc]: policy } as typeof PERMISSIONS;
     expect(() => assertEveryRpcHasAnEntry(SERVICES, table)).toThrow(`${rpc} has no field id`);
+  });
+
+  it('leaves to operators of the platform only what concerns no organization alone', () => {
+    const ofOperators = Object.entries(PERMISSIONS).filter(([, { resource }]) => resource.kind === 'platform');
+    expect(ofOperators.map(([rpc]) => rpc.split('/')[0])).toEqual(
+      Array.from({ length: KeysService.methods.length }, () => KeysService.typeName),
+    );
   });
 
   it('does not find an entry in what every object inherits', () => {

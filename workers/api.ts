@@ -1,11 +1,12 @@
 import type { Log } from '../adapters/logging/log.ts';
 import { openChangeFeed } from '../adapters/postgres/changes.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
-import { findOrCreateOrganizationKey } from '../adapters/postgres/organization-keys.ts';
+import { createDataKeyStore } from '../adapters/postgres/organization-keys.ts';
 import { pingDatabase } from '../adapters/postgres/ownership.ts';
 import { createSealing } from '../adapters/sealing/sealing.ts';
 import { openContextStore } from '../adapters/sources/context-store.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
+import { createOperationHistories } from '../adapters/temporal/operation-history.ts';
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
 import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
@@ -29,6 +30,7 @@ import { createIngressRoute } from './api/ingress.ts';
 import { readKeys } from './api/keys.ts';
 import { createLiveMetrics } from './api/live-metrics.ts';
 import { migrateOrLater } from './api/migrations.ts';
+import { tellMissingMasterKeys } from './missing-keys.ts';
 import type { RunningRole } from './run-role.ts';
 
 /** Silence after which a stream says that it lives: proxies cut at 30 s and more. */
@@ -88,8 +90,9 @@ async function openWorld(config: ApiConfig, log: Log) {
   await migrateOrLater(config.DATABASE_URL, log, closing.signal);
   const db = openDatabase({ url: config.DATABASE_URL });
   const changes = await openChangeFeed({ url: config.DATABASE_URL, log });
+  void tellMissingMasterKeys(db, keys.master, log);
   const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = config;
-  const temporal = createTemporalClient({ address, namespace, payloadKey: keys.payload });
+  const temporal = createTemporalClient({ address, namespace, payloadKeys: keys.payload });
   const { ROLLOUT_DRAIN: drainMs, ROLLOUT_STOP_GRACE: stopGraceMs } = config;
   const rollout = { ...DEFAULT_TIMING, drainMs, stopGraceMs };
   const timing = { timing: rollout, node: NODE_TIMING, answerMs: ANSWER_MS };
@@ -97,11 +100,10 @@ async function openWorld(config: ApiConfig, log: Log) {
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
     imageTokens: createImageTokenSigner(keys.control),
+    ...{ masterKeys: keys.master, payloadKeys: keys.payload },
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
-    sealing: createSealing({
-      masterKey: keys.master,
-      findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),
-    }),
+    histories: createOperationHistories(temporal.client),
+    sealing: createSealing({ masterKeys: keys.master, store: createDataKeyStore(db) }),
     contexts: await openContextStore({ folder: config.CONTEXT_DIR }),
     nodeLogs: createNodeLogs({ signer }),
     close: async () => {

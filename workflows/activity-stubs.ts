@@ -8,17 +8,42 @@ import { COMPOSE_LIMITS } from '../domain/compose/application.ts';
  * Database writes, as local activities: they avoid a round through the server. Without an end of their retries, since
  * an operation outlives any outage of the database; refusals are final by their code.
  */
-export const store = proxyLocalActivities<StoreActivities>({
-  startToCloseTimeout: '15s',
-  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
-});
+export const store = oneAtATime(
+  proxyLocalActivities<StoreActivities>({
+    startToCloseTimeout: '15s',
+    retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+  }),
+);
 
 /** The same writes on behalf of a caller who waits for the answer of an update. */
-export const storeForCaller = proxyLocalActivities<StoreActivities>({
-  startToCloseTimeout: '5s',
-  scheduleToCloseTimeout: '20s',
-  retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '2s' },
-});
+export const storeForCaller = oneAtATime(
+  proxyLocalActivities<StoreActivities>({
+    startToCloseTimeout: '5s',
+    scheduleToCloseTimeout: '20s',
+    retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '2s' },
+  }),
+);
+
+/** Settles when the local activities of this workflow that were called so far have ended. Each workflow has its own. */
+let calledBefore: Promise<unknown> = Promise.resolve();
+
+/**
+ * Makes local activities run one after another, in the order in which they are called.
+ *
+ * Several at a time end in an order that a replay does not repeat: it resolves them in the order in which they were
+ * called (SDK 1.24). What the main loop and the update handlers do next would then be recorded in one order and
+ * replayed in another, and the workflow would be stuck for ever with the next orchestrator.
+ */
+function oneAtATime<Activities extends object>(activities: Activities): Activities {
+  return new Proxy(activities, {
+    get: (target, name) => (input: unknown) => {
+      const activity = Reflect.get(target, name) as (input: unknown) => Promise<unknown>;
+      const call = calledBefore.then(() => activity(input));
+      calledBefore = call.catch(() => undefined);
+      return call;
+    },
+  });
+}
 
 /** Effects on one node, on its own queue. Extra time is what the work itself may take beyond `nodeWorkMs`. */
 export function onNode(nodeId: string, timing: RolloutTiming, extraMs = 0): NodeActivities {

@@ -1,9 +1,9 @@
 import type { Insertable, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import { KEPT_LOG } from '../../domain/build-log.ts';
-import type { StoredLogLine } from './build-schema.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import type { Schema } from './schema.ts';
+import type { StoredLogLine } from './schema-builds.ts';
 
 /** Which build. */
 export interface BuildKey {

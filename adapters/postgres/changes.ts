@@ -6,7 +6,8 @@ export type ChangeFilter =
   | { readonly deploymentId: string }
   /** How the deployment's builds go, and what they print. */
   | { readonly buildsOf: string }
-  | { readonly ingress: true };
+  | { readonly ingress: true }
+  | { readonly keys: true };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -16,6 +17,7 @@ export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
   | { readonly kind: 'build'; readonly deploymentId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
+  | { readonly kind: 'keys'; readonly rotationId: string }
   | { readonly kind: 'resync' };
 
 /** Must not throw and must not block: it wakes somebody who reads. */
@@ -143,6 +145,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function createListeners(log: Log) {
+  /** By the id of a deployment, or by a kind of change, which is no such id. */
   const byTopic = new Map<string, Set<ChangeListener>>();
   const call = (listener: ChangeListener, change: Change): void => {
     try {
@@ -179,16 +182,18 @@ function createListeners(log: Log) {
 
 function topicOf(filter: ChangeFilter): string {
   if ('deploymentId' in filter) return filter.deploymentId;
-  return 'buildsOf' in filter ? `builds of ${filter.buildsOf}` : 'ingress';
+  if ('buildsOf' in filter) return `builds of ${filter.buildsOf}`;
+  return 'keys' in filter ? 'keys' : 'ingress';
 }
 
 function filterOf(change: Exclude<Change, { kind: 'resync' }>): ChangeFilter {
   if (change.kind === 'ingress') return { ingress: true };
+  if (change.kind === 'keys') return { keys: true };
   return change.kind === 'build' ? { buildsOf: change.deploymentId } : change;
 }
 
 function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | undefined {
-  let parsed: { deployment?: unknown; build?: unknown; ingress?: unknown } | null;
+  let parsed: { deployment?: unknown; build?: unknown; ingress?: unknown; keys?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -198,5 +203,6 @@ function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | und
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
   if (typeof parsed?.build === 'string') return { kind: 'build', deploymentId: parsed.build };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
+  if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };
   return undefined;
 }

@@ -1,10 +1,10 @@
 import { notFound } from '../../domain/errors.ts';
 import { appendLines, type BuildKey, type LogRow } from './build-logs.ts';
-import type { BuildState, StoredLogLine } from './build-schema.ts';
 import { nameOf } from './builds.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { lockExisting } from './deployment-lock.ts';
 import { type NewEvent, recordEvents } from './events.ts';
+import type { BuildState, StoredLogLine } from './schema-builds.ts';
 
 /** What a node tells of a build. */
 export interface BuildReport extends BuildKey {

@@ -1,8 +1,9 @@
 import type { Generated } from 'kysely';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
-import type { BuildSchema, BuildState } from './build-schema.ts';
-import type { ByDatabase, Json, Moment, Optional } from './column-types.ts';
+import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
+import type { BuildState, BuildTables } from './schema-builds.ts';
+import type { KeyTables } from './schema-keys.ts';
 
 /** Role of a user in an organization, from most to least. */
 export type Role = 'owner' | 'admin' | 'member' | 'viewer';
@@ -17,7 +18,7 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends BuildSchema {
+export interface Schema extends KeyTables, BuildTables {
   users: {
     id: string;
     issuer: string;
@@ -200,11 +201,6 @@ export interface Schema extends BuildSchema {
     generation: number;
     changed_in: string;
   };
-  organization_keys: {
-    organization_id: string;
-    wrapped_key: string;
-    created_at: Moment;
-  };
   build_contexts: {
     organization_id: string;
     sha256: string;
@@ -218,6 +214,7 @@ export interface Schema extends BuildSchema {
     host: string;
     username: string;
     sealed_password: string;
+    version: Optional<string>;
     fingerprint: string;
     created_at: Moment;
   };

@@ -16,6 +16,12 @@ import {
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
 import {
+  GetKeysResponseSchema,
+  KeysService,
+  type RotationSchema,
+  RotationState,
+} from '../../gen/obiente/cloud/v1/keys_pb.ts';
+import {
   type BuildLogLineSchema,
   LogsService,
   type StreamLogsResponseSchema,
@@ -52,6 +58,9 @@ export interface Behaviour {
   /** What a build prints; the numbers are theirs. */
   buildLog: MessageInitShape<typeof BuildLogLineSchema>[];
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
+  keys: MessageInitShape<typeof GetKeysResponseSchema>;
+  /** How a rotation goes, message by message. */
+  rotation: MessageInitShape<typeof RotationSchema>[];
   /** Called before each message of a stream; may throw or cut connections. */
   beforeMessage: (sent: number) => void;
   /** Called before each call. */
@@ -75,6 +84,8 @@ export async function startFakePlatform() {
     logs: [],
     buildLog: [],
     samples: [],
+    keys: {},
+    rotation: [{ state: RotationState.RUNNING }, { state: RotationState.SUCCEEDED }],
     beforeMessage: () => undefined,
     beforeCall: () => undefined,
   };
@@ -326,6 +337,28 @@ export async function startFakePlatform() {
         note(request, context);
         if (!credentials.delete(request.host)) throw new ConnectError('registry credential not found', Code.NotFound);
         return {};
+      },
+    });
+    router.service(KeysService, {
+      getKeys: (request, context) => {
+        note(request, context);
+        return create(GetKeysResponseSchema, behaviour.keys);
+      },
+      rotateMasterKey: (request, context) => {
+        note(request, context);
+        return { rotation: { id: uuid(1), masterKeyId: 'a1b2c3d4', state: RotationState.RUNNING } };
+      },
+      watchRotation: async function* watchRotation(request, context) {
+        note(request, context);
+        for (const [index, rotation] of behaviour.rotation.entries()) {
+          behaviour.beforeMessage(index + 1);
+          yield { rotation: { id: uuid(1), masterKeyId: 'a1b2c3d4', ...rotation } };
+          yield {};
+        }
+      },
+      renewDataKey: (request, context) => {
+        note(request, context);
+        return { version: 2 };
       },
     });
     router.service(IdentityService, {

@@ -17,6 +17,8 @@ export interface PlatformFacts {
   readonly instance: string;
   readonly apiUrl: string;
   readonly temporalAddress: string;
+  /** The control database, as its owner. */
+  readonly databaseUrl: string;
   readonly httpPort: number;
   readonly httpsPort: number;
   /** Ports of loopback at which tenants may name registries. */
@@ -32,12 +34,14 @@ export async function startTestPlatform(): Promise<PlatformFacts & { stop(): Pro
     throw error;
   });
   const { api: apiUrl, temporal: temporalAddress } = platform.addresses;
+  const password = (await readFile(join(stateDir, 'keys', 'database.password'), 'utf8')).trim();
+  const databaseUrl = `postgres://obiente:${password}@127.0.0.1:${environment.POSTGRES_PORT}/obiente`;
   const ports = { httpPort: Number(environment.HTTP_PORT), httpsPort: Number(environment.HTTPS_PORT) };
   const stop = async (): Promise<void> => {
     await platform.stop();
     await remove();
   };
-  return { stateDir, instance, apiUrl, temporalAddress, ...ports, registryPorts, stop };
+  return { stateDir, instance, apiUrl, temporalAddress, databaseUrl, ...ports, registryPorts, stop };
 }
 
 /** The API as the platform's one development user. */

@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely';
-import type { Json, Moment } from './column-types.ts';
+import type { Json, Moment } from './columns.ts';
 
 /** How a build goes, or ended. */
 export type BuildState = 'waiting' | 'building' | 'succeeded' | 'failed' | 'cancelled';
@@ -8,7 +8,7 @@ export type BuildState = 'waiting' | 'building' | 'succeeded' | 'failed' | 'canc
 export type StoredLogLine = readonly [number, string] | readonly [number, string, 1];
 
 /** The tables of what builds print and of where their images are. */
-export interface BuildSchema {
+export interface BuildTables {
   build_logs: {
     deployment_id: string;
     revision: number;
