@@ -11,6 +11,7 @@ import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
@@ -27,6 +28,7 @@ import { createOperationsService, type OperationsDeps } from './services/operati
 import { createOrganizationsService } from './services/organizations.ts';
 import { createProjectsService } from './services/projects.ts';
 import { createRegistriesService } from './services/registries.ts';
+import { createRetentionService, type RetentionDeps } from './services/retention.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
 import type { ApiTelemetry } from './telemetry.ts';
@@ -43,12 +45,13 @@ export const PUBLIC_SERVICES = [
   OrganizationsService,
   ProjectsService,
   RegistriesService,
+  RetentionService,
   RoutesService,
   SourcesService,
 ] as const;
 
 /** What all services together need. */
-export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps, KeysDeps {
+export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps, KeysDeps, RetentionDeps {
   readonly workflows: DeploymentsDeps['workflows'] &
     OperationsDeps['workflows'] &
     ControlDeps['workflows'] &
@@ -90,6 +93,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(OrganizationsService, createOrganizationsService(deps), forUsers)
       .service(ProjectsService, createProjectsService(deps), forUsers)
       .service(RegistriesService, createRegistriesService(deps), forUsers)
+      .service(RetentionService, createRetentionService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)
       .service(ControlService, createControlService(deps), forNodes);

@@ -18,6 +18,7 @@ import { addOrganizations } from './commands/organizations.ts';
 import { addProjects } from './commands/projects.ts';
 import { addRegistries } from './commands/registries.ts';
 import { addRemove } from './commands/remove.ts';
+import { addRetention } from './commands/retention.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { addUpdate } from './commands/update.ts';
@@ -43,6 +44,7 @@ const COMMANDS = [
   addRoutes,
   addProjects,
   addRegistries,
+  addRetention,
   addOrganizations,
   addKeys,
   addLogin,

@@ -10,6 +10,7 @@ import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import {
@@ -34,6 +35,7 @@ const SERVICES = [
   OrganizationsService,
   ProjectsService,
   RegistriesService,
+  RetentionService,
   RoutesService,
   SourcesService,
 ];
@@ -70,7 +72,7 @@ describe('the table of permissions', () => {
   it('leaves to operators of the platform only what concerns no organization alone', () => {
     const ofOperators = Object.entries(PERMISSIONS).filter(([, { resource }]) => resource.kind === 'platform');
     expect(ofOperators.map(([rpc]) => rpc.split('/')[0])).toEqual(
-      Array.from({ length: KeysService.methods.length }, () => KeysService.typeName),
+      [RetentionService, KeysService].flatMap(({ methods, typeName }) => methods.map(() => typeName)),
     );
   });
 

@@ -190,6 +190,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
 
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
 
+  'obiente.cloud.v1.RetentionService/RunRetention': OPERATORS,
+  'obiente.cloud.v1.RetentionService/GetRetentionRun': OPERATORS,
+  'obiente.cloud.v1.RetentionService/ListRetentionRuns': OPERATORS,
+
   'obiente.cloud.v1.KeysService/GetKeys': OPERATORS,
   'obiente.cloud.v1.KeysService/RotateMasterKey': OPERATORS,
   'obiente.cloud.v1.KeysService/WatchRotation': OPERATORS,

@@ -3,6 +3,7 @@ import type { BuildActivities, IngressActivities, NodeActivities, StoreActivitie
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
 import { COMPOSE_LIMITS } from '../domain/compose/application.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 
 /**
  * Database writes, as local activities: they avoid a round through the server. Without an end of their retries, since
@@ -23,27 +24,6 @@ export const storeForCaller = oneAtATime(
     retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '2s' },
   }),
 );
-
-/** Settles when the local activities of this workflow that were called so far have ended. Each workflow has its own. */
-let calledBefore: Promise<unknown> = Promise.resolve();
-
-/**
- * Makes local activities run one after another, in the order in which they are called.
- *
- * Several at a time end in an order that a replay does not repeat: it resolves them in the order in which they were
- * called (SDK 1.24). What the main loop and the update handlers do next would then be recorded in one order and
- * replayed in another, and the workflow would be stuck for ever with the next orchestrator.
- */
-function oneAtATime<Activities extends object>(activities: Activities): Activities {
-  return new Proxy(activities, {
-    get: (target, name) => (input: unknown) => {
-      const activity = Reflect.get(target, name) as (input: unknown) => Promise<unknown>;
-      const call = calledBefore.then(() => activity(input));
-      calledBefore = call.catch(() => undefined);
-      return call;
-    },
-  });
-}
 
 /** Effects on one node, on its own queue. Extra time is what the work itself may take beyond `nodeWorkMs`. */
 export function onNode(nodeId: string, timing: RolloutTiming, extraMs = 0): NodeActivities {

@@ -26,6 +26,8 @@ export interface BuildRequest {
   readonly signal: AbortSignal;
   /** Told of every line that the build prints, as it prints it; of a line that is very long its beginning. */
   readonly onLine: (line: string) => void;
+  /** Told of what the daemon itself says, which no step of a build can print. */
+  readonly onStatus?: ((status: string) => void) | undefined;
 }
 
 /** Builds on one daemon. */
@@ -62,6 +64,7 @@ export function createDockerBuilds(docker: DockerConnection): DockerBuilds {
         const stream = await start(docker, request, guard.signal);
         for await (const message of readJsonLines<BuildMessage>(stream, guard.seen)) {
           imageId = message.aux?.ID ?? imageId;
+          if (message.status !== undefined) request.onStatus?.(message.status);
           const text = message.stream ?? message.status ?? '';
           for (const line of [...(BUILDER_SAYS.test(text) ? output.flush() : []), ...output.push(text)]) {
             request.onLine(line);

@@ -5,6 +5,7 @@ import { toLoadableImage } from '../sources/image-archive.ts';
 import { answerOf, type DockerConnection, statusOf } from './connection.ts';
 import { createFindImage } from './find-image.ts';
 import { readJsonLines } from './json-lines.ts';
+import type { OwnImages } from './own-images.ts';
 import { imageUnavailable } from './registry-calls.ts';
 import { createStallGuard } from './stall.ts';
 
@@ -55,11 +56,16 @@ interface LoadMessage {
 }
 
 /** Creates the part of the adapter that carries images. */
-export function createCarriedImages(docker: DockerConnection, instance: string): CarriedImages {
+export function createCarriedImages(
+  docker: DockerConnection,
+  { instance, own }: { readonly instance: string; readonly own: Pick<OwnImages, 'used'> },
+): CarriedImages {
   const find = createFindImage(docker, instance);
   const findBuiltImage: CarriedImages['findBuiltImage'] = async ({ deploymentId, imageId }) => {
     const found = await find(imageId, '');
-    return found?.ownerDeploymentId === deploymentId ? { imageId: found.imageId, digest: found.imageId } : undefined;
+    if (found?.ownerDeploymentId !== deploymentId) return undefined;
+    own.used(found.imageId);
+    return { imageId: found.imageId, digest: found.imageId };
   };
   return {
     findBuiltImage,

@@ -1,3 +1,4 @@
+import { createDockerBuildCache, type DockerBuildCache } from './build-cache.ts';
 import { createDockerBuilds, type DockerBuilds } from './builds.ts';
 import { type CarriedImages, createCarriedImages } from './carried-images.ts';
 import { createDockerConnection } from './connection.ts';
@@ -5,11 +6,14 @@ import { createDockerContainers, type DockerContainers } from './containers.ts';
 import { createDockerDisk, type DockerDisk } from './disk.ts';
 import { createDockerEvents, type DockerEvents } from './events.ts';
 import { createDockerHealth, type DockerHealth } from './health.ts';
+import { createDockerImageRetention, type DockerImageRetention } from './image-retention.ts';
 import { createDockerImages, type DockerImages } from './images.ts';
 import { createDockerLogs, type DockerLogs } from './logs.ts';
 import { createDockerNetworks, type DockerNetworks } from './networks.ts';
+import { createOwnImages, type OwnImages } from './own-images.ts';
 import { createPullRecords, type PullRecords } from './pull-records.ts';
 import { createPushedImages, type PushedImages } from './pushed-images.ts';
+import { recordBaseImages } from './recorded-images.ts';
 
 /** One node's Docker daemon, as one installation sees it. */
 export type Docker = DockerImages &
@@ -21,6 +25,8 @@ export type Docker = DockerImages &
   DockerEvents &
   DockerBuilds &
   DockerDisk &
+  DockerImageRetention &
+  DockerBuildCache &
   DockerHealth;
 
 /** Where the daemon is, and whose containers on it are ours. */
@@ -34,6 +40,8 @@ export interface DockerOptions {
   readonly requestTimeoutMs: number;
   /** What registries gave to whom; without them it is forgotten with this process. */
   readonly records?: PullRecords | undefined;
+  /** Which images this installation has brought; without them it is forgotten with this process. */
+  readonly ownImages?: OwnImages | undefined;
   /** Silence after which a call to a registry counts as hung, milliseconds; else two minutes. */
   readonly registrySilenceMs?: number | undefined;
 }
@@ -45,20 +53,22 @@ const REGISTRY_SILENCE_MS = 120_000;
 export function createDocker(options: DockerOptions): Docker {
   const connection = createDockerConnection(options);
   const { instance, registrySilenceMs = REGISTRY_SILENCE_MS } = options;
+  const own = options.ownImages ?? createOwnImages();
   return {
     ...createDockerImages(connection, {
-      ...options,
-      registrySilenceMs,
+      ...{ instance, registrySilenceMs, own },
       records: options.records ?? createPullRecords(),
     }),
-    ...createCarriedImages(connection, instance),
+    ...createCarriedImages(connection, { instance, own }),
     ...createPushedImages(connection, { instance, registrySilenceMs }),
     ...createDockerNetworks(connection),
     ...createDockerContainers(connection, options),
     ...createDockerLogs(connection),
     ...createDockerEvents(connection, options.instance),
-    ...createDockerBuilds(connection),
+    ...recordBaseImages(createDockerBuilds(connection), { docker: connection, own }),
     ...createDockerDisk(connection),
+    ...createDockerImageRetention(connection, { instance, own }),
+    ...createDockerBuildCache(connection),
     ...createDockerHealth(connection),
   };
 }

@@ -4,7 +4,9 @@ import { type DockerConnection, statusOf } from './connection.ts';
 import { createFindImage, type FindImage } from './find-image.ts';
 import { parseImageReference } from './image-reference.ts';
 import { createNamedImages, type NamedImages, type Puller } from './named-images.ts';
+import type { OwnImages } from './own-images.ts';
 import type { PullRecords } from './pull-records.ts';
+import { recordPulls } from './recorded-images.ts';
 import { createRegistryCalls, imageUnavailable } from './registry-calls.ts';
 
 /** What may stand in a path of the daemon's API: no `..`, no leading dash, nothing that needs escaping. */
@@ -41,6 +43,7 @@ export interface EnsureImageOptions extends Puller {
 export interface DockerImagesDeps {
   readonly instance: string;
   readonly records: PullRecords;
+  readonly own: OwnImages;
   /** Silence after which a call to a registry counts as hung, milliseconds. */
   readonly registrySilenceMs: number;
 }
@@ -50,7 +53,7 @@ export function createDockerImages(docker: DockerConnection, deps: DockerImagesD
   const find = createFindImage(docker, deps.instance);
   const named = createNamedImages({
     find,
-    registry: createRegistryCalls(docker, deps.registrySilenceMs),
+    registry: recordPulls(createRegistryCalls(docker, deps.registrySilenceMs), { docker, own: deps.own }),
     records: deps.records,
     digestsTellNothing: () => isContainerdStore(docker),
   });
@@ -62,6 +65,7 @@ export function createDockerImages(docker: DockerConnection, deps: DockerImagesD
       if (found.ownerDeploymentId !== undefined && found.ownerDeploymentId !== options.deploymentId) {
         throw unavailable(reference, 'no such image');
       }
+      deps.own.used(found.imageId);
       return { imageId: found.imageId, digest: found.digest };
     },
     removeImages: async (labels) => {

@@ -7,7 +7,8 @@ export type ChangeFilter =
   /** How the deployment's builds go, and what they print. */
   | { readonly buildsOf: string }
   | { readonly ingress: true }
-  | { readonly keys: true };
+  | { readonly keys: true }
+  | { readonly retentionRunId: string };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -17,6 +18,7 @@ export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
   | { readonly kind: 'build'; readonly deploymentId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
+  | { readonly kind: 'retention'; readonly runId: string }
   | { readonly kind: 'keys'; readonly rotationId: string }
   | { readonly kind: 'resync' };
 
@@ -180,20 +182,25 @@ function createListeners(log: Log) {
   };
 }
 
+/** Ids of deployments stand for themselves; none has a word in it. */
 function topicOf(filter: ChangeFilter): string {
   if ('deploymentId' in filter) return filter.deploymentId;
   if ('buildsOf' in filter) return `builds of ${filter.buildsOf}`;
-  return 'keys' in filter ? 'keys' : 'ingress';
+  if ('keys' in filter) return 'keys';
+  return 'ingress' in filter ? 'ingress' : `retention ${filter.retentionRunId}`;
 }
 
-function filterOf(change: Exclude<Change, { kind: 'resync' }>): ChangeFilter {
-  if (change.kind === 'ingress') return { ingress: true };
+type Told = Exclude<Change, { kind: 'resync' }>;
+
+function filterOf(change: Told): ChangeFilter {
+  if (change.kind === 'deployment') return { deploymentId: change.deploymentId };
+  if (change.kind === 'build') return { buildsOf: change.deploymentId };
   if (change.kind === 'keys') return { keys: true };
-  return change.kind === 'build' ? { buildsOf: change.deploymentId } : change;
+  return change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId };
 }
 
-function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | undefined {
-  let parsed: { deployment?: unknown; build?: unknown; ingress?: unknown; keys?: unknown } | null;
+function parseChange(payload: string): Told | undefined {
+  let parsed: { deployment?: unknown; build?: unknown; ingress?: unknown; keys?: unknown; retention?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -203,6 +210,7 @@ function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | und
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
   if (typeof parsed?.build === 'string') return { kind: 'build', deploymentId: parsed.build };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
+  if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
   if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };
   return undefined;
 }

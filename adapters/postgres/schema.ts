@@ -2,6 +2,7 @@ import type { Generated } from 'kysely';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
+import type { RetentionSchema } from './retention/schema.ts';
 import type { BuildState, BuildTables } from './schema-builds.ts';
 import type { KeyTables } from './schema-keys.ts';
 
@@ -18,7 +19,7 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends KeyTables, BuildTables {
+export interface Schema extends KeyTables, BuildTables, RetentionSchema {
   users: {
     id: string;
     issuer: string;
@@ -207,6 +208,7 @@ export interface Schema extends KeyTables, BuildTables {
     size_bytes: number;
     entries: number;
     created_at: Moment;
+    last_used_at: Moment;
   };
   registry_credentials: {
     id: string;

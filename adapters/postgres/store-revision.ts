@@ -6,6 +6,7 @@ import { applyChange } from '../../domain/spec-change.ts';
 import { readCurrent } from './current-goal.ts';
 import type { DatabaseTransaction } from './database.ts';
 import { getSpec, type LockedDeployment } from './deployment-lock.ts';
+import { checkKept } from './kept-revisions.ts';
 import { listImages, pinImages } from './revision-images.ts';
 
 /** What was stored. */
@@ -61,6 +62,7 @@ async function specOf(
     return { spec: applyChange(withReplicas(newest, replicas), request.change), copyOf: null };
   }
   const copyOf = request.toRevision ?? (await previousRevision(tx, deployment));
+  await checkKept(tx, deployment, copyOf);
   return { spec: withReplicas(await getSpec(tx, deployment.id, copyOf), replicas), copyOf };
 }
 
@@ -101,13 +103,13 @@ function withReplicas(spec: DeploymentSpec, present: ReadonlyMap<string, number>
 /** The newest revision before the current one that came up. */
 async function previousRevision(tx: DatabaseTransaction, deployment: LockedDeployment): Promise<number> {
   const previous = await tx
-    .selectFrom('operations')
-    .select('revision')
-    .where('deployment_id', '=', deployment.id)
-    .where('state', '=', 'succeeded')
-    .where('revision', '<', deployment.currentRevision)
-    .where('revision', '>', 0)
-    .orderBy('revision', 'desc')
+    .selectFrom('revisions')
+    .innerJoin('operations', 'operations.id', 'revisions.operation_id')
+    .select('number as revision')
+    .where('revisions.deployment_id', '=', deployment.id)
+    .where('operations.state', '=', 'succeeded')
+    .where('number', '<', deployment.currentRevision)
+    .orderBy('number', 'desc')
     .limit(1)
     .executeTakeFirst();
   if (previous) return previous.revision;

@@ -146,7 +146,8 @@ async function watchNode({ client, node }: GatewayOptions, nodeId: string): Prom
   );
 }
 
-async function answered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+/** Makes a call, and turns what it fails of into this platform's own errors. */
+export async function answered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   try {
     return await call();
   } catch (error) {

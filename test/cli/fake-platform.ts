@@ -33,6 +33,7 @@ import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_p
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService, type RegistryCredential } from '../../gen/obiente/cloud/v1/registries_pb.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
+import { RetentionService, RetentionState } from '../../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
 import { readUpload } from './read-upload.ts';
@@ -58,6 +59,8 @@ export interface Behaviour {
   /** What a build prints; the numbers are theirs. */
   buildLog: MessageInitShape<typeof BuildLogLineSchema>[];
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
+  /** How often a run of retention is not over yet when it is asked for, and how it ends. */
+  retention: { waits: number; error: string; attended: boolean };
   keys: MessageInitShape<typeof GetKeysResponseSchema>;
   /** How a rotation goes, message by message. */
   rotation: MessageInitShape<typeof RotationSchema>[];
@@ -73,6 +76,13 @@ const OPERATIONS_WITHOUT_REVISION: ReadonlySet<OperationKind> = new Set([
   OperationKind.RESTART,
 ]);
 
+const RETENTION_ITEMS = [
+  { kind: 'revisions', nodeId: '', reason: '', count: 3n, bytes: 12_288n },
+  { kind: 'images', nodeId: 'n1', reason: '', count: 2n },
+  { kind: 'images', nodeId: 'n1', reason: 'needed by a revision that stays', count: 4n },
+  { kind: 'images', nodeId: 'n1', reason: 'used', count: 1n },
+];
+
 const uuid = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
 
 /** Starts an API that keeps everything in memory, on a real HTTP/2 socket. */
@@ -84,6 +94,7 @@ export async function startFakePlatform() {
     logs: [],
     buildLog: [],
     samples: [],
+    retention: { waits: 0, error: '', attended: false },
     keys: {},
     rotation: [{ state: RotationState.RUNNING }, { state: RotationState.SUCCEEDED }],
     beforeMessage: () => undefined,
@@ -96,6 +107,7 @@ export async function startFakePlatform() {
   const calls: { method: string; request: unknown }[] = [];
   const sessions = new Set<ServerHttp2Session>();
   const operations = new Map<string, Operation>();
+  const runs: { id: string; dryRun: boolean; state: RetentionState }[] = [];
   let made = 0;
 
   function note(request: unknown, { method, requestHeader }: HandlerContext): void {
@@ -337,6 +349,31 @@ export async function startFakePlatform() {
         note(request, context);
         if (!credentials.delete(request.host)) throw new ConnectError('registry credential not found', Code.NotFound);
         return {};
+      },
+    });
+    router.service(RetentionService, {
+      runRetention: (request, context) => {
+        note(request, context);
+        made += 1;
+        const run = { id: uuid(made), dryRun: request.dryRun, state: RetentionState.RUNNING };
+        runs.unshift(run);
+        return { run, attended: behaviour.retention.attended };
+      },
+      getRetentionRun: ({ runId, ...request }, context) => {
+        note(request, context);
+        const run = runs.find(({ id }) => id === runId);
+        const { error: errorMessage } = behaviour.retention;
+        if (run === undefined) throw new ConnectError('run not found', Code.NotFound);
+        if (behaviour.retention.waits-- > 0) return { run };
+        Object.assign(run, {
+          state: errorMessage === '' ? RetentionState.SUCCEEDED : RetentionState.FAILED,
+          errorMessage,
+        });
+        return { run, items: RETENTION_ITEMS };
+      },
+      listRetentionRuns: (request, context) => {
+        note(request, context);
+        return { runs };
       },
     });
     router.service(KeysService, {

@@ -2,16 +2,25 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Context, heartbeat } from '@temporalio/activity';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { createKeyring } from '../../adapters/sealing/keyring.ts';
+import { createRetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
 import { ROTATION_WORKFLOW_ID } from '../../contracts/keys.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
+import {
+  RETENTION_DUE_WORKFLOW,
+  RETENTION_SCHEDULE,
+  type RetentionDueInput,
+  retentionWorkflowId,
+} from '../../contracts/retention.ts';
+import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
 import { aDeployRequest, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
 import { createFakeKeys } from '../support/fake-keys.ts';
+import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
 
 type Rig = Awaited<ReturnType<typeof startWorkflowRig>>;
@@ -52,6 +61,8 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'canary', run: (rig) => operations(rig, {}, [deploy(CANARY), again(CANARY)]) },
   { name: 'paused-and-approved', run: pausedAndApproved },
   { name: 'cancelled', run: cancelled },
+  { name: 'retention', run: retained },
+  { name: 'retention-due', run: retentionDue },
   { name: 'keys-rotated', run: (rig) => keysRotated(rig, ['old', 'old', 'old', 'old', 'new']) },
   { name: 'keys-refused', run: (rig) => keysRotated(rig, ['old', 'lost']) },
 ];
@@ -213,6 +224,28 @@ async function nodeWatched(rig: Rig): Promise<readonly string[]> {
     });
   });
   return [`node/${nodeId}`];
+}
+
+/** Every part of a run, with a node that is lost and one that nobody works for. */
+async function retained(rig: Rig): Promise<readonly string[]> {
+  const nodes = { a: '', b: 'the node is lost', c: '' };
+  const fake = createFakeRetention({ policy: { buildCacheBytes: 1 }, nodes, silent: ['c'] });
+  const gateway = createRetentionGateway({ client: rig.client, timing: QUICK_RETENTION, answerMs: 20_000 });
+  const request = { runId: randomUUID(), isDryRun: false, actorUserId: null };
+  await fake.whileWorking(rig, async () => {
+    await gateway.runRetention(request);
+    await rig.client.workflow.getHandle(retentionWorkflowId(request)).result();
+  });
+  return [retentionWorkflowId(request)];
+}
+
+async function retentionDue(rig: Rig): Promise<readonly string[]> {
+  const args: [RetentionDueInput] = [{ timing: QUICK_RETENTION }];
+  const options = { workflowId: RETENTION_SCHEDULE, taskQueue: CONTROL_QUEUE, args };
+  await createFakeRetention().whileWorking(rig, async () => {
+    await rig.client.workflow.execute(RETENTION_DUE_WORKFLOW, options);
+  });
+  return [RETENTION_SCHEDULE];
 }
 
 async function keysRotated(rig: Rig, dataKeys: string[]): Promise<readonly string[]> {

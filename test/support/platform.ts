@@ -8,8 +8,11 @@ import { createTestInstallation } from './installation.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Waits that a test need not sit out: its requests take milliseconds, and its applications have nothing to save. */
-const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s' };
+/**
+ * Waits that a test need not sit out: its requests take milliseconds, its applications have nothing to save, and nobody
+ * returns to an image that nothing uses.
+ */
+const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s', RETENTION_IMAGE_AGE: '1s' };
 
 /** What tests in other processes need to know of the platform that this run started; can be sent between processes. */
 export interface PlatformFacts {

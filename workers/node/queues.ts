@@ -6,6 +6,7 @@ import { withFailures } from '../../activities/failures.ts';
 import type { BuildPorts, DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
+import { createRetainImages } from '../../activities/retain-images.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
@@ -76,6 +77,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createEnsureReplica(replica),
         ...createRemoveReplica(replica),
         ...createRemoveLeftovers(replica),
+        ...createRetainImages(docker),
         ...createWatchNode(daemon),
       }),
       maxActivities: MOST_ACTIVITIES,
