@@ -78,7 +78,8 @@ describe('a build', { timeout: 240_000 }, () => {
     expect(new Set(numbers).size).toBe(numbers.length);
     const texts = followed.map(({ text }) => text);
     const remarks = texts.filter((text) => text.includes('begins again'));
-    expect(remarks).toEqual(['the build was interrupted and begins again: attempt 2']);
+    // An attempt that ended before it had printed anything counts, and needs no remark.
+    expect(remarks).toEqual([expect.stringMatching(/^the build was interrupted and begins again: attempt \d+$/)]);
     const at = texts.indexOf(remarks[0] ?? '');
     const [before, after] = [texts.slice(0, at), texts.slice(at)].map((part) =>
       part.filter((text) => text.startsWith('line ')),
@@ -87,7 +88,7 @@ describe('a build', { timeout: 240_000 }, () => {
     expect(before?.length).toBeGreaterThanOrEqual(10);
     expect(before).toEqual(wanted.slice(0, before?.length));
     expect(after).toEqual(wanted);
-    expect((await eventsOf(api, subject.id)).join('\n')).toContain('again, attempt 2');
+    expect((await eventsOf(api, subject.id)).join('\n')).toMatch(/again, attempt \d+/);
     await subject.remove();
   });
 
