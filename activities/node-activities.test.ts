@@ -50,6 +50,7 @@ beforeAll(async () => {
     },
     fetchEnvironment: async () => environment,
     fetchRegistryCredential: async () => null,
+    ensureBuiltImage: () => Promise.reject(new Error('nothing is built here')),
     startSlot: (task) => task(),
     onContainerChange: (id, listener) => {
       listeners.set(id, (listeners.get(id) ?? new Set()).add(listener));

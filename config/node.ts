@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { temporalVariables } from './orchestrator.ts';
-import { bindAddress, durationMs, hostAddress, logLevel, port, url } from './variables.ts';
+import { bindAddress, durationMs, hostAddress, integer, logLevel, port, sizeBytes, url } from './variables.ts';
+
+/** Half of what the workflow of a build allows for it with its wait, see `contracts/timing.ts`. */
+const MAX_BUILD_MS = 12 * 3_600_000;
+
+/** A host that cannot be taken for a part of a name (a dot, a port or localhost), and lower-case words. */
+const REGISTRY =
+  /^(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+(?=:))(:\d{1,5})?(\/[a-z0-9]+([._-][a-z0-9]+)*){0,8}$/;
 
 /** Variables of the role `node`. */
 export const nodeVariables = temporalVariables.extend({
@@ -15,4 +22,19 @@ export const nodeVariables = temporalVariables.extend({
   NODE_GATEWAY_PORT: port(7410),
   STREAMER_GATEWAY_PORT: port(7411),
   DOCKER_SOCKET: z.string().default('/var/run/docker.sock'),
+  /** Image builds that go on at a time; others wait. Together they may use half of the host's cores and memory. */
+  BUILDS_PER_NODE: integer({ min: 1, max: 64, default: 1 }),
+  /** Longest build, its wait for a place not counted. */
+  BUILD_TIMEOUT: durationMs('30m').refine((ms) => ms >= 1_000 && ms <= MAX_BUILD_MS, 'must be from 1s to 12h'),
+  /** Nothing is built while the daemon's disk has less space than this. */
+  BUILD_MIN_FREE_DISK: sizeBytes('5GiB'),
+  /** A build is stopped when the daemon's disk has filled by this much since it began. */
+  BUILD_MAX_DISK: sizeBytes('20GiB'),
+  /** Where built images are pushed to and pulled from, below a folder of this installation; else nodes send them. */
+  BUILD_REGISTRY: z.string().regex(REGISTRY, 'must be a registry such as registry.example.com/builds').optional(),
+  /** File with `username:password` for it. */
+  BUILD_REGISTRY_CREDENTIAL_FILE: z.string().optional(),
 });
+
+/** What the role `node` is told. */
+export type NodeConfig = z.infer<typeof nodeVariables>;

@@ -74,6 +74,20 @@ export function durationMs(defaultText: string) {
     });
 }
 
+const UNIT_BYTES = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const;
+
+/** A size such as `512MiB` or `5GiB`, as bytes. */
+export function sizeBytes(defaultText: string) {
+  return z
+    .string()
+    .regex(/^\d{1,6}(MiB|GiB|TiB)$/, 'must be a whole number with a unit: MiB, GiB or TiB')
+    .default(defaultText)
+    .transform((text) => {
+      const [, amount = '0', unit = 'MiB'] = /^(\d+)(MiB|GiB|TiB)$/.exec(text) ?? [];
+      return Number(amount) * UNIT_BYTES[unit as keyof typeof UNIT_BYTES];
+    });
+}
+
 /** One of some words. */
 export function choice<const Word extends string>(words: readonly Word[], byDefault: NoInfer<Word>) {
   return z.enum(words, `must be one of ${words.join(', ')}`).default(byDefault);

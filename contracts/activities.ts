@@ -48,7 +48,7 @@ export interface StoreActivities {
   /** Says how to return to what was before the operation. Reservations that were never used are released. */
   planReturn(input: OperationRef & { readonly unused: readonly string[] }): Promise<RolloutPlan>;
   /** Pins a service of a revision to the image that was built for it. */
-  recordBuild(input: OperationRef & ImageOfService & { readonly imageId: string }): Promise<void>;
+  recordBuild(input: OperationRef & ImageOfService & BuiltImage): Promise<void>;
   /**
    * Makes the routes send requests to `serve` and `resume` and no longer to `drain`, and pins what serves to its digests.
    *
@@ -206,7 +206,15 @@ export interface WatchNodeInput {
 /** Activities on one node's build queue. */
 export interface BuildActivities {
   /** Builds an image from a stored context and tags it for the revision. @throws BUILD_FAILED: final. */
-  buildImage(input: BuildImageInput): Promise<{ readonly imageId: string }>;
+  buildImage(input: BuildImageInput): Promise<BuiltImage>;
+}
+
+/** What a build made. */
+export interface BuiltImage {
+  /** Docker's `sha256:…`. */
+  readonly imageId: string;
+  /** Where it was pushed to, `repository@sha256:…`; absent when the platform carries it from node to node. */
+  readonly reference?: string;
 }
 
 /** Input of {@link BuildActivities.buildImage}, and of the build workflow. */

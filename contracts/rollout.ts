@@ -104,16 +104,18 @@ export interface RemovalPlan {
   readonly lostNodeIds: readonly string[];
 }
 
+/** An image of a registry: with a digest, exactly that one. The policy counts while there is none. */
+export interface NamedImage {
+  readonly kind: 'reference';
+  readonly reference: string;
+  readonly digest: string | null;
+  readonly pullPolicy?: PullPolicy;
+}
+
 /** The image that a replica must run. */
 export type WantedImage =
-  /** Pulled by reference; with a digest, exactly that one. The policy counts while there is none. */
-  | {
-      readonly kind: 'reference';
-      readonly reference: string;
-      readonly digest: string | null;
-      readonly pullPolicy?: PullPolicy;
-    }
-  /** Built on this node beforehand; `imageId` is Docker's `sha256:…`. */
+  | NamedImage
+  /** Built beforehand, on whichever node; `imageId` is Docker's `sha256:…`. */
   | { readonly kind: 'built'; readonly imageId: string };
 
 /** How long the parts of a start took, milliseconds. */

@@ -9,7 +9,7 @@ export interface RolloutTiming {
   readonly heartbeatMs: number;
   /** Bound of everything on one node for one replica, retries included, on top of the health check's own bound. */
   readonly nodeWorkMs: number;
-  /** Bound of one image build. */
+  /** Bound of one attempt of a build with its wait for one of its node's places; its node bounds the build itself. */
   readonly buildMs: number;
   /** How long the ingress may take to serve a new generation of routes. */
   readonly ingressMs: number;
@@ -21,13 +21,14 @@ export interface RolloutTiming {
 
 /**
  * Defaults. Heartbeat 10 s with the worker's throttle at 2 s: a cancel arrives within about 1 s and a dead node is
- * noticed after about 10 s. Drain 10 s: longest ordinary request; long streams end at the stop.
+ * noticed after about 10 s. Drain 10 s: longest ordinary request; long streams end at the stop. Build 24 h: a build is at
+ * most 12 h long, and waits behind others; a node that dies is noticed by its heartbeats, not by this.
  */
 export const DEFAULT_TIMING: RolloutTiming = {
   nodePickUpMs: 60_000,
   heartbeatMs: 10_000,
   nodeWorkMs: 10 * 60_000,
-  buildMs: 30 * 60_000,
+  buildMs: 24 * 3_600_000,
   ingressMs: 60_000,
   drainMs: 10_000,
   stopGraceMs: 10_000,

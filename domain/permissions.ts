@@ -180,6 +180,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.SourcesService/UploadContext': inOrganization('deployment.create', 'header.organization_id'),
 
   'obiente.cloud.v1.LogsService/StreamLogs': ofDeployment('deployment.logs'),
+  'obiente.cloud.v1.LogsService/StreamBuildLogs': ofDeployment('deployment.logs'),
 
   'obiente.cloud.v1.MetricsService/StreamMetrics': ofDeployment('deployment.read'),
   'obiente.cloud.v1.MetricsService/GetLatestMetrics': ofDeployment('deployment.read'),

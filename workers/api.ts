@@ -10,6 +10,7 @@ import { createOperationHistories } from '../adapters/temporal/operation-history
 import { createRetentionGateway } from '../adapters/temporal/retention-gateway.ts';
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
+import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
 import { createHealthRoute } from '../api/http/health.ts';
@@ -103,6 +104,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   const signer = createControlTokenSigner(keys.control);
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
+    imageTokens: createImageTokenSigner(keys.control),
     ...{ masterKeys: keys.master, payloadKeys: keys.payload },
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
     retention: createRetentionGateway({

@@ -46,15 +46,20 @@ export function onStoppingNode(nodeId: string, timing: RolloutTiming): NodeActiv
   return onNode(nodeId, timing, Math.max(timing.stopGraceMs, COMPOSE_LIMITS.stopGracePeriodMs));
 }
 
-/** Image builds on one node, apart from its other work. A build is tried twice: its node may have died under it. */
+/**
+ * Image builds on one node, apart from its other work. The node takes each at once and lets it wait for a place there,
+ * so one that is not picked up has no node. A build that fails fails at once; what is tried again is one whose node,
+ * daemon or API went away under it, and each may do so during an upgrade.
+ */
 export function onBuilder(nodeId: string, timing: RolloutTiming): BuildActivities {
   return proxyActivities<BuildActivities>({
     taskQueue: buildQueue(nodeId),
+    scheduleToStartTimeout: timing.nodePickUpMs,
     startToCloseTimeout: timing.buildMs,
     scheduleToCloseTimeout: 2 * timing.buildMs,
     heartbeatTimeout: timing.heartbeatMs,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    retry: { initialInterval: '1s', maximumAttempts: 2 },
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 8 },
   });
 }
 

@@ -1,4 +1,5 @@
 import { executeChild } from '@temporalio/workflow';
+import type { BuiltImage } from '../contracts/activities.ts';
 import { BUILD_WORKFLOW, type BuildInput, buildWorkflowId } from '../contracts/build.ts';
 import type { ServicePlan, WantedImage } from '../contracts/rollout.ts';
 import { WORKFLOW_TASK_MS } from '../contracts/timing.ts';
@@ -28,13 +29,13 @@ async function ensureImage(
   if (nodeId === null) throw new Error(`nobody builds the image of ${template.service}`);
   const { deploymentId, projectId, service, revision } = template;
   const input: BuildInput = { deploymentId, projectId, revision, service, source, nodeId, timing: rollout.timing };
-  const { imageId } = await executeChild<(input: BuildInput) => Promise<{ imageId: string }>>(BUILD_WORKFLOW, {
+  const built = await executeChild<(input: BuildInput) => Promise<BuiltImage>>(BUILD_WORKFLOW, {
     workflowId: buildWorkflowId({ deploymentId, revision, service }),
     args: [input],
     workflowTaskTimeout: WORKFLOW_TASK_MS,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     parentClosePolicy: 'REQUEST_CANCEL',
   });
-  await store.recordBuild({ ...rollout.ref, service, revision, imageId });
-  return { kind: 'built', imageId };
+  await store.recordBuild({ ...rollout.ref, service, revision, ...built });
+  return { kind: 'built', imageId: built.imageId };
 }

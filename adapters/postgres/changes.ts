@@ -4,6 +4,8 @@ import type { Log } from '../logging/log.ts';
 /** What a listener wants to hear of. */
 export type ChangeFilter =
   | { readonly deploymentId: string }
+  /** How the deployment's builds go, and what they print. */
+  | { readonly buildsOf: string }
   | { readonly ingress: true }
   | { readonly keys: true }
   | { readonly retentionRunId: string };
@@ -14,6 +16,7 @@ export type ChangeFilter =
  */
 export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
+  | { readonly kind: 'build'; readonly deploymentId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
   | { readonly kind: 'retention'; readonly runId: string }
   | { readonly kind: 'keys'; readonly rotationId: string }
@@ -182,6 +185,7 @@ function createListeners(log: Log) {
 /** Ids of deployments stand for themselves; none has a word in it. */
 function topicOf(filter: ChangeFilter): string {
   if ('deploymentId' in filter) return filter.deploymentId;
+  if ('buildsOf' in filter) return `builds of ${filter.buildsOf}`;
   if ('keys' in filter) return 'keys';
   return 'ingress' in filter ? 'ingress' : `retention ${filter.retentionRunId}`;
 }
@@ -190,12 +194,13 @@ type Told = Exclude<Change, { kind: 'resync' }>;
 
 function filterOf(change: Told): ChangeFilter {
   if (change.kind === 'deployment') return { deploymentId: change.deploymentId };
+  if (change.kind === 'build') return { buildsOf: change.deploymentId };
   if (change.kind === 'keys') return { keys: true };
   return change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId };
 }
 
 function parseChange(payload: string): Told | undefined {
-  let parsed: { deployment?: unknown; ingress?: unknown; keys?: unknown; retention?: unknown } | null;
+  let parsed: { deployment?: unknown; build?: unknown; ingress?: unknown; keys?: unknown; retention?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -203,6 +208,7 @@ function parseChange(payload: string): Told | undefined {
     return undefined;
   }
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
+  if (typeof parsed?.build === 'string') return { kind: 'build', deploymentId: parsed.build };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
   if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
   if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };

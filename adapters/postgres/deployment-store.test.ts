@@ -193,25 +193,45 @@ describe('beginning a rollout', () => {
     await expect(store.beginRollout(ref)).rejects.toMatchObject({ code: 'NO_NODE_READY' });
   });
 
-  it('keeps replicas of a Dockerfile on the node that builds it', async () => {
+  it('spreads replicas of a Dockerfile like others, and lets the node of the first one build', async () => {
     await aReadyNode(database.db, { nodeId: 'node-aaaa' });
     await aReadyNode(database.db, { nodeId: 'node-bbbb' });
     const source = { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
     const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 4, source }) });
     const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
     const { reserved, services } = await store.beginRollout(ref);
-    expect(new Set(reserved.map((replica) => replica.nodeId)).size).toBe(1);
+    expect(reserved.map((replica) => replica.nodeId).sort()).toEqual([
+      'node-aaaa',
+      'node-aaaa',
+      'node-bbbb',
+      'node-bbbb',
+    ]);
     expect(services[0]?.buildNodeId).toBe(reserved[0]?.nodeId);
     expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(true);
     const built = { ...ref, service: 'app', imageId: `sha256:${'b'.repeat(64)}` };
     await store.recordBuild(built);
     await store.recordBuild(built);
     expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(false);
-    expect((await kindsOf(creation.deploymentId)).slice(-3)).toEqual([
-      'replica.placed',
-      'build.started',
-      'build.finished',
-    ]);
+    expect((await kindsOf(creation.deploymentId)).slice(-2)).toEqual(['replica.placed', 'build.finished']);
+  });
+
+  it('places more replicas of what is built on nodes of the same architecture', async () => {
+    const builder = await aReadyNode(database.db, { nodeId: 'node-aaaa' });
+    const other = await aReadyNode(database.db, { nodeId: 'node-bbbb' });
+    const kindOf = (architecture: string, nodeId: string) =>
+      database.db.updateTable('nodes').set({ architecture }).where('id', '=', nodeId).execute();
+    await kindOf('arm64', other);
+    const source = { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
+    const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 2, source }) });
+    const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
+    const more = (batch: number) =>
+      store.reserveReplicas({ ...ref, batch, starts: [{ service: 'app', revision: 1, count: 1 }] });
+    const { reserved } = await store.beginRollout(ref);
+    expect(reserved.map(({ nodeId }) => nodeId)).toEqual([builder, builder]);
+    await store.recordBuild({ ...ref, service: 'app', revision: 1, imageId: `sha256:${'b'.repeat(64)}` });
+    expect((await more(1)).map(({ nodeId }) => nodeId)).toEqual([builder]);
+    await kindOf('amd64', other);
+    expect((await more(2)).map(({ nodeId }) => nodeId)).toEqual([other]);
   });
 });
 

@@ -14,6 +14,7 @@ export type EventKind =
   | 'operation.approved'
   | 'operation.waiting'
   | 'operation.continued'
+  | 'build.waiting'
   | 'build.started'
   | 'build.finished'
   | 'replica.placed'

@@ -3,6 +3,7 @@ import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
 import type { RetentionSchema } from './retention/schema.ts';
+import type { BuildState, BuildTables } from './schema-builds.ts';
 import type { KeyTables } from './schema-keys.ts';
 
 /** Role of a user in an organization, from most to least. */
@@ -18,7 +19,7 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends KeyTables, RetentionSchema {
+export interface Schema extends KeyTables, BuildTables, RetentionSchema {
   users: {
     id: string;
     issuer: string;
@@ -88,6 +89,8 @@ export interface Schema extends KeyTables, RetentionSchema {
     image_id: Optional<string>;
     created_at: Moment;
     finished_at: Optional<Date>;
+    state: Generated<BuildState>;
+    reference: Optional<string>;
   };
   operations: {
     id: string;

@@ -3,20 +3,28 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
+import { findImageSources } from '../../adapters/postgres/image-sources.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
+import { reportBuild } from '../../adapters/postgres/report-build.ts';
 import type { PublicJwk } from '../../adapters/postgres/schema.ts';
 import type { Sealing } from '../../adapters/sealing/sealing.ts';
 import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
+import type { ImageTokenSigner } from '../../adapters/tokens/image-token.ts';
 import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
 import type { SealedVariable, ServiceSpec } from '../../domain/spec.ts';
-import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
+import type {
+  ControlService,
+  EnrolNodeRequest,
+  ObservedReplica,
+  ReportBuildRequest,
+} from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
 import { passwordPlace, variablePlace } from '../secret-places.ts';
 
@@ -28,6 +36,8 @@ export interface ControlDeps {
   readonly workflows: Pick<WorkflowGateway, 'nodeEnrolled'>;
   /** @throws UNAUTHENTICATED for any token but the right one. */
   readonly checkJoinToken: (presented: string) => void;
+  /** Signs which node may fetch which built image from which other one. */
+  readonly imageTokens: ImageTokenSigner;
   /** The control plane's public keys as the JSON text of a JWK set. */
   readonly publicJwks: string;
 }
@@ -98,6 +108,20 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       if (!(await mayReadContext(db, { nodeId, deploymentId, sha256 }))) throw notFound('context');
       for await (const chunk of deps.contexts.read(sha256)) yield { chunk };
     },
+    async fetchImageSources({ deploymentId, imageId }, context) {
+      const { nodeId } = getCallingNode(context);
+      const { reference, holders } = await findImageSources(db, { deploymentId, imageId, nodeId });
+      const signed = holders.map(async ({ nodeId: from, gatewayUrl, isLost }) => {
+        if (isLost) return { nodeId: from };
+        const token = await deps.imageTokens.sign({ deploymentId, imageId, from, to: nodeId });
+        return { nodeId: from, gatewayUrl, token };
+      });
+      return { reference: reference ?? '', holders: await Promise.all(signed) };
+    },
+    async reportBuild(report, context) {
+      const { nodeId } = getCallingNode(context);
+      return { accepted: await reportBuild(db, { nodeId, ...toBuildReport(report) }) };
+    },
   };
 }
 
@@ -114,6 +138,17 @@ function toEnrolment(request: EnrolNodeRequest) {
     signingJwk: publicJwk(request.signingJwk, 'signing_jwk'),
     encryptionJwk: publicJwk(request.encryptionJwk, 'encryption_jwk'),
     leaseMs: LEASE_MS,
+  };
+}
+
+function toBuildReport(report: ReportBuildRequest) {
+  const { deploymentId, revision, service, complete } = report;
+  return {
+    ...{ deploymentId, revision, service, complete },
+    attempt: Number(report.attempt),
+    phase: report.phase as 'waiting' | 'building',
+    firstNumber: Number(report.firstNumber),
+    lines: report.lines.map(({ atMs, text }) => ({ atMs: Number(atMs), text })),
   };
 }
 

@@ -120,6 +120,25 @@ describe('obiente deploy', () => {
     expect(platform.callsOf('UpdateDeployment')).toMatchObject([{ request: { idempotencyKey: 'release-43.update' } }]);
   });
 
+  it('shows what the build prints while it goes on, and does without where that cannot be had', async () => {
+    platform.behaviour.steps = [
+      { kind: 'build.waiting', message: 'waiting for a build slot on n1' },
+      { kind: 'build.started', message: 'building the image on n1' },
+      { kind: 'build.finished', message: 'image of revision 1 is built' },
+    ];
+    platform.behaviour.buildLog = [
+      { number: 1n, text: 'Step 1/1 : FROM scratch\x07' },
+      { number: 2n, text: 'the build begins again', remark: true },
+    ];
+    const result = await deployImage();
+    expect(result).toMatchObject({ exitCode: 0, stdout: 'http://web.localhost:8080\n' });
+    expect(result.stderr).toContain('waiting for a build slot on n1');
+    expect(result.stderr).toContain('  | Step 1/1 : FROM scratch\u2407\n  | [the build begins again]\n');
+    expect(platform.callsOf('StreamBuildLogs')).toMatchObject([{ request: { revision: 1, follow: true } }]);
+    platform.behaviour.buildLog = [];
+    expect(await deployImage()).toMatchObject({ exitCode: 0 });
+  });
+
   it('fails with code, message, last lines and hint of a failed operation', async () => {
     platform.behaviour.failure = {
       code: 'REPLICA_UNHEALTHY',
@@ -258,6 +277,34 @@ describe('other commands', () => {
         .split('\n')
         .map((line) => JSON.parse(line).text),
     ).toEqual(['one', 'two\x1b[2J', 'three']);
+  });
+
+  it('reads the log of a build through a broken connection, each line once and none with effect on the terminal', async () => {
+    await deployImage();
+    platform.behaviour.buildLog = [
+      { number: 1n, text: 'Step 1/2 : FROM scratch', revision: 1, service: 'app' },
+      { number: 9n, text: '8 lines are left out here', remark: true },
+      { number: 10n, text: 'done\x1b[2J', at: timestampFromMs(1_700_000_000_000) },
+    ];
+    let isCut = false;
+    platform.behaviour.beforeMessage = (sent) => {
+      if (sent !== 3 || isCut) return;
+      isCut = true;
+      platform.cutConnections();
+    };
+    const result = await obiente(['logs', 'web', '--build', '--revision', '1', '-f']);
+    expect(result.stdout).toBe('Step 1/2 : FROM scratch\n[8 lines are left out here]\ndone\n');
+    const [first] = platform.callsOf('StreamBuildLogs');
+    expect(first).toMatchObject({ request: { revision: 1, service: '', follow: true, after: 0n } });
+    const asJson = await obiente(['logs', 'web', '--build', '--json']);
+    expect(JSON.parse(asJson.stdout.split('\n')[1] ?? '')).toMatchObject({ number: '9', remark: true });
+    expect((await obiente(['logs', 'web', '--build', '-t'])).stdout).toContain('2023-11-14T22:13:20.000Z done');
+    expect(await obiente(['logs', 'web', '--revision', '1'])).toMatchObject({ exitCode: 3 });
+  });
+
+  it('says that a revision was not built', async () => {
+    await deployImage();
+    expect(await obiente(['logs', 'web', '--build'])).toMatchObject({ exitCode: 4, stdout: '' });
   });
 
   it('writes metrics as a line a sample where there is no terminal', async () => {

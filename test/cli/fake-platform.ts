@@ -21,7 +21,11 @@ import {
   type RotationSchema,
   RotationState,
 } from '../../gen/obiente/cloud/v1/keys_pb.ts';
-import { LogsService, type StreamLogsResponseSchema } from '../../gen/obiente/cloud/v1/logs_pb.ts';
+import {
+  type BuildLogLineSchema,
+  LogsService,
+  type StreamLogsResponseSchema,
+} from '../../gen/obiente/cloud/v1/logs_pb.ts';
 import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../../gen/obiente/cloud/v1/operations_pb.ts';
@@ -52,6 +56,8 @@ export interface Behaviour {
   /** Whether operations end at all. */
   hangs: boolean;
   logs: MessageInitShape<typeof StreamLogsResponseSchema>[];
+  /** What a build prints; the numbers are theirs. */
+  buildLog: MessageInitShape<typeof BuildLogLineSchema>[];
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
   /** How often a run of retention is not over yet when it is asked for, and how it ends. */
   retention: { waits: number; error: string; attended: boolean };
@@ -86,6 +92,7 @@ export async function startFakePlatform() {
     failure: undefined,
     hangs: false,
     logs: [],
+    buildLog: [],
     samples: [],
     retention: { waits: 0, error: '', attended: false },
     keys: {},
@@ -282,6 +289,16 @@ export async function startFakePlatform() {
           if (index < Number(request.cursor || 0)) continue;
           behaviour.beforeMessage(index + 1);
           yield { ...message, cursor: String(index + 1) };
+        }
+      },
+      streamBuildLogs: async function* streamBuildLogs(request, context) {
+        note(request, context);
+        if (behaviour.buildLog.length === 0) throw new ConnectError('build not found', Code.NotFound);
+        yield {};
+        for (const [index, line] of behaviour.buildLog.entries()) {
+          if ((line.number ?? 0n) <= request.after) continue;
+          behaviour.beforeMessage(index + 1);
+          yield { line };
         }
       },
     });

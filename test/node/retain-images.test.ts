@@ -10,7 +10,7 @@ import { type BroughtName, createOwnImages } from '../../adapters/docker/own-ima
 import { createProber } from '../../adapters/probe/prober.ts';
 import type { EnsureReplicaInput } from '../../contracts/activities.ts';
 import type { NodeImageRules, RemovedImages } from '../../contracts/retention.ts';
-import type { StartedReplica, WantedImage } from '../../contracts/rollout.ts';
+import type { NamedImage, StartedReplica, WantedImage } from '../../contracts/rollout.ts';
 import { builtImageTag, ownedLabels } from '../../domain/naming.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { DOCKER_SOCKET, openTestDocker, type TestDocker, tarOf } from '../support/docker.ts';
@@ -40,7 +40,7 @@ afterEach(async () => {
     await test.client.getImage(Id).remove({ force: true });
 });
 
-const wanted = (reference: string): WantedImage => ({ kind: 'reference', reference, digest: null });
+const wanted = (reference: string): NamedImage => ({ kind: 'reference', reference, digest: null });
 
 async function aPushed(bytes = 0): Promise<string> {
   const name = `acme/app-${randomUUID().slice(0, 8)}:1.0`;
@@ -318,6 +318,7 @@ function aReplicasPorts(changes: Partial<ReplicaPorts>): ReplicaPorts {
     prober: createProber(),
     fetchEnvironment: async () => ({}),
     fetchRegistryCredential: async () => null,
+    ensureBuiltImage: () => Promise.reject(new Error('nothing is built here')),
     restarts: { claim: async () => () => undefined, retire: async () => undefined },
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,
