@@ -1,32 +1,37 @@
 import { Context } from '@temporalio/activity';
 import type { BuildActivities } from '../contracts/activities.ts';
 import { builtImageTag, ownedLabels } from '../domain/naming.ts';
+import { withContext } from './build-context.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import type { BuildPorts } from './node-ports.ts';
 
 /**
- * Creates the activity that builds an image from a stored context and tags it for its service.
+ * Creates the activity that builds an image from a stored context or a commit and tags it for its service.
  *
  * Safe to run twice: Docker's cache answers for the steps that were done, and the tag moves to the newer result. A
- * cancel or a shutdown of this process stops the build itself. Heartbeats tell the line printed last.
+ * cancel or a shutdown of this process stops the fetch or the build itself. Heartbeats tell the line printed last.
  *
- * @throws BUILD_FAILED (final) with the last lines.
+ * @throws BUILD_FAILED (final) with the last lines; SOURCE_REFUSED (final), SOURCE_UNAVAILABLE.
  */
 export function createBuildImage(ports: BuildPorts): BuildActivities {
   return {
-    buildImage: ({ deploymentId, projectId, revision, service, source }) =>
+    buildImage: (input) =>
       withHeartbeats({ step: 'build' }, async (heartbeats) => {
+        const { deploymentId, projectId, revision, service } = input;
+        const { target, hasArguments } = input.source;
         const signal = Context.current().cancellationSignal;
-        const { contextSha256, dockerfilePath, target, hasArguments } = source;
+        const print = (line: string): void => heartbeats.report({ step: 'build', line: line.slice(0, 200) });
         const args = hasArguments ? await ports.fetchBuildArguments({ deploymentId, revision, service }) : {};
-        return await ports.buildImage({
-          context: ports.fetchContext({ deploymentId, contextSha256 }, signal),
-          ...{ dockerfilePath, target, args },
-          tag: builtImageTag(ports.instance, { deploymentId, revision, service }),
-          labels: ownedLabels({ instance: ports.instance, projectId, deploymentId }),
-          limits: ports.limits,
-          signal,
-          onLine: (line) => heartbeats.report({ step: 'build', line: line.slice(0, 200) }),
+        return await withContext(ports, input, { signal, print }, async ({ context, dockerfilePath, detected }) => {
+          const { imageId } = await ports.buildImage({
+            ...{ context, dockerfilePath, target, args },
+            tag: builtImageTag(ports.instance, { deploymentId, revision, service }),
+            labels: ownedLabels({ instance: ports.instance, projectId, deploymentId }),
+            limits: ports.limits,
+            signal,
+            onLine: print,
+          });
+          return { imageId, ...(detected === undefined ? {} : { detected }) };
         });
       }),
   };

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { ServiceRef, WantedImage } from '../contracts/rollout.ts';
 import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import type { RegistryCredential } from '../domain/registry-credential.ts';
+import type { GitPorts } from './git-ports.ts';
 
 /** What a node's activities need of its Docker daemon; `adapters/docker` says what each promises. */
 export interface ContainerRuntime {
@@ -102,6 +103,7 @@ export interface BuildPorts {
   readonly limits: { readonly cpuCores: number; readonly memoryBytes: number };
   /** Streams a stored build context; the stream fails when its content does not have that hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
+  readonly git: GitPorts;
   /** Opens the arguments of a service's build. @throws NODE_UNAVAILABLE (retryable) */
   fetchBuildArguments(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   buildImage(request: {

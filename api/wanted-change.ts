@@ -22,6 +22,7 @@ const PARTS: Readonly<Record<string, SpecPart>> = {
   source: 'source',
   image: 'source',
   dockerfile: 'source',
+  git: 'source',
   replicas: 'replicas',
   port: 'port',
   health_check: 'healthCheck',
@@ -44,7 +45,7 @@ export function isPartial({ updateMask, setEnvironment, unsetEnvironment }: Omit
 /** Parses a change off the wire. @throws INVALID_ARGUMENT */
 export function readChange(deps: WantedSpecDeps, request: UpdateRequest): ChangeInput {
   const parts = partsOf(request.updateMask);
-  const replace = parseSpecParts(fromWireSpec(request.spec), deps.registries, parts);
+  const replace = parseSpecParts(fromWireSpec(request.spec), deps, parts);
   if (replace.replicas === null)
     throw invalidArgument('spec.replicas', 'is named by the mask and not set', '0 to 10000');
   const variables = request.setEnvironment.map(({ name, value }) => ({ name, value }));
@@ -87,7 +88,7 @@ export async function toStoredChange(
   { service, replace, setVariables, unsetVariables }: ChangeInput,
 ): Promise<SpecChange> {
   const { source: wanted, ...others } = replace;
-  const field = 'spec.dockerfile.args';
+  const field = `spec.${wanted?.kind}.args`;
   const source = wanted && (await sealSource(deps.sealing, wanted, { organizationId, kept: [], field }));
   if (wanted) await checkSource(deps.db, organizationId, wanted);
   if (replace.limits) await checkCapacity(deps.db, replace.limits);

@@ -2,7 +2,6 @@ import type { Database } from '../adapters/postgres/database.ts';
 import type { Sealing } from '../adapters/sealing/sealing.ts';
 import type { DeployRequest } from '../contracts/deployment.ts';
 import { invalidArgument } from '../domain/errors.ts';
-import type { RegistryRules } from '../domain/image-reference.ts';
 import {
   type ComposeInput,
   type DeploymentSpec,
@@ -15,24 +14,23 @@ import {
   servicesOf,
   type VariableInput,
 } from '../domain/spec.ts';
-import { parseSpec } from '../domain/spec-parse.ts';
+import { parseSpec, type SourceRules } from '../domain/spec-parse.ts';
 import type { DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import { checkCapacity, checkSource } from './possible-spec.ts';
 import { readCompose } from './wanted-compose.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
 /** What making a spec out of a request needs. */
-export interface WantedSpecDeps {
+export interface WantedSpecDeps extends SourceRules {
   readonly db: Database;
   readonly sealing: Sealing;
-  readonly registries: RegistryRules;
 }
 
 /** Parses a spec off the wire. @throws INVALID_ARGUMENT */
-export function readSpec({ registries }: WantedSpecDeps, spec: WireSpec | undefined): SpecInput | ComposeInput {
+export function readSpec(rules: SourceRules, spec: WireSpec | undefined): SpecInput | ComposeInput {
   return spec?.source.case === 'compose'
-    ? readCompose(spec, spec.source.value, registries)
-    : parseSpec(fromWireSpec(spec), registries);
+    ? readCompose(spec, spec.source.value, rules.registries)
+    : parseSpec(fromWireSpec(spec), rules);
 }
 
 /**
@@ -59,7 +57,7 @@ export async function hashableSource(
   organizationId: string,
   source: Source<VariableInput>,
 ): Promise<unknown> {
-  if (source.kind !== 'dockerfile' || !source.args) return source;
+  if (source.kind === 'image' || !source.args) return source;
   return { ...source, args: await hashableVariables(sealing, organizationId, source.args) };
 }
 
@@ -119,10 +117,15 @@ async function store<Parts extends Pick<SpecInput, 'source' | 'environment' | 'l
 ) {
   await checkSource(deps.db, organizationId, source);
   await checkCapacity(deps.db, parts.limits);
-  const args = present?.source.kind === 'dockerfile' ? (present.source.args ?? []) : [];
+  const before = present?.source;
+  const args = before && before.kind !== 'image' ? (before.args ?? []) : [];
   return {
     ...parts,
-    source: await sealSource(deps.sealing, source, { organizationId, kept: args, field: `${field}.dockerfile.args` }),
+    source: await sealSource(deps.sealing, source, {
+      organizationId,
+      kept: args,
+      field: `${field}.${source.kind}.args`,
+    }),
     environment: await sealVariables(deps.sealing, environment, {
       ...{ organizationId, kept: present?.environment ?? [], field: `${field}.environment` },
     }),

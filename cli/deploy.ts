@@ -119,6 +119,7 @@ async function makeSource(
 ): Promise<WantedSource> {
   const { found, wishes, organizationId, progress, signal } = input;
   if (found.kind === 'image') return { kind: 'image', reference: found.reference };
+  if (found.kind === 'git') return { kind: 'git', ...found.git, dockerfile: wishes.dockerfile ?? '' };
   if (found.kind === 'compose') return await uploadComposeSource(api, found.file, { organizationId, progress, signal });
   const { folder } = found;
   progress.doing(`uploading ${folder}`);
@@ -133,7 +134,7 @@ function warningsOf({ spec }: Deployment): readonly string[] {
 }
 
 async function readApp(folder: string, dir: string | undefined, options: DeployCommandOptions): Promise<AppFile> {
-  if (options.image !== undefined && dir === undefined) return {};
+  if ((options.image !== undefined || options.git !== undefined) && dir === undefined) return {};
   const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

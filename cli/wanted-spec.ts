@@ -5,6 +5,7 @@ import {
   DeploymentSpecSchema,
   DockerfileSourceSchema,
   type EnvironmentVariableSchema,
+  GitSourceSchema,
   type HealthCheck,
   HealthCheckSchema,
   ImageSourceSchema,
@@ -12,13 +13,14 @@ import {
   RestartPolicy,
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import type { AppHealth } from './app-file.ts';
-import type { Pull, Wishes } from './deploy-options.ts';
+import type { GitWish, Pull, Wishes } from './deploy-options.ts';
 import { toRolloutPolicy } from './wanted-rollout.ts';
 
 /** Where the new revision's image comes from. */
 export type WantedSource =
   | { readonly kind: 'image'; readonly reference: string }
   | { readonly kind: 'context'; readonly sha256: string; readonly dockerfile: string }
+  | (GitWish & { readonly kind: 'git'; readonly dockerfile: string })
   | {
       readonly kind: 'compose';
       /** The text of the file. */
@@ -131,6 +133,10 @@ export function wantedSource(
     const { reference } = source;
     const value = create(ImageSourceSchema, { reference, pullPolicy: pullPolicyOf(present, wishes) });
     return { case: 'image', value };
+  }
+  if (source.kind === 'git') {
+    const { kind: _, dockerfile: dockerfilePath, ...repository } = source;
+    return { case: 'git', value: create(GitSourceSchema, { ...repository, dockerfilePath }) };
   }
   const { sha256, dockerfile } = source;
   const value = create(DockerfileSourceSchema, { contextSha256: sha256, dockerfilePath: dockerfile });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { temporalVariables } from './orchestrator.ts';
-import { bindAddress, durationMs, hostAddress, logLevel, port, url } from './variables.ts';
+import { bindAddress, durationMs, hostAddress, list, logLevel, port, url } from './variables.ts';
 
 /** Variables of the role `node`. */
 export const nodeVariables = temporalVariables.extend({
@@ -15,4 +15,8 @@ export const nodeVariables = temporalVariables.extend({
   NODE_GATEWAY_PORT: port(7410),
   STREAMER_GATEWAY_PORT: port(7411),
   DOCKER_SOCKET: z.string().default('/var/run/docker.sock'),
+  /** Git servers on the platform's own network that this node may fetch from, as `host` or `host:port`. */
+  NODE_ALLOWED_GIT_HOSTS: list(),
+  /** PEM certificates that Git servers are checked against in place of the machine's. */
+  NODE_GIT_CA_FILE: z.string().optional(),
 });

@@ -59,6 +59,8 @@ export interface DeployRequest extends RequestIdentity {
 export interface UpdateRequest extends RequestIdentity {
   readonly kind: 'update';
   readonly change: SpecChange;
+  /** Whether a Git ref is looked up again; else a change that names no source keeps the commit. */
+  readonly freshSource?: boolean;
 }
 
 /** Asks for a copy of an older revision, with the images that it ran. */

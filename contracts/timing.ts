@@ -9,6 +9,8 @@ export interface RolloutTiming {
   readonly heartbeatMs: number;
   /** Bound of everything on one node for one replica, retries included, on top of the health check's own bound. */
   readonly nodeWorkMs: number;
+  /** How long a Git server may be away while a ref is looked up, tries included. */
+  readonly sourceMs: number;
   /** Bound of one image build. */
   readonly buildMs: number;
   /** How long the ingress may take to serve a new generation of routes. */
@@ -27,6 +29,7 @@ export const DEFAULT_TIMING: RolloutTiming = {
   nodePickUpMs: 60_000,
   heartbeatMs: 10_000,
   nodeWorkMs: 10 * 60_000,
+  sourceMs: 5 * 60_000,
   buildMs: 30 * 60_000,
   ingressMs: 60_000,
   drainMs: 10_000,

@@ -5,7 +5,7 @@ import { DEFAULT_ROLLOUT } from './rollout-policy.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS } from './spec.ts';
 import { parseSpec, type RawHealthCheck, type RawSpec } from './spec-parse.ts';
 
-const RULES = { allowedRegistries: [] };
+const RULES = { registries: { allowedRegistries: [] }, git: { allowedHosts: [] } };
 
 function aRawSpec(changes: Partial<RawSpec> = {}): RawSpec {
   const unset = { replicas: undefined, port: undefined, healthCheck: undefined, restartPolicy: undefined };

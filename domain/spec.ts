@@ -21,8 +21,29 @@ export interface DockerfileSource<Variable = SealedVariable> {
   readonly args?: readonly Variable[];
 }
 
+/** An image that is built from a commit of a Git repository. Which commit a name stands for is found out once per revision. */
+export interface GitSource<Variable = SealedVariable> {
+  readonly kind: 'git';
+  /** In the one spelling of `parseGitUrl`. */
+  readonly url: string;
+  /** A branch, a tag, a full ref name, a whole commit id, or `HEAD` for the server's default branch. */
+  readonly ref: string;
+  /** The folder that is built; empty is all of it. */
+  readonly subdirectory: string;
+  readonly submodules: boolean;
+  /** Within the folder; absent: what is there decides how it is built. */
+  readonly dockerfilePath?: string;
+  /** Stage to stop at; absent is the last one. */
+  readonly target?: string;
+  /** Build arguments; they stay readable in the image. */
+  readonly args?: readonly Variable[];
+}
+
+/** A source that is built. */
+export type BuiltSource<Variable = SealedVariable> = DockerfileSource<Variable> | GitSource<Variable>;
+
 /** Where a service's image comes from. */
-export type Source<Variable = SealedVariable> = ImageSource | DockerfileSource<Variable>;
+export type Source<Variable = SealedVariable> = ImageSource | BuiltSource<Variable>;
 
 /**
  * A variable whose value only a node opens.

@@ -1,4 +1,9 @@
-import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  proxyActivities,
+  proxyLocalActivities,
+  type RetryPolicy,
+} from '@temporalio/workflow';
 import type { BuildActivities, IngressActivities, NodeActivities, StoreActivities } from '../contracts/activities.ts';
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
@@ -41,15 +46,41 @@ export function onStoppingNode(nodeId: string, timing: RolloutTiming): NodeActiv
   return onNode(nodeId, timing, Math.max(timing.stopGraceMs, COMPOSE_LIMITS.stopGracePeriodMs));
 }
 
+/**
+ * Looks a ref up from the node that will build it. Tried again for as long as a Git server may be away; on the node's own
+ * queue, so that it does not wait behind a build.
+ */
+export function lookingUp(nodeId: string, timing: RolloutTiming): Pick<NodeActivities, 'resolveSource'> {
+  return proxyActivities<NodeActivities>({
+    taskQueue: nodeQueue(nodeId),
+    scheduleToStartTimeout: timing.nodePickUpMs,
+    startToCloseTimeout: Math.min(timing.sourceMs, LOOK_UP_MS),
+    scheduleToCloseTimeout: timing.sourceMs,
+    heartbeatTimeout: timing.heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '30s' },
+  });
+}
+
+/** More than the minute that the adapter gives a server to list its refs. */
+const LOOK_UP_MS = 90_000;
+
+/** A Git server that breaks off is asked again for some three minutes. */
+export const FETCHING = { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 8 };
+
 /** Image builds on one node, apart from its other work. A build is tried twice: its node may have died under it. */
-export function onBuilder(nodeId: string, timing: RolloutTiming): BuildActivities {
+export function onBuilder(
+  nodeId: string,
+  timing: RolloutTiming,
+  retry: RetryPolicy = { initialInterval: '1s', maximumAttempts: 2 },
+): BuildActivities {
   return proxyActivities<BuildActivities>({
     taskQueue: buildQueue(nodeId),
     startToCloseTimeout: timing.buildMs,
     scheduleToCloseTimeout: 2 * timing.buildMs,
     heartbeatTimeout: timing.heartbeatMs,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    retry: { initialInterval: '1s', maximumAttempts: 2 },
+    retry,
   });
 }
 

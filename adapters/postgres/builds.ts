@@ -30,7 +30,7 @@ export async function planBuilds(
   const services = [];
   for (const service of plan.services) {
     const { template, source, imageDigest } = service;
-    const isBuilt = source.kind === 'dockerfile' && imageDigest === null;
+    const isBuilt = source.kind !== 'image' && imageDigest === null;
     const candidates = [...reserved, ...plan.existing.filter(({ nodeLost }) => !nodeLost)];
     const nodeId = candidates.find((replica) => replica.service === template.service)?.nodeId;
     if (isBuilt && nodeId === undefined) throw nobodyBuilds(template.serviceName);
@@ -63,7 +63,7 @@ async function insertBuild(
 /** Records a build's result, and pins the revision's service to it. */
 export async function recordBuild(
   db: Database,
-  { deploymentId, operationId, service, revision, imageId }: Parameters<StoreActivities['recordBuild']>[0],
+  { deploymentId, operationId, service, revision, imageId, detected }: Parameters<StoreActivities['recordBuild']>[0],
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
@@ -78,7 +78,8 @@ export async function recordBuild(
     const pinned = await pinImages(tx, deploymentId, [{ service, revision, digest: imageId }]);
     if (pinned.length === 0) return;
     const message = `image${nameOf(service)} of revision ${revision} is built: ${imageId}`;
-    await recordEvents(tx, deployment, [{ kind: 'build.finished', message, operationId }]);
+    const found = detected === undefined ? [] : [{ kind: 'build.detected', message: detected, operationId } as const];
+    await recordEvents(tx, deployment, [...found, { kind: 'build.finished', message, operationId }]);
   });
 }
 
@@ -106,7 +107,8 @@ export async function findBuildNode(
   return build?.node_id ?? null;
 }
 
-function nameOf(service: string): string {
+/** The service in words, where there is more than one. */
+export function nameOf(service: string): string {
   return service === ONLY_SERVICE ? '' : ` of ${service}`;
 }
 

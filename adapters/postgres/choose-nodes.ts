@@ -74,7 +74,7 @@ export async function chooseNodes(
     replicas: count,
     cpuCores: service.limits.cpuCores,
     memoryBytes: service.limits.memoryBytes,
-    together: service.source.kind === 'dockerfile',
+    together: service.source.kind !== 'image',
   };
   const of = { deploymentId: deployment.id, revision, service: service.name };
   const wanted = only ?? (request.together ? await findBuildNode(tx, of) : null);

@@ -127,11 +127,11 @@ const TYPES: Record<string, string> = {
   jsonb: 'json',
 };
 
-/** What `schema.ts` declares, read from its text since types are gone at run time. */
+/** What the schema declares, read from its text since types are gone at run time. */
 async function declaredColumns(): Promise<string[]> {
-  const text = await readFile(join(import.meta.dirname, 'schema.ts'), 'utf8');
-  const [, body = ''] = text.split('export interface Schema {');
-  return [...body.matchAll(/^ {2}(\w+): \{([^}]*)\}/gm)]
+  const files = ['schema.ts', 'git-schema.ts'].map((file) => readFile(join(import.meta.dirname, file), 'utf8'));
+  const bodies = (await Promise.all(files)).map((text) => text.split(/export interface \w*Schema .*\{/)[1] ?? '');
+  return [...bodies.join('\n').matchAll(/^ {2}(\w+): \{([^}]*)\}/gm)]
     .flatMap(([, table, columns = '']) =>
       [...columns.matchAll(/^ {4}(\w+): (.+);$/gm)].map(
         ([, column, type = '']) => `${table}.${column}: ${plain(type)}`,

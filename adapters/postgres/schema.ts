@@ -1,6 +1,8 @@
-import type { ColumnType, Generated } from 'kysely';
+import type { Generated } from 'kysely';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
+import type { ByDatabase, Json, Moment, Optional } from './column-types.ts';
+import type { GitSchema } from './git-schema.ts';
 
 /** Role of a user in an organization, from most to least. */
 export type Role = 'owner' | 'admin' | 'member' | 'viewer';
@@ -14,20 +16,8 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 /** A public key as a JSON Web Key. The database refuses one with a private part. */
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
-/** Filled by the database at the insert, never written by code. */
-type ByDatabase<Type> = ColumnType<Type, never, never>;
-
-/** A time that the database fills in unless it is given. Milliseconds. */
-type Moment = ColumnType<Date, Date | undefined, Date>;
-
-/** JSON that is written as text and read as a value. */
-type Json<Value> = ColumnType<Value, string, string>;
-
-/** A column that starts as `null` unless it is given. */
-type Optional<Type> = ColumnType<Type | null, Type | null | undefined, Type | null>;
-
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema {
+export interface Schema extends GitSchema {
   users: {
     id: string;
     issuer: string;

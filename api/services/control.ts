@@ -96,7 +96,7 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
 
 function variablesOf({ environment, source }: ServiceSpec, buildArguments: boolean): readonly SealedVariable[] {
   if (!buildArguments) return environment;
-  return source.kind === 'dockerfile' ? (source.args ?? []) : [];
+  return source.kind === 'image' ? [] : (source.args ?? []);
 }
 
 function toEnrolment(request: EnrolNodeRequest) {

@@ -8,6 +8,7 @@ import { toContextStream } from '../../adapters/control-client/context-stream.ts
 import type { BuildImageInput } from '../../contracts/activities.ts';
 import { builtImageTag } from '../../domain/naming.ts';
 import { openTestDocker, type TestDocker, tarOf } from '../support/docker.ts';
+import { withoutGit } from '../support/without-git.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -28,6 +29,7 @@ async function build(files: Record<string, string>, { sent, ...changes }: { sent
     fetchContext: ({ contextSha256 }) => toContextStream(inParts(parts), contextSha256),
     fetchBuildArguments: async () => ({ GREETING: 'hello there' }),
     buildImage: test.docker.buildImage,
+    git: withoutGit,
   });
   const input: BuildImageInput = {
     deploymentId: randomUUID(),

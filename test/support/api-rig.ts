@@ -58,6 +58,7 @@ export async function startApiRig() {
   const routes = createRoutes({
     ...{ db, changes, sealing, log, telemetry: createApiTelemetry(), heartbeatMs: 50, now: () => new Date() },
     registries: { allowedRegistries: [] },
+    git: { allowedHosts: ['git.example.test'] },
     address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
     contexts: await openContextStore({ folder }),
     nodeLogs: { open: (...call) => world.nodeLogs(...call) },

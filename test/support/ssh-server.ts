@@ -29,9 +29,9 @@ export interface SshServer {
 }
 
 /** Starts an sshd with a configuration, host key and authorized key of its own; resolves when it listens. */
-export async function startSshServer(): Promise<SshServer> {
+export async function startSshServer({ port: wantedPort }: { port?: number } = {}): Promise<SshServer> {
   const folder = await mkdtemp(join(tmpdir(), 'obiente-sshd-'));
-  const port = await freePort();
+  const port = wantedPort ?? (await freePort());
   makeKey(join(folder, 'host'));
   const privateKey = makeKey(join(folder, 'user'));
   const strangersKey = makeKey(join(folder, 'stranger'));

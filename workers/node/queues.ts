@@ -2,9 +2,11 @@ import { totalmem } from 'node:os';
 import { createBuildImage } from '../../activities/build-image.ts';
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
+import type { GitPorts } from '../../activities/git-ports.ts';
 import type { DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
+import { createResolveSource } from '../../activities/resolve-source.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
@@ -26,6 +28,7 @@ export interface NodeParts {
   readonly config: { readonly OBIENTE_INSTANCE: string; readonly NODE_ADDRESS: string };
   readonly keys: NodeKeys;
   readonly docker: Docker;
+  readonly git: GitPorts;
   readonly daemon: DaemonWatch;
   readonly hub: ContainerHub;
   readonly keeper: RestartKeeper;
@@ -37,7 +40,7 @@ export interface NodeParts {
 
 /** Says what this node's two workers poll for: replicas, and one build at a time. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, daemon, hub, keeper, monitor, cores, startSlot } = parts;
+  const { config, keys, docker, git, daemon, hub, keeper, monitor, cores, startSlot } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -55,6 +58,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     instance,
     limits: { cpuCores: Math.max(1, cores / 2), memoryBytes: Math.floor(totalmem() / 2) },
     fetchContext: keys.control.fetchContext,
+    git,
     fetchBuildArguments: keys.openBuildArguments,
     buildImage: docker.buildImage,
   };
@@ -64,7 +68,8 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
       activities: withFailures({
         ...createEnsureReplica(replica),
         ...createRemoveReplica(replica),
-        ...createRemoveLeftovers(replica),
+        ...createRemoveLeftovers({ ...replica, git }),
+        ...createResolveSource(git),
         ...createWatchNode(daemon),
       }),
       maxActivities: MOST_ACTIVITIES,

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/spec.proto.
  */
 export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi2AQKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASIQoIcmVwbGljYXMYAyABKAVCCrpIBxoFGJBOKABIAYgBARIeCgRwb3J0GAQgASgFQgu6SAgaBhj//wMoAUgCiAEBEkUKC2Vudmlyb25tZW50GAUgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSMwoMaGVhbHRoX2NoZWNrGAYgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5IZWFsdGhDaGVjaxIwCgZsaW1pdHMYByABKAsyIC5vYmllbnRlLmNsb3VkLnYxLlJlc291cmNlTGltaXRzEkEKDnJlc3RhcnRfcG9saWN5GAggASgOMh8ub2JpZW50ZS5jbG91ZC52MS5SZXN0YXJ0UG9saWN5Qgi6SAWCAQIQARIiCgdjb21tYW5kGAkgAygJQhG6SA6SAQsQgAIiBnIEGICAAhIwCgdyb2xsb3V0GAogASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Sb2xsb3V0UG9saWN5QggKBnNvdXJjZUILCglfcmVwbGljYXNCBwoFX3BvcnQi/wEKDVJvbGxvdXRQb2xpY3kSNAoHcm9sbGluZxgBIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuUm9sbGluZ1N0cmF0ZWd5SAASNgoIcmVjcmVhdGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLlJlY3JlYXRlU3RyYXRlZ3lIABI5CgpibHVlX2dyZWVuGAMgASgLMiMub2JpZW50ZS5jbG91ZC52MS5CbHVlR3JlZW5TdHJhdGVneUgAEjIKBmNhbmFyeRgEIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuQ2FuYXJ5U3RyYXRlZ3lIAEIRCghzdHJhdGVneRIFukgCCAEisQEKD1JvbGxpbmdTdHJhdGVneRIpChFtYXhfc3VyZ2VfcGVyY2VudBgBIAEoBUIJukgGGgQYZCgASACIAQESLwoXbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQYAiABKAVCCbpIBhoEGGQoAEgBiAEBEhAKCGFwcHJvdmFsGAMgASgIQhQKEl9tYXhfc3VyZ2VfcGVyY2VudEIaChhfbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQiJAoQUmVjcmVhdGVTdHJhdGVneRIQCghhcHByb3ZhbBgBIAEoCCJiChFCbHVlR3JlZW5TdHJhdGVneRIQCghhcHByb3ZhbBgBIAEoCBI7CghrZWVwX29sZBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkMgAiSQoOQ2FuYXJ5U3RyYXRlZ3kSNwoFc3RlcHMYASADKAsyHC5vYmllbnRlLmNsb3VkLnYxLkNhbmFyeVN0ZXBCCrpIB5IBBAgBEBQi3AEKCkNhbmFyeVN0ZXASIQoOd2VpZ2h0X3BlcmNlbnQYASABKAVCCbpIBhoEGGMoARIyCghhcHByb3ZhbBgCIAEoCzIeLm9iaWVudGUuY2xvdWQudjEuQXBwcm92YWxHYXRlSAASOQoEd2FpdBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkMgBIABItCgZlcnJvcnMYBCABKAsyGy5vYmllbnRlLmNsb3VkLnYxLkVycm9yR2F0ZUgAQg0KBGdhdGUSBbpIAggBIg4KDEFwcHJvdmFsR2F0ZSKpAQoJRXJyb3JHYXRlEj0KBXdhdGNoGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhO6SBDIAQGqAQoiBAiA9SQyAggBEiQKEW1heF9lcnJvcl9wZXJjZW50GAIgASgFQgm6SAYaBBhkKAASJgoMbWluX3JlcXVlc3RzGAMgASgFQgu6SAgaBhjAhD0oAUgAiAEBQg8KDV9taW5fcmVxdWVzdHMiaQoLSW1hZ2VTb3VyY2USHQoJcmVmZXJlbmNlGAEgASgJQgq6SAdyBRABGIAEEjsKC3B1bGxfcG9saWN5GAIgASgOMhwub2JpZW50ZS5jbG91ZC52MS5QdWxsUG9saWN5Qgi6SAWCAQIQASLBAQoQRG9ja2VyZmlsZVNvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEiEKD2RvY2tlcmZpbGVfcGF0aBgCIAEoCUIIukgFcgMY/wESGAoGdGFyZ2V0GAMgASgJQgi6SAVyAxiAARI+CgRhcmdzGAQgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcingMKDUNvbXBvc2VTb3VyY2USFwoEZmlsZRgBIAEoCUIJukgGcgQogIAQEl0KCXZhcmlhYmxlcxgCIAMoCzIuLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNvdXJjZS5WYXJpYWJsZXNFbnRyeUIaukgXmgEUEOgHIgdyBRABGIACKgZyBCiAgAQSVwoIY29udGV4dHMYAyADKAsyLS5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuQ29udGV4dHNFbnRyeUIWukgTmgEQEDIiBXIDGIAIKgVyA5gBQBI8CghzZXJ2aWNlcxgEIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNlcnZpY2VCCLpIBZIBAhAyEhsKCHdhcm5pbmdzGAUgAygJQgm6SAaSAQMQ6AcaMAoOVmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1Db250ZXh0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiiAQKDkNvbXBvc2VTZXJ2aWNlEhUKBG5hbWUYASABKAlCB7pIBHICGD8SLgoFaW1hZ2UYAiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkltYWdlU291cmNlSAASOAoKZG9ja2VyZmlsZRgDIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuRG9ja2VyZmlsZVNvdXJjZUgAEhwKCHJlcGxpY2FzGAQgASgFQgq6SAcaBRiQTigAEh4KBHBvcnQYBSABKAVCC7pICBoGGP//AygBSAGIAQESRQoLZW52aXJvbm1lbnQYBiADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYByABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgIIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCSABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEhoKB2NvbW1hbmQYCiADKAlCCbpIBpIBAxCAAhIXCgVuZWVkcxgLIAMoCUIIukgFkgECEDJCCAoGc291cmNlQgcKBV9wb3J0IpABChNFbnZpcm9ubWVudFZhcmlhYmxlEjIKBG5hbWUYASABKAlCJLpIIXIfEAEYgAIyGF5bQS1aYS16X11bQS1aYS16MC05X10qJBIdCgV2YWx1ZRgCIAEoCUIJukgGcgQogIAESACIAQESHAoLZmluZ2VycHJpbnQYAyABKAlCB7pIBHICGAxCCAoGX3ZhbHVlIuQDCgtIZWFsdGhDaGVjaxI7CglhdXRvbWF0aWMYASABKAsyJi5vYmllbnRlLmNsb3VkLnYxLkF1dG9tYXRpY0hlYWx0aENoZWNrSAASMQoEaHR0cBgCIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuSHR0cEhlYWx0aENoZWNrSAASNwoHY29tbWFuZBgDIAEoCzIkLm9iaWVudGUuY2xvdWQudjEuQ29tbWFuZEhlYWx0aENoZWNrSAASLwoEbm9uZRgEIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuTm9IZWFsdGhDaGVja0gAEj8KCGludGVydmFsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SPgoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEh8KB3JldHJpZXMYByABKAVCCbpIBhoEGGQoAUgBiAEBEj4KDHN0YXJ0X3BlcmlvZBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMIkBwyAEINCgRraW5kEgW6SAIIAUIKCghfcmV0cmllcyIWChRBdXRvbWF0aWNIZWFsdGhDaGVjayJpCg9IdHRwSGVhbHRoQ2hlY2sSGAoEcGF0aBgBIAEoCUIKukgHcgUQARiACBIoCg9leHBlY3RlZF9zdGF0dXMYAiABKAVCCrpIBxoFGNcEKGRIAIgBAUISChBfZXhwZWN0ZWRfc3RhdHVzIjgKEkNvbW1hbmRIZWFsdGhDaGVjaxIiCgdjb21tYW5kGAEgAygJQhG6SA6SAQsIARBAIgVyAxiAICIPCg1Ob0hlYWx0aENoZWNrIpEBCg5SZXNvdXJjZUxpbWl0cxIxCgljcHVfY29yZXMYASABKAFCGbpIFhIUQAEZAAAAAAAAkEApexSuR+F6hD9IAIgBARItCgxtZW1vcnlfYnl0ZXMYAiABKANCErpIDyINGICAgICAgAQogICAA0gBiAEBQgwKCl9jcHVfY29yZXNCDwoNX21lbW9yeV9ieXRlcyphCgpQdWxsUG9saWN5EhsKF1BVTExfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUFVMTF9QT0xJQ1lfQUxXQVlTEAESHgoaUFVMTF9QT0xJQ1lfSUZfTk9UX1BSRVNFTlQQAiqDAQoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEhkKFVJFU1RBUlRfUE9MSUNZX0FMV0FZUxABEh0KGVJFU1RBUlRfUE9MSUNZX09OX0ZBSUxVUkUQAhIYChRSRVNUQVJUX1BPTElDWV9ORVZFUhADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEihAUKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASKgoDZ2l0GAwgASgLMhsub2JpZW50ZS5jbG91ZC52MS5HaXRTb3VyY2VIABIhCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oAEgBiAEBEh4KBHBvcnQYBCABKAVCC7pICBoGGP//AygBSAKIAQESRQoLZW52aXJvbm1lbnQYBSADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgHIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCCABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEiIKB2NvbW1hbmQYCSADKAlCEbpIDpIBCxCAAiIGcgQYgIACEjAKB3JvbGxvdXQYCiABKAsyHy5vYmllbnRlLmNsb3VkLnYxLlJvbGxvdXRQb2xpY3lCCAoGc291cmNlQgsKCV9yZXBsaWNhc0IHCgVfcG9ydCL/AQoNUm9sbG91dFBvbGljeRI0Cgdyb2xsaW5nGAEgASgLMiEub2JpZW50ZS5jbG91ZC52MS5Sb2xsaW5nU3RyYXRlZ3lIABI2CghyZWNyZWF0ZRgCIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuUmVjcmVhdGVTdHJhdGVneUgAEjkKCmJsdWVfZ3JlZW4YAyABKAsyIy5vYmllbnRlLmNsb3VkLnYxLkJsdWVHcmVlblN0cmF0ZWd5SAASMgoGY2FuYXJ5GAQgASgLMiAub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdHJhdGVneUgAQhEKCHN0cmF0ZWd5EgW6SAIIASKxAQoPUm9sbGluZ1N0cmF0ZWd5EikKEW1heF9zdXJnZV9wZXJjZW50GAEgASgFQgm6SAYaBBhkKABIAIgBARIvChdtYXhfdW5hdmFpbGFibGVfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgASAGIAQESEAoIYXBwcm92YWwYAyABKAhCFAoSX21heF9zdXJnZV9wZXJjZW50QhoKGF9tYXhfdW5hdmFpbGFibGVfcGVyY2VudCIkChBSZWNyZWF0ZVN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIImIKEUJsdWVHcmVlblN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIEjsKCGtlZXBfb2xkGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyACJJCg5DYW5hcnlTdHJhdGVneRI3CgVzdGVwcxgBIAMoCzIcLm9iaWVudGUuY2xvdWQudjEuQ2FuYXJ5U3RlcEIKukgHkgEECAEQFCLcAQoKQ2FuYXJ5U3RlcBIhCg53ZWlnaHRfcGVyY2VudBgBIAEoBUIJukgGGgQYYygBEjIKCGFwcHJvdmFsGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5BcHByb3ZhbEdhdGVIABI5CgR3YWl0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyAEgAEi0KBmVycm9ycxgEIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuRXJyb3JHYXRlSABCDQoEZ2F0ZRIFukgCCAEiDgoMQXBwcm92YWxHYXRlIqkBCglFcnJvckdhdGUSPQoFd2F0Y2gYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEMgBAaoBCiIECID1JDICCAESJAoRbWF4X2Vycm9yX3BlcmNlbnQYAiABKAVCCbpIBhoEGGQoABImCgxtaW5fcmVxdWVzdHMYAyABKAVCC7pICBoGGMCEPSgBSACIAQFCDwoNX21pbl9yZXF1ZXN0cyJpCgtJbWFnZVNvdXJjZRIdCglyZWZlcmVuY2UYASABKAlCCrpIB3IFEAEYgAQSOwoLcHVsbF9wb2xpY3kYAiABKA4yHC5vYmllbnRlLmNsb3VkLnYxLlB1bGxQb2xpY3lCCLpIBYIBAhABIsEBChBEb2NrZXJmaWxlU291cmNlEjAKDmNvbnRleHRfc2hhMjU2GAEgASgJQhi6SBVyEzIOXlswLTlhLWZdezY0fSSYAUASIQoPZG9ja2VyZmlsZV9wYXRoGAIgASgJQgi6SAVyAxj/ARIYCgZ0YXJnZXQYAyABKAlCCLpIBXIDGIABEj4KBGFyZ3MYBCADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoByKFAgoJR2l0U291cmNlEhcKA3VybBgBIAEoCUIKukgHcgUQARiACBIVCgNyZWYYAiABKAlCCLpIBXIDGP8BEh4KDHN1YmRpcmVjdG9yeRgDIAEoCUIIukgFcgMY/wESEgoKc3VibW9kdWxlcxgEIAEoCBIhCg9kb2NrZXJmaWxlX3BhdGgYBSABKAlCCLpIBXIDGP8BEhgKBnRhcmdldBgGIAEoCUIIukgFcgMYgAESPgoEYXJncxgHIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHEhcKBmNvbW1pdBgIIAEoCUIHukgEcgIYQCKeAwoNQ29tcG9zZVNvdXJjZRIXCgRmaWxlGAEgASgJQgm6SAZyBCiAgBASXQoJdmFyaWFibGVzGAIgAygLMi4ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlLlZhcmlhYmxlc0VudHJ5Qhq6SBeaARQQ6AciB3IFEAEYgAIqBnIEKICABBJXCghjb250ZXh0cxgDIAMoCzItLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNvdXJjZS5Db250ZXh0c0VudHJ5Qha6SBOaARAQMiIFcgMYgAgqBXIDmAFAEjwKCHNlcnZpY2VzGAQgAygLMiAub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU2VydmljZUIIukgFkgECEDISGwoId2FybmluZ3MYBSADKAlCCbpIBpIBAxDoBxowCg5WYXJpYWJsZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi8KDUNvbnRleHRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKIBAoOQ29tcG9zZVNlcnZpY2USFQoEbmFtZRgBIAEoCUIHukgEcgIYPxIuCgVpbWFnZRgCIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuSW1hZ2VTb3VyY2VIABI4Cgpkb2NrZXJmaWxlGAMgASgLMiIub2JpZW50ZS5jbG91ZC52MS5Eb2NrZXJmaWxlU291cmNlSAASHAoIcmVwbGljYXMYBCABKAVCCrpIBxoFGJBOKAASHgoEcG9ydBgFIAEoBUILukgIGgYY//8DKAFIAYgBARJFCgtlbnZpcm9ubWVudBgGIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHEjMKDGhlYWx0aF9jaGVjaxgHIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuSGVhbHRoQ2hlY2sSMAoGbGltaXRzGAggASgLMiAub2JpZW50ZS5jbG91ZC52MS5SZXNvdXJjZUxpbWl0cxJBCg5yZXN0YXJ0X3BvbGljeRgJIAEoDjIfLm9iaWVudGUuY2xvdWQudjEuUmVzdGFydFBvbGljeUIIukgFggECEAESGgoHY29tbWFuZBgKIAMoCUIJukgGkgEDEIACEhcKBW5lZWRzGAsgAygJQgi6SAWSAQIQMkIICgZzb3VyY2VCBwoFX3BvcnQikAEKE0Vudmlyb25tZW50VmFyaWFibGUSMgoEbmFtZRgBIAEoCUIkukghch8QARiAAjIYXltBLVphLXpfXVtBLVphLXowLTlfXSokEh0KBXZhbHVlGAIgASgJQgm6SAZyBCiAgARIAIgBARIcCgtmaW5nZXJwcmludBgDIAEoCUIHukgEcgIYDEIICgZfdmFsdWUi5AMKC0hlYWx0aENoZWNrEjsKCWF1dG9tYXRpYxgBIAEoCzImLm9iaWVudGUuY2xvdWQudjEuQXV0b21hdGljSGVhbHRoQ2hlY2tIABIxCgRodHRwGAIgASgLMiEub2JpZW50ZS5jbG91ZC52MS5IdHRwSGVhbHRoQ2hlY2tIABI3Cgdjb21tYW5kGAMgASgLMiQub2JpZW50ZS5jbG91ZC52MS5Db21tYW5kSGVhbHRoQ2hlY2tIABIvCgRub25lGAQgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Ob0hlYWx0aENoZWNrSAASPwoIaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxI+Cgd0aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SHwoHcmV0cmllcxgHIAEoBUIJukgGGgQYZCgBSAGIAQESPgoMc3RhcnRfcGVyaW9kGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwiQHDIAQg0KBGtpbmQSBbpIAggBQgoKCF9yZXRyaWVzIhYKFEF1dG9tYXRpY0hlYWx0aENoZWNrImkKD0h0dHBIZWFsdGhDaGVjaxIYCgRwYXRoGAEgASgJQgq6SAdyBRABGIAIEigKD2V4cGVjdGVkX3N0YXR1cxgCIAEoBUIKukgHGgUY1wQoZEgAiAEBQhIKEF9leHBlY3RlZF9zdGF0dXMiOAoSQ29tbWFuZEhlYWx0aENoZWNrEiIKB2NvbW1hbmQYASADKAlCEbpIDpIBCwgBEEAiBXIDGIAgIg8KDU5vSGVhbHRoQ2hlY2sikQEKDlJlc291cmNlTGltaXRzEjEKCWNwdV9jb3JlcxgBIAEoAUIZukgWEhRAARkAAAAAAACQQCl7FK5H4XqEP0gAiAEBEi0KDG1lbW9yeV9ieXRlcxgCIAEoA0ISukgPIg0YgICAgICABCiAgIADSAGIAQFCDAoKX2NwdV9jb3Jlc0IPCg1fbWVtb3J5X2J5dGVzKmEKClB1bGxQb2xpY3kSGwoXUFVMTF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIWChJQVUxMX1BPTElDWV9BTFdBWVMQARIeChpQVUxMX1BPTElDWV9JRl9OT1RfUFJFU0VOVBACKoMBCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGQoVUkVTVEFSVF9QT0xJQ1lfQUxXQVlTEAESHQoZUkVTVEFSVF9QT0xJQ1lfT05fRkFJTFVSRRACEhgKFFJFU1RBUlRfUE9MSUNZX05FVkVSEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * What a deployment is wanted to be. A change of it makes a new, immutable revision.
@@ -50,6 +50,14 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
      */
     value: ComposeSource;
     case: "compose";
+  } | {
+    /**
+     * A commit of a Git repository.
+     *
+     * @generated from field: obiente.cloud.v1.GitSource git = 12;
+     */
+    value: GitSource;
+    case: "git";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -449,6 +457,78 @@ export const DockerfileSourceSchema: GenMessage<DockerfileSource> = /*@__PURE__*
   messageDesc(file_obiente_cloud_v1_spec, 10);
 
 /**
+ * A commit of a Git repository, fetched and built on a node. `docs/git-sources.md` says what may be named.
+ *
+ * @generated from message obiente.cloud.v1.GitSource
+ */
+export type GitSource = Message<"obiente.cloud.v1.GitSource"> & {
+  /**
+   * Address to clone from: `https://host/path`, `ssh://user@host/path` or `user@host:path`, without a password. A server
+   * on the platform's own network only where the operator allows it.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * A branch, a tag, a full ref name or a whole commit id. Empty or `HEAD`: the server's default branch. Looked up once
+   * for each revision.
+   *
+   * @generated from field: string ref = 2;
+   */
+  ref: string;
+
+  /**
+   * Folder that is built, relative to the root. Empty means all of it.
+   *
+   * @generated from field: string subdirectory = 3;
+   */
+  subdirectory: string;
+
+  /**
+   * Whether submodules are fetched too.
+   *
+   * @generated from field: bool submodules = 4;
+   */
+  submodules: boolean;
+
+  /**
+   * Path of the Dockerfile within the folder. Empty: what is in the folder decides how it is built.
+   *
+   * @generated from field: string dockerfile_path = 5;
+   */
+  dockerfilePath: string;
+
+  /**
+   * Stage to stop at. Empty means the last one.
+   *
+   * @generated from field: string target = 6;
+   */
+  target: string;
+
+  /**
+   * Build arguments, at most 1,000. They stay readable in the image, so they are no place for secrets.
+   *
+   * @generated from field: repeated obiente.cloud.v1.EnvironmentVariable args = 7;
+   */
+  args: EnvironmentVariable[];
+
+  /**
+   * The commit that `ref` stood for when the revision was rolled out; empty until then. Output only.
+   *
+   * @generated from field: string commit = 8;
+   */
+  commit: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.GitSource.
+ * Use `create(GitSourceSchema)` to create a new message.
+ */
+export const GitSourceSchema: GenMessage<GitSource> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 11);
+
+/**
  * The services of a Compose file: rolled out together, all new or all old. `docs/compose.md` says what may be in it.
  *
  * @generated from message obiente.cloud.v1.ComposeSource
@@ -496,7 +576,7 @@ export type ComposeSource = Message<"obiente.cloud.v1.ComposeSource"> & {
  * Use `create(ComposeSourceSchema)` to create a new message.
  */
 export const ComposeSourceSchema: GenMessage<ComposeSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 11);
+  messageDesc(file_obiente_cloud_v1_spec, 12);
 
 /**
  * A service of a Compose file, as it is carried out. Output only.
@@ -596,7 +676,7 @@ export type ComposeService = Message<"obiente.cloud.v1.ComposeService"> & {
  * Use `create(ComposeServiceSchema)` to create a new message.
  */
 export const ComposeServiceSchema: GenMessage<ComposeService> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 12);
+  messageDesc(file_obiente_cloud_v1_spec, 13);
 
 /**
  * One variable of a container's environment.
@@ -632,7 +712,7 @@ export type EnvironmentVariable = Message<"obiente.cloud.v1.EnvironmentVariable"
  * Use `create(EnvironmentVariableSchema)` to create a new message.
  */
 export const EnvironmentVariableSchema: GenMessage<EnvironmentVariable> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 13);
+  messageDesc(file_obiente_cloud_v1_spec, 14);
 
 /**
  * When a replica counts as healthy.
@@ -713,7 +793,7 @@ export type HealthCheck = Message<"obiente.cloud.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 14);
+  messageDesc(file_obiente_cloud_v1_spec, 15);
 
 /**
  * A TCP connection to the deployment's port.
@@ -728,7 +808,7 @@ export type AutomaticHealthCheck = Message<"obiente.cloud.v1.AutomaticHealthChec
  * Use `create(AutomaticHealthCheckSchema)` to create a new message.
  */
 export const AutomaticHealthCheckSchema: GenMessage<AutomaticHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 15);
+  messageDesc(file_obiente_cloud_v1_spec, 16);
 
 /**
  * An HTTP GET to the deployment's port.
@@ -756,7 +836,7 @@ export type HttpHealthCheck = Message<"obiente.cloud.v1.HttpHealthCheck"> & {
  * Use `create(HttpHealthCheckSchema)` to create a new message.
  */
 export const HttpHealthCheckSchema: GenMessage<HttpHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 16);
+  messageDesc(file_obiente_cloud_v1_spec, 17);
 
 /**
  * A command inside the container; exit code 0 is healthy.
@@ -777,7 +857,7 @@ export type CommandHealthCheck = Message<"obiente.cloud.v1.CommandHealthCheck"> 
  * Use `create(CommandHealthCheckSchema)` to create a new message.
  */
 export const CommandHealthCheckSchema: GenMessage<CommandHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 17);
+  messageDesc(file_obiente_cloud_v1_spec, 18);
 
 /**
  * No check: a replica is healthy as soon as it runs.
@@ -792,7 +872,7 @@ export type NoHealthCheck = Message<"obiente.cloud.v1.NoHealthCheck"> & {
  * Use `create(NoHealthCheckSchema)` to create a new message.
  */
 export const NoHealthCheckSchema: GenMessage<NoHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 18);
+  messageDesc(file_obiente_cloud_v1_spec, 19);
 
 /**
  * What a replica may use at most.
@@ -820,7 +900,7 @@ export type ResourceLimits = Message<"obiente.cloud.v1.ResourceLimits"> & {
  * Use `create(ResourceLimitsSchema)` to create a new message.
  */
 export const ResourceLimitsSchema: GenMessage<ResourceLimits> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 19);
+  messageDesc(file_obiente_cloud_v1_spec, 20);
 
 /**
  * When the registry is asked for an image that a node has already. It is asked once for each revision, for its first
