@@ -2,6 +2,7 @@ import type { ConnectRouter, Interceptor, ServiceImpl } from '@connectrpc/connec
 import type { Log } from '../adapters/logging/log.ts';
 import { assertEveryRpcHasAnEntry } from '../domain/permissions.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
@@ -18,6 +19,7 @@ import { createRequestLogInterceptor } from './interceptors/request-log.ts';
 import { createValidationInterceptor } from './interceptors/validation.ts';
 import { type ControlDeps, createControlService } from './services/control.ts';
 import { createDeploymentsService, type DeploymentsDeps } from './services/deployments.ts';
+import { createGitService } from './services/git.ts';
 import { createIdentityService } from './services/identity.ts';
 import { createLogsService, type LogsDeps } from './services/logs.ts';
 import { createNodesService } from './services/nodes.ts';
@@ -32,6 +34,7 @@ import type { ApiTelemetry } from './telemetry.ts';
 /** The services of the public contract. */
 export const PUBLIC_SERVICES = [
   DeploymentsService,
+  GitService,
   IdentityService,
   LogsService,
   MetricsService,
@@ -75,6 +78,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
   return (router) => {
     router
       .service(DeploymentsService, createDeploymentsService(deps), forUsers)
+      .service(GitService, createGitService(deps), forUsers)
       .service(IdentityService, createIdentityService(deps), forUsers)
       .service(LogsService, createLogsService(deps), forUsers)
       .service(MetricsService, deps.metrics, forUsers)

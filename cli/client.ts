@@ -2,6 +2,7 @@ import { type Client, Code, ConnectError, createClient, type Interceptor, type T
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { tolerateLateSessionErrors } from '../adapters/http2/late-session-errors.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
@@ -18,6 +19,7 @@ import type { TokenSource } from './tokens.ts';
 /** Every service of the contract, under the name that the command uses. */
 export const SERVICES = {
   deployments: DeploymentsService,
+  git: GitService,
   identity: IdentityService,
   logs: LogsService,
   metrics: MetricsService,
@@ -56,6 +58,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
   });
   return {
     deployments: createClient(DeploymentsService, transport),
+    git: createClient(GitService, transport),
     identity: createClient(IdentityService, transport),
     logs: createClient(LogsService, transport),
     metrics: createClient(MetricsService, transport),

@@ -4,6 +4,7 @@ import { addApi } from './commands/api.ts';
 import { addControl } from './commands/control.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addGit } from './commands/git.ts';
 import { addHistory } from './commands/history.ts';
 import { addList } from './commands/list.ts';
 import { addLogin } from './commands/login.ts';
@@ -42,6 +43,7 @@ const COMMANDS = [
   addRoutes,
   addProjects,
   addRegistries,
+  addGit,
   addOrganizations,
   addLogin,
   addLogout,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
@@ -24,6 +25,7 @@ import {
 
 const SERVICES = [
   DeploymentsService,
+  GitService,
   IdentityService,
   LogsService,
   MetricsService,

@@ -19,6 +19,8 @@ export type Permission =
   | 'project.delete'
   | 'registry.read'
   | 'registry.manage'
+  | 'git.read'
+  | 'git.manage'
   | 'deployment.read'
   | 'deployment.logs'
   | 'deployment.create'
@@ -43,6 +45,7 @@ const VIEWER: readonly Permission[] = [
 const MEMBER: readonly Permission[] = [
   ...VIEWER,
   'registry.read',
+  'git.read',
   'project.create',
   'project.update',
   'deployment.create',
@@ -60,6 +63,7 @@ const ADMIN: readonly Permission[] = [
   ...MEMBER,
   'project.delete',
   'registry.manage',
+  'git.manage',
   'deployment.manage',
   'organization.update',
   'organization.members.update',
@@ -148,6 +152,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.RegistriesService/SetRegistryCredential': inOrganization('registry.manage'),
   'obiente.cloud.v1.RegistriesService/ListRegistryCredentials': inOrganization('registry.read'),
   'obiente.cloud.v1.RegistriesService/DeleteRegistryCredential': inOrganization('registry.manage'),
+
+  'obiente.cloud.v1.GitService/SetGitCredential': inOrganization('git.manage'),
+  'obiente.cloud.v1.GitService/ListGitCredentials': inOrganization('git.read'),
+  'obiente.cloud.v1.GitService/DeleteGitCredential': inOrganization('git.manage'),
 
   'obiente.cloud.v1.DeploymentsService/CreateDeployment': inProject('deployment.create'),
   'obiente.cloud.v1.DeploymentsService/GetDeployment': ofDeployment('deployment.read'),

@@ -48,7 +48,7 @@ export async function startNode(environment: Record<string, string | undefined>,
     folder: join(config.NODE_KEY_DIR, 'git'),
     rules: { allowedHosts: config.NODE_ALLOWED_GIT_HOSTS },
     caFile: config.NODE_GIT_CA_FILE,
-    fetchCredential: async () => ({ kind: 'none' }),
+    fetchCredential: keys.openSourceCredential,
   });
   const gateway = await listen({ config, docker, keys, controlJwks, log });
   const stopping = new AbortController();

@@ -43,6 +43,8 @@ export interface ControlClient {
   fetchBuildArguments(of: ServiceRef): Promise<string>;
   /** @returns the credential for a service's image as a JWE for this node's key; empty without one. */
   fetchRegistryCredential(of: ServiceRef): Promise<string>;
+  /** @returns the credential for a service's Git repository as a JWE for this node's key; empty without one. */
+  fetchSourceCredential(of: ServiceRef): Promise<string>;
   /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
   close(): void;
@@ -90,6 +92,10 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
     fetchRegistryCredential: async (of) => {
       const what = `fetch the registry credential for ${nameOf(of)}`;
       return (await explained(what, client.fetchRegistryCredential(of), toRetryableControlError)).jwe;
+    },
+    fetchSourceCredential: async (of) => {
+      const what = `fetch the git credential for ${nameOf(of)}`;
+      return (await explained(what, client.fetchSourceCredential(of), toRetryableControlError)).jwe;
     },
     fetchContext: (of, signal) =>
       toContextStream(chunksOf(client.fetchContext(of, { signal, timeoutMs: 0 })), of.contextSha256),

@@ -45,6 +45,23 @@ export async function findBuiltService(db: Database, held: HeldServiceRef): Prom
   );
 }
 
+/** Finds a service for the node that builds its image just now, while the operation that wants it is open. */
+export async function findBuildingService(db: Database, held: HeldServiceRef): Promise<HeldService | undefined> {
+  const { nodeId, service } = held;
+  return await find(db, held, (eb) =>
+    eb
+      .selectFrom('builds')
+      .innerJoin('operations', 'operations.deployment_id', 'builds.deployment_id')
+      .select('builds.service')
+      .whereRef('builds.deployment_id', '=', 'revisions.deployment_id')
+      .whereRef('builds.revision', '=', 'revisions.number')
+      .where('builds.service', '=', service)
+      .where('builds.node_id', '=', nodeId)
+      .where('builds.finished_at', 'is', null)
+      .where('operations.state', 'in', ['running', 'waiting']),
+  );
+}
+
 type Tables = ExpressionBuilder<Schema, 'revisions' | 'deployments'>;
 
 async function find(

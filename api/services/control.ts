@@ -1,13 +1,11 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
-import type { Database } from '../../adapters/postgres/database.ts';
 import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import type { PublicJwk } from '../../adapters/postgres/schema.ts';
-import type { Sealing } from '../../adapters/sealing/sealing.ts';
 import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
@@ -19,11 +17,10 @@ import type { SealedVariable, ServiceSpec } from '../../domain/spec.ts';
 import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
 import { passwordName } from './registries.ts';
+import { type SourceCredentialDeps, sealSourceCredential } from './source-credential.ts';
 
 /** What the nodes' service needs. */
-export interface ControlDeps {
-  readonly db: Database;
-  readonly sealing: Sealing;
+export interface ControlDeps extends SourceCredentialDeps {
   readonly contexts: ContextStore;
   readonly workflows: Pick<WorkflowGateway, 'nodeEnrolled'>;
   /** @throws UNAUTHENTICATED for any token but the right one. */
@@ -85,6 +82,10 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const { id, username, sealedPassword: sealed } = stored;
       const password = await deps.sealing.open({ organizationId, name: passwordName(host), sealed });
       return { jwe: await encryptRegistryCredential(node.encryptionJwk, { id, username, password }) };
+    },
+    async fetchSourceCredential({ deploymentId, revision, service }, context) {
+      const { nodeId } = getCallingNode(context);
+      return { jwe: await sealSourceCredential(deps, { deploymentId, revision, service, nodeId }) };
     },
     async *fetchContext({ deploymentId, contextSha256: sha256 }, context) {
       const { nodeId } = getCallingNode(context);

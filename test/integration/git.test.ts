@@ -1,64 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, inject, it } from 'vitest';
 import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { eventually } from '../support/eventually.ts';
-import { createTestRepository, type TestRepository } from '../support/git-repository.ts';
-import { type GitServer, startGitServer } from '../support/git-server.ts';
 import { askThroughIngress } from '../support/http.ts';
 import { obiente, openApi } from '../support/platform.ts';
+import { type SshServer, startSshServer } from '../support/ssh-server.ts';
 import { useTestDocker } from '../support/test-docker.ts';
-import { createSubject, type SpecInit, type Subject } from './deployed.ts';
+import { createSubject, type Subject } from './deployed.ts';
+import { commitOf, fromGit, servingDockerfile, useGitServer } from './git-repositories.ts';
 
 const platform = inject('platform');
 const api = openApi(platform);
 const docker = useTestDocker();
-let root: string;
-let server: GitServer;
+const git = useGitServer(platform, docker);
+afterAll(() => api.close());
 
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'obiente-served-'));
-  const [port = 0] = platform.gitPorts;
-  server = await startGitServer(root, platform.stateDir, { name: 'localhost', port });
-});
-afterAll(async () => {
-  await server?.stop();
-  await rm(root, { recursive: true });
-  api.close();
-});
-
-/** A repository of its own, and how to push an application that answers with a mark. */
-function aRepository(): {
-  url: string;
-  push: (mark: string, files?: Record<string, string>) => string;
-} & TestRepository {
-  const name = `app-${randomUUID().slice(0, 8)}.git`;
-  const repository = createTestRepository(root, name);
-  let parent: string | undefined;
-  const push = (mark: string, files: Record<string, string> = {}): string => {
-    const dockerfile = `FROM ${docker.corner.image}\nCOPY index.html /www/\nCMD ["httpd", "-f", "-p", "8080", "-h", "/www"]\n`;
-    const all = { Dockerfile: dockerfile, 'index.html': mark, ...files };
-    parent = repository.commit(all, parent === undefined ? {} : { parent });
-    return parent;
-  };
-  return { ...repository, url: server.url(name), push };
-}
-
-function fromGit(url: string, changes: Record<string, unknown> = {}): SpecInit {
-  const limits = { cpuCores: 0.2, memoryBytes: 16n * 1024n * 1024n };
-  return { source: { case: 'git', value: { url, ...changes } }, port: 8080, limits } as SpecInit;
-}
-
-async function markOf({ name }: Subject): Promise<string> {
-  return (await askThroughIngress(platform.httpPort, `${name}.localhost`)).body.trim();
-}
-
-async function commitOf(subject: Subject): Promise<string> {
-  const { spec } = await subject.get();
-  return spec?.source.case === 'git' ? spec.source.value.commit : '';
-}
+const markOf = async ({ name }: Subject): Promise<string> =>
+  (await askThroughIngress(platform.httpPort, `${name}.localhost`)).body.trim();
 
 /** What builds have left on the node's disk. */
 async function leftovers(): Promise<string[]> {
@@ -70,7 +30,7 @@ const succeeded = { state: OperationState.SUCCEEDED, errorMessage: '' };
 
 describe('a deployment from a Git repository', { timeout: 240_000 }, () => {
   it('runs the commit of its branch, a newer one after a deploy, and the old one after a rollback without the server', async () => {
-    const repository = aRepository();
+    const repository = git.repository();
     const first = repository.push('first');
     const subject = await createSubject(api, fromGit(repository.url));
     expect(await subject.outcome()).toMatchObject(succeeded);
@@ -89,11 +49,11 @@ describe('a deployment from a Git repository', { timeout: 240_000 }, () => {
     const shown = await obiente(platform, 'status', subject.id);
     expect(shown.stdout).toContain(`${repository.url} main at ${second.slice(0, 12)}`);
 
-    const before = server.requests.length;
+    const before = git.server().requests.length;
     const back = await api.deployments.rollbackDeployment({ idempotencyKey: randomUUID(), deploymentId: subject.id });
     expect(await subject.outcome(back.operation?.id)).toMatchObject(succeeded);
     expect([await markOf(subject), await commitOf(subject)]).toEqual(['first', first]);
-    expect(server.requests.length).toBe(before);
+    expect(git.server().requests.length).toBe(before);
     const diff = await obiente(platform, 'diff', subject.id, '2', '3');
     expect(diff.stdout).toContain(first);
 
@@ -105,14 +65,14 @@ describe('a deployment from a Git repository', { timeout: 240_000 }, () => {
   });
 
   it('builds the commit that was looked up although the branch has moved since, also in a second attempt', async () => {
-    const repository = aRepository();
+    const repository = git.repository();
     const first = repository.push('first');
     let refusals = 0;
-    server.behaviour = {
+    git.server().behaviour = {
       intercept: (request, response) => {
         if (request.method !== 'POST' || !request.url?.includes('git-upload-pack')) return false;
         // The commands of protocol 2 that list refs are let through, the first fetch is not.
-        if (refusals > 0 || server.requests.filter(({ line }) => line === `POST ${request.url}`).length < 2)
+        if (refusals > 0 || git.server().requests.filter(({ line }) => line === `POST ${request.url}`).length < 2)
           return false;
         refusals += 1;
         repository.push('moved');
@@ -122,14 +82,14 @@ describe('a deployment from a Git repository', { timeout: 240_000 }, () => {
     };
     const subject = await createSubject(api, fromGit(repository.url, { ref: 'main' }));
     expect(await subject.outcome()).toMatchObject(succeeded);
-    server.behaviour = {};
+    git.server().behaviour = {};
     expect(refusals).toBe(1);
     expect([await markOf(subject), await commitOf(subject)]).toEqual(['first', first]);
     await subject.remove();
   });
 
   it('fails in words for what cannot be built, and ends at once with nothing left when it is cancelled', async () => {
-    const repository = aRepository();
+    const repository = git.repository();
     repository.push('x');
     const refused = await createSubject(api, fromGit(repository.url, { ref: 'no-such-branch' }));
     const outcome = await refused.outcome();
@@ -141,21 +101,21 @@ describe('a deployment from a Git repository', { timeout: 240_000 }, () => {
     expect(unbuildable).toMatchObject({ state: OperationState.FAILED, errorCode: 'SOURCE_REFUSED' });
     expect(unbuildable.errorMessage).toContain('compose.yaml');
 
-    server.behaviour = { intercept: (request) => request.method === 'POST' };
+    git.server().behaviour = { intercept: (request) => request.method === 'POST' };
     const { id: hung } = await refused.update(fromGit(repository.url, { ref: compose }));
     await eventually(async () => expect(await leftovers()).not.toEqual([]));
     await api.operations.cancelOperation({ idempotencyKey: randomUUID(), operationId: hung });
     expect(await refused.outcome(hung)).toMatchObject({ state: OperationState.CANCELLED });
     expect(await leftovers()).toEqual([]);
-    server.behaviour = {};
+    git.server().behaviour = {};
     await refused.remove();
   });
 
   it('is asked for by the command, and refused for servers that nobody allowed', async () => {
-    const repository = aRepository();
+    const repository = git.repository();
     repository.push('x', {
-      'web/Dockerfile': `FROM ${docker.corner.image}\nCOPY page /www/index.html\nCMD ["httpd", "-f", "-p", "8080", "-h", "/www"]\n`,
-      'web/page': 'of a folder',
+      'web/Dockerfile': servingDockerfile(docker.corner.image),
+      'web/index.html': 'of a folder',
     });
     const name = `git-${randomUUID().slice(0, 8)}`;
     const options = ['--name', name, '--ref', 'main', '--subdirectory', 'web', '--port', '8080', '--memory', '16MiB'];
@@ -168,3 +128,63 @@ describe('a deployment from a Git repository', { timeout: 240_000 }, () => {
     expect(inside.stderr).toContain('spec.git.url');
   });
 });
+
+describe('a deployment from a private repository', { timeout: 240_000 }, () => {
+  it('is fetched by HTTPS with the credential of its own organization, once there is one', async () => {
+    const repository = git.repository();
+    repository.push('private');
+    const login = { username: 'robot', password: `token-${randomUUID()}` };
+    git.server().behaviour = { login };
+    const subject = await createSubject(api, fromGit(repository.url));
+    const without = await subject.outcome();
+    expect(without).toMatchObject({ state: OperationState.FAILED, errorCode: 'SOURCE_REFUSED' });
+    expect(without.errorHint).toContain('credential');
+
+    const organizationId = (await api.identity.whoAmI({})).memberships[0]?.organizationId ?? '';
+    const target = repository.url;
+    const secret = { case: 'https', value: login } as const;
+    await api.git.setGitCredential({ idempotencyKey: randomUUID(), organizationId, target, secret });
+    const { id } = await subject.update(fromGit(repository.url));
+    expect(await subject.outcome(id)).toMatchObject(succeeded);
+    expect(await markOf(subject)).toBe('private');
+    git.server().behaviour = {};
+    await api.git.deleteGitCredential({ idempotencyKey: randomUUID(), organizationId, target });
+    await subject.remove();
+  });
+
+  it('is fetched by SSH with a deploy key that the platform made, from the server whose key it has learnt', async () => {
+    const [, port = 0] = platform.gitPorts;
+    let ssh: SshServer = await startSshServer({ port });
+    try {
+      const repository = git.repository();
+      const first = repository.push('by ssh');
+      const url = `ssh://${ssh.user}@localhost:${port}${repository.folder}`;
+      const added = await obiente(platform, 'git', 'add', url, '--generate-key');
+      expect(added).toMatchObject({ code: 0 });
+      expect(added.stdout).toMatch(/^ssh-ed25519 \S+ obiente\n$/);
+      expect((await obiente(platform, 'git')).stdout).toContain(`localhost:${port}`);
+
+      const subject = await createSubject(api, fromGit(url));
+      expect(await subject.outcome()).toMatchObject({ state: OperationState.FAILED, errorCode: 'SOURCE_REFUSED' });
+      await ssh.authorize(added.stdout.trim());
+      expect(await subject.outcome((await subject.update(fromGit(url))).id)).toMatchObject(succeeded);
+      expect([await markOf(subject), await commitOf(subject)]).toEqual(['by ssh', first]);
+      expect(await readdir(knownHosts())).toEqual([subject.id]);
+
+      await ssh.stop();
+      ssh = await startSshServer({ port });
+      await ssh.authorize(added.stdout.trim());
+      const impostor = await subject.outcome((await subject.update(fromGit(url))).id);
+      expect(impostor).toMatchObject({ state: OperationState.FAILED, errorCode: 'SOURCE_REFUSED' });
+      expect(impostor.errorMessage).toContain('host key');
+      expect(await markOf(subject)).toBe('by ssh');
+      await subject.remove();
+      expect(await readdir(knownHosts())).toEqual([]);
+      expect(await obiente(platform, 'git', 'rm', url)).toMatchObject({ code: 0 });
+    } finally {
+      await ssh.stop();
+    }
+  });
+});
+
+const knownHosts = (): string => join(platform.stateDir, 'node', 'git', 'known-hosts');

@@ -4,7 +4,7 @@ import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
-import { aDeployRequest, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
+import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
@@ -29,6 +29,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'removal-cancels-rollout', run: removalCancelsRollout },
   { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, [deploy()]) },
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
+  { name: 'build-from-git', run: (rig) => operations(rig, {}, [deployCommit()]) },
   { name: 'node-watched', run: nodeWatched },
   {
     name: 'scale-restart-stop-start',
@@ -73,6 +74,7 @@ const deploy =
   (rollout?: RolloutPolicy): Act =>
   () =>
     aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) });
+const deployCommit = (): Act => () => aDeployRequest({ spec: aSpec({ source: aGitSource() }) });
 const again =
   (rollout?: RolloutPolicy): Act =>
   () => ({ ...aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) }), createAs: null });

@@ -6,20 +6,16 @@ import { type GitSources, type GitSourcesOptions, openGitSources } from '../../a
 import { packTree } from '../../adapters/sources/pack-tree.ts';
 import { readSourceTree } from '../../adapters/sources/source-tree.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
+import type { StoredGitCredential } from '../../domain/git-credential.ts';
 import { GIT_LIMITS } from '../../domain/git-source.ts';
-
-/** What may be shown to the server of a service's source; host keys are learnt where it brings none. */
-export type SourceCredential =
-  | Exclude<GitCredential, { kind: 'ssh' }>
-  | { readonly kind: 'ssh'; readonly privateKey: string; readonly knownHosts: string };
 
 /** What reading repositories needs of the node. */
 export interface GitOptions extends Pick<GitSourcesOptions, 'rules' | 'lookup'> {
   /** A folder of this node's own. */
   readonly folder: string;
   readonly caFile: string | undefined;
-  /** Opens the credential for the source of a service that this node builds. */
-  readonly fetchCredential: (of: ServiceRef) => Promise<SourceCredential>;
+  /** Opens the credential for the source of a service that this node builds; `null` without one. */
+  readonly fetchCredential: (of: ServiceRef) => Promise<StoredGitCredential | null>;
 }
 
 /**
@@ -42,7 +38,7 @@ export async function openGit({ folder, rules, caFile, lookup, fetchCredential }
   };
   const credentialFor = async ({ deploymentId, revision, service }: ServiceRef): Promise<GitCredential> => {
     const credential = await fetchCredential({ deploymentId, revision, service });
-    if (credential.kind !== 'ssh') return credential;
+    if (credential?.kind !== 'ssh') return credential ?? { kind: 'none' };
     const { knownHosts: lines } = credential;
     return { ...credential, knownHosts: lines === '' ? { learnIn: join(hosts, deploymentId) } : { lines } };
   };
