@@ -13,6 +13,7 @@ import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { retryInterceptor } from './retry.ts';
 import type { TokenSource } from './tokens.ts';
 
@@ -30,6 +31,7 @@ export const SERVICES = {
   registries: RegistriesService,
   routes: RoutesService,
   sources: SourcesService,
+  webhooks: WebhooksService,
 } as const;
 
 /** A connection to the API of one platform. */
@@ -69,6 +71,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     registries: createClient(RegistriesService, transport),
     routes: createClient(RoutesService, transport),
     sources: createClient(SourcesService, transport),
+    webhooks: createClient(WebhooksService, transport),
     url,
     transport,
     close: () => sessionManager.abort(),

@@ -21,6 +21,7 @@ import { addRemove } from './commands/remove.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { addUpdate } from './commands/update.ts';
+import { addWebhook } from './commands/webhook.ts';
 import { addWhoAmI } from './commands/whoami.ts';
 import { AlreadyShown, EXIT, type Failure, isAbort, OperationFailed, toFailure } from './failures.ts';
 import type { CliContext } from './invocation.ts';
@@ -44,6 +45,7 @@ const COMMANDS = [
   addProjects,
   addRegistries,
   addGit,
+  addWebhook,
   addOrganizations,
   addLogin,
   addLogout,

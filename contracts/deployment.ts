@@ -39,6 +39,7 @@ export interface RequestIdentity {
   readonly idempotencyKey: string;
   /** Hex SHA-256 of what was asked, values of variables included; the same key with another hash is refused. */
   readonly requestHash: string;
+  /** A user, or the webhook of the deployment. */
   readonly actorUserId: string;
   /** Why, in the words of whoever asks; may be empty. */
   readonly reason: string;

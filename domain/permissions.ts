@@ -183,6 +183,11 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
 
   'obiente.cloud.v1.SourcesService/UploadContext': inOrganization('deployment.create', 'header.organization_id'),
 
+  'obiente.cloud.v1.WebhooksService/CreateWebhook': ofDeployment('deployment.update'),
+  'obiente.cloud.v1.WebhooksService/GetWebhook': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.WebhooksService/RotateWebhook': ofDeployment('deployment.update'),
+  'obiente.cloud.v1.WebhooksService/DeleteWebhook': ofDeployment('deployment.update'),
+
   'obiente.cloud.v1.LogsService/StreamLogs': ofDeployment('deployment.logs'),
 
   'obiente.cloud.v1.MetricsService/StreamMetrics': ofDeployment('deployment.read'),

@@ -24,6 +24,7 @@ export interface GitSchema {
   webhooks: {
     id: string;
     deployment_id: string;
+    secret_id: string;
     sealed_secret: string;
     created_at: Moment;
     rotated_at: Moment;

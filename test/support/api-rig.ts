@@ -55,6 +55,7 @@ export async function startApiRig() {
     masterKey,
     findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),
   });
+  const workflows = fakeWorkflows(store, world, enrolled);
   const routes = createRoutes({
     ...{ db, changes, sealing, log, telemetry: createApiTelemetry(), heartbeatMs: 50, now: () => new Date() },
     registries: { allowedRegistries: [] },
@@ -62,7 +63,7 @@ export async function startApiRig() {
     address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
     contexts: await openContextStore({ folder }),
     nodeLogs: { open: (...call) => world.nodeLogs(...call) },
-    workflows: fakeWorkflows(store, world, enrolled),
+    workflows,
     checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
     publicJwks: '{"keys":[]}',
     metrics: {} as never,
@@ -73,7 +74,7 @@ export async function startApiRig() {
     createClient(service, createRouterTransport(routes, { transport: { interceptors: [bearer(token)] } }));
 
   return {
-    ...{ url, db, store, world, enrolled, sealing, clientOf },
+    ...{ url, db, store, world, enrolled, sealing, workflows, clientOf },
     /** A signed-in user with a personal organization and its project. */
     user: async (name: string) => {
       const { userId, memberships } = await clientOf(IdentityService, name).whoAmI({});

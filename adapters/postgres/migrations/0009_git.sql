@@ -28,10 +28,12 @@ CREATE TABLE git_credentials (
 );
 CREATE INDEX git_credentials_page ON git_credentials (organization_id, created_at, id);
 
--- One webhook a deployment. Its id is in its address, and names who asked in the operations that it starts.
+-- One webhook a deployment. Its id is in its address, and names who asked in the operations that it starts. The id of
+-- its secret names the request that set it.
 CREATE TABLE webhooks (
   id uuid PRIMARY KEY,
   deployment_id uuid NOT NULL UNIQUE REFERENCES deployments (id) ON DELETE CASCADE,
+  secret_id uuid NOT NULL,
   sealed_secret text NOT NULL,
   created_at timestamptz(3) NOT NULL DEFAULT now(),
   rotated_at timestamptz(3) NOT NULL DEFAULT now(),
