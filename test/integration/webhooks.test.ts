@@ -27,7 +27,8 @@ async function aHooked(ref = 'main') {
   const { url, secret } = JSON.parse(shown.stdout) as { url: string; secret: string };
   const deliver = async (push: { commit: string; deliveryId?: string; secret?: string }) => {
     const answer = await fetch(url, gitHubPush({ url: repository.url, secret, ...push }));
-    return { status: answer.status, ...((await answer.json()) as { operationId?: string }) };
+    const { operationId } = (await answer.json()) as { operationId?: string };
+    return { status: answer.status, operationId };
   };
   return { repository, subject, secret, deliver };
 }
