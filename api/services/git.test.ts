@@ -128,6 +128,37 @@ describe('a git credential', () => {
   });
 });
 
+describe('a source', () => {
+  it.each([
+    'https://127.0.0.1/a.git',
+    'https://[::1]/a.git',
+    'https://0x7f000001/a.git',
+    'https://metadata.internal/a.git',
+    'https://user:canary@github.com/a.git',
+    'git://github.com/a.git',
+    'ext::sh -c id',
+    '-oProxyCommand=id@github.com:x',
+    'ssh://-oProxyCommand=id/x',
+    'file:///etc/passwd',
+    '/etc',
+  ])('is refused when it is made and when it is changed: %s', async (url) => {
+    const spec = { source: { case: 'git', value: { url } } } as const;
+    const name = `app-${randomUUID().slice(0, 8)}`;
+    const creation = { idempotencyKey: randomUUID(), projectId: alice.projectId, name, spec };
+    const made = await refusalOf(alice.deployments.createDeployment(creation));
+    const good = { ...creation, spec: { source: { case: 'git', value: { url: 'https://github.com/a' } } } as const };
+    const { deployment } = await alice.deployments.createDeployment({ ...good, idempotencyKey: randomUUID() });
+    const change = { idempotencyKey: randomUUID(), deploymentId: deployment?.id ?? '', spec };
+    const replaced = await refusalOf(alice.deployments.updateDeployment(change));
+    const masked = { ...change, idempotencyKey: randomUUID(), updateMask: { paths: ['git'] } };
+    const changed = await refusalOf(alice.deployments.updateDeployment(masked));
+    for (const refusal of [made, replaced, changed]) {
+      expect(refusal).toMatchObject({ code: 'InvalidArgument', field: 'spec.git.url' });
+      expect(JSON.stringify(refusal)).not.toContain('canary');
+    }
+  });
+});
+
 describe('a node', () => {
   it('gets the credential of the repository before that of its server, by the protocol of the address', async () => {
     const user = await rig.user('chooser');

@@ -54,6 +54,8 @@ describe('a deployment from a Git repository', { timeout: 240_000 }, () => {
     expect(await subject.outcome(back.operation?.id)).toMatchObject(succeeded);
     expect([await markOf(subject), await commitOf(subject)]).toEqual(['first', first]);
     expect(git.server().requests.length).toBe(before);
+    const { stdout: history } = await obiente(platform, 'history', subject.id);
+    for (const commit of [first, second]) expect(history).toContain(commit.slice(0, 12));
     const diff = await obiente(platform, 'diff', subject.id, '2', '3');
     expect(diff.stdout).toContain(first);
 
