@@ -3,6 +3,7 @@ import type { BuildImageInput } from '../contracts/activities.ts';
 import type { BuildSource } from '../contracts/rollout.ts';
 import { DomainError } from '../domain/errors.ts';
 import { type DetectedBuild, detectBuild } from '../domain/source-detection.ts';
+import { siteDockerfile } from '../domain/static-site.ts';
 import type { FetchedTree } from './git-ports.ts';
 import type { BuildPorts } from './node-ports.ts';
 
@@ -28,7 +29,7 @@ export interface Making {
  * @throws SOURCE_REFUSED when there is nothing to build in a commit; as {@link BuildPorts} says.
  */
 export async function withContext<Answer>(
-  ports: Pick<BuildPorts, 'fetchContext' | 'git'>,
+  ports: Pick<BuildPorts, 'fetchContext' | 'git' | 'site'>,
   { source, ...of }: BuildImageInput,
   making: Making,
   use: (made: BuildContext) => Promise<Answer>,
@@ -39,24 +40,45 @@ export async function withContext<Answer>(
     const { deploymentId } = of;
     return await use({ context: ports.fetchContext({ deploymentId, contextSha256 }, signal), dockerfilePath });
   }
+  if (source.kind === 'static') {
+    const { contextSha256, folder } = source;
+    const page = ports.fetchContext({ deploymentId: of.deploymentId, contextSha256 }, signal);
+    return await use({
+      context: ports.site.pack(page, siteDockerfile(ports.site, folder)),
+      dockerfilePath: DOCKERFILE,
+    });
+  }
   const { url, commit, subdirectory, submodules } = source;
   print(`fetching ${commit} of ${url}`);
   const wanted = { ...of, url, commit, subdirectory, submodules };
   return await ports.git.withCommit(wanted, { signal, onProgress: print }, (fetched) =>
-    use(fromCommit(source, fetched, print)),
+    use(fromCommit(ports, source, fetched, print)),
   );
 }
 
+/** What pages are built by. */
+const DOCKERFILE = 'Dockerfile';
+
 function fromCommit(
+  { site }: Pick<BuildPorts, 'site'>,
   { dockerfilePath }: Extract<BuildSource, { kind: 'git' }>,
   { tree, pack }: FetchedTree,
   print: Making['print'],
 ): BuildContext {
   const found = detectBuild(tree, { builders: [], ...(dockerfilePath === undefined ? {} : { dockerfilePath }) });
-  if (found.kind !== 'dockerfile') throw unbuildable(found);
+  if (found.kind !== 'dockerfile' && found.kind !== 'static') throw unbuildable(found);
   const detected = `found ${found.reason}`;
   print(detected);
+  if (found.kind === 'static') {
+    const context = site.pack(pack(DOCKERFILE), siteDockerfile(site, posixFolder(found.file)));
+    return { context, dockerfilePath: DOCKERFILE, detected };
+  }
   return { context: pack(found.file), dockerfilePath: found.file, detected };
+}
+
+/** The folder of a file, empty for the root. */
+function posixFolder(file: string): string {
+  return file.slice(0, Math.max(0, file.lastIndexOf('/')));
 }
 
 function unbuildable({ kind, reason }: DetectedBuild): DomainError {

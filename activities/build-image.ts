@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { BuildActivities } from '../contracts/activities.ts';
+import type { BuildSource } from '../contracts/rollout.ts';
 import { builtImageTag, ownedLabels } from '../domain/naming.ts';
 import { withContext } from './build-context.ts';
 import { withHeartbeats } from './heartbeats.ts';
@@ -18,7 +19,7 @@ export function createBuildImage(ports: BuildPorts): BuildActivities {
     buildImage: (input) =>
       withHeartbeats({ step: 'build' }, async (heartbeats) => {
         const { deploymentId, projectId, revision, service } = input;
-        const { target, hasArguments } = input.source;
+        const { target, hasArguments } = buildOptions(input.source);
         const signal = Context.current().cancellationSignal;
         const print = (line: string): void => heartbeats.report({ step: 'build', line: line.slice(0, 200) });
         const args = hasArguments ? await ports.fetchBuildArguments({ deploymentId, revision, service }) : {};
@@ -35,4 +36,9 @@ export function createBuildImage(ports: BuildPorts): BuildActivities {
         });
       }),
   };
+}
+
+/** A page is built without options. */
+function buildOptions(source: BuildSource): { readonly target?: string | undefined; readonly hasArguments: boolean } {
+  return source.kind === 'static' ? { hasArguments: false } : source;
 }

@@ -23,6 +23,7 @@ const PARTS: Readonly<Record<string, SpecPart>> = {
   image: 'source',
   dockerfile: 'source',
   git: 'source',
+  static: 'source',
   replicas: 'replicas',
   port: 'port',
   health_check: 'healthCheck',

@@ -3,6 +3,7 @@ import type { Sealing } from '../adapters/sealing/sealing.ts';
 import type { DeployRequest } from '../contracts/deployment.ts';
 import { invalidArgument } from '../domain/errors.ts';
 import {
+  argumentsOf,
   type ComposeInput,
   type DeploymentSpec,
   isCompose,
@@ -57,7 +58,7 @@ export async function hashableSource(
   organizationId: string,
   source: Source<VariableInput>,
 ): Promise<unknown> {
-  if (source.kind === 'image' || !source.args) return source;
+  if (!('args' in source) || !source.args) return source;
   return { ...source, args: await hashableVariables(sealing, organizationId, source.args) };
 }
 
@@ -117,8 +118,7 @@ async function store<Parts extends Pick<SpecInput, 'source' | 'environment' | 'l
 ) {
   await checkSource(deps.db, organizationId, source);
   await checkCapacity(deps.db, parts.limits);
-  const before = present?.source;
-  const args = before && before.kind !== 'image' ? (before.args ?? []) : [];
+  const args = present ? argumentsOf(present.source) : [];
   return {
     ...parts,
     source: await sealSource(deps.sealing, source, {
@@ -141,7 +141,7 @@ interface Sealed {
 
 /** Seals the build arguments of a source. @throws INVALID_ARGUMENT for one without a value that is not kept either. */
 export async function sealSource(sealing: Sealing, source: Source<VariableInput>, of: Sealed): Promise<Source> {
-  if (source.kind === 'image') return source;
+  if (source.kind === 'image' || source.kind === 'static') return source;
   const { args, ...rest } = source;
   return args === undefined ? rest : { ...rest, args: await sealVariables(sealing, args, of) };
 }

@@ -122,6 +122,12 @@ async function makeSource(
   if (found.kind === 'git') return { kind: 'git', ...found.git, dockerfile: wishes.dockerfile ?? '' };
   if (found.kind === 'compose') return await uploadComposeSource(api, found.file, { organizationId, progress, signal });
   const { folder } = found;
+  if (found.kind === 'page') {
+    progress.doing(`uploading ${folder}`);
+    const { sha256, bytes, files } = await uploadContext(api, { folder, organizationId, signal });
+    progress.done(`uploaded ${files} files, ${showBytes(bytes)}`);
+    return { kind: 'page', sha256 };
+  }
   progress.doing(`uploading ${folder}`);
   const dockerfile = wishes.dockerfile ?? 'Dockerfile';
   const { sha256, bytes, files } = await uploadContext(api, { folder, dockerfile, organizationId, signal });

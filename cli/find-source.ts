@@ -1,4 +1,4 @@
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { readSourceTree } from '../adapters/sources/source-tree.ts';
 import { detectBuild } from '../domain/source-detection.ts';
 import { type ComposeFile, readComposeFile } from './compose-source.ts';
@@ -11,6 +11,8 @@ export type FoundSource = { readonly name: string; readonly reason: string } & (
   | { readonly kind: 'compose'; readonly file: ComposeFile }
   | { readonly kind: 'folder'; readonly folder: string }
   | { readonly kind: 'git'; readonly git: GitWish }
+  /** A page that is ready to be served. */
+  | { readonly kind: 'page'; readonly folder: string }
 );
 
 /** Where to look, and what the caller said. */
@@ -56,7 +58,11 @@ export async function findSource(looking: Looking): Promise<FoundSource> {
   if (found.kind === 'dockerfile') {
     return { kind: 'folder', folder, name: nameFor(wishes, basename(folder)), reason: '' };
   }
-  throw refuse('dir', `found ${found.reason}; a page without a Dockerfile is not supported yet`, 'Add a Dockerfile.');
+  if (found.kind === 'static') {
+    const name = nameFor(wishes, basename(folder));
+    return { kind: 'page', folder: dirname(join(folder, found.file)), name, reason: found.reason };
+  }
+  throw refuse('dir', `found ${found.reason}, which this command cannot deploy`, 'Add a Dockerfile.');
 }
 
 /** What is typed is meant from where one stands, what the folder's settings say from the folder. */

@@ -9,6 +9,7 @@ import type {
   PullPolicy,
   ResourceLimits,
   RestartPolicy,
+  StaticSource,
 } from '../domain/spec.ts';
 
 /** Which service of which revision of which deployment. */
@@ -68,10 +69,10 @@ export interface PlannedCommit extends Omit<GitSource, 'args'>, WithoutValues {
 }
 
 /** Where a service's image comes from, without the values of build arguments. */
-export type PlannedSource = ImageSource | PlannedFolder | PlannedCommit;
+export type PlannedSource = ImageSource | PlannedFolder | StaticSource | PlannedCommit;
 
 /** What a build is made of. */
-export type BuildSource = PlannedFolder | (PlannedCommit & { readonly commit: string });
+export type BuildSource = PlannedFolder | StaticSource | (PlannedCommit & { readonly commit: string });
 
 /** One service of the goal: what its replicas are made of. */
 export interface ServicePlan {

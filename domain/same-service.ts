@@ -1,6 +1,6 @@
 import { isCommitId } from './git-source.ts';
 import { asksRegistry } from './image-access.ts';
-import type { ImageSource, SealedVariable, ServiceSpec } from './spec.ts';
+import { argumentsOf, type ImageSource, type SealedVariable, type ServiceSpec } from './spec.ts';
 
 /** A service of a revision, and the digest that it is pinned to; `null` while it is not. */
 export interface PinnedService {
@@ -40,7 +40,7 @@ function fingerprintOf({
   command,
   container,
 }: ServiceSpec): string {
-  const args = source.kind === 'image' ? [] : toComparable(source.args ?? []);
+  const args = toComparable(argumentsOf(source));
   return JSON.stringify(
     sorted({
       ...{ name, port, healthCheck, limits, restartPolicy, command, container },

@@ -68,6 +68,9 @@ describe('a spec', () => {
   it.each<[string, Partial<RawSpec>]>([
     ['spec.source', { source: undefined }],
     ['spec.image.reference', { source: { kind: 'image', reference: '' } }],
+    ['spec.static.context_sha256', { source: { kind: 'static', contextSha256: 'x', folder: '' } }],
+    ['spec.static.folder', { source: { kind: 'static', contextSha256: 'a'.repeat(64), folder: '../x' } }],
+    ['spec.static.folder', { source: { kind: 'static', contextSha256: 'a'.repeat(64), folder: '/x' } }],
     ['spec.git.url', git({ url: 'https://10.0.0.1/a.git' })],
     ['spec.git.url', git({ url: 'https://LOCALHOST/a.git' })],
     ['spec.git.url', git({ url: 'ext::sh -c id' })],

@@ -96,11 +96,14 @@ export function parseSpecParts(
 }
 
 function parseSource(source: RawSpec['source'], rules: SourceRules): Source<VariableInput> {
-  if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile, git, compose');
+  if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile, static, git, compose');
   if (source.kind === 'image') {
     return { ...source, reference: parseImageReference('spec.image.reference', source.reference, rules.registries) };
   }
-  return source.kind === 'git' ? parseGit(source, rules.git) : parseDockerfile(source);
+  if (source.kind === 'git') return parseGit(source, rules.git);
+  checkDigest(`spec.${source.kind}.context_sha256`, source.contextSha256);
+  if (source.kind === 'dockerfile') return parseDockerfile(source);
+  return { ...source, folder: parseSubdirectory('spec.static.folder', source.folder) };
 }
 
 function parseGit(source: GitSource<VariableInput>, rules: GitRules): GitSource<VariableInput> {
@@ -116,11 +119,12 @@ function parseGit(source: GitSource<VariableInput>, rules: GitRules): GitSource<
 }
 
 function parseDockerfile(source: DockerfileSource<VariableInput>): DockerfileSource<VariableInput> {
-  if (!/^[0-9a-f]{64}$/.test(source.contextSha256)) {
-    throw invalidArgument('spec.dockerfile.context_sha256', 'not a digest', '64 lower-case hex digits');
-  }
   checkBuild('spec.dockerfile', source);
   return { ...source, dockerfilePath: parseDockerfilePath('spec.dockerfile', source.dockerfilePath || 'Dockerfile') };
+}
+
+function checkDigest(field: string, sha256: string): void {
+  if (!/^[0-9a-f]{64}$/.test(sha256)) throw invalidArgument(field, 'not a digest', '64 lower-case hex digits');
 }
 
 function checkBuild(field: string, { target, args }: Pick<GitSource<VariableInput>, 'target' | 'args'>): void {

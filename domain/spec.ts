@@ -21,6 +21,14 @@ export interface DockerfileSource<Variable = SealedVariable> {
   readonly args?: readonly Variable[];
 }
 
+/** A page that is ready to be served, from an uploaded folder. */
+export interface StaticSource {
+  readonly kind: 'static';
+  readonly contextSha256: string;
+  /** The part of the folder that is served; empty is all of it. */
+  readonly folder: string;
+}
+
 /** An image that is built from a commit of a Git repository. Which commit a name stands for is found out once per revision. */
 export interface GitSource<Variable = SealedVariable> {
   readonly kind: 'git';
@@ -40,7 +48,12 @@ export interface GitSource<Variable = SealedVariable> {
 }
 
 /** A source that is built. */
-export type BuiltSource<Variable = SealedVariable> = DockerfileSource<Variable> | GitSource<Variable>;
+export type BuiltSource<Variable = SealedVariable> = DockerfileSource<Variable> | StaticSource | GitSource<Variable>;
+
+/** The build arguments of a source. */
+export function argumentsOf<Variable>(source: Source<Variable>): readonly Variable[] {
+  return source.kind === 'dockerfile' || source.kind === 'git' ? (source.args ?? []) : [];
+}
 
 /** Where a service's image comes from. */
 export type Source<Variable = SealedVariable> = ImageSource | BuiltSource<Variable>;

@@ -48,7 +48,7 @@ interface Pinning {
 
 /** Finds out once which commit a ref stands for; every attempt of the build is of that one. */
 async function pinSource({ ref, timing }: Rollout, { template, source, nodeId }: Pinning): Promise<BuildSource> {
-  if (source.kind === 'dockerfile') return source;
+  if (source.kind !== 'git') return source;
   if (source.commit !== null) return { ...source, commit: source.commit };
   const { deploymentId, service, revision } = template;
   const { url, ref: name } = source;

@@ -171,7 +171,7 @@ async function planService(
 
 /** What stays out of the history: a node asks for the values when it builds. */
 async function planSource(tx: DatabaseTransaction, source: Source, of: ServiceRef): Promise<PlannedSource> {
-  if (source.kind === 'image') return source;
+  if (source.kind === 'image' || source.kind === 'static') return source;
   const { args = [], ...rest } = source;
   const hasArguments = args.length > 0;
   return rest.kind === 'git' ? { ...rest, hasArguments, commit: await findCommit(tx, of) } : { ...rest, hasArguments };

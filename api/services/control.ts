@@ -13,7 +13,7 @@ import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
-import type { SealedVariable, ServiceSpec } from '../../domain/spec.ts';
+import { argumentsOf, type SealedVariable, type ServiceSpec } from '../../domain/spec.ts';
 import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
 import { passwordName } from './registries.ts';
@@ -97,7 +97,7 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
 
 function variablesOf({ environment, source }: ServiceSpec, buildArguments: boolean): readonly SealedVariable[] {
   if (!buildArguments) return environment;
-  return source.kind === 'image' ? [] : (source.args ?? []);
+  return argumentsOf(source);
 }
 
 function toEnrolment(request: EnrolNodeRequest) {

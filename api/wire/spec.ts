@@ -72,6 +72,10 @@ function fromSource(source: WireSpec['source']): Source<VariableInput> | undefin
   if (source.case === 'image') return fromImage(source.value);
   if (source.case === 'dockerfile') return fromDockerfile(source.value);
   if (source.case === 'git') return fromGit(source.value);
+  if (source.case === 'static') {
+    const { contextSha256, folder } = source.value;
+    return { kind: 'static', contextSha256, folder };
+  }
   return undefined;
 }
 
@@ -131,8 +135,7 @@ function fromProbe(kind: WireHealthCheck['kind']): HealthProbe | undefined {
 export function toWireSpec(spec: DeploymentSpec, commit = ''): MessageInitShape<typeof DeploymentSpecSchema> {
   const rollout = toWireRollout(spec.rollout);
   if (!isCompose(spec)) {
-    const { source } = spec;
-    return { source: source.kind === 'git' ? toGit(source, commit) : toSource(source), ...toParts(spec), rollout };
+    return { source: toOnlySource(spec.source, commit), ...toParts(spec), rollout };
   }
   const services = spec.services.map((service) => {
     return { name: service.name, source: toSource(service.source), ...toParts(service), needs: [...service.needs] };
@@ -158,15 +161,23 @@ function toVariable({ name, fingerprint }: SealedVariable) {
 
 type WireSource = NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']>;
 
+function toOnlySource(source: Source, commit: string): WireSource {
+  if (source.kind === 'git') return toGit(source, commit);
+  if (source.kind !== 'static') return toSource(source);
+  const { contextSha256, folder } = source;
+  return { case: 'static', value: { contextSha256, folder } };
+}
+
 function toGit(source: DomainGitSource, commit: string): WireSource {
   const { url, ref, subdirectory, submodules, dockerfilePath = '', target = '', args = [] } = source;
   const value = { url, ref, subdirectory, submodules, dockerfilePath, target, args: args.map(toVariable), commit };
   return { case: 'git', value };
 }
 
-/** Services of a Compose file have no source in a Git repository. */
+/** Services of a Compose file are made of images and Dockerfiles only. */
 function toSource(source: Source): NonNullable<MessageInitShape<typeof ComposeServiceSchema>['source']> {
-  if (source.kind === 'git') throw new Error('a service of a compose file has a git source');
+  if (source.kind === 'git' || source.kind === 'static')
+    throw new Error(`a service of a compose file is ${source.kind}`);
   if (source.kind === 'dockerfile') {
     const { contextSha256, dockerfilePath, target = '', args = [] } = source;
     return { case: 'dockerfile', value: { contextSha256, dockerfilePath, target, args: args.map(toVariable) } };

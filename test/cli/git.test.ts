@@ -75,7 +75,7 @@ describe('obiente webhook', () => {
   it('makes one and shows its secret once, then its address only, until it is rotated', async () => {
     await obiente(['deploy', '--image', 'nginx:1', '--name', 'shop']);
     const first = await obiente(['webhook', 'shop']);
-    expect(first.stdout).toMatch(/url +http:\/\/\S+\/webhooks\/\S+\n[^]*secret +the-secret\n/);
+    expect(first.stdout).toMatch(/url +http:\/\/\S+\/webhooks\/\S+\n[\s\S]*secret +the-secret\n/);
     const again = await obiente(['webhook', 'shop']);
     expect(again.stdout).not.toContain('secret');
     expect(again.stderr).toContain('--rotate');

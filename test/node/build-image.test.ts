@@ -5,6 +5,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { createBuildImage } from '../../activities/build-image.ts';
 import { toContextStream } from '../../adapters/control-client/context-stream.ts';
+import { packSite } from '../../adapters/sources/pack-site.ts';
 import type { BuildImageInput } from '../../contracts/activities.ts';
 import { builtImageTag } from '../../domain/naming.ts';
 import { openTestDocker, type TestDocker, tarOf } from '../support/docker.ts';
@@ -30,6 +31,7 @@ async function build(files: Record<string, string>, { sent, ...changes }: { sent
     fetchBuildArguments: async () => ({ GREETING: 'hello there' }),
     buildImage: test.docker.buildImage,
     git: withoutGit,
+    site: { image: test.image, folder: '/www', pack: packSite },
   });
   const input: BuildImageInput = {
     deploymentId: randomUUID(),

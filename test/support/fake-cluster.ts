@@ -304,7 +304,7 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
 }
 
 function planned(source: Source, commit: string | undefined): PlannedSource {
-  if (source.kind === 'image') return source;
+  if (source.kind === 'image' || source.kind === 'static') return source;
   const { args: _, ...rest } = source;
   return rest.kind === 'git'
     ? { ...rest, hasArguments: false, commit: commit ?? null }

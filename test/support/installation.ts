@@ -45,9 +45,15 @@ export async function createTestInstallation(): Promise<TestInstallation> {
     API_ALLOWED_REGISTRIES: registryPorts.map((port) => `127.0.0.1:${port}`).join(','),
     ...{ API_ALLOWED_GIT_HOSTS: gitHosts, NODE_ALLOWED_GIT_HOSTS: gitHosts },
     NODE_GIT_CA_FILE: join(stateDir, 'ca.pem'),
+    ...{ STATIC_SITE_IMAGE: siteImageOf(instance), STATIC_SITE_FOLDER: '/www' },
   };
   const remove = () => rm(stateDir, { recursive: true, force: true });
   return { stateDir, instance, registryPorts, gitPorts, environment, remove };
+}
+
+/** Name of the image that serves pages; a test that deploys one has to make it. */
+export function siteImageOf(instance: string): string {
+  return `site-of-tests-${instance}:latest`;
 }
 
 async function freePorts(count: number): Promise<number[]> {

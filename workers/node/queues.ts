@@ -10,6 +10,7 @@ import { createResolveSource } from '../../activities/resolve-source.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
+import { packSite } from '../../adapters/sources/pack-site.ts';
 import type { WorkerOptions } from '../../adapters/temporal/worker.ts';
 import { buildQueue, nodeQueue } from '../../contracts/task-queues.ts';
 import type { ContainerHub } from './container-hub.ts';
@@ -25,7 +26,12 @@ const MOST_ACTIVITIES = 200;
 
 /** What the activities of a node are made of. */
 export interface NodeParts {
-  readonly config: { readonly OBIENTE_INSTANCE: string; readonly NODE_ADDRESS: string };
+  readonly config: {
+    readonly OBIENTE_INSTANCE: string;
+    readonly NODE_ADDRESS: string;
+    readonly STATIC_SITE_IMAGE: string;
+    readonly STATIC_SITE_FOLDER: string;
+  };
   readonly keys: NodeKeys;
   readonly docker: Docker;
   readonly git: GitPorts;
@@ -59,6 +65,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     limits: { cpuCores: Math.max(1, cores / 2), memoryBytes: Math.floor(totalmem() / 2) },
     fetchContext: keys.control.fetchContext,
     git,
+    site: { image: config.STATIC_SITE_IMAGE, folder: config.STATIC_SITE_FOLDER, pack: packSite },
     fetchBuildArguments: keys.openBuildArguments,
     buildImage: docker.buildImage,
   };
