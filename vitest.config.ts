@@ -6,6 +6,9 @@ const NEVER = ['node_modules/**', '.obiente/**'];
 /** Tests that start the whole platform. They share one, so they run one file at a time. */
 const WHOLE_PLATFORM = ['test/integration/**/*.test.ts'];
 
+/** Tests that harm whole platforms of their own. They need the machine for themselves, and no platform beside theirs. */
+const FAULTS = ['test/faults/sampled/**/*.test.ts'];
+
 /** Tests that start servers of their own, or talk to the Docker daemon. */
 const SERVERS = [
   'activities/node-activities.test.ts',
@@ -25,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: TESTS,
-          exclude: [...NEVER, ...SERVERS, ...WHOLE_PLATFORM],
+          exclude: [...NEVER, ...SERVERS, ...WHOLE_PLATFORM, ...FAULTS],
           sequence: { groupOrder: 0 },
           // A property runs hundreds of cases; on a busy machine that is no hang.
           testTimeout: 60_000,
@@ -53,6 +56,17 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 240_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: FAULTS,
+          exclude: NEVER,
+          sequence: { groupOrder: 3 },
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
         },
       },
     ],

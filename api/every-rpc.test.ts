@@ -6,7 +6,7 @@ import { PERMISSIONS } from '../domain/permissions.ts';
 import { CreateDeploymentRequestSchema } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { DeploymentSpecSchema } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
-import { type ApiRig, startApiRig } from '../test/support/api-rig.ts';
+import { type ApiRig, OPERATOR, startApiRig } from '../test/support/api-rig.ts';
 import { refusalOf } from '../test/support/refusal.ts';
 import { PUBLIC_SERVICES } from './router.ts';
 
@@ -21,8 +21,15 @@ const RPCS: readonly (readonly [string, Rpc])[] = PUBLIC_SERVICES.flatMap((servi
   service.methods.map((method) => [`${service.typeName}/${method.name}`, { service, method }] as const),
 );
 
-/** RPCs whose requests name something that belongs to an organization. */
-const OWNED = RPCS.filter(([, { method }]) => idFields(method.input).length > 0);
+/** RPCs whose requests name something that belongs to an organization, and that its members may call. */
+const OWNED = RPCS.filter(([name, { method }]) => idFields(method.input).length > 0 && !isForOperators(name));
+
+/** RPCs that only operators of the platform may call. */
+const OF_OPERATORS = RPCS.filter(([name]) => isForOperators(name));
+
+function isForOperators(name: string): boolean {
+  return PERMISSIONS[name]?.resource.kind === 'platform';
+}
 
 let rig: ApiRig;
 /** Ids that exist and belong to alice. */
@@ -107,29 +114,44 @@ describe('every RPC', () => {
     },
   );
 
-  it.each(OWNED)('refuses an id that is none: %s', async (_, rpc) => {
-    for (const text of ['x', "'; drop table users; --", '00000000-0000-4000-8000-00000000000\0']) {
-      expect(
-        (
-          await refusalOf(
-            call(
-              rpc,
-              'alice',
-              aRequest(rpc, () => text),
-            ),
-          )
-        ).code,
-      ).toBe('InvalidArgument');
-    }
-  });
+  it.each(OF_OPERATORS)(
+    'for operators is refused to everybody else alike, whatever the request names: %s',
+    async (_, rpc) => {
+      const refusals = [];
+      for (const idOf of [(field: string) => ids[field] ?? '', () => randomUUID()]) {
+        for (const user of ['alice', 'mallory']) refusals.push(await refusalOf(call(rpc, user, aRequest(rpc, idOf))));
+      }
+      for (const refusal of refusals) expect(refusal).toEqual(refusals[0]);
+      expect(refusals[0]).toMatchObject({ code: 'PermissionDenied', error: 'PERMISSION_DENIED' });
+    },
+  );
+
+  it.each([...OWNED, ...OF_OPERATORS.filter(([, { method }]) => idFields(method.input).length > 0)])(
+    'refuses an id that is none: %s',
+    async (name, rpc) => {
+      for (const text of ['x', "'; drop table users; --", '00000000-0000-4000-8000-00000000000\0']) {
+        expect(
+          (
+            await refusalOf(
+              call(
+                rpc,
+                isForOperators(name) ? OPERATOR : 'alice',
+                aRequest(rpc, () => text),
+              ),
+            )
+          ).code,
+        ).toBe('InvalidArgument');
+      }
+    },
+  );
 
   it.each(RPCS.filter(([, { method }]) => method.input.fields.some(({ name }) => name === 'idempotency_key')))(
     'that changes something refuses to do so without a key: %s',
-    async (_, rpc) => {
+    async (name, rpc) => {
       const { organizationId } = await rig.user('alice');
       const message = aRequest(rpc, (field) => ids[field] ?? organizationId);
       setField(message, rpc.method.input, ['idempotency_key'], '');
-      const refusal = await refusalOf(call(rpc, 'alice', message));
+      const refusal = await refusalOf(call(rpc, isForOperators(name) ? OPERATOR : 'alice', message));
       expect(refusal).toMatchObject({ code: 'InvalidArgument', field: 'idempotency_key' });
     },
   );

@@ -8,6 +8,7 @@ import { notFound } from '../domain/errors.ts';
 import { type GitRules, parseGitUrl } from '../domain/git-source.ts';
 import { decideOnEvent, gitSourceOf } from '../domain/webhook-decision.ts';
 import { deriveId, hashRequest } from './request-identity.ts';
+import { webhookSecretPlace } from './secret-places.ts';
 import { findRepeated } from './submit-operation.ts';
 
 /** What receiving a delivery needs. */
@@ -45,8 +46,8 @@ export async function receiveDelivery(
   const to = await findDeliveredTo(db, webhookId);
   if (!to) throw notFound('webhook');
   const body = await readBody();
-  const { organizationId, deploymentId, sealedSecret: sealed, spec } = to;
-  const secret = await sealing.open({ organizationId, name: webhookSecretName(deploymentId), sealed });
+  const { sealedSecret: sealed, secretId: version, spec } = to;
+  const secret = await sealing.open({ ...webhookSecretPlace(to), version, sealed });
   const event = readDelivery({ headers, body, secret });
   const source = gitSourceOf(spec);
   const repository = source && parseGitUrl('url', source.url, git);
@@ -75,9 +76,4 @@ async function deploy(
   const request = { kind: 'update', ...identity, change, freshSource: true } as const;
   await workflows.submit({ deploymentId, organizationId, projectId, request });
   return { status: 'accepted', operationId, reason };
-}
-
-/** What a secret is sealed for, beside its organization. No variable of a deployment can be called so. */
-export function webhookSecretName(deploymentId: string): string {
-  return `webhook ${deploymentId}`;
 }

@@ -4,6 +4,7 @@ import { assertEveryRpcHasAnEntry } from '../domain/permissions.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
+import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -11,6 +12,7 @@ import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
@@ -22,12 +24,14 @@ import { type ControlDeps, createControlService } from './services/control.ts';
 import { createDeploymentsService, type DeploymentsDeps } from './services/deployments.ts';
 import { createGitService } from './services/git.ts';
 import { createIdentityService } from './services/identity.ts';
+import { createKeysService, type KeysDeps } from './services/keys.ts';
 import { createLogsService, type LogsDeps } from './services/logs.ts';
 import { createNodesService } from './services/nodes.ts';
 import { createOperationsService, type OperationsDeps } from './services/operations.ts';
 import { createOrganizationsService } from './services/organizations.ts';
 import { createProjectsService } from './services/projects.ts';
 import { createRegistriesService } from './services/registries.ts';
+import { createRetentionService, type RetentionDeps } from './services/retention.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
 import { createWebhooksService } from './services/webhooks.ts';
@@ -38,6 +42,7 @@ export const PUBLIC_SERVICES = [
   DeploymentsService,
   GitService,
   IdentityService,
+  KeysService,
   LogsService,
   MetricsService,
   NodesService,
@@ -45,14 +50,18 @@ export const PUBLIC_SERVICES = [
   OrganizationsService,
   ProjectsService,
   RegistriesService,
+  RetentionService,
   RoutesService,
   SourcesService,
   WebhooksService,
 ] as const;
 
 /** What all services together need. */
-export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps {
-  readonly workflows: DeploymentsDeps['workflows'] & OperationsDeps['workflows'] & ControlDeps['workflows'];
+export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps, KeysDeps, RetentionDeps {
+  readonly workflows: DeploymentsDeps['workflows'] &
+    OperationsDeps['workflows'] &
+    ControlDeps['workflows'] &
+    KeysDeps['workflows'];
   readonly heartbeatMs: number;
   readonly metrics: ServiceImpl<typeof MetricsService>;
   readonly log: Log;
@@ -83,6 +92,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(DeploymentsService, createDeploymentsService(deps), forUsers)
       .service(GitService, createGitService(deps), forUsers)
       .service(IdentityService, createIdentityService(deps), forUsers)
+      .service(KeysService, createKeysService(deps), forUsers)
       .service(LogsService, createLogsService(deps), forUsers)
       .service(MetricsService, deps.metrics, forUsers)
       .service(NodesService, createNodesService(deps), forUsers)
@@ -90,6 +100,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(OrganizationsService, createOrganizationsService(deps), forUsers)
       .service(ProjectsService, createProjectsService(deps), forUsers)
       .service(RegistriesService, createRegistriesService(deps), forUsers)
+      .service(RetentionService, createRetentionService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)
       .service(WebhooksService, createWebhooksService(deps), forUsers)

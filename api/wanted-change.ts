@@ -1,10 +1,11 @@
 import type { FieldMask } from '@bufbuild/protobuf/wkt';
 import { invalidArgument } from '../domain/errors.ts';
-import type { SpecInput, VariableInput } from '../domain/spec.ts';
+import { ONLY_SERVICE, type SpecInput, type VariableInput } from '../domain/spec.ts';
 import type { ReplaceableSpec, SpecChange } from '../domain/spec-change.ts';
 import { parseEnvironment, parseSpecParts, type SpecPart } from '../domain/spec-parse.ts';
 import type { UpdateDeploymentRequest } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { checkCapacity, checkSource } from './possible-spec.ts';
+import type { DeploymentPlace } from './secret-places.ts';
 import { hashableSource, hashableVariables, sealSource, sealVariable, type WantedSpecDeps } from './wanted-spec.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
@@ -85,16 +86,19 @@ export async function toHashableChange(deps: WantedSpecDeps, organizationId: str
 /** Makes a change storable. @throws INVALID_ARGUMENT, INSUFFICIENT_CAPACITY */
 export async function toStoredChange(
   deps: WantedSpecDeps,
-  organizationId: string,
+  deployment: DeploymentPlace,
   { service, replace, setVariables, unsetVariables }: ChangeInput,
 ): Promise<SpecChange> {
+  const place = { ...deployment, service: service ?? ONLY_SERVICE };
   const { source: wanted, ...others } = replace;
   const field = `spec.${wanted?.kind}.args`;
-  const source = wanted && (await sealSource(deps.sealing, wanted, { organizationId, kept: [], field }));
-  if (wanted) await checkSource(deps.db, organizationId, wanted);
+  const source = wanted && (await sealSource(deps.sealing, wanted, { place, kept: [], field }));
+  if (wanted) await checkSource(deps.db, deployment.organizationId, wanted);
   if (replace.limits) await checkCapacity(deps.db, replace.limits);
   const sealed = await Promise.all(
-    setVariables.map(({ name, value = '' }) => sealVariable(deps.sealing, { organizationId, name, value })),
+    setVariables.map(({ name, value = '' }) =>
+      sealVariable(deps.sealing, { ...place, isBuildArgument: false }, { name, value }),
+    ),
   );
   const parts = { ...others, ...(source ? { source } : {}) } as Partial<ReplaceableSpec>;
   return { service, replace: parts, setVariables: sealed, unsetVariables };

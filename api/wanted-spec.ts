@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Database } from '../adapters/postgres/database.ts';
 import type { Sealing } from '../adapters/sealing/sealing.ts';
 import type { DeployRequest } from '../contracts/deployment.ts';
@@ -18,6 +19,7 @@ import {
 import { parseSpec, type SourceRules } from '../domain/spec-parse.ts';
 import type { DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import { checkCapacity, checkSource } from './possible-spec.ts';
+import { type DeploymentPlace, type ServicePlace, type VariablesPlace, variablePlace } from './secret-places.ts';
 import { readCompose } from './wanted-compose.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
@@ -84,28 +86,29 @@ export async function hashableVariables(
  */
 export async function toStoredSpec(
   deps: WantedSpecDeps,
-  of: {
-    readonly organizationId: string;
+  of: DeploymentPlace & {
     readonly spec: SpecInput | ComposeInput;
     readonly present: DeploymentSpec | null;
   },
 ): Promise<DeployRequest['spec']> {
-  const { organizationId, spec, present } = of;
+  const { spec, present, ...deployment } = of;
   const before = new Map((present ? servicesOf(present) : []).map((service) => [service.name, service]));
   if (!isCompose(spec)) {
-    return await store(deps, spec, { organizationId, present: before.get(ONLY_SERVICE), field: 'spec' });
+    const place = { ...deployment, service: ONLY_SERVICE };
+    return await store(deps, spec, { place, present: before.get(ONLY_SERVICE), field: 'spec' });
   }
   const services = await Promise.all(
     spec.services.map((service) => {
       const field = `services.${service.name}`;
-      return store(deps, service, { organizationId, present: before.get(service.name), field });
+      const place = { ...deployment, service: service.name };
+      return store(deps, service, { place, present: before.get(service.name), field });
     }),
   );
   return { ...spec, services };
 }
 
 interface StoringParts {
-  readonly organizationId: string;
+  readonly place: ServicePlace;
   /** What the service is made of so far. */
   readonly present: ServiceParts | undefined;
   readonly field: string;
@@ -114,47 +117,49 @@ interface StoringParts {
 async function store<Parts extends Pick<SpecInput, 'source' | 'environment' | 'limits'>>(
   deps: WantedSpecDeps,
   { source, environment, ...parts }: Parts,
-  { organizationId, present, field }: StoringParts,
+  { place, present, field }: StoringParts,
 ) {
-  await checkSource(deps.db, organizationId, source);
+  await checkSource(deps.db, place.organizationId, source);
   await checkCapacity(deps.db, parts.limits);
   const args = present ? argumentsOf(present.source) : [];
   return {
     ...parts,
-    source: await sealSource(deps.sealing, source, {
-      organizationId,
-      kept: args,
-      field: `${field}.${source.kind}.args`,
-    }),
+    source: await sealSource(deps.sealing, source, { place, kept: args, field: `${field}.${source.kind}.args` }),
     environment: await sealVariables(deps.sealing, environment, {
-      ...{ organizationId, kept: present?.environment ?? [], field: `${field}.environment` },
+      place: { ...place, isBuildArgument: false },
+      ...{ kept: present?.environment ?? [], field: `${field}.environment` },
     }),
   };
 }
 
-interface Sealed {
-  readonly organizationId: string;
+interface Sealed<Place> {
+  readonly place: Place;
   /** What a variable without a value is looked for in. */
   readonly kept: readonly SealedVariable[];
   readonly field: string;
 }
 
 /** Seals the build arguments of a source. @throws INVALID_ARGUMENT for one without a value that is not kept either. */
-export async function sealSource(sealing: Sealing, source: Source<VariableInput>, of: Sealed): Promise<Source> {
+export async function sealSource(
+  sealing: Sealing,
+  source: Source<VariableInput>,
+  { place, ...of }: Sealed<ServicePlace>,
+): Promise<Source> {
   if (source.kind === 'image' || source.kind === 'static') return source;
   const { args, ...rest } = source;
-  return args === undefined ? rest : { ...rest, args: await sealVariables(sealing, args, of) };
+  if (args === undefined) return rest;
+  return { ...rest, args: await sealVariables(sealing, args, { place: { ...place, isBuildArgument: true }, ...of }) };
 }
 
 async function sealVariables(
   sealing: Sealing,
   variables: readonly VariableInput[],
-  { organizationId, kept, field }: Sealed,
+  { place, kept, field }: Sealed<VariablesPlace>,
 ): Promise<readonly SealedVariable[]> {
   const known = new Map(kept.map((variable) => [variable.name, variable]));
   return await Promise.all(
     variables.map(async ({ name, value }, index) => {
-      if (value !== undefined) return await sealVariable(sealing, { organizationId, name, value });
+      if (value !== undefined) return await sealVariable(sealing, place, { name, value });
       const variable = known.get(name);
       if (variable) return variable;
       throw invalidArgument(
@@ -166,11 +171,16 @@ async function sealVariables(
   );
 }
 
-/** Seals a variable's value for its organization. */
+/** Seals a value for its variable in its place, as a version of its own. */
 export async function sealVariable(
   sealing: Sealing,
-  variable: { organizationId: string; name: string; value: string },
+  place: VariablesPlace,
+  { name, value }: { readonly name: string; readonly value: string },
 ): Promise<SealedVariable> {
-  const [sealed, fingerprint] = await Promise.all([sealing.seal(variable), sealing.fingerprint(variable)]);
-  return { name: variable.name, sealed, fingerprint };
+  const version = randomUUID();
+  const [sealed, fingerprint] = await Promise.all([
+    sealing.seal({ ...variablePlace(place, { name }), version, value }),
+    sealing.fingerprint({ organizationId: place.organizationId, value }),
+  ]);
+  return { name, version, sealed, fingerprint };
 }

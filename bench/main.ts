@@ -7,6 +7,14 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'API call to replica running, against bare Docker create + start + inspect',
     load: () => import('./deploy.ts'),
   },
+  burst: {
+    about: '32 deploys at once on one node, against a pool of bare Docker create + start + inspect',
+    load: () => import('./burst.ts'),
+  },
+  redeploys: {
+    about: '100 redeploys under 50 requests/s, of one image and of three services: failed requests (20 min)',
+    load: () => import('./redeploys.ts'),
+  },
   metrics: {
     about: 'time to two live samples; CPU and memory of a sample, against the counters of the kernel',
     load: () => import('./metrics.ts'),

@@ -4,6 +4,7 @@ import { tolerateLateSessionErrors } from '../adapters/http2/late-session-errors
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
+import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -11,6 +12,7 @@ import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
@@ -22,6 +24,7 @@ export const SERVICES = {
   deployments: DeploymentsService,
   git: GitService,
   identity: IdentityService,
+  keys: KeysService,
   logs: LogsService,
   metrics: MetricsService,
   nodes: NodesService,
@@ -29,6 +32,7 @@ export const SERVICES = {
   organizations: OrganizationsService,
   projects: ProjectsService,
   registries: RegistriesService,
+  retention: RetentionService,
   routes: RoutesService,
   sources: SourcesService,
   webhooks: WebhooksService,
@@ -62,6 +66,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     deployments: createClient(DeploymentsService, transport),
     git: createClient(GitService, transport),
     identity: createClient(IdentityService, transport),
+    keys: createClient(KeysService, transport),
     logs: createClient(LogsService, transport),
     metrics: createClient(MetricsService, transport),
     nodes: createClient(NodesService, transport),
@@ -69,6 +74,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     organizations: createClient(OrganizationsService, transport),
     projects: createClient(ProjectsService, transport),
     registries: createClient(RegistriesService, transport),
+    retention: createClient(RetentionService, transport),
     routes: createClient(RoutesService, transport),
     sources: createClient(SourcesService, transport),
     webhooks: createClient(WebhooksService, transport),

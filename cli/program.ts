@@ -6,6 +6,7 @@ import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addGit } from './commands/git.ts';
 import { addHistory } from './commands/history.ts';
+import { addKeys } from './commands/keys.ts';
 import { addList } from './commands/list.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogout } from './commands/logout.ts';
@@ -18,6 +19,7 @@ import { addOrganizations } from './commands/organizations.ts';
 import { addProjects } from './commands/projects.ts';
 import { addRegistries } from './commands/registries.ts';
 import { addRemove } from './commands/remove.ts';
+import { addRetention } from './commands/retention.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { addUpdate } from './commands/update.ts';
@@ -46,7 +48,9 @@ const COMMANDS = [
   addRegistries,
   addGit,
   addWebhook,
+  addRetention,
   addOrganizations,
+  addKeys,
   addLogin,
   addLogout,
   addWhoAmI,

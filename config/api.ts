@@ -3,6 +3,14 @@ import { identityVariables } from './identity.ts';
 import { temporalVariables } from './orchestrator.ts';
 import { bindAddress, domain, durationMs, list, logLevel, port, url } from './variables.ts';
 
+/** Names between commas, without blanks, in the case that they are written in. */
+function names() {
+  return z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((name) => name.trim() || []));
+}
+
 /** Variables of the role `api`. */
 export const apiVariables = temporalVariables.extend(identityVariables.shape).extend({
   LOG_LEVEL: logLevel,
@@ -29,6 +37,8 @@ export const apiVariables = temporalVariables.extend(identityVariables.shape).ex
   API_ALLOWED_REGISTRIES: list(),
   /** Git servers on the platform's own network that sources may come from, as `host` or `host:port`. */
   API_ALLOWED_GIT_HOSTS: list(),
+  /** Subjects, as the issuer knows them, of those who run the platform. */
+  PLATFORM_OPERATORS: names(),
 });
 
 /** What the role `api` is told. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { choice, domain, durationMs, integer, logLevel, url } from './variables.ts';
+import { choice, domain, durationMs, integer, logLevel, optionalInteger, url } from './variables.ts';
 
 /** Where the Temporal server is, and the key of everything stored there. */
 export const temporalVariables = z.object({
@@ -13,9 +13,16 @@ export const orchestratorVariables = temporalVariables.extend({
   LOG_LEVEL: logLevel,
   SHUTDOWN_GRACE: durationMs('30s'),
   DATABASE_URL: url('postgres', 'postgresql'),
+  MASTER_KEY_FILE: z.string(),
   TRAEFIK_INTERNAL_URLS: z.string().default('http://127.0.0.1:7401'),
   DOMAIN: domain(),
   DEPLOYMENT_STRATEGY: choice(['least-loaded'], 'least-loaded'),
   MAX_DEPLOYMENTS_PER_NODE: integer({ min: 1, max: 10_000, default: 50 }),
   WORKFLOW_CACHE_SIZE: integer({ min: 0, max: 10_000, default: 200 }),
+  RETENTION_HOUR: integer({ min: 0, max: 23, default: 3 }),
+  /** A rollback needs one to return to; more than 200 of each deployment nobody looks through. */
+  RETENTION_KEEP_REVISIONS: integer({ min: 2, max: 200, default: 20 }),
+  RETENTION_HISTORY: durationMs('2160h'),
+  RETENTION_IMAGE_AGE: durationMs('1h'),
+  RETENTION_BUILD_CACHE_BYTES: optionalInteger({ min: 0, max: Number.MAX_SAFE_INTEGER }),
 });

@@ -9,9 +9,17 @@ export function port(defaultPort: number) {
 
 /** A whole number within bounds, with its default. */
 export function integer(bounds: { min: number; max: number; default: number }) {
-  const { min, max } = bounds;
+  return wholeNumber(bounds).default(bounds.default);
+}
+
+/** A whole number within bounds, or none. */
+export function optionalInteger(bounds: { min: number; max: number }) {
+  return wholeNumber(bounds).optional();
+}
+
+function wholeNumber({ min, max }: { min: number; max: number }) {
   const rule = `must be a whole number from ${min} to ${max}`;
-  return z.coerce.number(rule).int(rule).min(min, rule).max(max, rule).default(bounds.default);
+  return z.coerce.number(rule).int(rule).min(min, rule).max(max, rule);
 }
 
 /** The domain below which applications are reached; leaves room for the longest name of an application. */

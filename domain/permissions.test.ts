@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
+import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
 import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -10,6 +11,7 @@ import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
@@ -28,6 +30,7 @@ const SERVICES = [
   DeploymentsService,
   GitService,
   IdentityService,
+  KeysService,
   LogsService,
   MetricsService,
   NodesService,
@@ -35,6 +38,7 @@ const SERVICES = [
   OrganizationsService,
   ProjectsService,
   RegistriesService,
+  RetentionService,
   RoutesService,
   SourcesService,
   WebhooksService,
@@ -67,6 +71,13 @@ describe('the table of permissions', () => {
     const policy = { permission: 'project.read', resource: { kind: 'project', field: 'id' } };
     const table = { ...PERMISSIONS, [rpc]: policy } as typeof PERMISSIONS;
     expect(() => assertEveryRpcHasAnEntry(SERVICES, table)).toThrow(`${rpc} has no field id`);
+  });
+
+  it('leaves to operators of the platform only what concerns no organization alone', () => {
+    const ofOperators = Object.entries(PERMISSIONS).filter(([, { resource }]) => resource.kind === 'platform');
+    expect(ofOperators.map(([rpc]) => rpc.split('/')[0])).toEqual(
+      [RetentionService, KeysService].flatMap(({ methods, typeName }) => methods.map(() => typeName)),
+    );
   });
 
   it('does not find an entry in what every object inherits', () => {

@@ -61,11 +61,14 @@ export type Source<Variable = SealedVariable> = ImageSource | BuiltSource<Variab
 /**
  * A variable whose value only a node opens.
  *
- * `sealed` is opaque here (AES-256-GCM under the organization's key, bound to organization and name); `fingerprint`
- * is 12 hex digits of a keyed hash of the value.
+ * `sealed` is opaque here (AES-256-GCM under the organization's key, bound to organization, deployment, service, name
+ * and `version`); `fingerprint` is 12 hex digits of a keyed hash of the value. `version` is a UUID that the value got
+ * when it was sealed: it goes with the value from revision to revision. A value that was sealed before there were
+ * versions has none.
  */
 export interface SealedVariable {
   readonly name: string;
+  readonly version?: string;
   readonly sealed: string;
   readonly fingerprint: string;
 }

@@ -1,11 +1,13 @@
 import type { Log } from '../adapters/logging/log.ts';
 import { openChangeFeed } from '../adapters/postgres/changes.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
-import { findOrCreateOrganizationKey } from '../adapters/postgres/organization-keys.ts';
+import { createDataKeyStore } from '../adapters/postgres/organization-keys.ts';
 import { pingDatabase } from '../adapters/postgres/ownership.ts';
 import { createSealing } from '../adapters/sealing/sealing.ts';
 import { openContextStore } from '../adapters/sources/context-store.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
+import { createOperationHistories } from '../adapters/temporal/operation-history.ts';
+import { createRetentionGateway } from '../adapters/temporal/retention-gateway.ts';
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
@@ -22,13 +24,16 @@ import { createPublicAddress } from '../api/wire/address.ts';
 import { type ApiConfig, apiVariables } from '../config/api.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { issuerOf } from '../config/identity.ts';
+import { DEFAULT_RETENTION_TIMING } from '../contracts/retention.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import about from '../package.json' with { type: 'json' };
 import { createAuthorisation } from './api/authorisation.ts';
+import { startContextWork } from './api/context-work.ts';
 import { createIngressRoute } from './api/ingress.ts';
 import { readKeys } from './api/keys.ts';
 import { createLiveMetrics } from './api/live-metrics.ts';
 import { migrateOrLater } from './api/migrations.ts';
+import { tellMissingMasterKeys } from './missing-keys.ts';
 import type { RunningRole } from './run-role.ts';
 
 /** Silence after which a stream says that it lives: proxies cut at 30 s and more. */
@@ -77,10 +82,11 @@ export async function startApi(environment: Record<string, string | undefined>, 
     throw error;
   });
   server = opened;
+  const contextWork = world.workOnContexts();
   return {
     stop: async () => {
       await Promise.all([ingress.close(), opened.stop(config.SHUTDOWN_GRACE)]);
-      await world.close();
+      await world.close(contextWork);
     },
   };
 }
@@ -92,24 +98,29 @@ async function openWorld(config: ApiConfig, log: Log) {
   await migrateOrLater(config.DATABASE_URL, log, closing.signal);
   const db = openDatabase({ url: config.DATABASE_URL });
   const changes = await openChangeFeed({ url: config.DATABASE_URL, log });
+  void tellMissingMasterKeys(db, keys.master, log);
   const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = config;
-  const temporal = createTemporalClient({ address, namespace, payloadKey: keys.payload });
+  const to = { address, namespace, payloadKeys: keys.payload };
+  const temporal = createTemporalClient(to);
   const { ROLLOUT_DRAIN: drainMs, ROLLOUT_STOP_GRACE: stopGraceMs } = config;
   const rollout = { ...DEFAULT_TIMING, drainMs, stopGraceMs };
   const timing = { timing: rollout, node: NODE_TIMING, answerMs: ANSWER_MS };
   const signer = createControlTokenSigner(keys.control);
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
+    ...{ masterKeys: keys.master, payloadKeys: keys.payload },
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
-    sealing: createSealing({
-      masterKey: keys.master,
-      findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),
+    retention: createRetentionGateway({
+      ...{ client: temporal.client, timing: DEFAULT_RETENTION_TIMING, answerMs: ANSWER_MS },
     }),
+    histories: createOperationHistories(temporal.client),
+    sealing: createSealing({ masterKeys: keys.master, store: createDataKeyStore(db) }),
     contexts: await openContextStore({ folder: config.CONTEXT_DIR }),
+    workOnContexts: () => startContextWork({ db, folder: config.CONTEXT_DIR, temporal: to, log }, closing.signal),
     nodeLogs: createNodeLogs({ signer }),
-    close: async () => {
+    close: async (working?: Promise<void>) => {
       closing.abort();
-      await Promise.all([changes.close(), temporal.close()]);
+      await Promise.all([changes.close(), temporal.close(), working]);
       await db.destroy();
     },
   };

@@ -7,8 +7,8 @@ import { ensureKeys, readSecret } from './dev/keys.ts';
 /**
  * Makes the secrets of an installation, once: `docker compose up` runs this before the roles.
  *
- * The control plane's folder gets all of them; a node's gets what a node may know; the ingress gets its configuration
- * with its token in it.
+ * The control plane's folder gets all of them; a node's gets what a node may know, as it is there by now; the ingress
+ * gets its configuration with its token in it.
  */
 const { values } = parseArgs({
   options: {
@@ -25,7 +25,8 @@ for (const [name, file] of [
   ['join.token', keys.joinToken],
 ] as const) {
   const copy = join(values.node, name);
-  if (!existsSync(copy)) copyFileSync(file, copy);
+  // A rotation changes the original; the nodes of this host get it with the next start.
+  if (!existsSync(copy) || readSecret(copy) !== readSecret(file)) copyFileSync(file, copy);
 }
 await writeStaticConfig(join(values.traefik, 'traefik.yml'), {
   bindAddress: '',

@@ -5,8 +5,8 @@ import pLimit from 'p-limit';
 import type { z } from 'zod';
 import type { Docker } from '../adapters/docker/docker.ts';
 import type { Log } from '../adapters/logging/log.ts';
+import { readKeyring } from '../adapters/sealing/keyring.ts';
 import { readSecretFile } from '../adapters/sealing/secret-file.ts';
-import { readPayloadKey } from '../adapters/temporal/data-converter.ts';
 import { installTemporalLog } from '../adapters/temporal/worker.ts';
 import { createControlTokenVerifier } from '../adapters/tokens/control-token.ts';
 import { readEnvironment } from '../config/environment.ts';
@@ -37,7 +37,7 @@ const LOOPS_END_WITHIN_MS = 1_000;
 /** Starts the role `node`: activities on this host's Docker daemon, reports of what runs here, and logs for the API. */
 export async function startNode(environment: Record<string, string | undefined>, log: Log): Promise<RunningRole> {
   const config = readEnvironment(nodeVariables, environment);
-  const payloadKey = await readPayloadKey(config.PAYLOAD_KEY_FILE);
+  const payloadKeys = await readKeyring(config.PAYLOAD_KEY_FILE, 'PAYLOAD_KEY_FILE');
   const joinToken = await readSecretFile(config.NODE_JOIN_TOKEN_FILE, 'NODE_JOIN_TOKEN_FILE');
   const keys = await connectIdentity({ dir: config.NODE_KEY_DIR, controlUrl: config.CONTROL_URL });
   const controlJwks = await openControlJwks(config.NODE_KEY_DIR);
@@ -59,7 +59,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const observers = await observeReplicas({ docker, keys, dir: config.NODE_KEY_DIR, startSlot, log });
   const { hub, keeper, monitor, reporter } = observers;
   const work = keepWorking(
-    { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKey },
+    { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
     nodeQueues({ config, keys, docker, git, daemon, ...observers, cores, startSlot }),
     { signal, log },
   );

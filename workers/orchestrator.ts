@@ -1,14 +1,19 @@
 import { withFailures } from '../activities/failures.ts';
 import { createIngressActivities } from '../activities/ingress-activities.ts';
+import { createRewrapKeys } from '../activities/rewrap-keys.ts';
 import type { Log } from '../adapters/logging/log.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../adapters/postgres/deployment-store.ts';
-import { readPayloadKey } from '../adapters/temporal/data-converter.ts';
+import { createRotationRecords } from '../adapters/postgres/key-rotations.ts';
+import { createKeyRewrapper } from '../adapters/postgres/rewrap-keys.ts';
+import { readKeyring } from '../adapters/sealing/keyring.ts';
 import { bundleWorkflows, connectWorkers, installTemporalLog, startWorker } from '../adapters/temporal/worker.ts';
 import { createIngressProbe } from '../adapters/traefik/generation-probe.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { orchestratorVariables } from '../config/orchestrator.ts';
 import { CONTROL_QUEUE } from '../contracts/task-queues.ts';
+import { tellMissingMasterKeys } from './missing-keys.ts';
+import { openRetention } from './orchestrator/retention.ts';
 import type { RunningRole } from './run-role.ts';
 
 /** Looks at the ingress wait, they do not work: many may wait at a time. */
@@ -20,20 +25,24 @@ export async function startOrchestrator(
   log: Log,
 ): Promise<RunningRole> {
   const config = readEnvironment(orchestratorVariables, environment);
-  const payloadKey = await readPayloadKey(config.PAYLOAD_KEY_FILE);
-  const temporal = { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKey };
+  const payloadKeys = await readKeyring(config.PAYLOAD_KEY_FILE, 'PAYLOAD_KEY_FILE');
+  const masterKeys = await readKeyring(config.MASTER_KEY_FILE, 'MASTER_KEY_FILE');
+  const temporal = { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys };
   installTemporalLog(log);
 
   const database = openDatabase({ url: config.DATABASE_URL });
+  void tellMissingMasterKeys(database, masterKeys, log);
   const store = createDeploymentStore(database, {
     domain: config.DOMAIN,
     placement: { strategy: config.DEPLOYMENT_STRATEGY, maxDeploymentsPerNode: config.MAX_DEPLOYMENTS_PER_NODE },
   });
+  const keys = { ...createRotationRecords(database), ...createRewrapKeys(createKeyRewrapper(database, masterKeys)) };
   const probe = createIngressProbe({ urls: config.TRAEFIK_INTERNAL_URLS.split(',') });
+  const retention = openRetention(config, temporal, log);
   const [connection, workflowBundle] = await Promise.all([connectWorkers(temporal), bundleWorkflows(log)]);
   const worker = await startWorker(connection, temporal, {
     taskQueue: CONTROL_QUEUE,
-    activities: withFailures({ ...store, ...createIngressActivities(probe) }),
+    activities: withFailures({ ...store, ...keys, ...createIngressActivities(probe), ...retention.activities }),
     workflowBundle,
     maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
     maxActivities: MAX_ACTIVITIES,
@@ -42,6 +51,7 @@ export async function startOrchestrator(
     stop: async () => {
       await worker.stop();
       await connection.close();
+      await retention.close();
       await database.destroy();
     },
   };

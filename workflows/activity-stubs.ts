@@ -8,22 +8,27 @@ import type { BuildActivities, IngressActivities, NodeActivities, StoreActivitie
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
 import { COMPOSE_LIMITS } from '../domain/compose/application.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 
 /**
  * Database writes, as local activities: they avoid a round through the server. Without an end of their retries, since
  * an operation outlives any outage of the database; refusals are final by their code.
  */
-export const store = proxyLocalActivities<StoreActivities>({
-  startToCloseTimeout: '15s',
-  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
-});
+export const store = oneAtATime(
+  proxyLocalActivities<StoreActivities>({
+    startToCloseTimeout: '15s',
+    retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+  }),
+);
 
 /** The same writes on behalf of a caller who waits for the answer of an update. */
-export const storeForCaller = proxyLocalActivities<StoreActivities>({
-  startToCloseTimeout: '5s',
-  scheduleToCloseTimeout: '20s',
-  retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '2s' },
-});
+export const storeForCaller = oneAtATime(
+  proxyLocalActivities<StoreActivities>({
+    startToCloseTimeout: '5s',
+    scheduleToCloseTimeout: '20s',
+    retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '2s' },
+  }),
+);
 
 /** Effects on one node, on its own queue. Extra time is what the work itself may take beyond `nodeWorkMs`. */
 export function onNode(nodeId: string, timing: RolloutTiming, extraMs = 0): NodeActivities {

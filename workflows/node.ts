@@ -22,8 +22,8 @@ const enrolledSignal = defineSignal(ENROLLED_SIGNAL);
  *
  * A long activity on the node's own queue heartbeats; its silence is how the node's death is noticed, its result how a
  * change of its Docker daemon is. What it finds is recorded; a lost node is tried again after a pause, or as soon as
- * it enrols. A node that is ready is first rid of what was to be removed while it did not answer. The last known state
- * survives continue-as-new.
+ * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. A node that is ready is first
+ * rid of what was to be removed while it did not answer. The last known state survives continue-as-new.
  */
 export async function node(input: NodeInput): Promise<void> {
   let known: NodeStateChange['state'] = input.carried?.known ?? 'lost';
@@ -34,6 +34,8 @@ export async function node(input: NodeInput): Promise<void> {
   while (!workflowInfo().continueAsNewSuggested) {
     const seen = enrolments;
     const found = await watch(input, known);
+    // Silence is noticed after the node's process may have been back for long: then it is looked at before it is judged.
+    if (found.state === 'lost' && enrolments > seen) continue;
     if (found.state !== known) await store.recordNodeState({ nodeId: input.nodeId, ...found });
     known = found.state;
     if (known === 'lost') await condition(() => enrolments > seen, input.retryMs);

@@ -2,3 +2,6 @@
 export { buildImage } from './build-image.ts';
 export { deployment } from './deployment.ts';
 export { node } from './node.ts';
+export { retention } from './retention.ts';
+export { retentionDue } from './retention-due.ts';
+export { rotateKeys } from './rotate-keys.ts';

@@ -26,6 +26,8 @@ export interface BuildRequest {
   readonly signal: AbortSignal;
   /** Told of every line that the build prints. */
   readonly onLine: (line: string) => void;
+  /** Told of what the daemon itself says, which no step of a build can print. */
+  readonly onStatus?: ((status: string) => void) | undefined;
 }
 
 /** Builds on one daemon. */
@@ -62,6 +64,7 @@ export function createDockerBuilds(docker: DockerConnection): DockerBuilds {
         for await (const message of readJsonLines<BuildMessage>(stream, guard.seen)) {
           imageId = message.aux?.ID ?? imageId;
           if (message.error) throw failed(message.error, output.text());
+          if (message.status !== undefined) request.onStatus?.(message.status);
           for (const line of linesOf(message)) {
             output.push(line);
             request.onLine(line);

@@ -1,3 +1,4 @@
+import type { ContainerCreateOptions } from 'dockerode';
 import { NODE_LABEL, type ObservedContainer, type WantedContainer } from '../../domain/container.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { LABEL } from '../../domain/naming.ts';
@@ -64,10 +65,13 @@ export function createDockerContainers(
   };
 
   const create = async (wanted: WantedContainer): Promise<string | undefined> => {
-    const options = toCreateOptions(wanted, await labelsOfImages(wanted.imageId), installation.nodeAddress);
+    const { name, ...body } = toCreateOptions(wanted, await labelsOfImages(wanted.imageId), installation.nodeAddress);
+    // The client puts into the address whatever it is not told to put into the body: variables would stand in the
+    // daemon's log of requests, and a few hundred kilobytes of them would be more than an address may have.
+    const request = { _query: { name }, _body: body };
     try {
       const created = await call(`create container ${wanted.name}`, (abortSignal) =>
-        client.createContainer({ ...options, abortSignal }),
+        client.createContainer({ ...request, abortSignal } as ContainerCreateOptions),
       );
       return created.id;
     } catch (error) {

@@ -1,12 +1,16 @@
+import { createDockerBuildCache, type DockerBuildCache } from './build-cache.ts';
 import { createDockerBuilds, type DockerBuilds } from './builds.ts';
 import { createDockerConnection } from './connection.ts';
 import { createDockerContainers, type DockerContainers } from './containers.ts';
 import { createDockerEvents, type DockerEvents } from './events.ts';
 import { createDockerHealth, type DockerHealth } from './health.ts';
+import { createDockerImageRetention, type DockerImageRetention } from './image-retention.ts';
 import { createDockerImages, type DockerImages } from './images.ts';
 import { createDockerLogs, type DockerLogs } from './logs.ts';
 import { createDockerNetworks, type DockerNetworks } from './networks.ts';
+import { createOwnImages, type OwnImages } from './own-images.ts';
 import { createPullRecords, type PullRecords } from './pull-records.ts';
+import { recordBaseImages } from './recorded-images.ts';
 
 /** One node's Docker daemon, as one installation sees it. */
 export type Docker = DockerImages &
@@ -15,6 +19,8 @@ export type Docker = DockerImages &
   DockerLogs &
   DockerEvents &
   DockerBuilds &
+  DockerImageRetention &
+  DockerBuildCache &
   DockerHealth;
 
 /** Where the daemon is, and whose containers on it are ours. */
@@ -28,6 +34,8 @@ export interface DockerOptions {
   readonly requestTimeoutMs: number;
   /** What registries gave to whom; without them it is forgotten with this process. */
   readonly records?: PullRecords | undefined;
+  /** Which images this installation has brought; without them it is forgotten with this process. */
+  readonly ownImages?: OwnImages | undefined;
   /** Silence after which a call to a registry counts as hung, milliseconds; else two minutes. */
   readonly registrySilenceMs?: number | undefined;
 }
@@ -35,13 +43,16 @@ export interface DockerOptions {
 /** Creates the adapter without touching the daemon, which may be away. */
 export function createDocker(options: DockerOptions): Docker {
   const connection = createDockerConnection(options);
+  const own = options.ownImages ?? createOwnImages();
   return {
-    ...createDockerImages(connection, { ...options, records: options.records ?? createPullRecords() }),
+    ...createDockerImages(connection, { ...options, own, records: options.records ?? createPullRecords() }),
     ...createDockerNetworks(connection),
     ...createDockerContainers(connection, options),
     ...createDockerLogs(connection),
     ...createDockerEvents(connection, options.instance),
-    ...createDockerBuilds(connection),
+    ...recordBaseImages(createDockerBuilds(connection), { docker: connection, own }),
+    ...createDockerImageRetention(connection, { instance: options.instance, own }),
+    ...createDockerBuildCache(connection),
     ...createDockerHealth(connection),
   };
 }

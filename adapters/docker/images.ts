@@ -4,7 +4,9 @@ import { type DockerConnection, statusOf } from './connection.ts';
 import { createFindImage, type FindImage } from './find-image.ts';
 import { parseImageReference } from './image-reference.ts';
 import { createNamedImages, type NamedImages, type Puller } from './named-images.ts';
+import type { OwnImages } from './own-images.ts';
 import type { PullRecords } from './pull-records.ts';
+import { recordPulls } from './recorded-images.ts';
 import { createRegistryCalls, imageUnavailable } from './registry-calls.ts';
 
 /** A call to a registry that says nothing for this long has hung: its slowest answer takes three tries of 15 s each. */
@@ -44,6 +46,7 @@ export interface EnsureImageOptions extends Puller {
 export interface DockerImagesDeps {
   readonly instance: string;
   readonly records: PullRecords;
+  readonly own: OwnImages;
   /** Silence after which a call to a registry counts as hung, milliseconds. */
   readonly registrySilenceMs?: number | undefined;
 }
@@ -53,20 +56,27 @@ export function createDockerImages(docker: DockerConnection, deps: DockerImagesD
   const find = createFindImage(docker, deps.instance);
   const named = createNamedImages({
     find,
-    registry: createRegistryCalls(docker, deps.registrySilenceMs ?? REGISTRY_SILENCE_MS),
+    registry: recordPulls(createRegistryCalls(docker, deps.registrySilenceMs ?? REGISTRY_SILENCE_MS), {
+      ...{ docker, own: deps.own },
+    }),
     records: deps.records,
     digestsTellNothing: () => isContainerdStore(docker),
   });
+  const ensure = async (wanted: WantedImage, options: EnsureImageOptions): Promise<PresentImage> => {
+    if (wanted.kind === 'built') return await getBuilt(find, wanted.imageId);
+    const { reference } = wanted;
+    if (!SAFE_REFERENCE.test(reference)) throw unavailable(reference, 'that is no image reference');
+    const found = await ensureNamed({ find, named }, wanted, options);
+    if (found.ownerDeploymentId !== undefined && found.ownerDeploymentId !== options.deploymentId) {
+      throw unavailable(reference, 'no such image');
+    }
+    return { imageId: found.imageId, digest: found.digest };
+  };
   return {
     ensureImage: async (wanted, options) => {
-      if (wanted.kind === 'built') return await getBuilt(find, wanted.imageId);
-      const { reference } = wanted;
-      if (!SAFE_REFERENCE.test(reference)) throw unavailable(reference, 'that is no image reference');
-      const found = await ensureNamed({ find, named }, wanted, options);
-      if (found.ownerDeploymentId !== undefined && found.ownerDeploymentId !== options.deploymentId) {
-        throw unavailable(reference, 'no such image');
-      }
-      return { imageId: found.imageId, digest: found.digest };
+      const present = await ensure(wanted, options);
+      deps.own.used(present.imageId);
+      return present;
     },
     removeImages: async (labels) => {
       const filters = { label: Object.entries(labels).map(([name, value]) => `${name}=${value}`) };

@@ -8,6 +8,7 @@ import { createLog } from '../logging/log.ts';
 import { type Change, type ChangeFeed, type ChangeFilter, openChangeFeed } from './changes.ts';
 import { type Database, openDatabase } from './database.ts';
 import { createDeploymentStore } from './deployment-store.ts';
+import { createRotationRecords } from './key-rotations.ts';
 import { migrate } from './migrate.ts';
 
 const log = createLog({ role: 'test', level: 'silent' });
@@ -74,6 +75,20 @@ describe('the change feed', () => {
       { kind: 'ingress', generation: 1 },
       { kind: 'ingress', generation: 2 },
     ]);
+  });
+
+  it('tells of rotations of the master key to those who asked for them', async () => {
+    const feed = await aFeed();
+    const heard = record(feed, { keys: true });
+    const ingress = record(feed, { ingress: true });
+    const call = { rotationId: randomUUID(), masterKeyId: 'a1b2c3d4', actorUserId: randomUUID() };
+    const { rotationId } = call;
+    const records = createRotationRecords(db);
+    await records.beginRotation(call);
+    await records.endRotation({ rotationId, failure: null });
+    const told = { kind: 'keys', rotationId };
+    await eventually(() => expect(heard).toEqual([told, told]));
+    expect(ingress).toEqual([]);
   });
 
   it('tells everybody to read again after its connection was lost', async () => {

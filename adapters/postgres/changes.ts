@@ -2,7 +2,11 @@ import { Client } from 'pg';
 import type { Log } from '../logging/log.ts';
 
 /** What a listener wants to hear of. */
-export type ChangeFilter = { readonly deploymentId: string } | { readonly ingress: true };
+export type ChangeFilter =
+  | { readonly deploymentId: string }
+  | { readonly ingress: true }
+  | { readonly keys: true }
+  | { readonly retentionRunId: string };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -11,6 +15,8 @@ export type ChangeFilter = { readonly deploymentId: string } | { readonly ingres
 export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
+  | { readonly kind: 'retention'; readonly runId: string }
+  | { readonly kind: 'keys'; readonly rotationId: string }
   | { readonly kind: 'resync' };
 
 /** Must not throw and must not block: it wakes somebody who reads. */
@@ -138,6 +144,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function createListeners(log: Log) {
+  /** By the id of a deployment, or by a kind of change, which is no such id. */
   const byTopic = new Map<string, Set<ChangeListener>>();
   const call = (listener: ChangeListener, change: Change): void => {
     try {
@@ -148,7 +155,7 @@ function createListeners(log: Log) {
   };
   return {
     add: (filter: ChangeFilter, listener: ChangeListener): (() => void) => {
-      const topic = 'deploymentId' in filter ? filter.deploymentId : INGRESS_TOPIC;
+      const topic = topicOf(filter);
       const own: ChangeListener = (change) => listener(change);
       const listeners = byTopic.get(topic) ?? new Set();
       byTopic.set(topic, listeners.add(own));
@@ -163,8 +170,7 @@ function createListeners(log: Log) {
         log.warn({ payload: payload.slice(0, 200) }, 'a change that means nothing was dropped');
         return;
       }
-      const topic = change.kind === 'deployment' ? change.deploymentId : INGRESS_TOPIC;
-      for (const listener of byTopic.get(topic) ?? []) call(listener, change);
+      for (const listener of byTopic.get(topicOf(filterOf(change))) ?? []) call(listener, change);
     },
     tellAll: (change: Change): void => {
       for (const listeners of byTopic.values()) for (const listener of listeners) call(listener, change);
@@ -173,11 +179,23 @@ function createListeners(log: Log) {
   };
 }
 
-/** No deployment has this id. */
-const INGRESS_TOPIC = 'ingress';
+/** Ids of deployments stand for themselves; none has a word in it. */
+function topicOf(filter: ChangeFilter): string {
+  if ('deploymentId' in filter) return filter.deploymentId;
+  if ('keys' in filter) return 'keys';
+  return 'ingress' in filter ? 'ingress' : `retention ${filter.retentionRunId}`;
+}
 
-function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | undefined {
-  let parsed: { deployment?: unknown; ingress?: unknown } | null;
+type Told = Exclude<Change, { kind: 'resync' }>;
+
+function filterOf(change: Told): ChangeFilter {
+  if (change.kind === 'deployment') return { deploymentId: change.deploymentId };
+  if (change.kind === 'keys') return { keys: true };
+  return change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId };
+}
+
+function parseChange(payload: string): Told | undefined {
+  let parsed: { deployment?: unknown; ingress?: unknown; keys?: unknown; retention?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -186,5 +204,7 @@ function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | und
   }
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
+  if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
+  if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };
   return undefined;
 }

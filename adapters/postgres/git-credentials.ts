@@ -23,8 +23,8 @@ export interface GitCredentialRecord {
   readonly createdAt: Date;
 }
 
-/** A credential to store, its secret sealed for the organization, the target and the kind. */
-export interface NewGitCredential extends Omit<GitCredentialRecord, 'id' | 'createdAt'> {
+/** A credential to store, its secret sealed for the organization, the target and the kind, with its id as the version. */
+export interface NewGitCredential extends Omit<GitCredentialRecord, 'createdAt'> {
   readonly sealedSecret: string;
 }
 
@@ -51,7 +51,7 @@ export async function setGitCredential(
 ): Promise<GitCredentialRecord> {
   const { organizationId, target, kind, username, sealedSecret, fingerprint, publicKey, knownHosts } = credential;
   return await db.transaction().execute(async (tx) => {
-    const claim = { idempotencyKey, requestHash, scope: organizationId, resourceId: randomUUID() };
+    const claim = { idempotencyKey, requestHash, scope: organizationId, resourceId: credential.id };
     const { resourceId: id, isFirst } = await claimMutation(tx, claim);
     if (isFirst) {
       const content = {
@@ -127,7 +127,7 @@ export async function findGitCredential(
   const { organizationId, kind, targets } = wanted;
   const found = await db
     .selectFrom('git_credentials')
-    .select(['organization_id as organizationId', 'target', 'kind', 'username', 'known_hosts as knownHosts'])
+    .select(['id', 'organization_id as organizationId', 'target', 'kind', 'username', 'known_hosts as knownHosts'])
     .select('sealed_secret as sealedSecret')
     .where('organization_id', '=', organizationId)
     .where('kind', '=', kind)

@@ -127,11 +127,12 @@ const TYPES: Record<string, string> = {
   jsonb: 'json',
 };
 
-/** What the schema declares, read from its text since types are gone at run time. */
+/** What `schema.ts` and its parts declare, read from their text since types are gone at run time. */
 async function declaredColumns(): Promise<string[]> {
-  const files = ['schema.ts', 'git-schema.ts'].map((file) => readFile(join(import.meta.dirname, file), 'utf8'));
-  const bodies = (await Promise.all(files)).map((text) => text.split(/export interface \w*Schema .*\{/)[1] ?? '');
-  return [...bodies.join('\n').matchAll(/^ {2}(\w+): \{([^}]*)\}/gm)]
+  const files = readdirSync(import.meta.dirname).filter((file) => /^schema(-\w+)?\.ts$/.test(file));
+  const texts = await Promise.all(files.map((file) => readFile(join(import.meta.dirname, file), 'utf8')));
+  const body = texts.map((text) => text.split(/^export interface (?:Schema|\w+Tables)\b/m)[1] ?? '').join('\n');
+  return [...body.matchAll(/^ {2}(\w+): \{([^}]*)\}/gm)]
     .flatMap(([, table, columns = '']) =>
       [...columns.matchAll(/^ {4}(\w+): (.+);$/gm)].map(
         ([, column, type = '']) => `${table}.${column}: ${plain(type)}`,

@@ -15,8 +15,9 @@ export interface RegistryCredentialRecord {
   readonly createdAt: Date;
 }
 
-/** A credential to store, its password sealed for the organization and the registry. */
+/** A credential to store, its password sealed for the organization and the registry under the id as its version. */
 export interface NewRegistryCredential {
+  readonly id: string;
   readonly organizationId: string;
   readonly host: string;
   readonly username: string;
@@ -40,13 +41,14 @@ const COLUMNS = [
  */
 export async function setRegistryCredential(
   db: Database,
-  { organizationId, host, username, sealedPassword, fingerprint, ...mutation }: Mutation & NewRegistryCredential,
+  { id: proposed, organizationId, host, username, ...rest }: Mutation & NewRegistryCredential,
 ): Promise<RegistryCredentialRecord> {
   return await db.transaction().execute(async (tx) => {
-    const claim = await claimMutation(tx, { ...mutation, scope: organizationId, resourceId: randomUUID() });
+    const { sealedPassword, fingerprint, ...mutation } = rest;
+    const claim = await claimMutation(tx, { ...mutation, scope: organizationId, resourceId: proposed });
     const { resourceId: id, isFirst } = claim;
     if (isFirst) {
-      const content = { id, username, sealed_password: sealedPassword, fingerprint };
+      const content = { id, version: id, username, sealed_password: sealedPassword, fingerprint };
       await tx
         .insertInto('registry_credentials')
         .values({ ...content, organization_id: organizationId, host })
@@ -108,6 +110,8 @@ export interface SealedRegistryCredential {
   readonly id: string;
   readonly username: string;
   readonly sealedPassword: string;
+  /** `null` for a password that was sealed before passwords had versions. */
+  readonly version: string | null;
 }
 
 /** Finds an organization's credential for a registry. */
@@ -117,7 +121,7 @@ export async function findRegistryCredential(
 ): Promise<SealedRegistryCredential | undefined> {
   return await db
     .selectFrom('registry_credentials')
-    .select(['id', 'username', 'sealed_password as sealedPassword'])
+    .select(['id', 'username', 'sealed_password as sealedPassword', 'version'])
     .where('organization_id', '=', organizationId)
     .where('host', '=', host)
     .executeTakeFirst();

@@ -1,8 +1,10 @@
 import type { Generated } from 'kysely';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
-import type { ByDatabase, Json, Moment, Optional } from './column-types.ts';
-import type { GitSchema } from './git-schema.ts';
+import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
+import type { RetentionSchema } from './retention/schema.ts';
+import type { GitTables } from './schema-git.ts';
+import type { KeyTables } from './schema-keys.ts';
 
 /** Role of a user in an organization, from most to least. */
 export type Role = 'owner' | 'admin' | 'member' | 'viewer';
@@ -17,7 +19,7 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends GitSchema {
+export interface Schema extends GitTables, KeyTables, RetentionSchema {
   users: {
     id: string;
     issuer: string;
@@ -198,17 +200,13 @@ export interface Schema extends GitSchema {
     generation: number;
     changed_in: string;
   };
-  organization_keys: {
-    organization_id: string;
-    wrapped_key: string;
-    created_at: Moment;
-  };
   build_contexts: {
     organization_id: string;
     sha256: string;
     size_bytes: number;
     entries: number;
     created_at: Moment;
+    last_used_at: Moment;
   };
   registry_credentials: {
     id: string;
@@ -216,6 +214,7 @@ export interface Schema extends GitSchema {
     host: string;
     username: string;
     sealed_password: string;
+    version: Optional<string>;
     fingerprint: string;
     created_at: Moment;
   };

@@ -1,9 +1,12 @@
 import type { DeployRequest, RollbackRequest, UpdateRequest } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
+import { OPEN_STATES } from '../../domain/operation.ts';
 import { type DeploymentSpec, isCompose, ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
 import { applyChange } from '../../domain/spec-change.ts';
+import { readCurrent } from './current-goal.ts';
 import type { DatabaseTransaction } from './database.ts';
 import { getSpec, type LockedDeployment } from './deployment-lock.ts';
+import { checkKept } from './kept-revisions.ts';
 import { listImages, pinImages } from './revision-images.ts';
 import { copySources } from './revision-sources.ts';
 
@@ -56,7 +59,7 @@ async function specOf(
   deployment: LockedDeployment,
   request: DeployRequest | UpdateRequest | RollbackRequest,
 ): Promise<{ readonly spec: DeploymentSpec; readonly copyOf: number | null }> {
-  const replicas = await presentReplicas(tx, deployment);
+  const replicas = await wantedReplicas(tx, deployment);
   if (request.kind === 'deploy') {
     const { spec } = request;
     if (isCompose(spec)) return { spec, copyOf: null };
@@ -67,24 +70,34 @@ async function specOf(
     return { spec: applyChange(withReplicas(newest, replicas), request.change), copyOf: null };
   }
   const copyOf = request.toRevision ?? (await previousRevision(tx, deployment));
+  await checkKept(tx, deployment, copyOf);
   return { spec: withReplicas(await getSpec(tx, deployment.id, copyOf), replicas), copyOf };
 }
 
-/** By service, as many as run of the newest revision, which a scale may have changed; or as it wants, until it is up. */
-async function presentReplicas(
+/**
+ * By service, how many replicas are wanted once everything that was accepted so far has been carried out: those that
+ * were reached last, unless the newest revision or a scale is still to come.
+ */
+async function wantedReplicas(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
 ): Promise<ReadonlyMap<string, number>> {
   if (deployment.revision === 0) return new Map();
-  const services =
-    deployment.currentRevision === deployment.revision
-      ? await tx
-          .selectFrom('deployment_services')
-          .select(['name', 'replicas'])
-          .where('deployment_id', '=', deployment.id)
-          .execute()
-      : servicesOf(await getSpec(tx, deployment.id, deployment.revision));
-  return new Map(services.map(({ name, replicas }) => [name, replicas]));
+  const newest = servicesOf(await getSpec(tx, deployment.id, deployment.revision));
+  const { services: reached } = await readCurrent(tx, deployment);
+  const open = await tx
+    .selectFrom('operations')
+    .select(['revision', 'scale_service', 'scale_replicas'])
+    .where('deployment_id', '=', deployment.id)
+    .where('state', 'in', OPEN_STATES)
+    .orderBy('sequence')
+    .execute();
+  const wanted = new Map([...newest, ...reached].map(({ name, replicas }) => [name, replicas]));
+  for (const operation of open) {
+    if (operation.revision === deployment.revision) for (const { name, replicas } of newest) wanted.set(name, replicas);
+    if (operation.scale_service !== null) wanted.set(operation.scale_service, operation.scale_replicas ?? 0);
+  }
+  return wanted;
 }
 
 function withReplicas(spec: DeploymentSpec, present: ReadonlyMap<string, number>): DeploymentSpec {
@@ -98,13 +111,13 @@ function withReplicas(spec: DeploymentSpec, present: ReadonlyMap<string, number>
 /** The newest revision before the current one that came up. */
 async function previousRevision(tx: DatabaseTransaction, deployment: LockedDeployment): Promise<number> {
   const previous = await tx
-    .selectFrom('operations')
-    .select('revision')
-    .where('deployment_id', '=', deployment.id)
-    .where('state', '=', 'succeeded')
-    .where('revision', '<', deployment.currentRevision)
-    .where('revision', '>', 0)
-    .orderBy('revision', 'desc')
+    .selectFrom('revisions')
+    .innerJoin('operations', 'operations.id', 'revisions.operation_id')
+    .select('number as revision')
+    .where('revisions.deployment_id', '=', deployment.id)
+    .where('operations.state', '=', 'succeeded')
+    .where('number', '<', deployment.currentRevision)
+    .orderBy('number', 'desc')
     .limit(1)
     .executeTakeFirst();
   if (previous) return previous.revision;

@@ -2,10 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { aCreation, aTenant, NOTHING_LEFT } from '../../test/support/control-data.ts';
 import { useTestDatabase } from '../../test/support/database.ts';
-import { findBuildContext, recordBuildContext } from './build-contexts.ts';
+import { recordBuildContext, renewBuildContext } from './build-contexts.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import type { Mutation } from './mutation-keys.ts';
-import { findOrCreateOrganizationKey, findOrganizationKey } from './organization-keys.ts';
 import { createOrganization, findOrganization, listOrganizations } from './organizations.ts';
 import { findOrganizationOf, findRole, pingDatabase } from './ownership.ts';
 import { createProject, deleteProject, findProject, listProjects } from './projects.ts';
@@ -184,25 +183,13 @@ describe('ownership', () => {
 });
 
 describe('what an organization keeps', () => {
-  it('is one data key, whoever proposes first', async () => {
-    const { organizationId } = await aTenant(database.db);
-    expect(await findOrganizationKey(database.db, organizationId)).toBeUndefined();
-    const keys = await Promise.all(
-      Array.from({ length: 10 }, (_, index) =>
-        findOrCreateOrganizationKey(database.db, { organizationId, proposedWrappedKey: `wrapped-${index}` }),
-      ),
-    );
-    expect(new Set(keys).size).toBe(1);
-    expect(await findOrganizationKey(database.db, organizationId)).toBe(keys[0]);
-  });
-
   it('are build contexts of its own', async () => {
     const [mine, theirs] = [await aTenant(database.db), await aTenant(database.db)];
     const context = { sha256: 'a'.repeat(64), sizeBytes: 5_000_000_000, entries: 12 };
     await recordBuildContext(database.db, { organizationId: mine.organizationId, ...context });
     await recordBuildContext(database.db, { organizationId: mine.organizationId, ...context });
     const { sha256 } = context;
-    expect(await findBuildContext(database.db, { organizationId: mine.organizationId, sha256 })).toEqual(context);
-    expect(await findBuildContext(database.db, { organizationId: theirs.organizationId, sha256 })).toBeUndefined();
+    expect(await renewBuildContext(database.db, { organizationId: mine.organizationId, sha256 })).toEqual(context);
+    expect(await renewBuildContext(database.db, { organizationId: theirs.organizationId, sha256 })).toBeUndefined();
   });
 });

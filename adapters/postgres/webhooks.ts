@@ -15,10 +15,16 @@ export interface WebhookRecord {
   readonly lastAnswer: string | null;
 }
 
-/** A webhook, and its secret still sealed where this very request has set it. */
+/** A secret as it is stored: sealed with its id as the version. */
+export interface SealedWebhookSecret {
+  readonly secretId: string;
+  readonly sealedSecret: string;
+}
+
+/** A webhook, and its secret where this very request has set it. */
 export interface ChangedWebhook {
   readonly webhook: WebhookRecord;
-  readonly sealedSecret: string | null;
+  readonly secret: SealedWebhookSecret | null;
 }
 
 /** What a change of a webhook is about. */
@@ -39,10 +45,10 @@ const COLUMNS = [
 /** Makes sure that a deployment has a webhook; the secret counts only when it has none. @throws IDEMPOTENCY_CONFLICT */
 export async function createWebhook(
   db: Database,
-  { organizationId, deploymentId, sealedSecret, ...mutation }: WebhookChange & { readonly sealedSecret: string },
+  { organizationId, deploymentId, secretId, sealedSecret, ...mutation }: WebhookChange & SealedWebhookSecret,
 ): Promise<ChangedWebhook> {
   return await db.transaction().execute(async (tx) => {
-    const claim = { ...mutation, scope: organizationId, resourceId: randomUUID() };
+    const claim = { ...mutation, scope: organizationId, resourceId: secretId };
     const { resourceId: id, isFirst } = await claimMutation(tx, claim);
     if (isFirst) {
       await tx
@@ -58,10 +64,10 @@ export async function createWebhook(
 /** Gives a webhook another secret. @throws NOT_FOUND, IDEMPOTENCY_CONFLICT */
 export async function rotateWebhook(
   db: Database,
-  { organizationId, deploymentId, sealedSecret, ...mutation }: WebhookChange & { readonly sealedSecret: string },
+  { organizationId, deploymentId, secretId: proposed, sealedSecret, ...mutation }: WebhookChange & SealedWebhookSecret,
 ): Promise<ChangedWebhook> {
   return await db.transaction().execute(async (tx) => {
-    const claim = { ...mutation, scope: organizationId, resourceId: randomUUID() };
+    const claim = { ...mutation, scope: organizationId, resourceId: proposed };
     const { resourceId: secretId, isFirst } = await claimMutation(tx, claim);
     if (isFirst) {
       await tx
@@ -83,7 +89,7 @@ async function findChanged(db: Database, deploymentId: string, secretId: string)
     .executeTakeFirst();
   if (!found) throw notFound('webhook');
   const { sealedSecret, secretId: present, ...webhook } = found;
-  return { webhook, sealedSecret: present === secretId ? sealedSecret : null };
+  return { webhook, secret: present === secretId ? { secretId, sealedSecret } : null };
 }
 
 /** Finds the webhook of a deployment. */
@@ -110,9 +116,8 @@ export async function deleteWebhook(
 }
 
 /** A webhook with what a delivery is held against. */
-export interface DeliveredTo {
+export interface DeliveredTo extends SealedWebhookSecret {
   readonly id: string;
-  readonly sealedSecret: string;
   readonly deploymentId: string;
   readonly organizationId: string;
   readonly projectId: string;
@@ -132,6 +137,7 @@ export async function findDeliveredTo(db: Database, id: string): Promise<Deliver
     )
     .select([
       'webhooks.id',
+      'secret_id as secretId',
       'sealed_secret as sealedSecret',
       'webhooks.deployment_id as deploymentId',
       'revisions.spec',

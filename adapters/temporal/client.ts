@@ -1,4 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
+import type { Keyring } from '../sealing/keyring.ts';
 import { createDataConverter } from './data-converter.ts';
 
 /** How to reach the Temporal server. */
@@ -6,8 +7,8 @@ export interface TemporalAddress {
   /** `host:port`. */
   readonly address: string;
   readonly namespace: string;
-  /** 32 bytes; the same for every process of an installation. */
-  readonly payloadKey: Uint8Array;
+  /** Every process of an installation can decrypt what any other one encrypts. */
+  readonly payloadKeys: Keyring;
 }
 
 /** A client, and how to let go of it. */
@@ -22,7 +23,7 @@ export function createTemporalClient(to: TemporalAddress): TemporalClient {
   const client = new Client({
     connection,
     namespace: to.namespace,
-    dataConverter: createDataConverter({ payloadKey: to.payloadKey }),
+    dataConverter: createDataConverter({ payloadKeys: to.payloadKeys }),
   });
   return { client, close: () => connection.close() };
 }

@@ -68,7 +68,7 @@ export async function startWorker(
     namespace: to.namespace,
     taskQueue: options.taskQueue,
     activities: options.activities,
-    dataConverter: createDataConverter({ payloadKey: to.payloadKey }),
+    dataConverter: createDataConverter({ payloadKeys: to.payloadKeys }),
     maxConcurrentActivityTaskExecutions: options.maxActivities,
     maxHeartbeatThrottleInterval: '2s',
     defaultHeartbeatThrottleInterval: '2s',

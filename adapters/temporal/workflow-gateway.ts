@@ -15,6 +15,13 @@ import {
   type OperationAccepted,
   type OperationRequest,
 } from '../../contracts/deployment.ts';
+import {
+  ROTATE_UPDATE,
+  ROTATION_WORKFLOW,
+  ROTATION_WORKFLOW_ID,
+  type RotationAccepted,
+  type RotationInput,
+} from '../../contracts/keys.ts';
 import { ENROLLED_SIGNAL, NODE_WORKFLOW, type NodeInput, nodeWorkflowId } from '../../contracts/node.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import type { RolloutTiming } from '../../contracts/timing.ts';
@@ -37,7 +44,12 @@ export interface WorkflowGateway {
   control(call: DeploymentCall<ControlRequest>): Promise<void>;
   /** Makes sure that the node is watched, and is looked at now. */
   nodeEnrolled(nodeId: string): Promise<void>;
+  /** Starts a rotation of the master key, or joins the one that is under way. @throws WORKFLOWS_UNAVAILABLE */
+  rotateKeys(call: RotationCall): Promise<RotationAccepted>;
 }
+
+/** A request for a rotation of the master key. */
+export type RotationCall = Pick<RotationInput, 'rotationId' | 'masterKeyId' | 'actorUserId'>;
 
 /** What the gateway needs. */
 export interface GatewayOptions {
@@ -64,29 +76,53 @@ export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway 
       ),
     control: (call) => limited(call.deploymentId, () => updateWithStart<void>(options, call.request.control, call)),
     nodeEnrolled: (nodeId) => watchNode(options, nodeId),
+    rotateKeys: (call) => rotateKeys(options, call),
   };
 }
 
 /** Same key and same content are one update; same key and other content reach the workflow, which refuses them. */
 async function updateWithStart<Answer>(
-  { client, timing, answerMs }: GatewayOptions,
+  options: GatewayOptions,
   update: string,
   { request, ...place }: DeploymentCall<OperationRequest | ControlRequest>,
 ): Promise<Answer> {
   const { deploymentId, organizationId, projectId } = place;
-  const input: DeploymentInput = { deploymentId, organizationId, projectId, timing };
-  const start = new WithStartWorkflowOperation(DEPLOYMENT_WORKFLOW, {
-    workflowId: deploymentWorkflowId(deploymentId),
+  const input: DeploymentInput = { deploymentId, organizationId, projectId, timing: options.timing };
+  return await executeWithStart<Answer, OperationRequest | ControlRequest>(options, {
+    workflow: { type: DEPLOYMENT_WORKFLOW, id: deploymentWorkflowId(deploymentId), input },
+    update: { name: update, id: updateIdOf(request), args: [request] },
+  });
+}
+
+/** Of calls at the same time one starts the workflow, and all get the answer of that run. */
+async function rotateKeys(options: GatewayOptions, call: RotationCall): Promise<RotationAccepted> {
+  const input: RotationInput = { ...call, heartbeatMs: options.timing.heartbeatMs };
+  return await executeWithStart<RotationAccepted, never>(options, {
+    workflow: { type: ROTATION_WORKFLOW, id: ROTATION_WORKFLOW_ID, input },
+    update: { name: ROTATE_UPDATE, id: call.rotationId, args: [] },
+  });
+}
+
+interface WithStart<Argument> {
+  readonly workflow: { readonly type: string; readonly id: string; readonly input: unknown };
+  readonly update: { readonly name: string; readonly id: string; readonly args: [] | [Argument] };
+}
+
+async function executeWithStart<Answer, Argument>(
+  { client, answerMs }: GatewayOptions,
+  { workflow, update }: WithStart<Argument>,
+): Promise<Answer> {
+  const start = new WithStartWorkflowOperation(workflow.type, {
+    workflowId: workflow.id,
     taskQueue: CONTROL_QUEUE,
-    args: [input],
+    args: [workflow.input],
     workflowIdConflictPolicy: 'USE_EXISTING' as WorkflowIdConflictPolicy,
   });
-  const updateId = updateIdOf(request);
   return await answered(() =>
     client.connection.withDeadline(Date.now() + answerMs, () =>
-      client.workflow.executeUpdateWithStart<never, Answer, [OperationRequest | ControlRequest]>(update, {
-        updateId,
-        args: [request],
+      client.workflow.executeUpdateWithStart<never, Answer, [] | [Argument]>(update.name, {
+        updateId: update.id,
+        args: update.args,
         startWorkflowOperation: start as never,
       }),
     ),
@@ -110,7 +146,8 @@ async function watchNode({ client, node }: GatewayOptions, nodeId: string): Prom
   );
 }
 
-async function answered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+/** Makes a call, and turns what it fails of into this platform's own errors. */
+export async function answered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   try {
     return await call();
   } catch (error) {

@@ -36,6 +36,8 @@ export interface AuthorizationRequest {
   readonly policy: RpcPolicy | undefined;
   readonly token: VerifiedToken;
   readonly userId: string;
+  /** Whether the caller is an operator of the platform. */
+  readonly isOperator: boolean;
   readonly schema: DescMessage;
   /** The request, or the first message of a stream; `undefined` for a stream without any. */
   readonly message: Message | undefined;
@@ -48,13 +50,14 @@ export interface AuthorizationRequest {
  * the same answer as one that does not exist.
  *
  * @throws NOT_FOUND for what is not the caller's, PERMISSION_DENIED for a role that is too little in the caller's own
- *   organization, INVALID_ARGUMENT without an id.
+ *   organization and for what only operators of the platform may do, INVALID_ARGUMENT without an id.
  */
 export async function authorize(store: IdentityStore, request: AuthorizationRequest): Promise<Authorized> {
   const { policy, token, userId, rpc } = request;
   if (!policy) throw new DomainError('INTERNAL', `${rpc} has no entry in the table of permissions`);
   const { issuer, subject, email, expiresAt } = token;
   const user = { userId, issuer, subject, email, expiresAt };
+  if (policy.resource.kind === 'platform' && !request.isOperator) throw operatorsOnly();
   if (policy.permission === null) return { caller: { ...user, organizationId: null, role: null }, permission: null };
 
   const { resource, permission, filters = [] } = policy;
@@ -80,6 +83,13 @@ async function findOrganization(
 ): Promise<string | null | undefined> {
   const id = message && readResourceId(schema, message, reference);
   return id === undefined ? null : await store.findOrganizationOf(reference.kind, id);
+}
+
+/** Says nothing of what the request names: whether that exists is not for this caller to know. */
+function operatorsOnly(): DomainError {
+  return new DomainError('PERMISSION_DENIED', 'this is for operators of the platform', {
+    hint: 'Ask whoever runs the API to name your subject in PLATFORM_OPERATORS; "obiente whoami --json" shows it.',
+  });
 }
 
 function tooLittle(permission: Permission, role: Role): DomainError {

@@ -71,7 +71,7 @@ beforeEach(() => {
   const log = createLog({ role: 'test', level: 'silent' });
   const interceptors = [
     createErrorInterceptor(log),
-    createAuthInterceptor({ verifier: { verify }, store: database.store }),
+    createAuthInterceptor({ verifier: { verify }, store: database.store, operators: new Set(['operator']) }),
   ];
   transport = createRouterTransport((router) => {
     for (const service of PUBLIC_SERVICES) router.service(service, {}, { interceptors });
@@ -165,8 +165,29 @@ describe.each(rpcs)('$name', ({ method, policy }) => {
 
   it.each(ROLES)('is decided by the role %s', async (role: Role) => {
     const isOpen = policy.permission === null || isAllowed(role, policy.permission);
-    expect((await call(method, role, ids)).code).toBe(isOpen ? Code.Unimplemented : Code.PermissionDenied);
+    const isDenied = !isOpen || policy.resource.kind === 'platform';
+    expect((await call(method, role, ids)).code).toBe(isDenied ? Code.PermissionDenied : Code.Unimplemented);
   });
+});
+
+describe.each(rpcs.filter(({ policy }) => policy.resource.kind === 'platform'))('$name', ({ method }) => {
+  const ids = 'organization_id' in method.input.field ? [IDS.organization.own, IDS.organization.unknown] : [undefined];
+  const requests = ids.map((id) => (id === undefined ? {} : { organization_id: id }));
+
+  it('is for operators of the platform, whatever they are in organizations', async () => {
+    for (const request of requests) expect((await call(method, 'operator', request)).code).toBe(Code.Unimplemented);
+  });
+
+  it.each([...ROLES, 'stranger', 'nobody', 'Operator', 'operators'])(
+    'is refused to %j in the same words, whatever the request names',
+    async (caller) => {
+      const answers = await Promise.all(requests.map((request) => call(method, caller, request)));
+      for (const { code, message } of answers) {
+        expect([code, message]).toEqual([Code.PermissionDenied, answers[0]?.message]);
+        expect(message).toContain('operators of the platform');
+      }
+    },
+  );
 });
 
 describe.each(owned)('$name', ({ method, policy }) => {

@@ -16,6 +16,8 @@ const UNANSWERED_MS = 55_000;
 export interface AuthDeps {
   readonly verifier: AccessTokenVerifier;
   readonly store: IdentityStore;
+  /** Subjects of the operators of the platform. Default nobody. */
+  readonly operators?: ReadonlySet<string>;
   /** Time between two checks of a stream's caller, milliseconds. Default 20 s. */
   readonly recheckMs?: number;
   readonly now?: () => Date;
@@ -28,7 +30,7 @@ export interface AuthDeps {
  * longer than its token or its caller's membership ends with UNAUTHENTICATED.
  */
 export function createAuthInterceptor(deps: AuthDeps): Interceptor {
-  const { verifier, store, recheckMs = RECHECK_MS, now = () => new Date() } = deps;
+  const { verifier, store, operators = new Set(), recheckMs = RECHECK_MS, now = () => new Date() } = deps;
   const findUser = createUserCache(store, now);
 
   async function authorizeCall(
@@ -39,7 +41,9 @@ export function createAuthInterceptor(deps: AuthDeps): Interceptor {
     const rpc = `${request.method.parent.typeName}/${request.method.name}`;
     const policy = Object.hasOwn(PERMISSIONS, rpc) ? PERMISSIONS[rpc] : undefined;
     const userId = await findUser(token);
-    const authorized = await authorize(store, { rpc, policy, token, userId, schema: request.method.input, message });
+    const isOperator = operators.has(token.subject);
+    const what = { rpc, policy, schema: request.method.input, message };
+    const authorized = await authorize(store, { ...what, token, userId, isOperator });
     request.contextValues.set(callerKey, authorized.caller);
     return authorized;
   }

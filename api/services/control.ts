@@ -16,7 +16,7 @@ import { registryOf } from '../../domain/image-reference.ts';
 import { argumentsOf, type SealedVariable, type ServiceSpec } from '../../domain/spec.ts';
 import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
-import { passwordName } from './registries.ts';
+import { passwordPlace, variablePlace } from '../secret-places.ts';
 import { type SourceCredentialDeps, sealSourceCredential } from './source-credential.ts';
 
 /** What the nodes' service needs. */
@@ -61,9 +61,15 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       ]);
       if (!node || !held) throw notFound('environment');
       const { organizationId } = held;
+      const place = {
+        organizationId,
+        deploymentId: deploymentId.toLowerCase(),
+        service,
+        isBuildArgument: buildArguments,
+      };
       const variables = await Promise.all(
-        variablesOf(held.service, buildArguments).map(async ({ name, sealed }) => {
-          return { name, value: await deps.sealing.open({ organizationId, name, sealed }) };
+        variablesOf(held.service, buildArguments).map(async ({ name, version, sealed }) => {
+          return { name, value: await deps.sealing.open({ ...variablePlace(place, { name }), version, sealed }) };
         }),
       );
       return { jwe: await encryptEnvironment(node.encryptionJwk, variables) };
@@ -80,7 +86,8 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const stored = await findRegistryCredential(db, { organizationId, host });
       if (!stored) return {};
       const { id, username, sealedPassword: sealed } = stored;
-      const password = await deps.sealing.open({ organizationId, name: passwordName(host), sealed });
+      const version = stored.version ?? undefined;
+      const password = await deps.sealing.open({ ...passwordPlace({ organizationId, host }), version, sealed });
       return { jwe: await encryptRegistryCredential(node.encryptionJwk, { id, username, password }) };
     },
     async fetchSourceCredential({ deploymentId, revision, service }, context) {

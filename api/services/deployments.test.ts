@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listNodes } from '../../adapters/postgres/nodes.ts';
-import { servicesOf } from '../../domain/spec.ts';
+import { ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
 import {
   DeploymentStatus,
   OperationKind,
@@ -15,6 +15,7 @@ import { type ApiRig, startApiRig } from '../../test/support/api-rig.ts';
 import { NOTHING_LEFT } from '../../test/support/control-data.ts';
 import { anEnrolment } from '../../test/support/enrolment.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
+import { variablePlace } from '../secret-places.ts';
 
 type Spec = MessageInitShape<typeof DeploymentSpecSchema>;
 type User = Awaited<ReturnType<ApiRig['user']>>;
@@ -95,8 +96,10 @@ describe('creating a deployment', () => {
       .where('deployment_id', '=', id)
       .executeTakeFirstOrThrow();
     expect(JSON.stringify(revision)).not.toContain(CANARY);
-    const sealed = servicesOf(revision.spec)[0]?.environment[0]?.sealed ?? '';
-    expect(await rig.sealing.open({ organizationId: alice.organizationId, name: 'TOKEN', sealed })).toBe(CANARY);
+    const { name = '', version, sealed = '' } = servicesOf(revision.spec)[0]?.environment[0] ?? {};
+    const { organizationId } = alice;
+    const at = { organizationId, deploymentId: id, service: ONLY_SERVICE, isBuildArgument: false };
+    expect(await rig.sealing.open({ ...variablePlace(at, { name }), version, sealed })).toBe(CANARY);
   });
 
   it('answers a repeated call alike, whatever has changed since, even while workflows are away', async () => {

@@ -45,7 +45,7 @@ export function createDeploymentsService(deps: DeploymentsDeps): ServiceImpl<typ
       const requestHash = hashRequest('CreateDeployment', projectId, name, hashable, reason);
       const deploymentId = deriveId(organizationId, idempotencyKey, 'deployment');
       if (!(await findRepeated(db, { organizationId, idempotencyKey, requestHash }))) {
-        const stored = await toStoredSpec(deps, { organizationId, spec, present: null });
+        const stored = await toStoredSpec(deps, { organizationId, deploymentId, spec, present: null });
         const identity = { ...identityOf(context, { idempotencyKey, reason }), requestHash };
         const request = { kind: 'deploy', ...identity, createAs: name, spec: stored } as const;
         await workflows.submit({ deploymentId, organizationId, projectId, request });
@@ -102,7 +102,7 @@ async function replace(deps: DeploymentsDeps, wire: UpdateDeploymentRequest, con
   const wish = async () => {
     const current = await findDeployment(deps.db, deploymentId);
     if (!current) throw notFound('deployment');
-    const stored = await toStoredSpec(deps, { organizationId, spec, present: current.spec });
+    const stored = await toStoredSpec(deps, { organizationId, deploymentId, spec, present: current.spec });
     return { kind: 'deploy', createAs: null, spec: stored } as const;
   };
   await submitOperation(deps, context, { wire, requestHash, wish });
@@ -114,9 +114,10 @@ async function change(deps: DeploymentsDeps, wire: UpdateDeploymentRequest, cont
   const input = readChange(deps, wire);
   const hashable = await toHashableChange(deps, organizationId, input);
   const { reason, supersedeRunning } = wire;
-  const place = wire.deploymentId.toLowerCase();
-  const requestHash = hashRequest('UpdateDeployment', place, 'change', hashable, reason, supersedeRunning);
-  const wish = async () => ({ kind: 'update', change: await toStoredChange(deps, organizationId, input) }) as const;
+  const deploymentId = wire.deploymentId.toLowerCase();
+  const requestHash = hashRequest('UpdateDeployment', deploymentId, 'change', hashable, reason, supersedeRunning);
+  const place = { organizationId, deploymentId };
+  const wish = async () => ({ kind: 'update', change: await toStoredChange(deps, place, input) }) as const;
   await submitOperation(deps, context, { wire, requestHash, wish });
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
@@ -22,6 +23,7 @@ import {
 } from '../../gen/obiente/cloud/v1/git_pb.ts';
 import { getCallerOrganization } from '../auth/caller.ts';
 import { hashRequest } from '../request-identity.ts';
+import { gitSecretPlace } from '../secret-places.ts';
 import { CREATED_FORMS, createdCursor, createdKey, readPage } from '../wire/page.ts';
 
 /** What the service of Git credentials needs. */
@@ -45,14 +47,15 @@ export function createGitService({ db, sealing, git }: GitDeps): ServiceImpl<typ
       const target = parseCredentialTarget('target', given, git);
       const { secret, isGiven, ...login } = readSecret(wire);
       const { kind, username, knownHosts } = login;
+      const id = randomUUID();
       const [sealedSecret, fingerprint] = await Promise.all([
-        sealing.seal({ organizationId, name: secretName(target, kind), value: secret }),
+        sealing.seal({ ...gitSecretPlace({ organizationId, target, kind }), version: id, value: secret }),
         sealing.fingerprint({ organizationId, value: secret }),
       ]);
       // A key that the platform makes is another one at each attempt of the same request.
       const asked = [target, kind, username, knownHosts, isGiven ? fingerprint : 'made'];
       const requestHash = hashRequest('SetGitCredential', ...asked);
-      const credential = { organizationId, target, ...login, sealedSecret, fingerprint };
+      const credential = { id, organizationId, target, ...login, sealedSecret, fingerprint };
       return { credential: toWire(await setGitCredential(db, { ...credential, idempotencyKey, requestHash })) };
     },
     async listGitCredentials(request, context) {
@@ -100,11 +103,6 @@ function readSecret(wire: SetGitCredentialRequest['secret']) {
   }
   const made = generateDeployKey();
   return { ...rest, secret: made.privateKey, isGiven: false, publicKey: made.publicKey };
-}
-
-/** What a secret is sealed for, beside its organization. No variable of a deployment can be called so. */
-export function secretName(target: string, kind: DomainKind): string {
-  return `git ${kind} ${target}`;
 }
 
 function toWire({ createdAt, kind, ...fields }: GitCredentialRecord): MessageInitShape<typeof GitCredentialSchema> {

@@ -100,6 +100,22 @@ describe('an operation', () => {
   });
 });
 
+describe('the history of an operation', () => {
+  it('is given whole once it has begun, and not before', async () => {
+    const { deploymentId } = await aRunning();
+    const { operation } = await alice.deployments.restartDeployment({ ...key(), deploymentId });
+    const operationId = operation?.id ?? '';
+    const read = async () => {
+      const chunks: Uint8Array[] = [];
+      for await (const { chunk } of operationsOf('alice').exportOperationHistory({ operationId })) chunks.push(chunk);
+      return Buffer.concat(chunks).toString();
+    };
+    expect(await refusalOf(read())).toMatchObject({ code: 'NotFound' });
+    await carryOut(deploymentId, operationId);
+    expect(await read()).toBe(`history of ${deploymentId}`);
+  });
+});
+
 describe('a word about an operation', () => {
   it('cancels what waits in line, once, and refuses what is over', async () => {
     const { deploymentId } = await aRunning();
@@ -154,6 +170,16 @@ describe('a change of a part', () => {
     await carryOut(deploymentId, operation?.id);
     const source = { case: 'image', value: { reference: 'nginx:2' } } as const;
     await alice.deployments.updateDeployment({ ...key(), deploymentId, spec: { source, port: 8080 } });
+    expect((await stateOf(deploymentId))?.spec?.replicas).toBe(4);
+  });
+
+  it('keeps the number of replicas that a scale is still to make', async () => {
+    const { deploymentId } = await aRunning();
+    await alice.deployments.scaleDeployment({ ...key(), deploymentId, replicas: 4 });
+    const setEnvironment = [{ name: 'A', value: 'a' }];
+    await alice.deployments.updateDeployment({ ...key(), deploymentId, setEnvironment });
+    expect((await stateOf(deploymentId))?.spec?.replicas).toBe(4);
+    await alice.deployments.rollbackDeployment({ ...key(), deploymentId, toRevision: 1 });
     expect((await stateOf(deploymentId))?.spec?.replicas).toBe(4);
   });
 

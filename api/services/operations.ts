@@ -7,6 +7,7 @@ import {
   listOperations,
   type OperationRecord,
 } from '../../adapters/postgres/operations.ts';
+import type { OperationHistories } from '../../adapters/temporal/operation-history.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import type { Control } from '../../contracts/deployment.ts';
 import { notFound } from '../../domain/errors.ts';
@@ -20,13 +21,21 @@ import { readPage } from '../wire/page.ts';
 export interface OperationsDeps {
   readonly db: Database;
   readonly workflows: Pick<WorkflowGateway, 'control'>;
+  readonly histories: OperationHistories;
 }
+
+/** Size of the pieces in which a history is sent. */
+const CHUNK_BYTES = 256 * 1024;
 
 /** Steps that one answer carries. */
 const MOST_STEPS = 1_000;
 
 /** Creates the service of operations. What a person says goes to the deployment's workflow, which is the one that acts. */
-export function createOperationsService({ db, workflows }: OperationsDeps): ServiceImpl<typeof OperationsService> {
+export function createOperationsService({
+  db,
+  workflows,
+  histories,
+}: OperationsDeps): ServiceImpl<typeof OperationsService> {
   const get = async (id: string): Promise<OperationRecord> => {
     const operation = await findOperation(db, id.toLowerCase());
     if (!operation) throw notFound('operation');
@@ -52,6 +61,14 @@ export function createOperationsService({ db, workflows }: OperationsDeps): Serv
       const { deploymentId, id } = operation;
       const steps = await listSteps(db, { deploymentId, operationId: id, limit: MOST_STEPS });
       return { operation: toWireOperation(operation), steps: steps.map(toWireEvent) };
+    },
+    async *exportOperationHistory({ operationId }) {
+      const { deploymentId, startedAt } = await get(operationId);
+      if (!startedAt) throw notFound('history of the operation');
+      const encoded = await histories.read({ deploymentId, at: startedAt });
+      for (let from = 0; from < encoded.length; from += CHUNK_BYTES) {
+        yield { chunk: encoded.subarray(from, from + CHUNK_BYTES) };
+      }
     },
     async listOperations(request) {
       const deploymentId = request.deploymentId.toLowerCase();

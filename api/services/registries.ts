@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
@@ -13,6 +14,7 @@ import { parseRegistryHost, type RegistryRules } from '../../domain/image-refere
 import type { RegistriesService, RegistryCredentialSchema } from '../../gen/obiente/cloud/v1/registries_pb.ts';
 import { getCallerOrganization } from '../auth/caller.ts';
 import { hashRequest } from '../request-identity.ts';
+import { passwordPlace } from '../secret-places.ts';
 import { CREATED_FORMS, createdCursor, createdKey, readPage } from '../wire/page.ts';
 
 /** What the service of registries needs. */
@@ -29,12 +31,13 @@ export function createRegistriesService(deps: RegistriesDeps): ServiceImpl<typeo
     async setRegistryCredential({ idempotencyKey, host: given, username, password }, context) {
       const organizationId = getCallerOrganization(context);
       const host = parseRegistryHost('host', given, deps.registries);
+      const id = randomUUID();
       const [sealedPassword, fingerprint] = await Promise.all([
-        sealing.seal({ organizationId, name: passwordName(host), value: password }),
+        sealing.seal({ ...passwordPlace({ organizationId, host }), version: id, value: password }),
         sealing.fingerprint({ organizationId, value: password }),
       ]);
       const requestHash = hashRequest('SetRegistryCredential', host, username, fingerprint);
-      const credential = { organizationId, host, username, sealedPassword, fingerprint };
+      const credential = { id, organizationId, host, username, sealedPassword, fingerprint };
       return { credential: toWire(await setRegistryCredential(db, { ...credential, idempotencyKey, requestHash })) };
     },
     async listRegistryCredentials(request, context) {
@@ -56,11 +59,6 @@ export function createRegistriesService(deps: RegistriesDeps): ServiceImpl<typeo
       return {};
     },
   };
-}
-
-/** What a password is sealed for, beside its organization. No variable of a deployment can be called so. */
-export function passwordName(host: string): string {
-  return `registry ${host}`;
 }
 
 function toWire(credential: RegistryCredentialRecord): MessageInitShape<typeof RegistryCredentialSchema> {

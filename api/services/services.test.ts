@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
 import { generateNodeKeys } from '../../adapters/tokens/keys.ts';
 import { DomainError } from '../../domain/errors.ts';
+import { type SealedVariable, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../../gen/obiente/cloud/v1/logs_pb.ts';
 import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -16,8 +17,11 @@ import { type ApiRig, startApiRig } from '../../test/support/api-rig.ts';
 import { aStarted } from '../../test/support/control-data.ts';
 import { anEnrolment } from '../../test/support/enrolment.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
+import { variablePlace } from '../secret-places.ts';
 
 const NODE = 'node-00000001';
+
+type Variables = { readonly name: string; readonly value?: string }[];
 
 let rig: ApiRig;
 let alice: Awaited<ReturnType<ApiRig['user']>>;
@@ -265,6 +269,43 @@ describe('the service of the nodes', () => {
     });
   });
 
+  it('gives the node that builds a service its build arguments, which are other values than its variables', async () => {
+    const tar = await aTar({ Dockerfile: 'FROM scratch' });
+    const { contextSha256 } = await rig.clientOf(SourcesService, 'alice').uploadContext(parts(tar));
+    const wanted = (args: Variables, environment: Variables) => ({
+      source: { case: 'dockerfile', value: { contextSha256, args } } as const,
+      environment,
+    });
+    const { deployment } = await alice.deployments.createDeployment({
+      ...{ idempotencyKey: randomUUID(), projectId: alice.projectId, name: 'with-arguments' },
+      spec: wanted([{ name: 'TOKEN', value: 'of the build' }], [{ name: 'TOKEN', value: 'of the container' }]),
+    });
+    const deploymentId = deployment?.id ?? '';
+    await rig.store.beginRollout({ deploymentId, operationId: deployment?.operation?.id ?? '' });
+    const of = { deploymentId, revision: 1, service: 'app', buildArguments: true };
+    const { jwe } = await rig.clientOf(ControlService, `node:${NODE}`).fetchEnvironment(of);
+    const opened = await decryptEnvironment(keys.encryption.privateJwk, jwe);
+    expect(opened).toEqual([{ name: 'TOKEN', value: 'of the build' }]);
+    const stranger = rig.clientOf(ControlService, 'node:node-stranger');
+    expect(await refusalOf(stranger.fetchEnvironment(of))).toMatchObject({ code: 'NotFound' });
+
+    const update = { deploymentId, spec: wanted([{ name: 'TOKEN' }], [{ name: 'TOKEN' }]) };
+    await alice.deployments.updateDeployment({ idempotencyKey: randomUUID(), ...update });
+    const other = wanted([{ name: 'TOKEN', value: 'of another build' }], []);
+    await alice.deployments.updateDeployment({
+      ...{ idempotencyKey: randomUUID(), deploymentId, spec: other, updateMask: { paths: ['dockerfile'] } },
+    });
+    const [first, kept, changed] = await storedServices(deploymentId);
+    expect(argumentsOf(kept)).toEqual(argumentsOf(first));
+    expect(kept?.environment).toEqual(first?.environment);
+    expect(changed?.environment).toEqual(first?.environment);
+    const place = { organizationId: alice.organizationId, deploymentId, service: 'app', isBuildArgument: true };
+    const values = argumentsOf(changed).map(({ version, sealed, ...own }) =>
+      rig.sealing.open({ ...variablePlace(place, own), version, sealed }),
+    );
+    expect(await Promise.all(values)).toEqual(['of another build']);
+  });
+
   it('takes reports of replicas, which everybody then sees', async () => {
     const { deploymentId, replicaIds } = await aServing('crashes');
     const replica = { deploymentId, revision: 1, replicaId: replicaIds[0] ?? '', containerId: '0'.repeat(64) };
@@ -288,6 +329,21 @@ describe('the service of the nodes', () => {
     expect(await refusalOf(stranger.fetchContext({ deploymentId, contextSha256 }))).toMatchObject({ code: 'NotFound' });
   });
 });
+
+/** The one service of a deployment, revision by revision. */
+async function storedServices(deploymentId: string): Promise<ServiceSpec[]> {
+  const revisions = await rig.db
+    .selectFrom('revisions')
+    .select('spec')
+    .where('deployment_id', '=', deploymentId)
+    .orderBy('number')
+    .execute();
+  return revisions.flatMap(({ spec }) => servicesOf(spec));
+}
+
+function argumentsOf(service: ServiceSpec | undefined): readonly SealedVariable[] {
+  return service?.source.kind === 'dockerfile' ? (service.source.args ?? []) : [];
+}
 
 function header() {
   return { part: { case: 'header', value: { organizationId: alice.organizationId } } } as const;

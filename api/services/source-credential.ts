@@ -7,7 +7,7 @@ import { encryptGitCredential } from '../../adapters/tokens/git-credential-envel
 import type { ServiceRef } from '../../contracts/rollout.ts';
 import { credentialTargets, type StoredGitCredential } from '../../domain/git-credential.ts';
 import { type GitRules, parseGitUrl } from '../../domain/git-source.ts';
-import { secretName } from './git.ts';
+import { gitSecretPlace } from '../secret-places.ts';
 
 /** What looking for a source's credential needs. */
 export interface SourceCredentialDeps {
@@ -31,8 +31,8 @@ export async function sealSourceCredential(
   const kind = url.protocol;
   const stored = await findGitCredential(db, { organizationId, kind, targets: credentialTargets(url) });
   if (!stored) return '';
-  const { target, username, knownHosts, sealedSecret: sealed } = stored;
-  const secret = await sealing.open({ organizationId, name: secretName(target, kind), sealed });
+  const { id: version, target, username, knownHosts, sealedSecret: sealed } = stored;
+  const secret = await sealing.open({ ...gitSecretPlace({ organizationId, target, kind }), version, sealed });
   const credential: StoredGitCredential =
     kind === 'https' ? { kind, username, password: secret } : { kind, privateKey: secret, knownHosts };
   return await encryptGitCredential(node.encryptionJwk, credential);

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
@@ -9,6 +9,7 @@ import {
   deleteWebhook,
   findWebhook,
   rotateWebhook,
+  type SealedWebhookSecret,
   type WebhookRecord,
 } from '../../adapters/postgres/webhooks.ts';
 import type { Sealing } from '../../adapters/sealing/sealing.ts';
@@ -16,8 +17,8 @@ import { notFound } from '../../domain/errors.ts';
 import type { WebhookSchema, WebhooksService } from '../../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { getCallerOrganization } from '../auth/caller.ts';
 import { WEBHOOKS_PATH } from '../http/webhooks.ts';
-import { webhookSecretName } from '../receive-delivery.ts';
 import { hashRequest } from '../request-identity.ts';
+import { type DeploymentPlace, webhookSecretPlace } from '../secret-places.ts';
 
 /** What the service of webhooks needs. */
 export interface WebhooksDeps {
@@ -30,14 +31,16 @@ const SECRET_BYTES = 32;
 
 /** Creates the service of webhooks. A secret goes out with the answer that made it, and never again. */
 export function createWebhooksService({ db, sealing }: WebhooksDeps): ServiceImpl<typeof WebhooksService> {
-  const makeSecret = async (organizationId: string, deploymentId: string): Promise<string> => {
+  const makeSecret = async (place: DeploymentPlace): Promise<SealedWebhookSecret> => {
     const value = randomBytes(SECRET_BYTES).toString('base64url');
-    return await sealing.seal({ organizationId, name: webhookSecretName(deploymentId), value });
+    const secretId = randomUUID();
+    return { secretId, sealedSecret: await sealing.seal({ ...webhookSecretPlace(place), version: secretId, value }) };
   };
-  const answer = async (organizationId: string, { webhook, sealedSecret }: ChangedWebhook) => {
-    const name = webhookSecretName(webhook.deploymentId);
-    const secret = sealedSecret === null ? '' : await sealing.open({ organizationId, name, sealed: sealedSecret });
-    return { webhook: toWire(webhook), secret };
+  const answer = async (organizationId: string, { webhook, secret }: ChangedWebhook) => {
+    if (secret === null) return { webhook: toWire(webhook), secret: '' };
+    const { secretId: version, sealedSecret: sealed } = secret;
+    const place = webhookSecretPlace({ organizationId, deploymentId: webhook.deploymentId });
+    return { webhook: toWire(webhook), secret: await sealing.open({ ...place, version, sealed }) };
   };
   return {
     async createWebhook({ idempotencyKey, deploymentId: given }, context) {
@@ -45,8 +48,8 @@ export function createWebhooksService({ db, sealing }: WebhooksDeps): ServiceImp
       const deploymentId = given.toLowerCase();
       const change = { organizationId, deploymentId, idempotencyKey };
       const requestHash = hashRequest('CreateWebhook', deploymentId);
-      const sealedSecret = await makeSecret(organizationId, deploymentId);
-      return await answer(organizationId, await createWebhook(db, { ...change, requestHash, sealedSecret }));
+      const secret = await makeSecret({ organizationId, deploymentId });
+      return await answer(organizationId, await createWebhook(db, { ...change, requestHash, ...secret }));
     },
     async getWebhook({ deploymentId }) {
       const webhook = await findWebhook(db, deploymentId.toLowerCase());
@@ -58,8 +61,8 @@ export function createWebhooksService({ db, sealing }: WebhooksDeps): ServiceImp
       const deploymentId = given.toLowerCase();
       const change = { organizationId, deploymentId, idempotencyKey };
       const requestHash = hashRequest('RotateWebhook', deploymentId);
-      const sealedSecret = await makeSecret(organizationId, deploymentId);
-      return await answer(organizationId, await rotateWebhook(db, { ...change, requestHash, sealedSecret }));
+      const secret = await makeSecret({ organizationId, deploymentId });
+      return await answer(organizationId, await rotateWebhook(db, { ...change, requestHash, ...secret }));
     },
     async deleteWebhook({ idempotencyKey, deploymentId: given }, context) {
       const organizationId = getCallerOrganization(context);

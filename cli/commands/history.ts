@@ -11,6 +11,7 @@ import {
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import type { Api } from '../client.ts';
+import { exportHistory } from '../export-history.ts';
 import { action, type CliContext, type Invocation } from '../invocation.ts';
 import { allPages } from '../pages.ts';
 import { firstLine, plainText } from '../plain-text.ts';
@@ -42,7 +43,12 @@ export function addHistory(program: Command, context: CliContext): void {
     .command('operation')
     .description('show one operation with each of its steps')
     .argument('<id>', 'id of the operation')
-    .action(action<object, [string]>(context, (invocation, _, id) => showOperation(invocation, id)));
+    .option('--history <file>', 'write the history of its workflow to this file instead, to be replayed')
+    .action(
+      action<{ readonly history?: string }, [string]>(context, (invocation, { history }, id) =>
+        history === undefined ? showOperation(invocation, id) : exportHistory(invocation, id, history),
+      ),
+    );
   program
     .command('diff')
     .description('show what differs between two revisions')

@@ -16,6 +16,12 @@ import {
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { GitCredentialKind, GitService } from '../../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
+import {
+  GetKeysResponseSchema,
+  KeysService,
+  type RotationSchema,
+  RotationState,
+} from '../../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService, type StreamLogsResponseSchema } from '../../gen/obiente/cloud/v1/logs_pb.ts';
 import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
@@ -24,6 +30,7 @@ import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_p
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService, type RegistryCredential } from '../../gen/obiente/cloud/v1/registries_pb.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
+import { RetentionService, RetentionState } from '../../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
 import { type Webhook, WebhookSchema, WebhooksService } from '../../gen/obiente/cloud/v1/webhooks_pb.ts';
@@ -48,6 +55,11 @@ export interface Behaviour {
   hangs: boolean;
   logs: MessageInitShape<typeof StreamLogsResponseSchema>[];
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
+  /** How often a run of retention is not over yet when it is asked for, and how it ends. */
+  retention: { waits: number; error: string; attended: boolean };
+  keys: MessageInitShape<typeof GetKeysResponseSchema>;
+  /** How a rotation goes, message by message. */
+  rotation: MessageInitShape<typeof RotationSchema>[];
   /** Called before each message of a stream; may throw or cut connections. */
   beforeMessage: (sent: number) => void;
   /** Called before each call. */
@@ -60,6 +72,13 @@ const OPERATIONS_WITHOUT_REVISION: ReadonlySet<OperationKind> = new Set([
   OperationKind.RESTART,
 ]);
 
+const RETENTION_ITEMS = [
+  { kind: 'revisions', nodeId: '', reason: '', count: 3n, bytes: 12_288n },
+  { kind: 'images', nodeId: 'n1', reason: '', count: 2n },
+  { kind: 'images', nodeId: 'n1', reason: 'needed by a revision that stays', count: 4n },
+  { kind: 'images', nodeId: 'n1', reason: 'used', count: 1n },
+];
+
 const uuid = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
 
 /** Starts an API that keeps everything in memory, on a real HTTP/2 socket. */
@@ -70,6 +89,9 @@ export async function startFakePlatform() {
     hangs: false,
     logs: [],
     samples: [],
+    retention: { waits: 0, error: '', attended: false },
+    keys: {},
+    rotation: [{ state: RotationState.RUNNING }, { state: RotationState.SUCCEEDED }],
     beforeMessage: () => undefined,
     beforeCall: () => undefined,
   };
@@ -81,6 +103,7 @@ export async function startFakePlatform() {
   const calls: { method: string; request: unknown }[] = [];
   const sessions = new Set<ServerHttp2Session>();
   const operations = new Map<string, Operation>();
+  const runs: { id: string; dryRun: boolean; state: RetentionState }[] = [];
   let made = 0;
 
   function note(request: unknown, { method, requestHeader }: HandlerContext): void {
@@ -349,6 +372,53 @@ export async function startFakePlatform() {
         note(request, context);
         webhook = undefined;
         return {};
+      },
+    });
+    router.service(RetentionService, {
+      runRetention: (request, context) => {
+        note(request, context);
+        made += 1;
+        const run = { id: uuid(made), dryRun: request.dryRun, state: RetentionState.RUNNING };
+        runs.unshift(run);
+        return { run, attended: behaviour.retention.attended };
+      },
+      getRetentionRun: ({ runId, ...request }, context) => {
+        note(request, context);
+        const run = runs.find(({ id }) => id === runId);
+        const { error: errorMessage } = behaviour.retention;
+        if (run === undefined) throw new ConnectError('run not found', Code.NotFound);
+        if (behaviour.retention.waits-- > 0) return { run };
+        Object.assign(run, {
+          state: errorMessage === '' ? RetentionState.SUCCEEDED : RetentionState.FAILED,
+          errorMessage,
+        });
+        return { run, items: RETENTION_ITEMS };
+      },
+      listRetentionRuns: (request, context) => {
+        note(request, context);
+        return { runs };
+      },
+    });
+    router.service(KeysService, {
+      getKeys: (request, context) => {
+        note(request, context);
+        return create(GetKeysResponseSchema, behaviour.keys);
+      },
+      rotateMasterKey: (request, context) => {
+        note(request, context);
+        return { rotation: { id: uuid(1), masterKeyId: 'a1b2c3d4', state: RotationState.RUNNING } };
+      },
+      watchRotation: async function* watchRotation(request, context) {
+        note(request, context);
+        for (const [index, rotation] of behaviour.rotation.entries()) {
+          behaviour.beforeMessage(index + 1);
+          yield { rotation: { id: uuid(1), masterKeyId: 'a1b2c3d4', ...rotation } };
+          yield {};
+        }
+      },
+      renewDataKey: (request, context) => {
+        note(request, context);
+        return { version: 2 };
       },
     });
     router.service(IdentityService, {

@@ -6,7 +6,9 @@ import { askThroughIngress } from '../support/http.ts';
 import { openApi } from '../support/platform.ts';
 import { startProber } from '../support/prober.ts';
 import { useTestDocker } from '../support/test-docker.ts';
+import { aShopOf, type Shop } from './a-shop.ts';
 import { createSubject, type SpecInit, type Subject } from './deployed.ts';
+import { moveTag } from './moved-tag.ts';
 
 const platform = inject('platform');
 const api = openApi(platform);
@@ -24,43 +26,8 @@ afterAll(() => docker.corner.client.getImage(steady).remove({ force: true }));
 
 const key = () => ({ idempotencyKey: randomUUID() });
 
-/** What the three services of a shop answer. */
-interface Shop {
-  readonly web: string;
-  readonly prices: string;
-  readonly stock: string;
-}
-
-/** `web` asks `prices` for each page, which asks `stock`; each adds its own word. A service dies without the one behind. */
-function aShop({ web, prices, stock }: Shop, changes: SpecInit = {}): SpecInit {
-  const serve = 'mkdir -p /tmp/www/cgi-bin && printf "%s" "$$PAGE" > /tmp/www/cgi-bin/index.cgi';
-  const listen = 'chmod +x /tmp/www/cgi-bin/index.cgi && exec httpd -f -p 8080 -h /tmp/www';
-  const service = (word: string, behind?: string) => ({
-    image: steady,
-    command: ['/bin/sh', '-c', `${serve} && ${listen}`],
-    environment: {
-      PAGE: [
-        '#!/bin/sh',
-        'echo "Content-Type: text/plain"',
-        'echo',
-        `printf "${word} "`,
-        ...(behind === undefined ? [] : [`wget -q -O - http://${behind}:8080/`]),
-      ].join('\n'),
-    },
-    deploy: { resources: { limits: { cpus: '0.1', memory: '16M' } } },
-    expose: ['8080'],
-    ...(behind === undefined ? {} : { depends_on: { [behind]: { condition: 'service_healthy' } } }),
-    healthcheck: { test: ['CMD', '/bin/true'], interval: '1s' },
-  });
-  const file = JSON.stringify({
-    services: {
-      web: { ...service(web, 'prices'), ports: ['8080'] },
-      prices: service(prices, 'stock'),
-      stock: service(stock),
-    },
-  });
-  return { source: { case: 'compose', value: { file } }, ...changes } as SpecInit;
-}
+/** A shop whose images are not looked up at each deploy. */
+const aShop = (words: Shop, changes: SpecInit = {}): SpecInit => aShopOf(steady, words, changes);
 
 const pageOf = async ({ name }: Subject): Promise<string> =>
   (await askThroughIngress(platform.httpPort, `${name}.localhost`)).body.trim();
@@ -76,6 +43,12 @@ async function containersOf({ id }: Subject): Promise<Record<string, string>> {
   return Object.fromEntries(
     containers.map(({ Labels }) => [Labels[LABEL.service] ?? '', Labels[LABEL.replica] ?? '']).sort(),
   );
+}
+
+/** The image of each container, asked of Docker. */
+async function imagesOf({ id }: Subject): Promise<string[]> {
+  const filters = { label: [`${LABEL.deploymentId}=${id}`] };
+  return (await docker.corner.client.listContainers({ all: true, filters })).map(({ ImageID }) => ImageID);
 }
 
 describe('an application of several services', { timeout: 240_000 }, () => {
@@ -120,6 +93,31 @@ describe('an application of several services', { timeout: 240_000 }, () => {
     expect(await pageOf(subject)).toBe('web-1 prices-1 stock-1');
     expect(await subject.get()).toMatchObject({ status: DeploymentStatus.RUNNING });
     await subject.remove();
+  });
+
+  it('is rolled back to what each of its services ran, although their image has moved since', async () => {
+    const { client } = docker.corner;
+    const moving = `moving-${randomUUID().slice(0, 8)}:1`;
+    const words = (turn: number): Shop => ({ web: `web-${turn}`, prices: `prices-${turn}`, stock: `stock-${turn}` });
+    await moveTag(docker.corner, moving);
+    const { Id: first } = await client.getImage(moving).inspect();
+    const subject = await createSubject(api, aShopOf(moving, words(1)));
+    await succeed(subject);
+    expect(await imagesOf(subject)).toEqual([first, first, first]);
+
+    await moveTag(docker.corner, moving);
+    const { Id: second } = await client.getImage(moving).inspect();
+    expect(second).not.toBe(first);
+    await succeed(subject, await subject.update(aShopOf(moving, words(2))));
+    expect(await imagesOf(subject)).toEqual([second, second, second]);
+    expect(await pageOf(subject)).toBe('web-2 prices-2 stock-2');
+
+    const { operation } = await api.deployments.rollbackDeployment({ ...key(), deploymentId: subject.id });
+    await succeed(subject, operation);
+    expect(await imagesOf(subject)).toEqual([first, first, first]);
+    expect(await pageOf(subject)).toBe('web-1 prices-1 stock-1');
+    await subject.remove();
+    await client.getImage(moving).remove({ force: true });
   });
 
   it('is scaled, changed and rolled back by service', async () => {

@@ -1,18 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import { create } from '@bufbuild/protobuf';
 import { afterAll, describe, expect, inject, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import { DeploymentStatus, type Operation, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { RolloutPolicySchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
-import { tarOf } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { askThroughIngress } from '../support/http.ts';
 import { obiente, openApi, pidOf } from '../support/platform.ts';
 import { startProber } from '../support/prober.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject, type Subject } from './deployed.ts';
+import { moveTag } from './moved-tag.ts';
 
 const platform = inject('platform');
 const api = openApi(platform);
@@ -41,13 +39,6 @@ async function containersOf({ id }: Subject): Promise<string[]> {
   return containers.map(({ Labels }) => Labels[LABEL.replica] ?? '').sort();
 }
 
-/** Builds an image that differs from its base by a label, under a name that may belong to another one already. */
-async function buildFrom(base: string, name: string): Promise<void> {
-  const context = tarOf({ Dockerfile: `FROM ${base}\nLABEL moved=${randomUUID()}\n` });
-  const built = (await docker.corner.client.buildImage(context, { t: name, rm: true })) as Readable;
-  await finished(built.resume());
-}
-
 describe('an operation on the whole platform', { timeout: 240_000 }, () => {
   it('scales, restarts, stops and starts without losing a request while anything is to serve', async () => {
     const subject = await aRunning('one');
@@ -74,13 +65,12 @@ describe('an operation on the whole platform', { timeout: 240_000 }, () => {
   it('rolls back to what an older revision ran, although its name has moved since', async () => {
     const moving = `moving-${randomUUID().slice(0, 8)}:1`;
     const { client, image } = docker.corner;
-    const [repo = '', tag = ''] = moving.split(':');
-    await client.getImage(image).tag({ repo, tag });
+    await moveTag(docker.corner, moving);
     const source = { case: 'image', value: { reference: moving } } as const;
     const subject = await aRunning('one', { source, replicas: 2 });
     const { imageDigest: first } = await subject.get();
 
-    await buildFrom(image, moving);
+    await moveTag(docker.corner, moving);
     await succeed(subject, { operation: await subject.update(aWebServer(image, 'two', { source })) });
     expect(await bodyOf(subject)).toBe('two');
     expect((await subject.get()).imageDigest).not.toBe(first);

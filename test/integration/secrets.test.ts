@@ -1,12 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { toJsonString } from '@bufbuild/protobuf';
 import { afterAll, describe, expect, inject, it } from 'vitest';
 import { DeploymentSchema, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { RestartPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { filesThatHold } from '../support/files-that-hold.ts';
 import { gitHubPush } from '../support/github-push.ts';
 import { openApi } from '../support/platform.ts';
 import { REGISTRY_USERS, startTestRegistry } from '../support/registry.ts';
@@ -39,6 +37,7 @@ describe('values of variables', { timeout: 180_000 }, () => {
 
     expect(outcome.errorMessage).not.toContain(canary);
     expect(toJsonString(DeploymentSchema, await served.get())).not.toContain(canary);
+    // Databases with their logs, process logs, snapshots, keys.
     expect(await filesThatHold(platform.stateDir, canary)).toEqual([]);
     expect(await filesThatHold(platform.stateDir, platform.instance)).not.toEqual([]);
     await served.remove();
@@ -130,26 +129,3 @@ describe('secrets of repositories and webhooks', { timeout: 180_000 }, () => {
     await subject.remove();
   });
 });
-
-/** Every file of the state folder that has the text in it: databases with their logs, process logs, snapshots, keys. */
-async function filesThatHold(folder: string, text: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  const holding = await Promise.all(files.map(async (file) => ((await holds(file, text)) ? [file] : [])));
-  return holding.flat();
-}
-
-async function holds(file: string, text: string): Promise<boolean> {
-  let rest = '';
-  try {
-    for await (const chunk of createReadStream(file, { encoding: 'latin1', highWaterMark: 1024 * 1024 })) {
-      const searched = rest + String(chunk);
-      if (searched.includes(text)) return true;
-      rest = searched.slice(-text.length);
-    }
-  } catch (error) {
-    // A database may remove a file between listing and reading it.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  return false;
-}

@@ -10,23 +10,24 @@ import { createProber } from '../../adapters/probe/prober.ts';
 import type { EnsureReplicaInput } from '../../contracts/activities.ts';
 import { isDomainError, RETRYABLE } from '../../domain/errors.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
-import { openTestDocker, type TestDocker } from '../support/docker.ts';
-import { type DockerProxy, startDockerProxy } from '../support/docker-proxy.ts';
+import { type FaultProxy, socketPathOf, startFaultProxy } from '../faults/fault-proxy.ts';
+import { DOCKER_SOCKET, openTestDocker, type TestDocker } from '../support/docker.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let test: TestDocker;
-let proxy: DockerProxy;
+let proxy: FaultProxy;
 let ports: ReplicaPorts;
 
 beforeAll(async () => {
-  [test, proxy] = await Promise.all([openTestDocker(), startDockerProxy()]);
+  test = await openTestDocker();
+  proxy = await startFaultProxy({ to: { socketPath: DOCKER_SOCKET }, unit: 'http' });
   const { instance } = test;
   ports = {
     instance,
     nodeAddress: '127.0.0.1',
     runtime: createDocker({
-      socketPath: proxy.socketPath,
+      socketPath: socketPathOf(proxy),
       instance,
       nodeAddress: '127.0.0.1',
       requestTimeoutMs: 3_000,
@@ -92,11 +93,11 @@ describe('a daemon that carries calls out and never says so', () => {
     ['it was started', /POST \/containers\/\w+\/start/],
     ['it was found running', /GET \/containers\/\w+\/json/],
   ])('ends with exactly one replica when no answer came after %s', async (_, call) => {
-    proxy.swallow(call, 1);
-    const before = proxy.swallowed.length;
+    proxy.add({ calls: call, fault: { kind: 'swallow' }, times: 1 });
+    const before = proxy.hits.length;
     const input = anInput();
     const { answer, attempts } = await run(createEnsureReplica(ports).ensureReplica, input);
-    expect(proxy.swallowed.length).toBe(before + 1);
+    expect(proxy.hits.length).toBe(before + 1);
     expect(attempts).toBe(2);
     expect(await test.listContainers()).toEqual([answer.containerId]);
     await run(createRemoveReplica(ports).removeReplica, { ...removalOf(input), stopGraceMs: 1_000 });
@@ -104,10 +105,30 @@ describe('a daemon that carries calls out and never says so', () => {
   });
 
   it('never makes a second replica when every create goes unanswered for a while', async () => {
-    proxy.swallow(/POST \/containers\/create/, 2);
+    proxy.add({ calls: /POST \/containers\/create/, fault: { kind: 'swallow' }, times: 2 });
     const input = anInput();
     const { answer } = await run(createEnsureReplica(ports).ensureReplica, input);
     expect(await test.listContainers()).toEqual([answer.containerId]);
+    await run(createRemoveReplica(ports).removeReplica, { ...removalOf(input), stopGraceMs: 1_000 });
+  });
+});
+
+describe('a request to create a replica', () => {
+  it('has the variables in its body, where no log of requests shows them', async () => {
+    // In an address each of these characters takes three, and the daemon takes no address of a megabyte.
+    const value = `canary-${'%'.repeat(100_000)}`;
+    const variables = Object.fromEntries([1, 2, 3, 4].map((number) => [`SECRET_${number}`, value]));
+    const takeAway = proxy.add({ calls: /POST \/containers\/create/, fault: { kind: 'delay', ms: 0 } });
+    const input = anInput();
+    const withVariables = { ...ports, fetchEnvironment: async () => variables };
+    const hasEnvironment = { ...input, template: { ...input.template, hasEnvironment: true } };
+    const { answer } = await run(createEnsureReplica(withVariables).ensureReplica, hasEnvironment);
+    takeAway();
+    const { Config } = await test.client.getContainer(answer.containerId).inspect();
+    expect(Config.Env).toContain(`SECRET_4=${value}`);
+    const created = proxy.hits.at(-1)?.call ?? '';
+    expect(created).toContain('?name=');
+    expect(created).not.toContain('canary');
     await run(createRemoveReplica(ports).removeReplica, { ...removalOf(input), stopGraceMs: 1_000 });
   });
 });

@@ -2,14 +2,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import proto from '@temporalio/proto';
 import { startWorkflowRig } from '../support/workflow-rig.ts';
-import { RECORDING_KEY, SCENARIOS } from './scenarios.ts';
+import { RECORDING_KEYS, SCENARIOS } from './scenarios.ts';
 
 /**
  * Records the histories that today's workflows leave, for `replay.test.ts`. Run it when a shape is new, never to mend a
  * red replay: that is done by `patched()` in the workflow.
  */
 const only = new Set(process.argv.slice(2));
-const rig = await startWorkflowRig(RECORDING_KEY);
+const rig = await startWorkflowRig(RECORDING_KEYS);
 try {
   for (const scenario of SCENARIOS) {
     if (only.size > 0 && !only.has(scenario.name)) continue;

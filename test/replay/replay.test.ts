@@ -7,14 +7,14 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import { createDataConverter, FAILURE_CONVERTER_PATH } from '../../adapters/temporal/data-converter.ts';
 import { bundleWorkflows, installTemporalLog } from '../../adapters/temporal/worker.ts';
-import { RECORDING_KEY, SCENARIOS } from './scenarios.ts';
+import { RECORDING_KEYS, SCENARIOS } from './scenarios.ts';
 
 const HISTORIES = join(import.meta.dirname, 'histories');
 const silent = createLog({ role: 'test', level: 'silent' });
 
 async function replay(workflowBundle: WorkflowBundleWithSourceMap, file: string): Promise<void> {
   const history = proto.temporal.api.history.v1.History.decode(await readFile(join(HISTORIES, file)));
-  const dataConverter = createDataConverter({ payloadKey: RECORDING_KEY });
+  const dataConverter = createDataConverter({ payloadKeys: RECORDING_KEYS });
   await Worker.runReplayHistory({ workflowBundle, dataConverter }, history);
 }
 

@@ -1,18 +1,32 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { Context, heartbeat } from '@temporalio/activity';
 import { toApplicationFailure } from '../../activities/failures.ts';
+import { createKeyring } from '../../adapters/sealing/keyring.ts';
+import { createRetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
+import { ROTATION_WORKFLOW_ID } from '../../contracts/keys.ts';
+import { nodeWorkflowId } from '../../contracts/node.ts';
+import {
+  RETENTION_DUE_WORKFLOW,
+  RETENTION_SCHEDULE,
+  type RetentionDueInput,
+  retentionWorkflowId,
+} from '../../contracts/retention.ts';
+import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
 import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
+import { createFakeKeys } from '../support/fake-keys.ts';
+import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
 
 type Rig = Awaited<ReturnType<typeof startWorkflowRig>>;
 
-/** Key of the recorded histories: public on purpose, since they hold nothing but test data. */
-export const RECORDING_KEY = createHash('sha256').update('recorded histories').digest();
+/** Keys of the recorded histories: public on purpose, since they hold nothing but test data. */
+export const RECORDING_KEYS = createKeyring(createHash('sha256').update('recorded histories').digest());
 
 /** One shape of a history, and how to make it. Answers with the ids of the workflows to record. */
 export interface Scenario {
@@ -31,6 +45,8 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
   { name: 'build-from-git', run: (rig) => operations(rig, {}, [deployCommit()]) },
   { name: 'node-watched', run: nodeWatched },
+  { name: 'node-back-before-lost', run: nodeBackBeforeLost },
+  { name: 'requests-at-once', run: requestsAtOnce },
   {
     name: 'scale-restart-stop-start',
     run: (rig) => operations(rig, {}, [deploy(), scale(3), plain('restart'), plain('stop'), plain('start'), scale(1)]),
@@ -46,6 +62,10 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'canary', run: (rig) => operations(rig, {}, [deploy(CANARY), again(CANARY)]) },
   { name: 'paused-and-approved', run: pausedAndApproved },
   { name: 'cancelled', run: cancelled },
+  { name: 'retention', run: retained },
+  { name: 'retention-due', run: retentionDue },
+  { name: 'keys-rotated', run: (rig) => keysRotated(rig, ['old', 'old', 'old', 'old', 'new']) },
+  { name: 'keys-refused', run: (rig) => keysRotated(rig, ['old', 'lost']) },
 ];
 
 const TAKEN = new DomainError('NAME_TAKEN', 'name: app exists');
@@ -206,6 +226,95 @@ async function nodeWatched(rig: Rig): Promise<readonly string[]> {
     });
   });
   return [`node/${nodeId}`];
+}
+
+/** Every part of a run, with a node that is lost and one that nobody works for. */
+async function retained(rig: Rig): Promise<readonly string[]> {
+  const nodes = { a: '', b: 'the node is lost', c: '' };
+  const fake = createFakeRetention({ policy: { buildCacheBytes: 1 }, nodes, silent: ['c'] });
+  const gateway = createRetentionGateway({ client: rig.client, timing: QUICK_RETENTION, answerMs: 20_000 });
+  const request = { runId: randomUUID(), isDryRun: false, actorUserId: null };
+  await fake.whileWorking(rig, async () => {
+    await gateway.runRetention(request);
+    await rig.client.workflow.getHandle(retentionWorkflowId(request)).result();
+  });
+  return [retentionWorkflowId(request)];
+}
+
+async function retentionDue(rig: Rig): Promise<readonly string[]> {
+  const args: [RetentionDueInput] = [{ timing: QUICK_RETENTION }];
+  const options = { workflowId: RETENTION_SCHEDULE, taskQueue: CONTROL_QUEUE, args };
+  await createFakeRetention().whileWorking(rig, async () => {
+    await rig.client.workflow.execute(RETENTION_DUE_WORKFLOW, options);
+  });
+  return [RETENTION_SCHEDULE];
+}
+
+async function keysRotated(rig: Rig, dataKeys: string[]): Promise<readonly string[]> {
+  await rig.withCluster(
+    createFakeCluster(),
+    async () => {
+      await rig.gateway.rotateKeys({ rotationId: randomUUID(), masterKeyId: 'new', actorUserId: randomUUID() });
+      await rig.client.workflow.getHandle(ROTATION_WORKFLOW_ID).result();
+    },
+    createFakeKeys(dataKeys).keys,
+  );
+  return [ROTATION_WORKFLOW_ID];
+}
+
+/** The second watch is that of a process which dies; the node has enrolled anew before its silence is noticed. */
+async function nodeBackBeforeLost(rig: Rig): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const nodeId = 'node-fake';
+  const workflowId = nodeWorkflowId(nodeId);
+  await rig.client.workflow
+    .getHandle(workflowId)
+    .terminate()
+    .catch(() => undefined);
+  const dead = Promise.withResolvers<void>();
+  let watches = 0;
+  const watchNode: typeof cluster.node.watchNode = async ({ known }) => {
+    watches += 1;
+    if (watches === 2) await dead.promise;
+    if (watches > 2) await untilShutdown();
+    return { state: 'ready', reason: known };
+  };
+  const atLeast = (count: number) =>
+    eventually(() => {
+      if (watches < count) throw new Error(`watched ${watches} times`);
+    });
+  await rig.withCluster({ ...cluster, node: { ...cluster.node, watchNode } }, async () => {
+    await rig.gateway.nodeEnrolled(nodeId);
+    await atLeast(2);
+    await rig.gateway.nodeEnrolled(nodeId);
+    await atLeast(3);
+    dead.resolve();
+  });
+  return [workflowId];
+}
+
+/** Heartbeats until the worker that runs the activity is asked to stop. */
+async function untilShutdown(): Promise<void> {
+  const beat = setInterval(() => heartbeat(), 100);
+  await Context.current().cancelled.catch(() => undefined);
+  clearInterval(beat);
+}
+
+/** Two updates and a removal while the first deploy is being stored. */
+async function requestsAtOnce(rig: Rig): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const place = aPlace();
+  const removal = aRemoveRequest();
+  await rig.withCluster(cluster, async () => {
+    const deploys = ['app', null, null].map((createAs) => aDeployRequest({ createAs, spec: aSpec({ replicas: 2 }) }));
+    // A deploy that is stored after the removal is refused.
+    await Promise.allSettled([
+      ...deploys.map((request) => rig.gateway.submit({ ...place, request })),
+      rig.gateway.submit({ ...place, request: removal }),
+    ]);
+    await ended(cluster, removal.operationId);
+  });
+  return [deploymentWorkflowId(place.deploymentId)];
 }
 
 async function ended(cluster: ReturnType<typeof createFakeCluster>, operationId: string): Promise<void> {

@@ -12,11 +12,11 @@ import type { ContainerSample } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import type { Checkpoint } from '../../streamer/checkpoint.ts';
 import type { RunningRole } from '../../workers/run-role.ts';
 import { startStreamer } from '../../workers/streamer.ts';
+import { type FaultProxy, socketPathOf, startFaultProxy } from '../faults/fault-proxy.ts';
 import { adminUrlOfRun } from '../support/database.ts';
-import { openTestDocker, type TestDocker } from '../support/docker.ts';
+import { DOCKER_SOCKET, openTestDocker, type TestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
-import { type InterruptibleDocker, openInterruptibleDocker } from '../support/interruptible-docker.ts';
 import { startReplica } from '../support/metered.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/postgres.ts';
 import { aSample } from '../support/samples.ts';
@@ -32,7 +32,7 @@ const streamers = createStreamers({ signer });
 describe('the role streamer', () => {
   let folder: string;
   let corner: TestDocker;
-  let proxy: InterruptibleDocker;
+  let proxy: FaultProxy;
   let database: TestDatabase;
   let environment: Record<string, string>;
   let role: RunningRole;
@@ -41,7 +41,7 @@ describe('the role streamer', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'obiente-streamer-'));
     corner = await openTestDocker();
-    proxy = await openInterruptibleDocker();
+    proxy = await startFaultProxy({ to: { socketPath: DOCKER_SOCKET }, unit: 'connection' });
     database = await createEmptyDatabase(adminUrlOfRun());
     const port = await freePort();
     streamer = { nodeId: NODE, streamerUrl: `http://127.0.0.1:${port}` };
@@ -50,7 +50,7 @@ describe('the role streamer', () => {
       OBIENTE_STATE_DIR: join(folder, 'state'),
       NODE_KEY_DIR: join(folder, 'node'),
       STREAMER_GATEWAY_PORT: String(port),
-      DOCKER_SOCKET: proxy.socketPath,
+      DOCKER_SOCKET: socketPathOf(proxy),
       METRICS_DATABASE_URL: database.url,
       METRICS_COLLECTION_INTERVAL: '100ms',
       METRICS_STORAGE_INTERVAL: '1s',

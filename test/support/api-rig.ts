@@ -6,25 +6,37 @@ import type { DescService } from '@bufbuild/protobuf';
 import { type Client, createClient, createRouterTransport, type Interceptor } from '@connectrpc/connect';
 import { createLog } from '../../adapters/logging/log.ts';
 import { openChangeFeed } from '../../adapters/postgres/changes.ts';
-import { openDatabase } from '../../adapters/postgres/database.ts';
+import { type Database, openDatabase } from '../../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../../adapters/postgres/deployment-store.ts';
-import { findOrCreateOrganizationKey } from '../../adapters/postgres/organization-keys.ts';
+import { findRotation } from '../../adapters/postgres/key-rotations.ts';
+import { createDataKeyStore } from '../../adapters/postgres/organization-keys.ts';
+import { beginRun, findRun } from '../../adapters/postgres/retention/runs.ts';
+import { createKeyring, type Keyring } from '../../adapters/sealing/keyring.ts';
 import { createSealing } from '../../adapters/sealing/sealing.ts';
 import { openContextStore } from '../../adapters/sources/context-store.ts';
-import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
+import type { RetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
+import type { RotationCall, WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
 import { createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
 import type { NodeLogs } from '../../api/gateways/node-logs.ts';
 import { createRoutes } from '../../api/router.ts';
 import { createApiTelemetry } from '../../api/telemetry.ts';
 import { createPublicAddress } from '../../api/wire/address.ts';
+import type { RotationAccepted } from '../../contracts/keys.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { DeploymentsService } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
 import { createIdentityStore } from '../../workers/api/authorisation.ts';
 import { adminUrlOfRun } from './database.ts';
+import { eventually } from './eventually.ts';
 import { createTestDatabase } from './postgres.ts';
+import { carryOutRotation } from './rotation.ts';
+
+/** The user who runs the platform, in these tests. */
+export const OPERATOR = 'operator';
+
+const PAYLOAD_KEYS = createKeyring(randomBytes(32));
 
 /** Proof of a node that it may join, in these tests. */
 export const JOIN_TOKEN = 'join-token-of-these-tests';
@@ -50,31 +62,37 @@ export async function startApiRig() {
   const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
   const store = createDeploymentStore(db, { domain: 'localhost', placement });
   const enrolled: string[] = [];
-  const masterKey = randomBytes(32);
-  const sealing = createSealing({
-    masterKey,
-    findOrCreateOrganizationKey: (key) => findOrCreateOrganizationKey(db, key),
+  const workflows = createFakeWorkflows(db, store, world, enrolled);
+  const contexts = await openContextStore({ folder });
+  const userAuth = createAuthInterceptor({
+    ...{ verifier: { verify: verifyName }, store: createIdentityStore(db), operators: new Set([OPERATOR]) },
   });
-  const workflows = fakeWorkflows(store, world, enrolled);
-  const routes = createRoutes({
-    ...{ db, changes, sealing, log, telemetry: createApiTelemetry(), heartbeatMs: 50, now: () => new Date() },
-    registries: { allowedRegistries: [] },
-    git: { allowedHosts: ['git.example.test'] },
-    address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
-    contexts: await openContextStore({ folder }),
-    nodeLogs: { open: (...call) => world.nodeLogs(...call) },
-    workflows,
-    checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
-    publicJwks: '{"keys":[]}',
-    metrics: {} as never,
-    userAuth: createAuthInterceptor({ verifier: { verify: verifyName }, store: createIdentityStore(db) }),
-    nodeAuth: createNodeAuthInterceptor({ verify: verifyNode }),
-  });
-  const clientOf = <Service extends DescService>(service: Service, token: string): Client<Service> =>
-    createClient(service, createRouterTransport(routes, { transport: { interceptors: [bearer(token)] } }));
+
+  /** An API process with master keys of its own, beside the others on the same database. */
+  const aProcess = (masterKeys: Keyring) => {
+    const sealing = createSealing({ masterKeys, store: createDataKeyStore(db) });
+    const routes = createRoutes({
+      ...{ db, changes, sealing, log, telemetry: createApiTelemetry(), heartbeatMs: 50, now: () => new Date() },
+      ...{ masterKeys, payloadKeys: PAYLOAD_KEYS, contexts, userAuth, publicJwks: '{"keys":[]}' },
+      registries: { allowedRegistries: [] },
+      git: { allowedHosts: ['git.example.test'] },
+      address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
+      nodeLogs: { open: (...call) => world.nodeLogs(...call) },
+      histories: { read: async ({ deploymentId }) => Buffer.from(`history of ${deploymentId}`) },
+      retention: fakeRetention(db, world),
+      workflows: { ...workflows, rotateKeys: (call) => workflows.rotateWith(masterKeys, call) },
+      checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
+      metrics: {} as never,
+      nodeAuth: createNodeAuthInterceptor({ verify: verifyNode }),
+    });
+    const clientOf = <Service extends DescService>(service: Service, token: string): Client<Service> =>
+      createClient(service, createRouterTransport(routes, { transport: { interceptors: [bearer(token)] } }));
+    return { sealing, clientOf, masterKeys };
+  };
+  const { sealing, clientOf, masterKeys } = aProcess(createKeyring(randomBytes(32)));
 
   return {
-    ...{ url, db, store, world, enrolled, sealing, workflows, clientOf },
+    ...{ url, db, store, world, enrolled, sealing, workflows, clientOf, masterKeys, aProcess },
     /** A signed-in user with a personal organization and its project. */
     user: async (name: string) => {
       const { userId, memberships } = await clientOf(IdentityService, name).whoAmI({});
@@ -96,11 +114,12 @@ export async function startApiRig() {
 export type ApiRig = Awaited<ReturnType<typeof startApiRig>>;
 
 /** Stores what is asked, one request of a deployment at a time, as its workflow does first, and leaves it there. */
-function fakeWorkflows(
+function createFakeWorkflows(
+  db: Database,
   store: ReturnType<typeof createDeploymentStore>,
   world: RigWorld,
   enrolled: string[],
-): WorkflowGateway {
+) {
   const turns = new Map<string, Promise<unknown>>();
   const inTurn = <Result>(deploymentId: string, work: () => Promise<Result>): Promise<Result> => {
     const turn = (turns.get(deploymentId) ?? Promise.resolve()).then(work, work);
@@ -110,7 +129,7 @@ function fakeWorkflows(
   const check = () => {
     if (world.workflowsAway) throw new DomainError('WORKFLOWS_UNAVAILABLE', 'the request was not confirmed in time');
   };
-  return {
+  const gateway: Omit<WorkflowGateway, 'rotateKeys'> = {
     submit: async (call) => {
       check();
       return await inTurn(call.deploymentId, () => store.storeOperation(call));
@@ -122,6 +141,33 @@ function fakeWorkflows(
     nodeEnrolled: async (nodeId) => {
       check();
       enrolled.push(nodeId);
+    },
+  };
+  /** A rotation is carried out by an orchestrator with the same master keys, and answered when it is recorded. */
+  const rotateWith = async (masterKeys: Keyring, call: RotationCall): Promise<RotationAccepted> => {
+    check();
+    const running = inTurn('keys', () => carryOutRotation(db, masterKeys, call));
+    running.catch(() => undefined);
+    await eventually(async () => {
+      if (!(await findRotation(db, call.rotationId))) throw new Error('not recorded yet');
+    });
+    return { rotationId: call.rotationId };
+  };
+  return { ...gateway, rotateWith };
+}
+
+/** Stores that a run began, as its workflow does first, and leaves it there; one at a time of each kind. */
+function fakeRetention(db: Database, world: RigWorld): RetentionGateway {
+  const running = new Map<boolean, string>();
+  return {
+    runRetention: async (request) => {
+      if (world.workflowsAway) throw new DomainError('WORKFLOWS_UNAVAILABLE', 'the request was not confirmed in time');
+      const runId = running.get(request.isDryRun) ?? request.runId;
+      const run = await findRun(db, runId);
+      if (run?.state === 'running') return { runId };
+      running.set(request.isDryRun, request.runId);
+      await beginRun(db, request);
+      return { runId: request.runId };
     },
   };
 }

@@ -17,7 +17,7 @@ import type {
   RolloutPlan,
   StartedReplica,
 } from '../../contracts/rollout.ts';
-import type { DomainError } from '../../domain/errors.ts';
+import { DomainError } from '../../domain/errors.ts';
 import { replicaId } from '../../domain/naming.ts';
 import { isOpen, makesRevision, type OperationState } from '../../domain/operation.ts';
 import { nextStep } from '../../domain/rollout.ts';
@@ -168,6 +168,10 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
         throw ApplicationFailure.nonRetryable('same key, other content', 'IDEMPOTENCY_CONFLICT');
       }
       const { kind, operationId } = request;
+      const isEnding = [...operations.values()].some((stored) => stored.kind === 'remove');
+      if (!known && kind !== 'remove' && isEnding) {
+        throw toApplicationFailure(new DomainError('DEPLOYMENT_DELETED', 'the deployment is about to be deleted'));
+      }
       const stored = known ?? { request, kind, revision: addRevision(request), state: 'queued', waitsFor: '' };
       operations.set(operationId, stored);
       return { operationId, kind, revision: stored.revision, open: isOpen(stored.state) };

@@ -8,8 +8,11 @@ import { createTestInstallation } from './installation.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Waits that a test need not sit out: its requests take milliseconds, and its applications have nothing to save. */
-const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s' };
+/**
+ * Waits that a test need not sit out: its requests take milliseconds, its applications have nothing to save, and nobody
+ * returns to an image that nothing uses.
+ */
+const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s', RETENTION_IMAGE_AGE: '1s' };
 
 /** What tests in other processes need to know of the platform that this run started; can be sent between processes. */
 export interface PlatformFacts {
@@ -17,6 +20,8 @@ export interface PlatformFacts {
   readonly instance: string;
   readonly apiUrl: string;
   readonly temporalAddress: string;
+  /** The control database, as its owner. */
+  readonly databaseUrl: string;
   readonly httpPort: number;
   readonly httpsPort: number;
   /** Ports of loopback at which tenants may name registries. */
@@ -34,12 +39,14 @@ export async function startTestPlatform(): Promise<PlatformFacts & { stop(): Pro
     throw error;
   });
   const { api: apiUrl, temporal: temporalAddress } = platform.addresses;
+  const password = (await readFile(join(stateDir, 'keys', 'database.password'), 'utf8')).trim();
+  const databaseUrl = `postgres://obiente:${password}@127.0.0.1:${environment.POSTGRES_PORT}/obiente`;
   const ports = { httpPort: Number(environment.HTTP_PORT), httpsPort: Number(environment.HTTPS_PORT) };
   const stop = async (): Promise<void> => {
     await platform.stop();
     await remove();
   };
-  return { stateDir, instance, apiUrl, temporalAddress, ...ports, registryPorts, gitPorts, stop };
+  return { stateDir, instance, apiUrl, temporalAddress, databaseUrl, ...ports, registryPorts, gitPorts, stop };
 }
 
 /** The API as the platform's one development user. */

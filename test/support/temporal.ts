@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
+import { createKeyring, type Keyring } from '../../adapters/sealing/keyring.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
 
@@ -49,7 +50,7 @@ async function ended(process: ChildProcess): Promise<void> {
   await exit;
 }
 
-/** A payload key of its own for each test. */
-export function aPayloadKey(): Uint8Array {
-  return randomBytes(32);
+/** Payload keys of its own for each test. */
+export function aPayloadKeyring(): Keyring {
+  return createKeyring(randomBytes(32));
 }

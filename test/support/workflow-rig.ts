@@ -7,26 +7,27 @@ import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../../contracts/task-queue
 import { QUICK } from './builders.ts';
 import type { createFakeCluster } from './fake-cluster.ts';
 import { NODE } from './fake-cluster.ts';
-import { aPayloadKey, startTemporal } from './temporal.ts';
+import { aPayloadKeyring, startTemporal } from './temporal.ts';
 
 /** The real Temporal server, today's workflows, and a cluster that a test controls. */
-export async function startWorkflowRig(payloadKey = aPayloadKey()) {
+export async function startWorkflowRig(payloadKeys = aPayloadKeyring()) {
   const log = createLog({ role: 'test', level: 'silent' });
   installTemporalLog(log);
   const server = await startTemporal();
-  const temporal = { address: server.address, namespace: 'default', payloadKey };
+  const temporal = { address: server.address, namespace: 'default', payloadKeys };
   const workflowBundle = await bundleWorkflows(log);
   const connection = await connectWorkers(temporal);
   const { client, close } = createTemporalClient(temporal);
   const node = { heartbeatMs: 2_000, watchMs: 60_000, retryMs: 100 };
   const gateway = createWorkflowGateway({ client, timing: QUICK, node, answerMs: 20_000 });
 
-  /** Runs the workers of a cluster while `use` runs. */
+  /** Runs the workers of a cluster while `use` runs, the orchestrator's with further activities. */
   const withCluster = async (
     cluster: ReturnType<typeof createFakeCluster>,
     use: () => Promise<void>,
+    more: object = {},
   ): Promise<void> => {
-    const control = { ...cluster.store, ...cluster.ingress };
+    const control = { ...cluster.store, ...cluster.ingress, ...more };
     const workers = await Promise.all([
       startWorker(connection, temporal, {
         taskQueue: CONTROL_QUEUE,

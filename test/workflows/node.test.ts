@@ -72,4 +72,36 @@ describe('the node workflow', { timeout: 180_000 }, () => {
     await Promise.all([controlWorker.stop(), secondWorker.stop()]);
     await connection.close();
   });
+
+  it('never calls a node lost whose process was back before its silence was noticed', async () => {
+    const nodeId = `node-${randomUUID()}`;
+    const cluster = createFakeCluster();
+    const daemon = aDaemon();
+    const { temporal, workflowBundle } = rig;
+    const connection = await connectWorkers(temporal);
+    const dead = Promise.withResolvers<void>();
+    const watches: string[] = [];
+    /** The second watch is that of a process which dies: it never heartbeats and never ends. */
+    const watchNode = async (input: { known: string }) => {
+      watches.push(input.known);
+      if (watches.length === 2) await dead.promise;
+      return await daemon.watchNode(input);
+    };
+    const control = { taskQueue: CONTROL_QUEUE, activities: { ...cluster.store, ...cluster.ingress } };
+    const controlWorker = await startWorker(connection, temporal, { ...control, workflowBundle, maxActivities: 10 });
+    const nodeOptions = { taskQueue: nodeQueue(nodeId), activities: { watchNode }, maxActivities: 4 };
+    const nodeWorker = await startWorker(connection, temporal, nodeOptions);
+
+    await rig.gateway.nodeEnrolled(nodeId);
+    await eventually(() => expect(watches).toEqual(['lost', 'ready']));
+    await rig.gateway.nodeEnrolled(nodeId);
+    await eventually(() => expect(watches).toEqual(['lost', 'ready', 'ready']));
+    expect(cluster.steps).toEqual([`${nodeId} is ready`]);
+
+    await rig.client.workflow.getHandle(nodeWorkflowId(nodeId)).terminate();
+    daemon.die();
+    dead.resolve();
+    await Promise.all([controlWorker.stop(), nodeWorker.stop()]);
+    await connection.close();
+  });
 });

@@ -19,7 +19,11 @@ export function createAuthorisation(db: Database, config: ApiConfig, log: Log) {
     return node && JSON.stringify(node.signingJwk);
   };
   return {
-    userAuth: createAuthInterceptor({ verifier, store: createIdentityStore(db) }),
+    userAuth: createAuthInterceptor({
+      verifier,
+      store: createIdentityStore(db),
+      operators: new Set(config.PLATFORM_OPERATORS),
+    }),
     nodeAuth: createNodeAuthInterceptor(createNodeTokenVerifier({ findSigningJwk })),
   };
 }

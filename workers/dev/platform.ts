@@ -57,7 +57,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     const runDir = join(stateDir, 'run');
     await endStaleProcesses(runDir, inStopOrder(findStaleProcesses(runDir)));
     await assertPortsFree(wantedPorts(installation));
-    await prepare(installation);
+    await prepareServers(installation);
     const group = await startGroup(toMembers(installation), {
       ...{ runDir, logsDir: join(stateDir, 'logs'), onEvent },
       ...(signal ? { signal } : {}),
@@ -77,7 +77,8 @@ function inStopOrder<Named extends { readonly name: string }>(processes: readonl
   return processes.toSorted((one, other) => STOP_ORDER.indexOf(one.name) - STOP_ORDER.indexOf(other.name));
 }
 
-async function prepare({ stateDir, toolchain, keys, config }: Installation): Promise<void> {
+/** Makes what PostgreSQL and Traefik need before their first start: an empty database cluster, a configuration file. */
+export async function prepareServers({ stateDir, toolchain, keys, config }: Installation): Promise<void> {
   if (toolchain.postgres.kind === 'embedded') {
     const { binDir } = toolchain.postgres;
     await ensureCluster({ binDir, stateDir, passwordFile: keys.postgresPassword, port: config.POSTGRES_PORT });

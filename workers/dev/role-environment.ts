@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
+import { DEV_USER } from '../../adapters/dev-oidc/dev-user.ts';
 import { apiVariables } from '../../config/api.ts';
 import { devOidcVariables } from '../../config/dev-oidc.ts';
 import { nodeVariables } from '../../config/node.ts';
@@ -70,12 +71,13 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       DOMAIN: config.DOMAIN,
       PUBLIC_HTTP_PORT: String(config.HTTP_PORT),
       PUBLIC_HTTPS_PORT: String(config.HTTPS_PORT),
-      ...(usesDevelopmentIssuer(installation) ? { OIDC_ISSUER: toAddresses(config).issuer } : {}),
+      ...(usesDevelopmentIssuer(installation) ? developmentIdentity(installation) : {}),
     };
   },
   orchestrator: (installation) => ({
     ...temporalVariables(installation),
     DATABASE_URL: databaseUrl(installation),
+    MASTER_KEY_FILE: installation.keys.master,
     TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
     DOMAIN: installation.config.DOMAIN,
   }),
@@ -94,6 +96,12 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
     return { ...hostVariables(installation), ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}) };
   },
 };
+
+/** The one user of development runs the platform as well, unless others are named. */
+function developmentIdentity({ config, environment }: Installation): Environment {
+  const operators = environment.PLATFORM_OPERATORS ? {} : { PLATFORM_OPERATORS: DEV_USER.id };
+  return { OIDC_ISSUER: toAddresses(config).issuer, ...operators };
+}
 
 /** Whether people sign in at the development provider, because no other was named. */
 export function usesDevelopmentIssuer({ environment }: Installation): boolean {

@@ -7,6 +7,7 @@ import type { DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createResolveSource } from '../../activities/resolve-source.ts';
+import { createRetainImages } from '../../activities/retain-images.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
@@ -77,6 +78,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createRemoveReplica(replica),
         ...createRemoveLeftovers({ ...replica, git }),
         ...createResolveSource(git),
+        ...createRetainImages(docker),
         ...createWatchNode(daemon),
       }),
       maxActivities: MOST_ACTIVITIES,

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/operations.proto.
  */
 export const file_obiente_cloud_v1_operations: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2Nsb3VkL3YxL29wZXJhdGlvbnMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEiNQoTR2V0T3BlcmF0aW9uUmVxdWVzdBIeCgxvcGVyYXRpb25faWQYASABKAlCCLpIBXIDsAEBIoMBChRHZXRPcGVyYXRpb25SZXNwb25zZRIuCglvcGVyYXRpb24YASABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbhI7CgVzdGVwcxgCIAMoCzIhLm9iaWVudGUuY2xvdWQudjEuRGVwbG95bWVudEV2ZW50Qgm6SAaSAQMQ6AciZQoVTGlzdE9wZXJhdGlvbnNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEisKBHBhZ2UYAiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXF1ZXN0IoIBChZMaXN0T3BlcmF0aW9uc1Jlc3BvbnNlEjoKCm9wZXJhdGlvbnMYASADKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbkIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSJxChZDYW5jZWxPcGVyYXRpb25SZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEh4KDG9wZXJhdGlvbl9pZBgCIAEoCUIIukgFcgOwAQEiSQoXQ2FuY2VsT3BlcmF0aW9uUmVzcG9uc2USLgoJb3BlcmF0aW9uGAEgASgLMhsub2JpZW50ZS5jbG91ZC52MS5PcGVyYXRpb24icAoVUGF1c2VPcGVyYXRpb25SZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEh4KDG9wZXJhdGlvbl9pZBgCIAEoCUIIukgFcgOwAQEiSAoWUGF1c2VPcGVyYXRpb25SZXNwb25zZRIuCglvcGVyYXRpb24YASABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbiJxChZSZXN1bWVPcGVyYXRpb25SZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEh4KDG9wZXJhdGlvbl9pZBgCIAEoCUIIukgFcgOwAQEiSQoXUmVzdW1lT3BlcmF0aW9uUmVzcG9uc2USLgoJb3BlcmF0aW9uGAEgASgLMhsub2JpZW50ZS5jbG91ZC52MS5PcGVyYXRpb24icgoXQXBwcm92ZU9wZXJhdGlvblJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSHgoMb3BlcmF0aW9uX2lkGAIgASgJQgi6SAVyA7ABASJKChhBcHByb3ZlT3BlcmF0aW9uUmVzcG9uc2USLgoJb3BlcmF0aW9uGAEgASgLMhsub2JpZW50ZS5jbG91ZC52MS5PcGVyYXRpb24ylQUKEU9wZXJhdGlvbnNTZXJ2aWNlEmIKDEdldE9wZXJhdGlvbhIlLm9iaWVudGUuY2xvdWQudjEuR2V0T3BlcmF0aW9uUmVxdWVzdBomLm9iaWVudGUuY2xvdWQudjEuR2V0T3BlcmF0aW9uUmVzcG9uc2UiA5ACARJoCg5MaXN0T3BlcmF0aW9ucxInLm9iaWVudGUuY2xvdWQudjEuTGlzdE9wZXJhdGlvbnNSZXF1ZXN0Gigub2JpZW50ZS5jbG91ZC52MS5MaXN0T3BlcmF0aW9uc1Jlc3BvbnNlIgOQAgESawoPQ2FuY2VsT3BlcmF0aW9uEigub2JpZW50ZS5jbG91ZC52MS5DYW5jZWxPcGVyYXRpb25SZXF1ZXN0Gikub2JpZW50ZS5jbG91ZC52MS5DYW5jZWxPcGVyYXRpb25SZXNwb25zZSIDkAICEmgKDlBhdXNlT3BlcmF0aW9uEicub2JpZW50ZS5jbG91ZC52MS5QYXVzZU9wZXJhdGlvblJlcXVlc3QaKC5vYmllbnRlLmNsb3VkLnYxLlBhdXNlT3BlcmF0aW9uUmVzcG9uc2UiA5ACAhJrCg9SZXN1bWVPcGVyYXRpb24SKC5vYmllbnRlLmNsb3VkLnYxLlJlc3VtZU9wZXJhdGlvblJlcXVlc3QaKS5vYmllbnRlLmNsb3VkLnYxLlJlc3VtZU9wZXJhdGlvblJlc3BvbnNlIgOQAgISbgoQQXBwcm92ZU9wZXJhdGlvbhIpLm9iaWVudGUuY2xvdWQudjEuQXBwcm92ZU9wZXJhdGlvblJlcXVlc3QaKi5vYmllbnRlLmNsb3VkLnYxLkFwcHJvdmVPcGVyYXRpb25SZXNwb25zZSIDkAICYgZwcm90bzM", [file_buf_validate_validate, file_obiente_cloud_v1_deployments, file_obiente_cloud_v1_resources]);
+  fileDesc("CiFvYmllbnRlL2Nsb3VkL3YxL29wZXJhdGlvbnMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEiNQoTR2V0T3BlcmF0aW9uUmVxdWVzdBIeCgxvcGVyYXRpb25faWQYASABKAlCCLpIBXIDsAEBIoMBChRHZXRPcGVyYXRpb25SZXNwb25zZRIuCglvcGVyYXRpb24YASABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbhI7CgVzdGVwcxgCIAMoCzIhLm9iaWVudGUuY2xvdWQudjEuRGVwbG95bWVudEV2ZW50Qgm6SAaSAQMQ6AciPwodRXhwb3J0T3BlcmF0aW9uSGlzdG9yeVJlcXVlc3QSHgoMb3BlcmF0aW9uX2lkGAEgASgJQgi6SAVyA7ABASI6Ch5FeHBvcnRPcGVyYXRpb25IaXN0b3J5UmVzcG9uc2USGAoFY2h1bmsYASABKAxCCbpIBnoEGICAECJlChVMaXN0T3BlcmF0aW9uc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESKwoEcGFnZRgCIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuUGFnZVJlcXVlc3QiggEKFkxpc3RPcGVyYXRpb25zUmVzcG9uc2USOgoKb3BlcmF0aW9ucxgBIAMoCzIbLm9iaWVudGUuY2xvdWQudjEuT3BlcmF0aW9uQgm6SAaSAQMQyAESLAoEcGFnZRgCIAEoCzIeLm9iaWVudGUuY2xvdWQudjEuUGFnZVJlc3BvbnNlInEKFkNhbmNlbE9wZXJhdGlvblJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSHgoMb3BlcmF0aW9uX2lkGAIgASgJQgi6SAVyA7ABASJJChdDYW5jZWxPcGVyYXRpb25SZXNwb25zZRIuCglvcGVyYXRpb24YASABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbiJwChVQYXVzZU9wZXJhdGlvblJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSHgoMb3BlcmF0aW9uX2lkGAIgASgJQgi6SAVyA7ABASJIChZQYXVzZU9wZXJhdGlvblJlc3BvbnNlEi4KCW9wZXJhdGlvbhgBIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuT3BlcmF0aW9uInEKFlJlc3VtZU9wZXJhdGlvblJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSHgoMb3BlcmF0aW9uX2lkGAIgASgJQgi6SAVyA7ABASJJChdSZXN1bWVPcGVyYXRpb25SZXNwb25zZRIuCglvcGVyYXRpb24YASABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbiJyChdBcHByb3ZlT3BlcmF0aW9uUmVxdWVzdBI3Cg9pZGVtcG90ZW5jeV9rZXkYASABKAlCHrpIG3IZEAgYgAEyEl5bQS1aYS16MC05Ll86LV0rJBIeCgxvcGVyYXRpb25faWQYAiABKAlCCLpIBXIDsAEBIkoKGEFwcHJvdmVPcGVyYXRpb25SZXNwb25zZRIuCglvcGVyYXRpb24YASABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk9wZXJhdGlvbjKaBgoRT3BlcmF0aW9uc1NlcnZpY2USYgoMR2V0T3BlcmF0aW9uEiUub2JpZW50ZS5jbG91ZC52MS5HZXRPcGVyYXRpb25SZXF1ZXN0GiYub2JpZW50ZS5jbG91ZC52MS5HZXRPcGVyYXRpb25SZXNwb25zZSIDkAIBEmgKDkxpc3RPcGVyYXRpb25zEicub2JpZW50ZS5jbG91ZC52MS5MaXN0T3BlcmF0aW9uc1JlcXVlc3QaKC5vYmllbnRlLmNsb3VkLnYxLkxpc3RPcGVyYXRpb25zUmVzcG9uc2UiA5ACARKCAQoWRXhwb3J0T3BlcmF0aW9uSGlzdG9yeRIvLm9iaWVudGUuY2xvdWQudjEuRXhwb3J0T3BlcmF0aW9uSGlzdG9yeVJlcXVlc3QaMC5vYmllbnRlLmNsb3VkLnYxLkV4cG9ydE9wZXJhdGlvbkhpc3RvcnlSZXNwb25zZSIDkAIBMAESawoPQ2FuY2VsT3BlcmF0aW9uEigub2JpZW50ZS5jbG91ZC52MS5DYW5jZWxPcGVyYXRpb25SZXF1ZXN0Gikub2JpZW50ZS5jbG91ZC52MS5DYW5jZWxPcGVyYXRpb25SZXNwb25zZSIDkAICEmgKDlBhdXNlT3BlcmF0aW9uEicub2JpZW50ZS5jbG91ZC52MS5QYXVzZU9wZXJhdGlvblJlcXVlc3QaKC5vYmllbnRlLmNsb3VkLnYxLlBhdXNlT3BlcmF0aW9uUmVzcG9uc2UiA5ACAhJrCg9SZXN1bWVPcGVyYXRpb24SKC5vYmllbnRlLmNsb3VkLnYxLlJlc3VtZU9wZXJhdGlvblJlcXVlc3QaKS5vYmllbnRlLmNsb3VkLnYxLlJlc3VtZU9wZXJhdGlvblJlc3BvbnNlIgOQAgISbgoQQXBwcm92ZU9wZXJhdGlvbhIpLm9iaWVudGUuY2xvdWQudjEuQXBwcm92ZU9wZXJhdGlvblJlcXVlc3QaKi5vYmllbnRlLmNsb3VkLnYxLkFwcHJvdmVPcGVyYXRpb25SZXNwb25zZSIDkAICYgZwcm90bzM", [file_buf_validate_validate, file_obiente_cloud_v1_deployments, file_obiente_cloud_v1_resources]);
 
 /**
  * Which operation.
@@ -67,6 +67,48 @@ export const GetOperationResponseSchema: GenMessage<GetOperationResponse> = /*@_
   messageDesc(file_obiente_cloud_v1_operations, 1);
 
 /**
+ * Which operation.
+ *
+ * @generated from message obiente.cloud.v1.ExportOperationHistoryRequest
+ */
+export type ExportOperationHistoryRequest = Message<"obiente.cloud.v1.ExportOperationHistoryRequest"> & {
+  /**
+   * Operation id (UUID).
+   *
+   * @generated from field: string operation_id = 1;
+   */
+  operationId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ExportOperationHistoryRequest.
+ * Use `create(ExportOperationHistoryRequestSchema)` to create a new message.
+ */
+export const ExportOperationHistoryRequestSchema: GenMessage<ExportOperationHistoryRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_operations, 2);
+
+/**
+ * A piece of the history.
+ *
+ * @generated from message obiente.cloud.v1.ExportOperationHistoryResponse
+ */
+export type ExportOperationHistoryResponse = Message<"obiente.cloud.v1.ExportOperationHistoryResponse"> & {
+  /**
+   * The next bytes, at most 256 KiB.
+   *
+   * @generated from field: bytes chunk = 1;
+   */
+  chunk: Uint8Array;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ExportOperationHistoryResponse.
+ * Use `create(ExportOperationHistoryResponseSchema)` to create a new message.
+ */
+export const ExportOperationHistoryResponseSchema: GenMessage<ExportOperationHistoryResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_operations, 3);
+
+/**
  * Which operations.
  *
  * @generated from message obiente.cloud.v1.ListOperationsRequest
@@ -92,7 +134,7 @@ export type ListOperationsRequest = Message<"obiente.cloud.v1.ListOperationsRequ
  * Use `create(ListOperationsRequestSchema)` to create a new message.
  */
 export const ListOperationsRequestSchema: GenMessage<ListOperationsRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 2);
+  messageDesc(file_obiente_cloud_v1_operations, 4);
 
 /**
  * A page of operations.
@@ -120,7 +162,7 @@ export type ListOperationsResponse = Message<"obiente.cloud.v1.ListOperationsRes
  * Use `create(ListOperationsResponseSchema)` to create a new message.
  */
 export const ListOperationsResponseSchema: GenMessage<ListOperationsResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 3);
+  messageDesc(file_obiente_cloud_v1_operations, 5);
 
 /**
  * Which operation.
@@ -148,7 +190,7 @@ export type CancelOperationRequest = Message<"obiente.cloud.v1.CancelOperationRe
  * Use `create(CancelOperationRequestSchema)` to create a new message.
  */
 export const CancelOperationRequestSchema: GenMessage<CancelOperationRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 4);
+  messageDesc(file_obiente_cloud_v1_operations, 6);
 
 /**
  * It was recorded.
@@ -169,7 +211,7 @@ export type CancelOperationResponse = Message<"obiente.cloud.v1.CancelOperationR
  * Use `create(CancelOperationResponseSchema)` to create a new message.
  */
 export const CancelOperationResponseSchema: GenMessage<CancelOperationResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 5);
+  messageDesc(file_obiente_cloud_v1_operations, 7);
 
 /**
  * Which operation.
@@ -197,7 +239,7 @@ export type PauseOperationRequest = Message<"obiente.cloud.v1.PauseOperationRequ
  * Use `create(PauseOperationRequestSchema)` to create a new message.
  */
 export const PauseOperationRequestSchema: GenMessage<PauseOperationRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 6);
+  messageDesc(file_obiente_cloud_v1_operations, 8);
 
 /**
  * It was recorded.
@@ -218,7 +260,7 @@ export type PauseOperationResponse = Message<"obiente.cloud.v1.PauseOperationRes
  * Use `create(PauseOperationResponseSchema)` to create a new message.
  */
 export const PauseOperationResponseSchema: GenMessage<PauseOperationResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 7);
+  messageDesc(file_obiente_cloud_v1_operations, 9);
 
 /**
  * Which operation.
@@ -246,7 +288,7 @@ export type ResumeOperationRequest = Message<"obiente.cloud.v1.ResumeOperationRe
  * Use `create(ResumeOperationRequestSchema)` to create a new message.
  */
 export const ResumeOperationRequestSchema: GenMessage<ResumeOperationRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 8);
+  messageDesc(file_obiente_cloud_v1_operations, 10);
 
 /**
  * It was recorded.
@@ -267,7 +309,7 @@ export type ResumeOperationResponse = Message<"obiente.cloud.v1.ResumeOperationR
  * Use `create(ResumeOperationResponseSchema)` to create a new message.
  */
 export const ResumeOperationResponseSchema: GenMessage<ResumeOperationResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 9);
+  messageDesc(file_obiente_cloud_v1_operations, 11);
 
 /**
  * Which operation.
@@ -295,7 +337,7 @@ export type ApproveOperationRequest = Message<"obiente.cloud.v1.ApproveOperation
  * Use `create(ApproveOperationRequestSchema)` to create a new message.
  */
 export const ApproveOperationRequestSchema: GenMessage<ApproveOperationRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 10);
+  messageDesc(file_obiente_cloud_v1_operations, 12);
 
 /**
  * It was recorded.
@@ -316,7 +358,7 @@ export type ApproveOperationResponse = Message<"obiente.cloud.v1.ApproveOperatio
  * Use `create(ApproveOperationResponseSchema)` to create a new message.
  */
 export const ApproveOperationResponseSchema: GenMessage<ApproveOperationResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_operations, 11);
+  messageDesc(file_obiente_cloud_v1_operations, 13);
 
 /**
  * Operations: every change of a deployment, with who asked for it, why, its steps and its outcome. They outlive their
@@ -344,6 +386,18 @@ export const OperationsService: GenService<{
     methodKind: "unary";
     input: typeof ListOperationsRequestSchema;
     output: typeof ListOperationsResponseSchema;
+  },
+  /**
+   * Answers with the history of the workflow run that carries the operation out, as far as it has come: an encoded
+   * `temporal.api.history.v1.History`, in pieces. Its payloads are encrypted with the platform's payload key. With
+   * `not_found` when the operation has not begun, and when Temporal has forgotten it.
+   *
+   * @generated from rpc obiente.cloud.v1.OperationsService.ExportOperationHistory
+   */
+  exportOperationHistory: {
+    methodKind: "server_streaming";
+    input: typeof ExportOperationHistoryRequestSchema;
+    output: typeof ExportOperationHistoryResponseSchema;
   },
   /**
    * Cancels an operation at whatever step it is: what was before it is brought back. Refused with `failed_precondition`

@@ -1,7 +1,7 @@
-import type { Moment, Optional } from './column-types.ts';
+import type { Moment, Optional } from './columns.ts';
 
 /** The tables of sources in Git repositories. */
-export interface GitSchema {
+export interface GitTables {
   revision_sources: {
     deployment_id: string;
     revision: number;

@@ -1,0 +1,38 @@
+import { openTestDocker } from '../support/docker.ts';
+import { measureUnharmed } from './harmed-operation.ts';
+import { openLane } from './lane.ts';
+import type { OperationName } from './operations.ts';
+import { createRandom } from './random.ts';
+import { startReplays } from './replays.ts';
+import type { Bed, Unharmed } from './sweep.ts';
+
+/** Opens as many lanes as asked for, side by side; everything is gone when the stack is disposed of. */
+export async function openBed(
+  stack: AsyncDisposableStack,
+  { seed, lanes: count }: { readonly seed: string; readonly lanes: number },
+): Promise<Bed> {
+  const random = createRandom(seed);
+  const corner = await openTestDocker();
+  stack.defer(corner.remove);
+  const lanes = await Promise.all(
+    Array.from({ length: count }, (_, index) => {
+      const own = stack.use(new AsyncDisposableStack());
+      return openLane(own, corner.image, random.fork(`lane ${index}`).next);
+    }),
+  );
+
+  const replays = await startReplays(stack);
+  const known = new Map<OperationName, Promise<Unharmed>>();
+  return {
+    lanes,
+    random,
+    replays,
+    unharmed: (operation) => {
+      const [lane] = lanes;
+      if (!lane) throw new Error('a bed has at least one lane');
+      const measured = known.get(operation) ?? measureUnharmed(lane, operation);
+      known.set(operation, measured);
+      return measured;
+    },
+  };
+}

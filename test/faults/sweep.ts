@@ -1,0 +1,70 @@
+import type { Commit } from './history.ts';
+import type { Lane } from './lane.ts';
+import type { OperationName } from './operations.ts';
+import type { Random } from './random.ts';
+import type { Replays } from './replays.ts';
+import type { SubjectState } from './subject-state.ts';
+
+/** How an operation goes when nothing is harmed. */
+export interface Unharmed {
+  /** What it adds to the history of its deployment, counted from 1. */
+  readonly commits: readonly Commit[];
+  /** Where it ends. */
+  readonly state: SubjectState;
+  readonly tookMs: number;
+}
+
+/** What sweeps work with. */
+export interface Bed {
+  readonly lanes: readonly Lane[];
+  readonly random: Random;
+  readonly replays: Replays;
+  /** Measured once, on the first lane. */
+  unharmed(operation: OperationName): Promise<Unharmed>;
+}
+
+/** What came of one point. */
+export interface PointOutcome {
+  /** Whether the fault was really done to the operation: a point at which nothing was harmed proves nothing. */
+  readonly harmed: boolean;
+  /** From the fault to the end of the operation; `null` where that means nothing. */
+  readonly recoveryMs: number | null;
+  /** Operations that were carried out to their end, those for preparation left out. */
+  readonly operations: number;
+  /** How it did not end as it should; empty when it converged. */
+  readonly failures: readonly string[];
+  /** Invariants that did not hold meanwhile. */
+  readonly breaks: readonly string[];
+}
+
+/** One place at which something is harmed. */
+export interface Point {
+  readonly name: string;
+  run(lane: Lane): Promise<PointOutcome>;
+}
+
+/** A kind of fault, and all the points at which it is done. */
+export interface Sweep {
+  readonly name: string;
+  /** One line: what is done, and what must come of it. */
+  readonly about: string;
+  /** How many points `npm test` takes, chosen anew each time. */
+  readonly sampled: number;
+  /** How many points may run on one lane at a time: one where a whole process is harmed. */
+  readonly atATime: number;
+  /** Its points. Those of a `sampled` run may be smaller. */
+  points(bed: Bed, options: { readonly sampled: boolean }): Promise<readonly Point[]>;
+}
+
+/** A sweep that was run; `.obiente/reports/faults.json` holds these. */
+export interface SweepResult {
+  readonly name: string;
+  readonly points: number;
+  readonly harmed: number;
+  readonly converged: number;
+  readonly operations: number;
+  readonly invariantBreaks: number;
+  readonly recoveryMs: { readonly p50: number | null; readonly p99: number | null };
+  /** What went wrong, point by point. */
+  readonly failures: readonly string[];
+}

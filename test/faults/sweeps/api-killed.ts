@@ -1,0 +1,51 @@
+import type { Moment } from '../fault-rules.ts';
+import { type Arm, harmOperation } from '../harmed-operation.ts';
+import type { Lane } from '../lane.ts';
+import { OPERATION_NAMES } from '../operations.ts';
+import type { Point, Sweep } from '../sweep.ts';
+
+/** The call that carries an update to the workflow, together with its start. */
+const UPDATE = /\/ExecuteMultiOperation$/;
+
+const HOOKS: readonly (readonly [name: string, at: Moment])[] = [
+  ['before the update is sent', 'arrived'],
+  ['update sent, no answer', 'sent'],
+  ['update stored, no reply', 'answered'],
+];
+
+/** Kills the API around the one call by which it changes anything; the client repeats its request with the same key. */
+export const sweep: Sweep = {
+  name: 'api-killed',
+  about: 'kill -9 of the API before, while and after it hands an operation over; a repeated request is one operation',
+  sampled: 2,
+  atATime: 1,
+  points: async (bed) => {
+    const points: Point[] = [];
+    for (const operation of OPERATION_NAMES) {
+      const unharmed = await bed.unharmed(operation);
+      for (const [name, at] of HOOKS) {
+        points.push({
+          name: `${operation}, ${name}`,
+          run: (lane: Lane) => harmOperation(lane, { operation, unharmed, arm: killAt(at) }),
+        });
+      }
+    }
+    return points;
+  },
+};
+
+function killAt(at: Moment): Arm {
+  return ({ lane: { platform } }) => {
+    let struckAt: number | undefined;
+    const strike = (): void => {
+      struckAt = performance.now();
+      platform.processes.kill('api');
+    };
+    const takeAway = platform.ways.apiToTemporal.add({
+      calls: UPDATE,
+      fault: { kind: 'strike', at, strike },
+      times: 1,
+    });
+    return { struckAt: () => struckAt, disarm: async () => takeAway() };
+  };
+}
