@@ -2,6 +2,7 @@ import { executeChild } from '@temporalio/workflow';
 import type { BuildResult } from '../contracts/activities.ts';
 import { BUILD_WORKFLOW, type BuildInput, buildWorkflowId } from '../contracts/build.ts';
 import type { BuildSource, ReplicaTemplate, ServicePlan, WantedImage } from '../contracts/rollout.ts';
+import { WORKFLOW_TASK_MS } from '../contracts/timing.ts';
 import { lookingUp, store } from './activity-stubs.ts';
 import { allOrCancelled } from './all-or-cancelled.ts';
 import type { Rollout } from './converge.ts';
@@ -33,6 +34,7 @@ async function ensureImage(
   const built = await executeChild<(input: BuildInput) => Promise<BuildResult>>(BUILD_WORKFLOW, {
     workflowId: buildWorkflowId({ deploymentId, revision, service }),
     args: [input],
+    workflowTaskTimeout: WORKFLOW_TASK_MS,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     parentClosePolicy: 'REQUEST_CANCEL',
   });

@@ -24,7 +24,7 @@ import {
 } from '../../contracts/keys.ts';
 import { ENROLLED_SIGNAL, NODE_WORKFLOW, type NodeInput, nodeWorkflowId } from '../../contracts/node.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
-import type { RolloutTiming } from '../../contracts/timing.ts';
+import { type RolloutTiming, WORKFLOW_TASK_MS } from '../../contracts/timing.ts';
 import { DomainError, toErrorCode } from '../../domain/errors.ts';
 import { createLimiter } from './limiter.ts';
 
@@ -116,6 +116,7 @@ async function executeWithStart<Answer, Argument>(
     workflowId: workflow.id,
     taskQueue: CONTROL_QUEUE,
     args: [workflow.input],
+    workflowTaskTimeout: WORKFLOW_TASK_MS,
     workflowIdConflictPolicy: 'USE_EXISTING' as WorkflowIdConflictPolicy,
   });
   return await answered(() =>
@@ -141,6 +142,7 @@ async function watchNode({ client, node }: GatewayOptions, nodeId: string): Prom
       workflowId: nodeWorkflowId(nodeId),
       taskQueue: CONTROL_QUEUE,
       args: [input],
+      workflowTaskTimeout: WORKFLOW_TASK_MS,
       signal: ENROLLED_SIGNAL,
     }),
   );
