@@ -1,8 +1,10 @@
 import { Context } from '@temporalio/activity';
 import type { BuildActivities, BuildImageInput, BuiltImage } from '../contracts/activities.ts';
+import type { BuildSource } from '../contracts/rollout.ts';
 import { DomainError, isDomainError } from '../domain/errors.ts';
 import { createMask } from '../domain/mask-values.ts';
 import { builtImageTag, ownedLabels } from '../domain/naming.ts';
+import { withContext } from './build-context.ts';
 import { limitBuild } from './build-limits.ts';
 import { createBuildReporter } from './build-reporter.ts';
 import { createBuildTail } from './build-tail.ts';
@@ -15,13 +17,14 @@ interface Output {
 }
 
 /**
- * Creates the activity that builds an image from a stored context and tags it for its service.
+ * Creates the activity that builds an image from a stored context or a commit and tags it for its service.
  *
  * Waits for one of the node's few places first, and says so. Safe to run twice: Docker's cache answers for the steps
  * that were done, the tag moves to the newer result, and the log goes on behind a remark. A cancel or a shutdown of this
- * process leaves the line, or stops the build itself. Heartbeats tell whether it waits or builds.
+ * process leaves the line, or stops the fetch or the build itself. Heartbeats tell whether it waits or builds.
  *
- * @throws BUILD_FAILED (final) with the reason and the last lines, without values of the deployment's variables.
+ * @throws BUILD_FAILED (final) with the reason and the last lines, without values of the deployment's variables;
+ * SOURCE_REFUSED (final), SOURCE_UNAVAILABLE.
  */
 export function createBuildImage(ports: BuildPorts): BuildActivities {
   return {
@@ -62,29 +65,38 @@ export function createBuildImage(ports: BuildPorts): BuildActivities {
   };
 }
 
+/** A page is built without options. */
+function optionsOf(source: BuildSource): { readonly target?: string | undefined; readonly hasArguments: boolean } {
+  return source.kind === 'static' ? { hasArguments: false } : source;
+}
+
 async function fetchArguments({ deploymentId, revision, service, source }: BuildImageInput, ports: BuildPorts) {
-  return source.hasArguments ? await ports.fetchBuildArguments({ deploymentId, revision, service }) : {};
+  if (!optionsOf(source).hasArguments) return {};
+  return await ports.fetchBuildArguments({ deploymentId, revision, service });
 }
 
 async function build(
-  { projectId, source, args, ...of }: BuildImageInput & { readonly args: Readonly<Record<string, string>> },
+  { args, ...input }: BuildImageInput & { readonly args: Readonly<Record<string, string>> },
   ports: BuildPorts,
   { print }: Output,
 ): Promise<BuiltImage> {
-  const { deploymentId, revision, service } = of;
-  const { contextSha256, dockerfilePath, target } = source;
+  const { projectId, deploymentId, revision, service } = input;
+  const { target } = optionsOf(input.source);
   const { signal, stop } = await limitBuild(ports.limits, Context.current().cancellationSignal);
+  const say = (line: string): void => print(`${line}\n`);
   try {
-    const { imageId } = await ports.buildImage({
-      context: ports.fetchContext({ deploymentId, contextSha256 }, signal),
-      ...{ dockerfilePath, target, args },
-      tag: builtImageTag(ports.instance, { deploymentId, revision, service }),
-      labels: ownedLabels({ instance: ports.instance, projectId, deploymentId }),
-      limits: ports.limits,
-      signal,
-      onLine: print,
+    return await withContext(ports, input, { signal, print: say }, async ({ context, dockerfilePath, detected }) => {
+      const { imageId } = await ports.buildImage({
+        ...{ context, dockerfilePath, target, args },
+        tag: builtImageTag(ports.instance, { deploymentId, revision, service }),
+        labels: ownedLabels({ instance: ports.instance, projectId, deploymentId }),
+        limits: ports.limits,
+        signal,
+        onLine: print,
+      });
+      const published = await publish({ deploymentId, revision, service, imageId, signal }, ports, print);
+      return { imageId, ...published, ...(detected === undefined ? {} : { detected }) };
     });
-    return { imageId, ...(await publish({ deploymentId, revision, service, imageId, signal }, ports, print)) };
   } finally {
     stop();
   }

@@ -2,10 +2,12 @@ import type { Readable } from 'node:stream';
 import type { NamedImage, ServiceRef } from '../contracts/rollout.ts';
 import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import type { RegistryCredential } from '../domain/registry-credential.ts';
+import type { SiteServer } from '../domain/static-site.ts';
 import type { BuildLimits } from './build-limits.ts';
 import type { BuildReport } from './build-reporter.ts';
 import type { Slots } from './build-slots.ts';
 import type { EnsureBuiltImage } from './built-images.ts';
+import type { GitPorts } from './git-ports.ts';
 
 /** What a node's activities need of its Docker daemon; `adapters/docker` says what each promises. */
 export interface ContainerRuntime {
@@ -114,6 +116,9 @@ export interface BuildPorts {
   reportBuild(report: BuildReport): Promise<boolean>;
   /** Streams a stored build context; the stream fails when its content does not have that hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
+  readonly git: GitPorts;
+  /** What serves pages, and makes a context out of their files, as a tar archive, and a Dockerfile. */
+  readonly site: SiteServer & { pack(page: Readable, dockerfile: string): Readable };
   /** Opens the arguments of a service's build. @throws NODE_UNAVAILABLE (retryable) */
   fetchBuildArguments(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   buildImage(request: {

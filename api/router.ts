@@ -2,6 +2,7 @@ import type { ConnectRouter, Interceptor, ServiceImpl } from '@connectrpc/connec
 import type { Log } from '../adapters/logging/log.ts';
 import { assertEveryRpcHasAnEntry } from '../domain/permissions.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
@@ -14,12 +15,14 @@ import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
 import { createErrorInterceptor } from './interceptors/errors.ts';
 import { createRequestLogInterceptor } from './interceptors/request-log.ts';
 import { createValidationInterceptor } from './interceptors/validation.ts';
 import { type ControlDeps, createControlService } from './services/control.ts';
 import { createDeploymentsService, type DeploymentsDeps } from './services/deployments.ts';
+import { createGitService } from './services/git.ts';
 import { createIdentityService } from './services/identity.ts';
 import { createKeysService, type KeysDeps } from './services/keys.ts';
 import { createLogsService, type LogsDeps } from './services/logs.ts';
@@ -31,11 +34,13 @@ import { createRegistriesService } from './services/registries.ts';
 import { createRetentionService, type RetentionDeps } from './services/retention.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
+import { createWebhooksService } from './services/webhooks.ts';
 import type { ApiTelemetry } from './telemetry.ts';
 
 /** The services of the public contract. */
 export const PUBLIC_SERVICES = [
   DeploymentsService,
+  GitService,
   IdentityService,
   KeysService,
   LogsService,
@@ -48,6 +53,7 @@ export const PUBLIC_SERVICES = [
   RetentionService,
   RoutesService,
   SourcesService,
+  WebhooksService,
 ] as const;
 
 /** What all services together need. */
@@ -84,6 +90,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
   return (router) => {
     router
       .service(DeploymentsService, createDeploymentsService(deps), forUsers)
+      .service(GitService, createGitService(deps), forUsers)
       .service(IdentityService, createIdentityService(deps), forUsers)
       .service(KeysService, createKeysService(deps), forUsers)
       .service(LogsService, createLogsService(deps), forUsers)
@@ -96,6 +103,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(RetentionService, createRetentionService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)
+      .service(WebhooksService, createWebhooksService(deps), forUsers)
       .service(ControlService, createControlService(deps), forNodes);
   };
 }

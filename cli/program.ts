@@ -4,6 +4,7 @@ import { addApi } from './commands/api.ts';
 import { addControl } from './commands/control.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addGit } from './commands/git.ts';
 import { addHistory } from './commands/history.ts';
 import { addKeys } from './commands/keys.ts';
 import { addList } from './commands/list.ts';
@@ -22,6 +23,7 @@ import { addRetention } from './commands/retention.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { addUpdate } from './commands/update.ts';
+import { addWebhook } from './commands/webhook.ts';
 import { addWhoAmI } from './commands/whoami.ts';
 import { AlreadyShown, EXIT, type Failure, isAbort, OperationFailed, toFailure } from './failures.ts';
 import type { CliContext } from './invocation.ts';
@@ -44,6 +46,8 @@ const COMMANDS = [
   addRoutes,
   addProjects,
   addRegistries,
+  addGit,
+  addWebhook,
   addRetention,
   addOrganizations,
   addKeys,

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { temporalVariables } from './orchestrator.ts';
-import { bindAddress, durationMs, hostAddress, integer, logLevel, port, sizeBytes, url } from './variables.ts';
+import { bindAddress, durationMs, hostAddress, integer, list, logLevel, port, sizeBytes, url } from './variables.ts';
+
+/** The official image of nginx that needs no root, and where it serves from. */
+const DEFAULT_SITE = { image: 'nginxinc/nginx-unprivileged:stable-alpine', folder: '/usr/share/nginx/html' };
 
 /** Half of what the workflow of a build allows for it with its wait, see `contracts/timing.ts`. */
 const MAX_BUILD_MS = 12 * 3_600_000;
@@ -34,6 +37,17 @@ export const nodeVariables = temporalVariables.extend({
   BUILD_REGISTRY: z.string().regex(REGISTRY, 'must be a registry such as registry.example.com/builds').optional(),
   /** File with `username:password` for it. */
   BUILD_REGISTRY_CREDENTIAL_FILE: z.string().optional(),
+  /** Image that serves pages: its own command serves the folder on port 8080. */
+  STATIC_SITE_IMAGE: z.string().regex(/^\S+$/, 'must be an image reference').default(DEFAULT_SITE.image),
+  /** Where that image serves from. */
+  STATIC_SITE_FOLDER: z
+    .string()
+    .regex(/^(?:\/[\w.-]+)+$/, 'must be an absolute path')
+    .default(DEFAULT_SITE.folder),
+  /** Git servers on the platform's own network that this node may fetch from, as `host` or `host:port`. */
+  NODE_ALLOWED_GIT_HOSTS: list(),
+  /** PEM certificates that Git servers are checked against in place of the machine's. */
+  NODE_GIT_CA_FILE: z.string().optional(),
 });
 
 /** What the role `node` is told. */

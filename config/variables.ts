@@ -55,6 +55,14 @@ export function url(...schemes: string[]) {
   });
 }
 
+/** Words between commas, in lower case and without blanks. */
+export function list() {
+  return z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((word) => word.trim().toLowerCase() || []));
+}
+
 /** A secret of at least `minLength` characters. */
 export function secret(minLength: number) {
   return z.string().min(minLength, `must have at least ${minLength} characters`);

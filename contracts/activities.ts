@@ -1,11 +1,10 @@
 import type { RolloutGate } from '../domain/rollout-policy.ts';
-import type { ImageSource } from '../domain/spec.ts';
 import type { ControlRequest, OperationAccepted, OperationRequest } from './deployment.ts';
 import type {
+  BuildSource,
   DoomedReplica,
   OperationFailure,
   PlannedReplica,
-  PlannedSource,
   RemovalPlan,
   ReplicaTemplate,
   RolloutPlan,
@@ -47,6 +46,8 @@ export interface StoreActivities {
   reserveReplicas(input: ReserveInput): Promise<readonly PlannedReplica[]>;
   /** Says how to return to what was before the operation. Reservations that were never used are released. */
   planReturn(input: OperationRef & { readonly unused: readonly string[] }): Promise<RolloutPlan>;
+  /** Pins a service of a revision to the commit that its ref stands for. @returns the one that it is pinned to. */
+  recordSource(input: OperationRef & ImageOfService & ResolvedSource): Promise<ResolvedSource>;
   /** Pins a service of a revision to the image that was built for it. */
   recordBuild(input: OperationRef & ImageOfService & BuiltImage): Promise<void>;
   /**
@@ -169,6 +170,12 @@ export interface NodeActivities {
    * when it throws one of these or is cancelled.
    */
   ensureReplica(input: EnsureReplicaInput): Promise<StartedReplica>;
+  /**
+   * Asks a Git server which commit a ref stands for now, with the credential of the deployment's organization.
+   *
+   * @throws SOURCE_REFUSED: final. SOURCE_UNAVAILABLE (retryable): the server cannot be reached.
+   */
+  resolveSource(input: ResolveSourceInput): Promise<ResolvedSource>;
   /** Stops and removes one replica's container; one that does not exist counts as removed. */
   removeReplica(input: RemoveReplicaInput): Promise<void>;
   /** Removes what a deleted deployment leaves on the node: its own images, and the project's network when unused. */
@@ -178,6 +185,17 @@ export interface NodeActivities {
    * Heartbeats all the while: its silence is how the node's death is noticed.
    */
   watchNode(input: WatchNodeInput): Promise<{ readonly state: 'ready' | 'degraded'; readonly reason: string }>;
+}
+
+/** Input of {@link NodeActivities.resolveSource}: the ref of a service's Git source. */
+export interface ResolveSourceInput extends ServiceRef {
+  readonly url: string;
+  readonly ref: string;
+}
+
+/** What a ref stood for when its server was asked. */
+export interface ResolvedSource {
+  readonly commit: string;
 }
 
 /** Input of {@link NodeActivities.ensureReplica}. */
@@ -205,7 +223,11 @@ export interface WatchNodeInput {
 
 /** Activities on one node's build queue. */
 export interface BuildActivities {
-  /** Builds an image from a stored context and tags it for the revision. @throws BUILD_FAILED: final. */
+  /**
+   * Builds an image from a stored context or a commit, and tags it for the revision.
+   *
+   * @throws BUILD_FAILED, SOURCE_REFUSED: final. SOURCE_UNAVAILABLE (retryable).
+   */
   buildImage(input: BuildImageInput): Promise<BuiltImage>;
 }
 
@@ -215,10 +237,12 @@ export interface BuiltImage {
   readonly imageId: string;
   /** Where it was pushed to, `repository@sha256:…`; absent when the platform carries it from node to node. */
   readonly reference?: string;
+  /** What was found in the source, and so how it was built; absent where that was said beforehand. */
+  readonly detected?: string;
 }
 
 /** Input of {@link BuildActivities.buildImage}, and of the build workflow. */
 export interface BuildImageInput extends ServiceRef {
   readonly projectId: string;
-  readonly source: Exclude<PlannedSource, ImageSource>;
+  readonly source: BuildSource;
 }

@@ -9,6 +9,8 @@ export interface RolloutTiming {
   readonly heartbeatMs: number;
   /** Bound of everything on one node for one replica, retries included, on top of the health check's own bound. */
   readonly nodeWorkMs: number;
+  /** How long a Git server may be away while a ref is looked up, tries included. */
+  readonly sourceMs: number;
   /** Bound of one attempt of a build with its wait for one of its node's places; its node bounds the build itself. */
   readonly buildMs: number;
   /** How long the ingress may take to serve a new generation of routes. */
@@ -28,6 +30,7 @@ export const DEFAULT_TIMING: RolloutTiming = {
   nodePickUpMs: 60_000,
   heartbeatMs: 10_000,
   nodeWorkMs: 10 * 60_000,
+  sourceMs: 5 * 60_000,
   buildMs: 24 * 3_600_000,
   ingressMs: 60_000,
   drainMs: 10_000,

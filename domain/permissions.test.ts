@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
@@ -13,6 +14,7 @@ import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import {
   assertEveryRpcHasAnEntry,
   isAllowed,
@@ -26,6 +28,7 @@ import {
 
 const SERVICES = [
   DeploymentsService,
+  GitService,
   IdentityService,
   KeysService,
   LogsService,
@@ -38,6 +41,7 @@ const SERVICES = [
   RetentionService,
   RoutesService,
   SourcesService,
+  WebhooksService,
 ];
 
 describe('the table of permissions', () => {

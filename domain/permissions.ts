@@ -19,6 +19,8 @@ export type Permission =
   | 'project.delete'
   | 'registry.read'
   | 'registry.manage'
+  | 'git.read'
+  | 'git.manage'
   | 'deployment.read'
   | 'deployment.logs'
   | 'deployment.create'
@@ -43,6 +45,7 @@ const VIEWER: readonly Permission[] = [
 const MEMBER: readonly Permission[] = [
   ...VIEWER,
   'registry.read',
+  'git.read',
   'project.create',
   'project.update',
   'deployment.create',
@@ -60,6 +63,7 @@ const ADMIN: readonly Permission[] = [
   ...MEMBER,
   'project.delete',
   'registry.manage',
+  'git.manage',
   'deployment.manage',
   'organization.update',
   'organization.members.update',
@@ -152,6 +156,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.RegistriesService/ListRegistryCredentials': inOrganization('registry.read'),
   'obiente.cloud.v1.RegistriesService/DeleteRegistryCredential': inOrganization('registry.manage'),
 
+  'obiente.cloud.v1.GitService/SetGitCredential': inOrganization('git.manage'),
+  'obiente.cloud.v1.GitService/ListGitCredentials': inOrganization('git.read'),
+  'obiente.cloud.v1.GitService/DeleteGitCredential': inOrganization('git.manage'),
+
   'obiente.cloud.v1.DeploymentsService/CreateDeployment': inProject('deployment.create'),
   'obiente.cloud.v1.DeploymentsService/GetDeployment': ofDeployment('deployment.read'),
   'obiente.cloud.v1.DeploymentsService/ListDeployments': {
@@ -178,6 +186,11 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.OperationsService/ApproveOperation': ofOperation('deployment.deploy'),
 
   'obiente.cloud.v1.SourcesService/UploadContext': inOrganization('deployment.create', 'header.organization_id'),
+
+  'obiente.cloud.v1.WebhooksService/CreateWebhook': ofDeployment('deployment.update'),
+  'obiente.cloud.v1.WebhooksService/GetWebhook': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.WebhooksService/RotateWebhook': ofDeployment('deployment.update'),
+  'obiente.cloud.v1.WebhooksService/DeleteWebhook': ofDeployment('deployment.update'),
 
   'obiente.cloud.v1.LogsService/StreamLogs': ofDeployment('deployment.logs'),
   'obiente.cloud.v1.LogsService/StreamBuildLogs': ofDeployment('deployment.logs'),

@@ -17,6 +17,7 @@ import { createHealthRoute } from '../api/http/health.ts';
 import { createMetricsRoute } from '../api/http/metrics.ts';
 import { createObservabilityRoute } from '../api/http/observability.ts';
 import { createProtectedResourceRoute } from '../api/http/protected-resource.ts';
+import { createWebhookRoute } from '../api/http/webhooks.ts';
 import { createRoutes } from '../api/router.ts';
 import { type ApiServer, openApiServer } from '../api/server.ts';
 import { createApiTelemetry } from '../api/telemetry.ts';
@@ -60,17 +61,21 @@ export async function startApi(environment: Record<string, string | undefined>, 
     observeMetrics: cluster.health,
     draining: () => server?.draining(),
   });
+  const git = { allowedHosts: config.API_ALLOWED_GIT_HOSTS };
   const routes = createRoutes({
     ...world,
     ...createAuthorisation(db, config, log),
     ...{ log, telemetry, heartbeatMs: HEARTBEAT_MS, now: () => new Date() },
     registries: { allowedRegistries: config.API_ALLOWED_REGISTRIES },
+    git,
     address: addressOf(config),
     checkJoinToken: createJoinTokenCheck(keys.joinToken),
     metrics,
   });
   const signIn = createProtectedResourceRoute({ issuer: issuerOf(config), audience: config.OIDC_AUDIENCE });
-  const httpRoutes = [health, createMetricsRoute(telemetry), createObservabilityRoute(cluster), ingress, signIn];
+  const webhooks = createWebhookRoute({ ...world, git, log });
+  const observing = [health, createMetricsRoute(telemetry), createObservabilityRoute(cluster)];
+  const httpRoutes = [...observing, ingress, signIn, webhooks];
   const listen = { host: config.BIND_ADDRESS, port: config.API_PORT, corsOrigins: config.CORS_ORIGINS };
   const opened = await openApiServer({ ...listen, routes, httpRoutes, log }).catch(async (error: unknown) => {
     await ingress.close();

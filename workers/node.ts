@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { z } from 'zod';
@@ -16,6 +17,7 @@ import { type ControlJwks, openControlJwks } from './node/control-jwks.ts';
 import { createDaemonWatch } from './node/daemon-watch.ts';
 import { createEnrolment } from './node/enrolment.ts';
 import { startNodeGateway } from './node/gateway.ts';
+import { openGit } from './node/git.ts';
 import { connectIdentity, type NodeKeys } from './node/keys.ts';
 import { observeReplicas } from './node/observe-replicas.ts';
 import { openDocker } from './node/open-docker.ts';
@@ -45,6 +47,12 @@ export async function startNode(environment: Record<string, string | undefined>,
 
   const docker = await openDocker(config, log);
   const registry = await openBuildRegistry(config);
+  const git = await openGit({
+    folder: join(config.NODE_KEY_DIR, 'git'),
+    rules: { allowedHosts: config.NODE_ALLOWED_GIT_HOSTS },
+    caFile: config.NODE_GIT_CA_FILE,
+    fetchCredential: keys.openSourceCredential,
+  });
   const gateway = await listen({ config, docker, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -55,7 +63,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const { hub, keeper, monitor, reporter } = observers;
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
-    nodeQueues({ config, keys, docker, registry, daemon, ...observers, cores, startSlot }),
+    nodeQueues({ config, keys, docker, git, registry, daemon, ...observers, cores, startSlot }),
     { signal, log },
   );
   const enrolment = createEnrolment({

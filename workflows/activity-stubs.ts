@@ -1,4 +1,9 @@
-import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  proxyActivities,
+  proxyLocalActivities,
+  type RetryPolicy,
+} from '@temporalio/workflow';
 import type { BuildActivities, IngressActivities, NodeActivities, StoreActivities } from '../contracts/activities.ts';
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
@@ -47,11 +52,35 @@ export function onStoppingNode(nodeId: string, timing: RolloutTiming): NodeActiv
 }
 
 /**
- * Image builds on one node, apart from its other work. The node takes each at once and lets it wait for a place there,
- * so one that is not picked up has no node. A build that fails fails at once; what is tried again is one whose node,
- * daemon or API went away under it, and each may do so during an upgrade.
+ * Looks a ref up from the node that will build it. Tried again for as long as a Git server may be away; on the node's own
+ * queue, so that it does not wait behind a build.
  */
-export function onBuilder(nodeId: string, timing: RolloutTiming): BuildActivities {
+export function lookingUp(nodeId: string, timing: RolloutTiming): Pick<NodeActivities, 'resolveSource'> {
+  return proxyActivities<NodeActivities>({
+    taskQueue: nodeQueue(nodeId),
+    scheduleToStartTimeout: timing.nodePickUpMs,
+    startToCloseTimeout: Math.min(timing.sourceMs, LOOK_UP_MS),
+    scheduleToCloseTimeout: timing.sourceMs,
+    heartbeatTimeout: timing.heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '30s' },
+  });
+}
+
+/** More than the minute that the adapter gives a server to list its refs. */
+const LOOK_UP_MS = 90_000;
+
+/** A build whose node, daemon or API went away under it, and each may do so during an upgrade. */
+const BUILDING = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 8 };
+
+/** A Git server that breaks off is asked again for some three minutes. */
+export const FETCHING = { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 8 };
+
+/**
+ * Image builds on one node, apart from its other work. The node takes each at once and lets it wait for a place there,
+ * so one that is not picked up has no node. A build that fails fails at once.
+ */
+export function onBuilder(nodeId: string, timing: RolloutTiming, retry: RetryPolicy = BUILDING): BuildActivities {
   return proxyActivities<BuildActivities>({
     taskQueue: buildQueue(nodeId),
     scheduleToStartTimeout: timing.nodePickUpMs,
@@ -59,7 +88,7 @@ export function onBuilder(nodeId: string, timing: RolloutTiming): BuildActivitie
     scheduleToCloseTimeout: 2 * timing.buildMs,
     heartbeatTimeout: timing.heartbeatMs,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 8 },
+    retry,
   });
 }
 

@@ -1,6 +1,6 @@
 import type { BuiltImage } from '../contracts/activities.ts';
 import type { BuildInput } from '../contracts/build.ts';
-import { onBuilder } from './activity-stubs.ts';
+import { FETCHING, onBuilder } from './activity-stubs.ts';
 
 /**
  * Builds the image of one service of a revision on one node.
@@ -10,5 +10,6 @@ import { onBuilder } from './activity-stubs.ts';
  * the build itself.
  */
 export async function buildImage({ nodeId, timing, ...build }: BuildInput): Promise<BuiltImage> {
-  return await onBuilder(nodeId, timing).buildImage(build);
+  const builder = build.source.kind === 'git' ? onBuilder(nodeId, timing, FETCHING) : onBuilder(nodeId, timing);
+  return await builder.buildImage(build);
 }

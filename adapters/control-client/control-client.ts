@@ -49,6 +49,8 @@ export interface ControlClient {
   fetchImageSources(of: { deploymentId: string; imageId: string }): Promise<ImageSources>;
   /** Tells how a build goes. @returns whether the report counts. @throws NOT_FOUND when it is not this node's build. */
   reportBuild(report: BuildReport): Promise<boolean>;
+  /** @returns the credential for a service's Git repository as a JWE for this node's key; empty without one. */
+  fetchSourceCredential(of: ServiceRef): Promise<string>;
   /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
   close(): void;
@@ -110,6 +112,10 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
         lines: lines.map(({ atMs, text }) => ({ atMs: BigInt(atMs), text })),
       });
       return (await explained('report a build', answer, toRetryableControlError)).accepted;
+    },
+    fetchSourceCredential: async (of) => {
+      const what = `fetch the git credential for ${nameOf(of)}`;
+      return (await explained(what, client.fetchSourceCredential(of), toRetryableControlError)).jwe;
     },
     fetchContext: (of, signal) =>
       toContextStream(chunksOf(client.fetchContext(of, { signal, timeoutMs: 0 })), of.contextSha256),

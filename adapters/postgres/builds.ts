@@ -31,7 +31,7 @@ export async function planBuilds(
   const services = [];
   for (const service of plan.services) {
     const { template, source, imageDigest } = service;
-    const isBuilt = source.kind === 'dockerfile' && imageDigest === null;
+    const isBuilt = source.kind !== 'image' && imageDigest === null;
     const candidates = [...reserved, ...plan.existing.filter(({ nodeLost }) => !nodeLost)];
     const nodeId = candidates.find((replica) => replica.service === template.service)?.nodeId;
     if (isBuilt && nodeId === undefined) throw nobodyBuilds(template.serviceName);
@@ -58,10 +58,8 @@ async function insertBuild(
 }
 
 /** Records a build's result, and pins the revision's service to it. */
-export async function recordBuild(
-  db: Database,
-  { deploymentId, operationId, service, revision, imageId, reference }: Parameters<StoreActivities['recordBuild']>[0],
-): Promise<void> {
+export async function recordBuild(db: Database, input: Parameters<StoreActivities['recordBuild']>[0]): Promise<void> {
+  const { deploymentId, operationId, service, revision, imageId, reference, detected } = input;
   await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
     await tx
@@ -75,7 +73,8 @@ export async function recordBuild(
     const pinned = await pinImages(tx, deploymentId, [{ service, revision, digest: imageId }]);
     if (pinned.length === 0) return;
     const message = `image${nameOf(service)} of revision ${revision} is built: ${imageId}`;
-    await recordEvents(tx, deployment, [{ kind: 'build.finished', message, operationId }]);
+    const found = detected === undefined ? [] : [{ kind: 'build.detected', message: detected, operationId } as const];
+    await recordEvents(tx, deployment, [...found, { kind: 'build.finished', message, operationId }]);
   });
 }
 

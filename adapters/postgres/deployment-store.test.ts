@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StoreActivities } from '../../contracts/activities.ts';
+import type { OperationRequest } from '../../contracts/deployment.ts';
 import { assess } from '../../domain/rollout-goal.ts';
-import { aDeployRequest, aRemoveRequest, aSpec } from '../../test/support/builders.ts';
+import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../../test/support/builders.ts';
 import {
   aCreation,
   aReadyNode,
@@ -17,6 +18,7 @@ import { createDeploymentStore } from './deployment-store.ts';
 import { findDeployment } from './deployments.ts';
 import { listEvents } from './events.ts';
 import { findOperation } from './operations.ts';
+import { listRevisions } from './revisions.ts';
 import { readIngressSnapshot } from './routes.ts';
 
 const database = useTestDatabase();
@@ -232,6 +234,58 @@ describe('beginning a rollout', () => {
     expect((await more(1)).map(({ nodeId }) => nodeId)).toEqual([builder]);
     await kindOf('amd64', other);
     expect((await more(2)).map(({ nodeId }) => nodeId)).toEqual([other]);
+  });
+});
+
+describe('a source in a Git repository', () => {
+  const [ONE, TWO] = ['1', '2'].map((digit) => digit.repeat(40)) as [string, string];
+  const REFRESH = { service: null, replace: {}, setVariables: [], unsetVariables: [] };
+
+  /** A deployment whose first revision runs the first commit. */
+  async function aBuilt() {
+    await aReadyNode(database.db);
+    const creation = aCreation(await aTenant(database.db), { spec: aSpec({ source: aGitSource() }) });
+    const accepted = await store.storeOperation(creation);
+    const ref = { deploymentId: creation.deploymentId, ...accepted };
+    const { services } = await store.beginRollout(ref);
+    expect(services[0]?.source).toMatchObject({ kind: 'git', commit: null });
+    await store.recordSource({ ...ref, service: 'app', commit: ONE });
+    await store.recordBuild({ ...ref, service: 'app', imageId: `sha256:${'b'.repeat(64)}`, detected: 'found it' });
+    await rollOut(store, creation.deploymentId, accepted);
+    const next = async (wish: Parameters<typeof aRequest>[0]) => {
+      const request = aRequest(wish) as OperationRequest;
+      const stored = await store.storeOperation({ ...creation, request });
+      const { services: planned } = await store.beginRollout({ deploymentId: creation.deploymentId, ...stored });
+      const source = planned[0]?.source;
+      return source?.kind === 'git' ? source.commit : undefined;
+    };
+    return { creation, ref, next };
+  }
+
+  it('is pinned once, whatever the branch is later, and its steps are told', async () => {
+    const { ref, creation } = await aBuilt();
+    expect(await store.recordSource({ ...ref, service: 'app', commit: TWO })).toEqual({ commit: ONE });
+    const deployment = await findDeployment(database.db, creation.deploymentId);
+    expect(deployment).toMatchObject({ commit: ONE, imageMissing: false });
+    const events = await listEvents(database.db, { deploymentId: creation.deploymentId, afterSequence: 0, limit: 100 });
+    const told = events.map(({ kind, message }) => `${kind}: ${message}`);
+    expect(told.filter((line) => line.startsWith('source.'))).toEqual([`source.resolved: main is ${ONE}`]);
+    expect(told).toContain('build.detected: found it');
+  });
+
+  it('keeps its commit where another setting is changed, and is looked up again where that is asked for', async () => {
+    const { next } = await aBuilt();
+    expect(await next({ kind: 'update', change: { ...REFRESH, replace: { port: 81 } } } as never)).toBe(ONE);
+    expect(await next({ kind: 'update', change: REFRESH, freshSource: true } as never)).toBeNull();
+    expect(
+      await next({ kind: 'update', change: { ...REFRESH, replace: { source: aGitSource() } } } as never),
+    ).toBeNull();
+    expect(await next({ kind: 'rollback', toRevision: 1 } as never)).toBe(ONE);
+    const revisions = await listRevisions(database.db, {
+      deploymentId: (await aBuilt()).creation.deploymentId,
+      limit: 9,
+    });
+    expect(revisions.map(({ commit }) => commit)).toEqual([ONE]);
   });
 });
 

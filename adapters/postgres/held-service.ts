@@ -44,6 +44,18 @@ export async function findBuiltService(db: Database, held: HeldServiceRef): Prom
   return await find(db, held, (eb) => eb.exists(buildsOn(eb, held)));
 }
 
+/** Finds a service for the node that builds its image just now, while the operation that wants it is open. */
+export async function findBuildingService(db: Database, held: HeldServiceRef): Promise<HeldService | undefined> {
+  return await find(db, held, (eb) =>
+    eb.exists(
+      buildsOn(eb, held)
+        .innerJoin('operations', 'operations.deployment_id', 'builds.deployment_id')
+        .where('builds.finished_at', 'is', null)
+        .where('operations.state', 'in', ['running', 'waiting']),
+    ),
+  );
+}
+
 type Tables = ExpressionBuilder<Schema, 'revisions' | 'deployments'>;
 
 function buildsOn(eb: Tables, { nodeId, service }: HeldServiceRef) {

@@ -4,6 +4,7 @@ import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
 import type { RetentionSchema } from './retention/schema.ts';
 import type { BuildState, BuildTables } from './schema-builds.ts';
+import type { GitTables } from './schema-git.ts';
 import type { KeyTables } from './schema-keys.ts';
 
 /** Role of a user in an organization, from most to least. */
@@ -19,7 +20,7 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends KeyTables, BuildTables, RetentionSchema {
+export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSchema {
   users: {
     id: string;
     issuer: string;

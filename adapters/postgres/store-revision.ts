@@ -8,6 +8,7 @@ import type { DatabaseTransaction } from './database.ts';
 import { getSpec, type LockedDeployment } from './deployment-lock.ts';
 import { checkKept } from './kept-revisions.ts';
 import { listImages, pinImages } from './revision-images.ts';
+import { copySources } from './revision-sources.ts';
 
 /** What was stored. */
 export interface StoredRevision {
@@ -19,8 +20,9 @@ export interface StoredRevision {
 /**
  * Stores the next revision of a deployment whose row the transaction holds.
  *
- * An update is applied to the newest revision as it is now, so changes that were accepted during a build are kept. A
- * rollback copies spec and images, and so needs no build and no registry.
+ * An update is applied to the newest revision as it is now, so changes that were accepted during a build are kept; one
+ * that names no source stays at the commit of that revision. A rollback copies spec, commits and images, and so needs no
+ * build, no registry and no Git server.
  *
  * @throws NOT_FOUND (no such revision to return to), NOT_DEPLOYED (it never ran), INVALID_ARGUMENT.
  */
@@ -43,7 +45,13 @@ export async function storeRevision(
     .execute();
   await tx.updateTable('deployments').set({ revision: number }).where('id', '=', deployment.id).execute();
   if (copyOf !== null) await copyImages(tx, deployment.id, { from: copyOf, to: number, spec });
+  const sameSource = copyOf ?? (keepsSource(request) ? deployment.revision : null);
+  if (sameSource !== null) await copySources(tx, deployment.id, { from: sameSource, to: number });
   return { spec, copyOf };
+}
+
+function keepsSource(request: DeployRequest | UpdateRequest | RollbackRequest): boolean {
+  return request.kind === 'update' && request.change.replace.source === undefined && request.freshSource !== true;
 }
 
 async function specOf(

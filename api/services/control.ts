@@ -1,7 +1,6 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
-import type { Database } from '../../adapters/postgres/database.ts';
 import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { findImageSources } from '../../adapters/postgres/image-sources.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
@@ -9,7 +8,6 @@ import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import { reportBuild } from '../../adapters/postgres/report-build.ts';
 import type { PublicJwk } from '../../adapters/postgres/schema.ts';
-import type { Sealing } from '../../adapters/sealing/sealing.ts';
 import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
@@ -18,7 +16,7 @@ import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
-import type { SealedVariable, ServiceSpec } from '../../domain/spec.ts';
+import { argumentsOf, type SealedVariable, type ServiceSpec } from '../../domain/spec.ts';
 import type {
   ControlService,
   EnrolNodeRequest,
@@ -27,11 +25,10 @@ import type {
 } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
 import { passwordPlace, variablePlace } from '../secret-places.ts';
+import { type SourceCredentialDeps, sealSourceCredential } from './source-credential.ts';
 
 /** What the nodes' service needs. */
-export interface ControlDeps {
-  readonly db: Database;
-  readonly sealing: Sealing;
+export interface ControlDeps extends SourceCredentialDeps {
   readonly contexts: ContextStore;
   readonly workflows: Pick<WorkflowGateway, 'nodeEnrolled'>;
   /** @throws UNAUTHENTICATED for any token but the right one. */
@@ -103,6 +100,10 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const password = await deps.sealing.open({ ...passwordPlace({ organizationId, host }), version, sealed });
       return { jwe: await encryptRegistryCredential(node.encryptionJwk, { id, username, password }) };
     },
+    async fetchSourceCredential({ deploymentId, revision, service }, context) {
+      const { nodeId } = getCallingNode(context);
+      return { jwe: await sealSourceCredential(deps, { deploymentId, revision, service, nodeId }) };
+    },
     async *fetchContext({ deploymentId, contextSha256: sha256 }, context) {
       const { nodeId } = getCallingNode(context);
       if (!(await mayReadContext(db, { nodeId, deploymentId, sha256 }))) throw notFound('context');
@@ -127,7 +128,7 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
 
 function variablesOf({ environment, source }: ServiceSpec, buildArguments: boolean): readonly SealedVariable[] {
   if (!buildArguments) return environment;
-  return source.kind === 'dockerfile' ? (source.args ?? []) : [];
+  return argumentsOf(source);
 }
 
 function toEnrolment(request: EnrolNodeRequest) {

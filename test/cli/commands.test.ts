@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -61,6 +61,38 @@ describe('obiente deploy', () => {
     const [updated] = platform.requestsOf('UpdateDeployment', UpdateDeploymentRequestSchema);
     expect(created?.spec).toMatchObject({ replicas: 2, port: 3000, source: { case: 'dockerfile' } });
     expect(updated?.spec?.source).toEqual(created?.spec?.source);
+  });
+
+  it('deploys a page that is ready, on the port of what serves it unless another is named', async () => {
+    mkdirSync(join(folder, 'public'));
+    writeFileSync(join(folder, 'public', 'index.html'), 'hello');
+    writeFileSync(join(folder, 'README.md'), 'not for everybody');
+    const deployed = await obiente(['deploy', folder, '--name', 'web']);
+    expect(deployed).toMatchObject({ exitCode: 0 });
+    expect(deployed.stderr).toContain('found an index.html in public/');
+    expect(deployed.stderr).toContain('uploaded 1 files');
+    await obiente(['deploy', folder, '--name', 'other', '--port', '80']);
+    await obiente(['deploy', folder, '--name', 'hidden', '--no-port']);
+    const created = platform.requestsOf('CreateDeployment', CreateDeploymentRequestSchema);
+    expect(created[0]?.spec?.source).toMatchObject({ case: 'static', value: { folder: '' } });
+    expect(created.map(({ spec }) => spec?.port)).toEqual([8080, 80, undefined]);
+  });
+
+  it('deploys a repository without uploading anything', async () => {
+    await obiente([
+      'deploy',
+      '--git',
+      'https://github.com/acme/Shop.git',
+      '--ref',
+      'v1',
+      '--dockerfile',
+      'a/Dockerfile',
+    ]);
+    const [created] = platform.requestsOf('CreateDeployment', CreateDeploymentRequestSchema);
+    expect(created?.name).toBe('shop');
+    const value = { url: 'https://github.com/acme/Shop.git', ref: 'v1', dockerfilePath: 'a/Dockerfile' };
+    expect(created?.spec?.source).toMatchObject({ case: 'git', value });
+    expect(platform.callsOf('UploadContext')).toEqual([]);
   });
 
   it.each([

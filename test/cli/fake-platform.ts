@@ -14,6 +14,7 @@ import {
   OperationState,
   type WatchDeploymentResponseSchema,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitCredentialKind, GitService } from '../../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
 import {
   GetKeysResponseSchema,
@@ -36,6 +37,7 @@ import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
 import { RetentionService, RetentionState } from '../../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
+import { type Webhook, WebhookSchema, WebhooksService } from '../../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { readUpload } from './read-upload.ts';
 
 export const TOKEN = 'a-good-token';
@@ -103,6 +105,7 @@ export async function startFakePlatform() {
   const deployments = new Map<string, Deployment>();
   const projects: { id: string; organizationId: string; name: string }[] = [];
   const credentials = new Map<string, Pick<RegistryCredential, 'id' | 'host' | 'username' | 'fingerprint'>>();
+  let webhook: Webhook | undefined;
   const answered = new Map<string, Deployment>();
   const calls: { method: string; request: unknown }[] = [];
   const sessions = new Set<ServerHttp2Session>();
@@ -348,6 +351,43 @@ export async function startFakePlatform() {
       deleteRegistryCredential: (request, context) => {
         note(request, context);
         if (!credentials.delete(request.host)) throw new ConnectError('registry credential not found', Code.NotFound);
+        return {};
+      },
+    });
+    router.service(GitService, {
+      setGitCredential: (request, context) => {
+        note(request, context);
+        const { target, secret } = request;
+        const isKey = secret.case === 'ssh';
+        const kind = isKey ? GitCredentialKind.SSH : GitCredentialKind.HTTPS;
+        const publicKey = isKey ? 'ssh-ed25519 AAAA obiente' : '';
+        const username = secret.case === 'https' ? secret.value.username : '';
+        return { credential: { id: uuid(1), target, kind, username, publicKey, fingerprint: '0123456789ab' } };
+      },
+      deleteGitCredential: (request, context) => {
+        note(request, context);
+        return {};
+      },
+    });
+    router.service(WebhooksService, {
+      getWebhook: (request, context) => {
+        note(request, context);
+        if (webhook === undefined) throw new ConnectError('webhook not found', Code.NotFound);
+        return { webhook };
+      },
+      createWebhook: (request, context) => {
+        note(request, context);
+        const { deploymentId } = request;
+        webhook = create(WebhookSchema, { id: uuid(7), deploymentId, path: `/webhooks/${uuid(7)}` });
+        return { webhook, secret: 'the-secret' };
+      },
+      rotateWebhook: (request, context) => {
+        note(request, context);
+        return webhook === undefined ? {} : { webhook, secret: 'another-secret' };
+      },
+      deleteWebhook: (request, context) => {
+        note(request, context);
+        webhook = undefined;
         return {};
       },
     });

@@ -62,7 +62,7 @@ export async function startFaultPlatform(
   { stack, connections }: { readonly stack: AsyncDisposableStack; readonly connections: AsyncDisposableStack },
   random: () => number = Math.random,
 ): Promise<FaultPlatform> {
-  const { stateDir, instance, registryPorts, environment, remove } = await createTestInstallation();
+  const { stateDir, instance, registryPorts, gitPorts, environment, remove } = await createTestInstallation();
   stack.defer(remove);
   const given = { ...environment, ...BRISK };
   const config = readEnvironment(devVariables, given);
@@ -83,6 +83,7 @@ export async function startFaultPlatform(
     temporalAddress,
     ...ports,
     registryPorts,
+    gitPorts,
     ...looks,
     api,
     connect,

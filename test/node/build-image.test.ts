@@ -9,11 +9,13 @@ import type { BuildReport } from '../../activities/build-reporter.ts';
 import { createSlots, type Slots } from '../../activities/build-slots.ts';
 import type { BuildPorts } from '../../activities/node-ports.ts';
 import { toContextStream } from '../../adapters/control-client/context-stream.ts';
+import { packSite } from '../../adapters/sources/pack-site.ts';
 import type { BuildImageInput, BuiltImage } from '../../contracts/activities.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { builtImageTag } from '../../domain/naming.ts';
 import { openTestDocker, type TestDocker, tarOf } from '../support/docker.ts';
 import { seeProcesses } from '../support/processes.ts';
+import { withoutGit } from '../support/without-git.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -59,6 +61,8 @@ async function build(files: Record<string, string>, changes: Circumstances = {})
     fetchBuildArguments: async () => ({ GREETING: 'hello there' }),
     buildImage: test.docker.buildImage,
     ...(changes.publish ? { publish: changes.publish } : {}),
+    git: withoutGit,
+    site: { image: test.image, folder: '/www', pack: packSite },
   });
   const input: BuildImageInput = {
     deploymentId: randomUUID(),

@@ -16,7 +16,7 @@ import {
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
-import { aDeployRequest, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
+import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
 import { createFakeKeys } from '../support/fake-keys.ts';
@@ -43,6 +43,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'removal-cancels-rollout', run: removalCancelsRollout },
   { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, [deploy()]) },
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
+  { name: 'build-from-git', run: (rig) => operations(rig, {}, [deployCommit()]) },
   { name: 'node-watched', run: nodeWatched },
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
   { name: 'requests-at-once', run: requestsAtOnce },
@@ -93,6 +94,7 @@ const deploy =
   (rollout?: RolloutPolicy): Act =>
   () =>
     aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) });
+const deployCommit = (): Act => () => aDeployRequest({ spec: aSpec({ source: aGitSource() }) });
 const again =
   (rollout?: RolloutPolicy): Act =>
   () => ({ ...aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) }), createAs: null });

@@ -75,6 +75,7 @@ export async function startApiRig() {
       ...{ db, changes, sealing, log, telemetry: createApiTelemetry(), heartbeatMs: 50, now: () => new Date() },
       ...{ masterKeys, payloadKeys: PAYLOAD_KEYS, contexts, userAuth, publicJwks: '{"keys":[]}' },
       registries: { allowedRegistries: [] },
+      git: { allowedHosts: ['git.example.test'] },
       address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
       nodeLogs: { open: (...call) => world.nodeLogs(...call) },
       histories: { read: async ({ deploymentId }) => Buffer.from(`history of ${deploymentId}`) },
@@ -92,7 +93,7 @@ export async function startApiRig() {
   const { sealing, clientOf, masterKeys } = aProcess(createKeyring(randomBytes(32)));
 
   return {
-    ...{ url, db, store, world, enrolled, sealing, clientOf, masterKeys, aProcess },
+    ...{ url, db, store, world, enrolled, sealing, workflows, clientOf, masterKeys, aProcess },
     /** A signed-in user with a personal organization and its project. */
     user: async (name: string) => {
       const { userId, memberships } = await clientOf(IdentityService, name).whoAmI({});

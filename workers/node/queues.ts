@@ -3,13 +3,16 @@ import { createBuildImage } from '../../activities/build-image.ts';
 import { createSlots } from '../../activities/build-slots.ts';
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
+import type { GitPorts } from '../../activities/git-ports.ts';
 import type { BuildPorts, DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
+import { createResolveSource } from '../../activities/resolve-source.ts';
 import { createRetainImages } from '../../activities/retain-images.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
+import { packSite } from '../../adapters/sources/pack-site.ts';
 import type { WorkerOptions } from '../../adapters/temporal/worker.ts';
 import type { NodeConfig } from '../../config/node.ts';
 import { buildQueue, nodeQueue } from '../../contracts/task-queues.ts';
@@ -31,6 +34,7 @@ export interface NodeParts {
   readonly config: NodeConfig;
   readonly keys: NodeKeys;
   readonly docker: Docker;
+  readonly git: GitPorts;
   /** Where built images are pushed to; `null`: nodes send them to each other. */
   readonly registry: BuildRegistry | null;
   readonly daemon: DaemonWatch;
@@ -44,7 +48,7 @@ export interface NodeParts {
 
 /** Says what this node's two workers poll for: replicas, and builds, which then wait here for one of few places. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, registry, daemon, hub, keeper, monitor, startSlot } = parts;
+  const { config, keys, docker, git, registry, daemon, hub, keeper, monitor, startSlot } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -66,6 +70,8 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     fetchEnvironment: keys.openEnvironment,
     reportBuild: keys.control.reportBuild,
     fetchContext: keys.control.fetchContext,
+    git,
+    site: { image: config.STATIC_SITE_IMAGE, folder: config.STATIC_SITE_FOLDER, pack: packSite },
     fetchBuildArguments: keys.openBuildArguments,
     buildImage: docker.buildImage,
     ...(registry ? { publish: createPublish(docker, registry) } : {}),
@@ -76,7 +82,8 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
       activities: withFailures({
         ...createEnsureReplica(replica),
         ...createRemoveReplica(replica),
-        ...createRemoveLeftovers(replica),
+        ...createRemoveLeftovers({ ...replica, git }),
+        ...createResolveSource(git),
         ...createRetainImages(docker),
         ...createWatchNode(daemon),
       }),

@@ -376,7 +376,7 @@ export type Operation = Message<"obiente.cloud.v1.Operation"> & {
   deploymentId: string;
 
   /**
-   * Who asked for it (UUID).
+   * Who asked for it (UUID): a user, or the deployment's webhook.
    *
    * @generated from field: string actor_user_id = 11;
    */
@@ -1328,7 +1328,7 @@ export type DeploymentEvent = Message<"obiente.cloud.v1.DeploymentEvent"> & {
   replicaId: string;
 
   /**
-   * Who asked for it (UUID); empty for what the platform did by itself.
+   * Who asked for it (UUID), a user or the deployment's webhook; empty for what the platform did by itself.
    *
    * @generated from field: string actor_user_id = 6;
    */

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/spec.proto.
  */
 export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi2AQKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASIQoIcmVwbGljYXMYAyABKAVCCrpIBxoFGJBOKABIAYgBARIeCgRwb3J0GAQgASgFQgu6SAgaBhj//wMoAUgCiAEBEkUKC2Vudmlyb25tZW50GAUgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSMwoMaGVhbHRoX2NoZWNrGAYgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5IZWFsdGhDaGVjaxIwCgZsaW1pdHMYByABKAsyIC5vYmllbnRlLmNsb3VkLnYxLlJlc291cmNlTGltaXRzEkEKDnJlc3RhcnRfcG9saWN5GAggASgOMh8ub2JpZW50ZS5jbG91ZC52MS5SZXN0YXJ0UG9saWN5Qgi6SAWCAQIQARIiCgdjb21tYW5kGAkgAygJQhG6SA6SAQsQgAIiBnIEGICAAhIwCgdyb2xsb3V0GAogASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Sb2xsb3V0UG9saWN5QggKBnNvdXJjZUILCglfcmVwbGljYXNCBwoFX3BvcnQi/wEKDVJvbGxvdXRQb2xpY3kSNAoHcm9sbGluZxgBIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuUm9sbGluZ1N0cmF0ZWd5SAASNgoIcmVjcmVhdGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLlJlY3JlYXRlU3RyYXRlZ3lIABI5CgpibHVlX2dyZWVuGAMgASgLMiMub2JpZW50ZS5jbG91ZC52MS5CbHVlR3JlZW5TdHJhdGVneUgAEjIKBmNhbmFyeRgEIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuQ2FuYXJ5U3RyYXRlZ3lIAEIRCghzdHJhdGVneRIFukgCCAEisQEKD1JvbGxpbmdTdHJhdGVneRIpChFtYXhfc3VyZ2VfcGVyY2VudBgBIAEoBUIJukgGGgQYZCgASACIAQESLwoXbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQYAiABKAVCCbpIBhoEGGQoAEgBiAEBEhAKCGFwcHJvdmFsGAMgASgIQhQKEl9tYXhfc3VyZ2VfcGVyY2VudEIaChhfbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQiJAoQUmVjcmVhdGVTdHJhdGVneRIQCghhcHByb3ZhbBgBIAEoCCJiChFCbHVlR3JlZW5TdHJhdGVneRIQCghhcHByb3ZhbBgBIAEoCBI7CghrZWVwX29sZBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkMgAiSQoOQ2FuYXJ5U3RyYXRlZ3kSNwoFc3RlcHMYASADKAsyHC5vYmllbnRlLmNsb3VkLnYxLkNhbmFyeVN0ZXBCCrpIB5IBBAgBEBQi3AEKCkNhbmFyeVN0ZXASIQoOd2VpZ2h0X3BlcmNlbnQYASABKAVCCbpIBhoEGGMoARIyCghhcHByb3ZhbBgCIAEoCzIeLm9iaWVudGUuY2xvdWQudjEuQXBwcm92YWxHYXRlSAASOQoEd2FpdBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkMgBIABItCgZlcnJvcnMYBCABKAsyGy5vYmllbnRlLmNsb3VkLnYxLkVycm9yR2F0ZUgAQg0KBGdhdGUSBbpIAggBIg4KDEFwcHJvdmFsR2F0ZSKpAQoJRXJyb3JHYXRlEj0KBXdhdGNoGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhO6SBDIAQGqAQoiBAiA9SQyAggBEiQKEW1heF9lcnJvcl9wZXJjZW50GAIgASgFQgm6SAYaBBhkKAASJgoMbWluX3JlcXVlc3RzGAMgASgFQgu6SAgaBhjAhD0oAUgAiAEBQg8KDV9taW5fcmVxdWVzdHMiaQoLSW1hZ2VTb3VyY2USHQoJcmVmZXJlbmNlGAEgASgJQgq6SAdyBRABGIAEEjsKC3B1bGxfcG9saWN5GAIgASgOMhwub2JpZW50ZS5jbG91ZC52MS5QdWxsUG9saWN5Qgi6SAWCAQIQASLBAQoQRG9ja2VyZmlsZVNvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEiEKD2RvY2tlcmZpbGVfcGF0aBgCIAEoCUIIukgFcgMY/wESGAoGdGFyZ2V0GAMgASgJQgi6SAVyAxiAARI+CgRhcmdzGAQgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcingMKDUNvbXBvc2VTb3VyY2USFwoEZmlsZRgBIAEoCUIJukgGcgQogIAQEl0KCXZhcmlhYmxlcxgCIAMoCzIuLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNvdXJjZS5WYXJpYWJsZXNFbnRyeUIaukgXmgEUEOgHIgdyBRABGIACKgZyBCiAgAQSVwoIY29udGV4dHMYAyADKAsyLS5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuQ29udGV4dHNFbnRyeUIWukgTmgEQEDIiBXIDGIAIKgVyA5gBQBI8CghzZXJ2aWNlcxgEIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNlcnZpY2VCCLpIBZIBAhAyEhsKCHdhcm5pbmdzGAUgAygJQgm6SAaSAQMQ6AcaMAoOVmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1Db250ZXh0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiiAQKDkNvbXBvc2VTZXJ2aWNlEhUKBG5hbWUYASABKAlCB7pIBHICGD8SLgoFaW1hZ2UYAiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkltYWdlU291cmNlSAASOAoKZG9ja2VyZmlsZRgDIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuRG9ja2VyZmlsZVNvdXJjZUgAEhwKCHJlcGxpY2FzGAQgASgFQgq6SAcaBRiQTigAEh4KBHBvcnQYBSABKAVCC7pICBoGGP//AygBSAGIAQESRQoLZW52aXJvbm1lbnQYBiADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYByABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgIIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCSABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEhoKB2NvbW1hbmQYCiADKAlCCbpIBpIBAxCAAhIXCgVuZWVkcxgLIAMoCUIIukgFkgECEDJCCAoGc291cmNlQgcKBV9wb3J0IpABChNFbnZpcm9ubWVudFZhcmlhYmxlEjIKBG5hbWUYASABKAlCJLpIIXIfEAEYgAIyGF5bQS1aYS16X11bQS1aYS16MC05X10qJBIdCgV2YWx1ZRgCIAEoCUIJukgGcgQogIAESACIAQESHAoLZmluZ2VycHJpbnQYAyABKAlCB7pIBHICGAxCCAoGX3ZhbHVlIuQDCgtIZWFsdGhDaGVjaxI7CglhdXRvbWF0aWMYASABKAsyJi5vYmllbnRlLmNsb3VkLnYxLkF1dG9tYXRpY0hlYWx0aENoZWNrSAASMQoEaHR0cBgCIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuSHR0cEhlYWx0aENoZWNrSAASNwoHY29tbWFuZBgDIAEoCzIkLm9iaWVudGUuY2xvdWQudjEuQ29tbWFuZEhlYWx0aENoZWNrSAASLwoEbm9uZRgEIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuTm9IZWFsdGhDaGVja0gAEj8KCGludGVydmFsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SPgoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEh8KB3JldHJpZXMYByABKAVCCbpIBhoEGGQoAUgBiAEBEj4KDHN0YXJ0X3BlcmlvZBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMIkBwyAEINCgRraW5kEgW6SAIIAUIKCghfcmV0cmllcyIWChRBdXRvbWF0aWNIZWFsdGhDaGVjayJpCg9IdHRwSGVhbHRoQ2hlY2sSGAoEcGF0aBgBIAEoCUIKukgHcgUQARiACBIoCg9leHBlY3RlZF9zdGF0dXMYAiABKAVCCrpIBxoFGNcEKGRIAIgBAUISChBfZXhwZWN0ZWRfc3RhdHVzIjgKEkNvbW1hbmRIZWFsdGhDaGVjaxIiCgdjb21tYW5kGAEgAygJQhG6SA6SAQsIARBAIgVyAxiAICIPCg1Ob0hlYWx0aENoZWNrIpEBCg5SZXNvdXJjZUxpbWl0cxIxCgljcHVfY29yZXMYASABKAFCGbpIFhIUQAEZAAAAAAAAkEApexSuR+F6hD9IAIgBARItCgxtZW1vcnlfYnl0ZXMYAiABKANCErpIDyINGICAgICAgAQogICAA0gBiAEBQgwKCl9jcHVfY29yZXNCDwoNX21lbW9yeV9ieXRlcyphCgpQdWxsUG9saWN5EhsKF1BVTExfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUFVMTF9QT0xJQ1lfQUxXQVlTEAESHgoaUFVMTF9QT0xJQ1lfSUZfTk9UX1BSRVNFTlQQAiqDAQoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEhkKFVJFU1RBUlRfUE9MSUNZX0FMV0FZUxABEh0KGVJFU1RBUlRfUE9MSUNZX09OX0ZBSUxVUkUQAhIYChRSRVNUQVJUX1BPTElDWV9ORVZFUhADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEitgUKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASKgoDZ2l0GAwgASgLMhsub2JpZW50ZS5jbG91ZC52MS5HaXRTb3VyY2VIABIwCgZzdGF0aWMYDSABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlN0YXRpY1NvdXJjZUgAEiEKCHJlcGxpY2FzGAMgASgFQgq6SAcaBRiQTigASAGIAQESHgoEcG9ydBgEIAEoBUILukgIGgYY//8DKAFIAogBARJFCgtlbnZpcm9ubWVudBgFIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHEjMKDGhlYWx0aF9jaGVjaxgGIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuSGVhbHRoQ2hlY2sSMAoGbGltaXRzGAcgASgLMiAub2JpZW50ZS5jbG91ZC52MS5SZXNvdXJjZUxpbWl0cxJBCg5yZXN0YXJ0X3BvbGljeRgIIAEoDjIfLm9iaWVudGUuY2xvdWQudjEuUmVzdGFydFBvbGljeUIIukgFggECEAESIgoHY29tbWFuZBgJIAMoCUIRukgOkgELEIACIgZyBBiAgAISMAoHcm9sbG91dBgKIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuUm9sbG91dFBvbGljeUIICgZzb3VyY2VCCwoJX3JlcGxpY2FzQgcKBV9wb3J0Iv8BCg1Sb2xsb3V0UG9saWN5EjQKB3JvbGxpbmcYASABKAsyIS5vYmllbnRlLmNsb3VkLnYxLlJvbGxpbmdTdHJhdGVneUgAEjYKCHJlY3JlYXRlGAIgASgLMiIub2JpZW50ZS5jbG91ZC52MS5SZWNyZWF0ZVN0cmF0ZWd5SAASOQoKYmx1ZV9ncmVlbhgDIAEoCzIjLm9iaWVudGUuY2xvdWQudjEuQmx1ZUdyZWVuU3RyYXRlZ3lIABIyCgZjYW5hcnkYBCABKAsyIC5vYmllbnRlLmNsb3VkLnYxLkNhbmFyeVN0cmF0ZWd5SABCEQoIc3RyYXRlZ3kSBbpIAggBIrEBCg9Sb2xsaW5nU3RyYXRlZ3kSKQoRbWF4X3N1cmdlX3BlcmNlbnQYASABKAVCCbpIBhoEGGQoAEgAiAEBEi8KF21heF91bmF2YWlsYWJsZV9wZXJjZW50GAIgASgFQgm6SAYaBBhkKABIAYgBARIQCghhcHByb3ZhbBgDIAEoCEIUChJfbWF4X3N1cmdlX3BlcmNlbnRCGgoYX21heF91bmF2YWlsYWJsZV9wZXJjZW50IiQKEFJlY3JlYXRlU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgiYgoRQmx1ZUdyZWVuU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgSOwoIa2VlcF9vbGQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIAIkkKDkNhbmFyeVN0cmF0ZWd5EjcKBXN0ZXBzGAEgAygLMhwub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdGVwQgq6SAeSAQQIARAUItwBCgpDYW5hcnlTdGVwEiEKDndlaWdodF9wZXJjZW50GAEgASgFQgm6SAYaBBhjKAESMgoIYXBwcm92YWwYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLkFwcHJvdmFsR2F0ZUgAEjkKBHdhaXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIASAASLQoGZXJyb3JzGAQgASgLMhsub2JpZW50ZS5jbG91ZC52MS5FcnJvckdhdGVIAEINCgRnYXRlEgW6SAIIASIOCgxBcHByb3ZhbEdhdGUiqQEKCUVycm9yR2F0ZRI9CgV3YXRjaBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkITukgQyAEBqgEKIgQIgPUkMgIIARIkChFtYXhfZXJyb3JfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgAEiYKDG1pbl9yZXF1ZXN0cxgDIAEoBUILukgIGgYYwIQ9KAFIAIgBAUIPCg1fbWluX3JlcXVlc3RzImkKC0ltYWdlU291cmNlEh0KCXJlZmVyZW5jZRgBIAEoCUIKukgHcgUQARiABBI7CgtwdWxsX3BvbGljeRgCIAEoDjIcLm9iaWVudGUuY2xvdWQudjEuUHVsbFBvbGljeUIIukgFggECEAEiwQEKEERvY2tlcmZpbGVTb3VyY2USMAoOY29udGV4dF9zaGEyNTYYASABKAlCGLpIFXITMg5eWzAtOWEtZl17NjR9JJgBQBIhCg9kb2NrZXJmaWxlX3BhdGgYAiABKAlCCLpIBXIDGP8BEhgKBnRhcmdldBgDIAEoCUIIukgFcgMYgAESPgoEYXJncxgEIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHIloKDFN0YXRpY1NvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEhgKBmZvbGRlchgCIAEoCUIIukgFcgMY/wEihQIKCUdpdFNvdXJjZRIXCgN1cmwYASABKAlCCrpIB3IFEAEYgAgSFQoDcmVmGAIgASgJQgi6SAVyAxj/ARIeCgxzdWJkaXJlY3RvcnkYAyABKAlCCLpIBXIDGP8BEhIKCnN1Ym1vZHVsZXMYBCABKAgSIQoPZG9ja2VyZmlsZV9wYXRoGAUgASgJQgi6SAVyAxj/ARIYCgZ0YXJnZXQYBiABKAlCCLpIBXIDGIABEj4KBGFyZ3MYByADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIXCgZjb21taXQYCCABKAlCB7pIBHICGEAingMKDUNvbXBvc2VTb3VyY2USFwoEZmlsZRgBIAEoCUIJukgGcgQogIAQEl0KCXZhcmlhYmxlcxgCIAMoCzIuLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNvdXJjZS5WYXJpYWJsZXNFbnRyeUIaukgXmgEUEOgHIgdyBRABGIACKgZyBCiAgAQSVwoIY29udGV4dHMYAyADKAsyLS5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuQ29udGV4dHNFbnRyeUIWukgTmgEQEDIiBXIDGIAIKgVyA5gBQBI8CghzZXJ2aWNlcxgEIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNlcnZpY2VCCLpIBZIBAhAyEhsKCHdhcm5pbmdzGAUgAygJQgm6SAaSAQMQ6AcaMAoOVmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1Db250ZXh0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiiAQKDkNvbXBvc2VTZXJ2aWNlEhUKBG5hbWUYASABKAlCB7pIBHICGD8SLgoFaW1hZ2UYAiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkltYWdlU291cmNlSAASOAoKZG9ja2VyZmlsZRgDIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuRG9ja2VyZmlsZVNvdXJjZUgAEhwKCHJlcGxpY2FzGAQgASgFQgq6SAcaBRiQTigAEh4KBHBvcnQYBSABKAVCC7pICBoGGP//AygBSAGIAQESRQoLZW52aXJvbm1lbnQYBiADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYByABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgIIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCSABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEhoKB2NvbW1hbmQYCiADKAlCCbpIBpIBAxCAAhIXCgVuZWVkcxgLIAMoCUIIukgFkgECEDJCCAoGc291cmNlQgcKBV9wb3J0IpABChNFbnZpcm9ubWVudFZhcmlhYmxlEjIKBG5hbWUYASABKAlCJLpIIXIfEAEYgAIyGF5bQS1aYS16X11bQS1aYS16MC05X10qJBIdCgV2YWx1ZRgCIAEoCUIJukgGcgQogIAESACIAQESHAoLZmluZ2VycHJpbnQYAyABKAlCB7pIBHICGAxCCAoGX3ZhbHVlIuQDCgtIZWFsdGhDaGVjaxI7CglhdXRvbWF0aWMYASABKAsyJi5vYmllbnRlLmNsb3VkLnYxLkF1dG9tYXRpY0hlYWx0aENoZWNrSAASMQoEaHR0cBgCIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuSHR0cEhlYWx0aENoZWNrSAASNwoHY29tbWFuZBgDIAEoCzIkLm9iaWVudGUuY2xvdWQudjEuQ29tbWFuZEhlYWx0aENoZWNrSAASLwoEbm9uZRgEIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuTm9IZWFsdGhDaGVja0gAEj8KCGludGVydmFsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SPgoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEh8KB3JldHJpZXMYByABKAVCCbpIBhoEGGQoAUgBiAEBEj4KDHN0YXJ0X3BlcmlvZBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMIkBwyAEINCgRraW5kEgW6SAIIAUIKCghfcmV0cmllcyIWChRBdXRvbWF0aWNIZWFsdGhDaGVjayJpCg9IdHRwSGVhbHRoQ2hlY2sSGAoEcGF0aBgBIAEoCUIKukgHcgUQARiACBIoCg9leHBlY3RlZF9zdGF0dXMYAiABKAVCCrpIBxoFGNcEKGRIAIgBAUISChBfZXhwZWN0ZWRfc3RhdHVzIjgKEkNvbW1hbmRIZWFsdGhDaGVjaxIiCgdjb21tYW5kGAEgAygJQhG6SA6SAQsIARBAIgVyAxiAICIPCg1Ob0hlYWx0aENoZWNrIpEBCg5SZXNvdXJjZUxpbWl0cxIxCgljcHVfY29yZXMYASABKAFCGbpIFhIUQAEZAAAAAAAAkEApexSuR+F6hD9IAIgBARItCgxtZW1vcnlfYnl0ZXMYAiABKANCErpIDyINGICAgICAgAQogICAA0gBiAEBQgwKCl9jcHVfY29yZXNCDwoNX21lbW9yeV9ieXRlcyphCgpQdWxsUG9saWN5EhsKF1BVTExfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUFVMTF9QT0xJQ1lfQUxXQVlTEAESHgoaUFVMTF9QT0xJQ1lfSUZfTk9UX1BSRVNFTlQQAiqDAQoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEhkKFVJFU1RBUlRfUE9MSUNZX0FMV0FZUxABEh0KGVJFU1RBUlRfUE9MSUNZX09OX0ZBSUxVUkUQAhIYChRSRVNUQVJUX1BPTElDWV9ORVZFUhADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * What a deployment is wanted to be. A change of it makes a new, immutable revision.
@@ -50,6 +50,22 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
      */
     value: ComposeSource;
     case: "compose";
+  } | {
+    /**
+     * A commit of a Git repository.
+     *
+     * @generated from field: obiente.cloud.v1.GitSource git = 12;
+     */
+    value: GitSource;
+    case: "git";
+  } | {
+    /**
+     * A page that is ready to be served, uploaded beforehand.
+     *
+     * @generated from field: obiente.cloud.v1.StaticSource static = 13;
+     */
+    value: StaticSource;
+    case: "static";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -449,6 +465,107 @@ export const DockerfileSourceSchema: GenMessage<DockerfileSource> = /*@__PURE__*
   messageDesc(file_obiente_cloud_v1_spec, 10);
 
 /**
+ * A page that is ready to be served. What serves it listens on port 8080.
+ *
+ * @generated from message obiente.cloud.v1.StaticSource
+ */
+export type StaticSource = Message<"obiente.cloud.v1.StaticSource"> & {
+  /**
+   * Lower-case hex SHA-256 of the uploaded context, a tar archive that is not compressed.
+   *
+   * @generated from field: string context_sha256 = 1;
+   */
+  contextSha256: string;
+
+  /**
+   * Folder of the context that is served. Empty means all of it. Files whose names begin with a dot are left out, but for
+   * `.well-known`.
+   *
+   * @generated from field: string folder = 2;
+   */
+  folder: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StaticSource.
+ * Use `create(StaticSourceSchema)` to create a new message.
+ */
+export const StaticSourceSchema: GenMessage<StaticSource> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 11);
+
+/**
+ * A commit of a Git repository, fetched and built on a node. `docs/git-sources.md` says what may be named.
+ *
+ * @generated from message obiente.cloud.v1.GitSource
+ */
+export type GitSource = Message<"obiente.cloud.v1.GitSource"> & {
+  /**
+   * Address to clone from: `https://host/path`, `ssh://user@host/path` or `user@host:path`, without a password. A server
+   * on the platform's own network only where the operator allows it.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * A branch, a tag, a full ref name or a whole commit id. Empty or `HEAD`: the server's default branch. Looked up once
+   * for each revision.
+   *
+   * @generated from field: string ref = 2;
+   */
+  ref: string;
+
+  /**
+   * Folder that is built, relative to the root. Empty means all of it.
+   *
+   * @generated from field: string subdirectory = 3;
+   */
+  subdirectory: string;
+
+  /**
+   * Whether submodules are fetched too.
+   *
+   * @generated from field: bool submodules = 4;
+   */
+  submodules: boolean;
+
+  /**
+   * Path of the Dockerfile within the folder. Empty: what is in the folder decides how it is built.
+   *
+   * @generated from field: string dockerfile_path = 5;
+   */
+  dockerfilePath: string;
+
+  /**
+   * Stage to stop at. Empty means the last one.
+   *
+   * @generated from field: string target = 6;
+   */
+  target: string;
+
+  /**
+   * Build arguments, at most 1,000. They stay readable in the image, so they are no place for secrets.
+   *
+   * @generated from field: repeated obiente.cloud.v1.EnvironmentVariable args = 7;
+   */
+  args: EnvironmentVariable[];
+
+  /**
+   * The commit that `ref` stood for when the revision was rolled out; empty until then. Output only.
+   *
+   * @generated from field: string commit = 8;
+   */
+  commit: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.GitSource.
+ * Use `create(GitSourceSchema)` to create a new message.
+ */
+export const GitSourceSchema: GenMessage<GitSource> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 12);
+
+/**
  * The services of a Compose file: rolled out together, all new or all old. `docs/compose.md` says what may be in it.
  *
  * @generated from message obiente.cloud.v1.ComposeSource
@@ -496,7 +613,7 @@ export type ComposeSource = Message<"obiente.cloud.v1.ComposeSource"> & {
  * Use `create(ComposeSourceSchema)` to create a new message.
  */
 export const ComposeSourceSchema: GenMessage<ComposeSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 11);
+  messageDesc(file_obiente_cloud_v1_spec, 13);
 
 /**
  * A service of a Compose file, as it is carried out. Output only.
@@ -596,7 +713,7 @@ export type ComposeService = Message<"obiente.cloud.v1.ComposeService"> & {
  * Use `create(ComposeServiceSchema)` to create a new message.
  */
 export const ComposeServiceSchema: GenMessage<ComposeService> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 12);
+  messageDesc(file_obiente_cloud_v1_spec, 14);
 
 /**
  * One variable of a container's environment.
@@ -632,7 +749,7 @@ export type EnvironmentVariable = Message<"obiente.cloud.v1.EnvironmentVariable"
  * Use `create(EnvironmentVariableSchema)` to create a new message.
  */
 export const EnvironmentVariableSchema: GenMessage<EnvironmentVariable> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 13);
+  messageDesc(file_obiente_cloud_v1_spec, 15);
 
 /**
  * When a replica counts as healthy.
@@ -713,7 +830,7 @@ export type HealthCheck = Message<"obiente.cloud.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 14);
+  messageDesc(file_obiente_cloud_v1_spec, 16);
 
 /**
  * A TCP connection to the deployment's port.
@@ -728,7 +845,7 @@ export type AutomaticHealthCheck = Message<"obiente.cloud.v1.AutomaticHealthChec
  * Use `create(AutomaticHealthCheckSchema)` to create a new message.
  */
 export const AutomaticHealthCheckSchema: GenMessage<AutomaticHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 15);
+  messageDesc(file_obiente_cloud_v1_spec, 17);
 
 /**
  * An HTTP GET to the deployment's port.
@@ -756,7 +873,7 @@ export type HttpHealthCheck = Message<"obiente.cloud.v1.HttpHealthCheck"> & {
  * Use `create(HttpHealthCheckSchema)` to create a new message.
  */
 export const HttpHealthCheckSchema: GenMessage<HttpHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 16);
+  messageDesc(file_obiente_cloud_v1_spec, 18);
 
 /**
  * A command inside the container; exit code 0 is healthy.
@@ -777,7 +894,7 @@ export type CommandHealthCheck = Message<"obiente.cloud.v1.CommandHealthCheck"> 
  * Use `create(CommandHealthCheckSchema)` to create a new message.
  */
 export const CommandHealthCheckSchema: GenMessage<CommandHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 17);
+  messageDesc(file_obiente_cloud_v1_spec, 19);
 
 /**
  * No check: a replica is healthy as soon as it runs.
@@ -792,7 +909,7 @@ export type NoHealthCheck = Message<"obiente.cloud.v1.NoHealthCheck"> & {
  * Use `create(NoHealthCheckSchema)` to create a new message.
  */
 export const NoHealthCheckSchema: GenMessage<NoHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 18);
+  messageDesc(file_obiente_cloud_v1_spec, 20);
 
 /**
  * What a replica may use at most.
@@ -820,7 +937,7 @@ export type ResourceLimits = Message<"obiente.cloud.v1.ResourceLimits"> & {
  * Use `create(ResourceLimitsSchema)` to create a new message.
  */
 export const ResourceLimitsSchema: GenMessage<ResourceLimits> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 19);
+  messageDesc(file_obiente_cloud_v1_spec, 21);
 
 /**
  * When the registry is asked for an image that a node has already. It is asked once for each revision, for its first
