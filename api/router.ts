@@ -13,6 +13,7 @@ import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
 import { createErrorInterceptor } from './interceptors/errors.ts';
 import { createRequestLogInterceptor } from './interceptors/request-log.ts';
@@ -29,6 +30,7 @@ import { createProjectsService } from './services/projects.ts';
 import { createRegistriesService } from './services/registries.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
+import { createVolumesService, type VolumesDeps } from './services/volumes.ts';
 import type { ApiTelemetry } from './telemetry.ts';
 
 /** The services of the public contract. */
@@ -45,14 +47,16 @@ export const PUBLIC_SERVICES = [
   RegistriesService,
   RoutesService,
   SourcesService,
+  VolumesService,
 ] as const;
 
 /** What all services together need. */
-export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps, KeysDeps {
+export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps, KeysDeps, VolumesDeps {
   readonly workflows: DeploymentsDeps['workflows'] &
     OperationsDeps['workflows'] &
     ControlDeps['workflows'] &
-    KeysDeps['workflows'];
+    KeysDeps['workflows'] &
+    VolumesDeps['workflows'];
   readonly heartbeatMs: number;
   readonly metrics: ServiceImpl<typeof MetricsService>;
   readonly log: Log;
@@ -92,6 +96,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(RegistriesService, createRegistriesService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)
+      .service(VolumesService, createVolumesService(deps), forUsers)
       .service(ControlService, createControlService(deps), forNodes);
   };
 }

@@ -29,6 +29,7 @@ const PARTS: Readonly<Record<string, SpecPart>> = {
   limits: 'limits',
   restart_policy: 'restartPolicy',
   command: 'command',
+  volumes: 'volumes',
   rollout: 'rollout',
 };
 

@@ -13,6 +13,7 @@ import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { retryInterceptor } from './retry.ts';
 import type { TokenSource } from './tokens.ts';
 
@@ -28,6 +29,7 @@ export const SERVICES = {
   organizations: OrganizationsService,
   projects: ProjectsService,
   registries: RegistriesService,
+  volumes: VolumesService,
   routes: RoutesService,
   sources: SourcesService,
 } as const;
@@ -67,6 +69,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     organizations: createClient(OrganizationsService, transport),
     projects: createClient(ProjectsService, transport),
     registries: createClient(RegistriesService, transport),
+    volumes: createClient(VolumesService, transport),
     routes: createClient(RoutesService, transport),
     sources: createClient(SourcesService, transport),
     url,

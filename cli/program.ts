@@ -21,6 +21,7 @@ import { addRemove } from './commands/remove.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { addUpdate } from './commands/update.ts';
+import { addVolumes } from './commands/volumes.ts';
 import { addWhoAmI } from './commands/whoami.ts';
 import { AlreadyShown, EXIT, type Failure, isAbort, OperationFailed, toFailure } from './failures.ts';
 import type { CliContext } from './invocation.ts';
@@ -43,6 +44,7 @@ const COMMANDS = [
   addRoutes,
   addProjects,
   addRegistries,
+  addVolumes,
   addOrganizations,
   addKeys,
   addLogin,

@@ -10,6 +10,7 @@ import {
   ImageSourceSchema,
   PullPolicy,
   RestartPolicy,
+  VolumeMountSchema,
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import type { AppHealth } from './app-file.ts';
 import type { Pull, Wishes } from './deploy-options.ts';
@@ -76,7 +77,7 @@ function composeSpec(
 
 /** Puts what the caller wishes into a spec, but for source and variables. @returns the contract's names of what it put. */
 export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
-  const { replicas, port, health, restart, command, cpuCores, memoryBytes, rollout } = wishes;
+  const { replicas, port, health, restart, command, volumes, cpuCores, memoryBytes, rollout } = wishes;
   const changed: string[] = [];
   const put = (path: string, isWished: boolean, change: () => void): void => {
     if (!isWished) return;
@@ -92,6 +93,9 @@ export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
     Object.assign(spec, { restartPolicy: restart && RESTART[restart] }),
   );
   put('command', command !== undefined, () => Object.assign(spec, { command: [...(command ?? [])] }));
+  put('volumes', volumes !== undefined, () => {
+    spec.volumes = (volumes ?? []).map((mount) => create(VolumeMountSchema, mount));
+  });
   put('rollout', rollout !== undefined, () => Object.assign(spec, { rollout: rollout && toRolloutPolicy(rollout) }));
   put('limits', cpuCores !== undefined || memoryBytes !== undefined, () => {
     spec.limits = {
@@ -105,7 +109,7 @@ export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
 }
 
 /** The number of replicas is left out: without one as many run as now, also when that changes meanwhile. */
-function keptOf({ port, healthCheck, limits, restartPolicy, command, rollout }: DeploymentSpec) {
+function keptOf({ port, healthCheck, limits, restartPolicy, command, volumes, rollout }: DeploymentSpec) {
   return {
     ...(rollout === undefined ? {} : { rollout }),
     ...(port === undefined ? {} : { port }),
@@ -113,6 +117,7 @@ function keptOf({ port, healthCheck, limits, restartPolicy, command, rollout }: 
     ...(limits === undefined ? {} : { limits }),
     restartPolicy,
     command,
+    volumes,
   };
 }
 

@@ -127,6 +127,8 @@ export interface Leftovers {
 export interface DoomedOnNode {
   readonly replicas: readonly (Omit<DoomedReplica, 'nodeId'> & { readonly deploymentId: string })[];
   readonly deployments: readonly { readonly deploymentId: string; readonly projectId: string }[];
+  /** Volumes that somebody has deleted; absent is the same as none. */
+  readonly volumes?: readonly { readonly volumeId: string }[];
 }
 
 /** What a node is. */
@@ -173,6 +175,8 @@ export interface NodeActivities {
   removeReplica(input: RemoveReplicaInput): Promise<void>;
   /** Removes what a deleted deployment leaves on the node: its own images, and the project's network when unused. */
   removeLeftovers(input: { readonly deploymentId: string; readonly projectId: string }): Promise<void>;
+  /** Removes a volume that somebody has deleted, with all that is in it. @throws VOLUME_IN_USE (retryable) */
+  removeVolume(input: { readonly volumeId: string }): Promise<void>;
   /**
    * Watches this node's Docker daemon and returns when its state is another than `known`, or after `maxMs`.
    * Heartbeats all the while: its silence is how the node's death is noticed.

@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'REPLICA_UNHEALTHY'
   | 'REPLICA_EXITED'
   | 'REPLICA_CONFLICT'
+  | 'VOLUME_IN_USE'
   | 'INGRESS_UNCONFIRMED'
   | 'CANARY_REFUSED'
   | 'DOCKER_UNAVAILABLE'
@@ -62,6 +63,7 @@ export const RETRYABLE: Record<ErrorCode, boolean> = {
   REPLICA_UNHEALTHY: false,
   REPLICA_EXITED: false,
   REPLICA_CONFLICT: false,
+  VOLUME_IN_USE: true,
   INGRESS_UNCONFIRMED: true,
   CANARY_REFUSED: false,
   DOCKER_UNAVAILABLE: true,

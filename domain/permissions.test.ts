@@ -12,6 +12,7 @@ import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import {
   assertEveryRpcHasAnEntry,
   isAllowed,
@@ -36,6 +37,7 @@ const SERVICES = [
   RegistriesService,
   RoutesService,
   SourcesService,
+  VolumesService,
 ];
 
 describe('the table of permissions', () => {

@@ -17,6 +17,9 @@ export type Permission =
   | 'project.create'
   | 'project.update'
   | 'project.delete'
+  | 'volume.read'
+  | 'volume.create'
+  | 'volume.delete'
   | 'registry.read'
   | 'registry.manage'
   | 'deployment.read'
@@ -36,6 +39,7 @@ const VIEWER: readonly Permission[] = [
   'organization.read',
   'organization.members.read',
   'project.read',
+  'volume.read',
   'deployment.read',
   'deployment.logs',
 ];
@@ -43,6 +47,7 @@ const VIEWER: readonly Permission[] = [
 const MEMBER: readonly Permission[] = [
   ...VIEWER,
   'registry.read',
+  'volume.create',
   'project.create',
   'project.update',
   'deployment.create',
@@ -59,6 +64,7 @@ const MEMBER: readonly Permission[] = [
 const ADMIN: readonly Permission[] = [
   ...MEMBER,
   'project.delete',
+  'volume.delete',
   'registry.manage',
   'deployment.manage',
   'organization.update',
@@ -151,6 +157,15 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.RegistriesService/SetRegistryCredential': inOrganization('registry.manage'),
   'obiente.cloud.v1.RegistriesService/ListRegistryCredentials': inOrganization('registry.read'),
   'obiente.cloud.v1.RegistriesService/DeleteRegistryCredential': inOrganization('registry.manage'),
+
+  'obiente.cloud.v1.VolumesService/CreateVolume': inProject('volume.create'),
+  'obiente.cloud.v1.VolumesService/GetVolume': inProject('volume.read'),
+  'obiente.cloud.v1.VolumesService/ListVolumes': {
+    permission: 'volume.read',
+    resource: { kind: 'organization', field: 'organization_id' },
+    filters: [{ kind: 'project', field: 'project_id' }],
+  },
+  'obiente.cloud.v1.VolumesService/DeleteVolume': inProject('volume.delete'),
 
   'obiente.cloud.v1.DeploymentsService/CreateDeployment': inProject('deployment.create'),
   'obiente.cloud.v1.DeploymentsService/GetDeployment': ofDeployment('deployment.read'),

@@ -37,11 +37,12 @@ function fingerprintOf({
   restartPolicy,
   command,
   container,
+  volumes = [],
 }: ServiceSpec): string {
   const args = source.kind === 'dockerfile' ? toComparable(source.args ?? []) : [];
   return JSON.stringify(
     sorted({
-      ...{ name, port, healthCheck, limits, restartPolicy, command, container },
+      ...{ name, port, healthCheck, limits, restartPolicy, command, container, volumes },
       source: { ...source, args },
       environment: toComparable(environment),
     }),

@@ -7,10 +7,12 @@ import { createDockerImages, type DockerImages } from './images.ts';
 import { createDockerLogs, type DockerLogs } from './logs.ts';
 import { createDockerNetworks, type DockerNetworks } from './networks.ts';
 import { createPullRecords, type PullRecords } from './pull-records.ts';
+import { createDockerVolumes, type DockerVolumes } from './volumes.ts';
 
 /** One node's Docker daemon, as one installation sees it. */
 export type Docker = DockerImages &
   DockerNetworks &
+  DockerVolumes &
   DockerContainers &
   DockerLogs &
   DockerEvents &
@@ -38,6 +40,7 @@ export function createDocker(options: DockerOptions): Docker {
   return {
     ...createDockerImages(connection, { ...options, records: options.records ?? createPullRecords() }),
     ...createDockerNetworks(connection),
+    ...createDockerVolumes(connection),
     ...createDockerContainers(connection, options),
     ...createDockerLogs(connection),
     ...createDockerEvents(connection, options.instance),

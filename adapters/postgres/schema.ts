@@ -3,6 +3,7 @@ import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
 import type { KeyTables } from './schema-keys.ts';
+import type { VolumeTables } from './schema-volumes.ts';
 
 /** Role of a user in an organization, from most to least. */
 export type Role = 'owner' | 'admin' | 'member' | 'viewer';
@@ -17,7 +18,7 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends KeyTables {
+export interface Schema extends KeyTables, VolumeTables {
   users: {
     id: string;
     issuer: string;

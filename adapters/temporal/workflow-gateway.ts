@@ -22,7 +22,7 @@ import {
   type RotationAccepted,
   type RotationInput,
 } from '../../contracts/keys.ts';
-import { ENROLLED_SIGNAL, NODE_WORKFLOW, type NodeInput, nodeWorkflowId } from '../../contracts/node.ts';
+import { DOOMED_SIGNAL, ENROLLED_SIGNAL, NODE_WORKFLOW, type NodeInput, nodeWorkflowId } from '../../contracts/node.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import type { RolloutTiming } from '../../contracts/timing.ts';
 import { DomainError, toErrorCode } from '../../domain/errors.ts';
@@ -44,6 +44,8 @@ export interface WorkflowGateway {
   control(call: DeploymentCall<ControlRequest>): Promise<void>;
   /** Makes sure that the node is watched, and is looked at now. */
   nodeEnrolled(nodeId: string): Promise<void>;
+  /** Tells a node's workflow that something there is to go. @throws WORKFLOWS_UNAVAILABLE */
+  nodeDoomed(nodeId: string): Promise<void>;
   /** Starts a rotation of the master key, or joins the one that is under way. @throws WORKFLOWS_UNAVAILABLE */
   rotateKeys(call: RotationCall): Promise<RotationAccepted>;
 }
@@ -75,7 +77,8 @@ export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway 
         updateWithStart<OperationAccepted>(options, OPERATION_UPDATES[call.request.kind], call),
       ),
     control: (call) => limited(call.deploymentId, () => updateWithStart<void>(options, call.request.control, call)),
-    nodeEnrolled: (nodeId) => watchNode(options, nodeId),
+    nodeEnrolled: (nodeId) => signalNode(options, nodeId, ENROLLED_SIGNAL),
+    nodeDoomed: (nodeId) => signalNode(options, nodeId, DOOMED_SIGNAL),
     rotateKeys: (call) => rotateKeys(options, call),
   };
 }
@@ -134,14 +137,14 @@ function updateIdOf(request: OperationRequest | ControlRequest): string {
   return 'control' in request ? `${request.idempotencyKey}-${hash}` : `${request.operationId}-${hash}`;
 }
 
-async function watchNode({ client, node }: GatewayOptions, nodeId: string): Promise<void> {
+async function signalNode({ client, node }: GatewayOptions, nodeId: string, signal: string): Promise<void> {
   const input: NodeInput = { ...node, nodeId };
   await answered(() =>
     client.workflow.signalWithStart(NODE_WORKFLOW, {
       workflowId: nodeWorkflowId(nodeId),
       taskQueue: CONTROL_QUEUE,
       args: [input],
-      signal: ENROLLED_SIGNAL,
+      signal,
     }),
   );
 }

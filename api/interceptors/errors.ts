@@ -27,6 +27,7 @@ export const CONNECT_CODE: Record<ErrorCode, Code> = {
   REPLICA_UNHEALTHY: Code.FailedPrecondition,
   REPLICA_EXITED: Code.FailedPrecondition,
   REPLICA_CONFLICT: Code.Aborted,
+  VOLUME_IN_USE: Code.FailedPrecondition,
   INGRESS_UNCONFIRMED: Code.Unavailable,
   CANARY_REFUSED: Code.FailedPrecondition,
   DOCKER_UNAVAILABLE: Code.Unavailable,

@@ -265,6 +265,9 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     removeLeftovers: async () => {
       steps.push('remove leftovers');
     },
+    removeVolume: async ({ volumeId }) => {
+      steps.push(`remove volume ${volumeId}`);
+    },
     watchNode: async () => ({ state: 'ready', reason: '' }),
   };
   const build: BuildActivities = {

@@ -5,6 +5,7 @@ import { withFailures } from '../../activities/failures.ts';
 import type { DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
+import { createRemoveVolume } from '../../activities/remove-volume.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
@@ -65,6 +66,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createEnsureReplica(replica),
         ...createRemoveReplica(replica),
         ...createRemoveLeftovers(replica),
+        ...createRemoveVolume(replica),
         ...createWatchNode(daemon),
       }),
       maxActivities: MOST_ACTIVITIES,
