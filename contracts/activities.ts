@@ -129,6 +129,8 @@ export interface DoomedOnNode {
   readonly deployments: readonly { readonly deploymentId: string; readonly projectId: string }[];
   /** Volumes that somebody has deleted; absent is the same as none. */
   readonly volumes?: readonly { readonly volumeId: string }[];
+  /** Snapshots that somebody has deleted, or whose place newer ones have taken. */
+  readonly snapshots?: readonly { readonly snapshotId: string }[];
 }
 
 /** What a node is. */
@@ -177,6 +179,8 @@ export interface NodeActivities {
   removeLeftovers(input: { readonly deploymentId: string; readonly projectId: string }): Promise<void>;
   /** Removes a volume that somebody has deleted, with all that is in it. @throws VOLUME_IN_USE (retryable) */
   removeVolume(input: { readonly volumeId: string }): Promise<void>;
+  /** Removes the file of a snapshot; one that is not there counts as removed. */
+  dropSnapshot(input: { readonly snapshotId: string }): Promise<void>;
   /**
    * Watches this node's Docker daemon and returns when its state is another than `known`, or after `maxMs`.
    * Heartbeats all the while: its silence is how the node's death is noticed.

@@ -166,6 +166,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
     filters: [{ kind: 'project', field: 'project_id' }],
   },
   'obiente.cloud.v1.VolumesService/DeleteVolume': inProject('volume.delete'),
+  'obiente.cloud.v1.VolumesService/CreateSnapshot': inProject('volume.create'),
+  'obiente.cloud.v1.VolumesService/ListSnapshots': inProject('volume.read'),
+  'obiente.cloud.v1.VolumesService/RestoreSnapshot': inProject('volume.create'),
+  'obiente.cloud.v1.VolumesService/DeleteSnapshot': inProject('volume.delete'),
 
   'obiente.cloud.v1.DeploymentsService/CreateDeployment': inProject('deployment.create'),
   'obiente.cloud.v1.DeploymentsService/GetDeployment': ofDeployment('deployment.read'),

@@ -70,8 +70,9 @@ async function watch(input: NodeInput, known: NodeStateChange['state']): Promise
 /** What fails is tried again after the next watch. */
 async function removeDoomed(nodeId: string): Promise<void> {
   const doomed = await store.listDoomed({ nodeId });
-  const { volumes: doomedVolumes = [] } = doomed;
-  if (doomed.replicas.length + doomed.deployments.length + doomedVolumes.length === 0) return;
+  const { volumes: doomedVolumes = [], snapshots: doomedSnapshots = [] } = doomed;
+  const data = doomedVolumes.length + doomedSnapshots.length;
+  if (doomed.replicas.length + doomed.deployments.length + data === 0) return;
   const { stopGraceMs } = DEFAULT_TIMING;
   const timing = { ...DEFAULT_TIMING, nodeWorkMs: 60_000 };
   const replicas = await succeeding(doomed.replicas, (replica) =>
@@ -81,9 +82,13 @@ async function removeDoomed(nodeId: string): Promise<void> {
     onNode(nodeId, timing).removeLeftovers(deployment),
   );
   const volumes = await succeeding(doomedVolumes, (volume) => onNode(nodeId, timing).removeVolume(volume));
-  const gone = { replicas, deployments, ...(volumes.length > 0 ? { volumes } : {}) };
-  await store.forgetDoomed({ nodeId, ...gone });
-  const counts = { replicas: replicas.length, deployments: deployments.length, volumes: volumes.length };
+  const snapshots = await succeeding(doomedSnapshots, (snapshot) => onNode(nodeId, timing).dropSnapshot(snapshot));
+  await store.forgetDoomed({ nodeId, replicas, deployments, ...(data > 0 ? { volumes, snapshots } : {}) });
+  const counts = {
+    replicas: replicas.length,
+    deployments: deployments.length,
+    data: volumes.length + snapshots.length,
+  };
   log.info('removed what was left on the node', counts);
 }
 

@@ -3,3 +3,4 @@ export { buildImage } from './build-image.ts';
 export { deployment } from './deployment.ts';
 export { node } from './node.ts';
 export { rotateKeys } from './rotate-keys.ts';
+export { restoreVolume, snapshotVolume } from './snapshot-volume.ts';

@@ -7,12 +7,14 @@ import { createDockerImages, type DockerImages } from './images.ts';
 import { createDockerLogs, type DockerLogs } from './logs.ts';
 import { createDockerNetworks, type DockerNetworks } from './networks.ts';
 import { createPullRecords, type PullRecords } from './pull-records.ts';
+import { createDockerVolumeArchives, type DockerVolumeArchives } from './volume-archives.ts';
 import { createDockerVolumes, type DockerVolumes } from './volumes.ts';
 
 /** One node's Docker daemon, as one installation sees it. */
 export type Docker = DockerImages &
   DockerNetworks &
   DockerVolumes &
+  DockerVolumeArchives &
   DockerContainers &
   DockerLogs &
   DockerEvents &
@@ -41,6 +43,7 @@ export function createDocker(options: DockerOptions): Docker {
     ...createDockerImages(connection, { ...options, records: options.records ?? createPullRecords() }),
     ...createDockerNetworks(connection),
     ...createDockerVolumes(connection),
+    ...createDockerVolumeArchives(connection, options),
     ...createDockerContainers(connection, options),
     ...createDockerLogs(connection),
     ...createDockerEvents(connection, options.instance),

@@ -45,6 +45,10 @@ export async function claimVolumes(
     const service = writers.get(volume.name);
     const field = isCompose(spec) ? `services.${service ?? 'volumes'}` : 'spec.volumes';
     if (volume.removing) throw invalidArgument(field, `${volume.name} is being removed`, 'another volume');
+    if (volume.restoringFrom !== null) {
+      const finding = volume.restoreError === null ? 'is being restored' : 'could not be restored';
+      throw invalidArgument(field, `${volume.name} ${finding}`, 'a volume that is whole');
+    }
     if (service === undefined) continue;
     const isOwn = volume.writerId === deployment.id && volume.writerService === service;
     if (volume.writerId !== null && !isOwn) {
@@ -73,6 +77,7 @@ async function lockVolumes(tx: DatabaseTransaction, deployment: LockedDeployment
       .leftJoin('deployments', 'deployments.id', 'volumes.writer_deployment_id')
       .select(['volumes.id', 'volumes.name', 'removing', 'writer_service as writerService'])
       .select(['writer_deployment_id as writerId', 'deployments.name as writerName'])
+      .select(['restoring_from as restoringFrom', 'restore_error as restoreError'])
       .where('volumes.project_id', '=', project_id)
       .where(isOneOfTexts('volumes.name', names))
       .orderBy('volumes.name')

@@ -82,13 +82,21 @@ export async function listDoomed(db: Database, { nodeId }: { readonly nodeId: st
     .orderBy('id')
     .limit(BATCH)
     .execute();
-  return { replicas, deployments, volumes };
+  const snapshots = await db
+    .selectFrom('volume_snapshots')
+    .select('id as snapshotId')
+    .where('node_id', '=', nodeId)
+    .where('removing', '=', true)
+    .orderBy('id')
+    .limit(BATCH)
+    .execute();
+  return { replicas, deployments, volumes, snapshots };
 }
 
 /** Forgets what has been removed from a node. */
 export async function forgetDoomed(
   db: Database,
-  { nodeId, replicas, deployments, volumes = [] }: { readonly nodeId: string } & DoomedOnNode,
+  { nodeId, replicas, deployments, volumes = [], snapshots = [] }: { readonly nodeId: string } & DoomedOnNode,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     for (const { deploymentId, revision, index } of replicas) {
@@ -102,6 +110,9 @@ export async function forgetDoomed(
     }
     for (const { volumeId } of volumes) {
       await tx.deleteFrom('volumes').where('id', '=', volumeId).where('removing', '=', true).execute();
+    }
+    for (const { snapshotId } of snapshots) {
+      await tx.deleteFrom('volume_snapshots').where('id', '=', snapshotId).where('removing', '=', true).execute();
     }
     for (const { deploymentId } of deployments) {
       await tx

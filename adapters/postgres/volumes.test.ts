@@ -256,7 +256,7 @@ describe('deleting', () => {
     await aReadyNode(database.db);
     const one = await running([reading]);
     const without = await deploy(one, aSpec());
-    await expect(remove()).rejects.toMatchObject({ code: 'VOLUME_IN_USE', message: expect.stringContaining(one.name) });
+    await expect(remove()).rejects.toMatchObject({ code: 'STILL_USED', message: expect.stringContaining(one.name) });
     await rollOut(store, one.deploymentId, without);
     await remove();
     expect(await find()).toMatchObject({ removing: true });

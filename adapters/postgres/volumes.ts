@@ -17,6 +17,9 @@ export interface VolumeRecord {
   readonly writerDeployment: string | null;
   readonly writerService: string | null;
   readonly removing: boolean;
+  /** The snapshot that it is made of, until it is whole. */
+  readonly restoringFrom: string | null;
+  readonly restoreError: string | null;
   readonly createdAt: Date;
   /** Names of the deployments that mount it, the first {@link NAMED_USERS}. */
   readonly mountedBy: readonly string[];
@@ -62,13 +65,15 @@ const USERS = sql<string[]>`ARRAY(
   ORDER BY deployments.name LIMIT ${NAMED_USERS}
 )`;
 
-function selectVolumes(db: Database | DatabaseTransaction) {
+/** Selects volumes with who uses them. */
+export function selectVolumes(db: Database | DatabaseTransaction) {
   return db
     .selectFrom('volumes')
     .leftJoin('deployments as writers', 'writers.id', 'volumes.writer_deployment_id')
     .select(['volumes.id', 'volumes.organization_id as organizationId', 'volumes.project_id as projectId'])
     .select(['volumes.name', 'volumes.node_id as nodeId', 'writers.name as writerDeployment'])
     .select(['volumes.writer_service as writerService', 'volumes.removing', 'volumes.created_at as createdAt'])
+    .select(['volumes.restoring_from as restoringFrom', 'volumes.restore_error as restoreError'])
     .select(USERS.as('mountedBy'));
 }
 
@@ -131,7 +136,7 @@ export async function listVolumes(
  * The row is locked first, and whoever stores a revision locks it too: so nobody names it in between.
  *
  * @returns the node that has something to remove; `null` when none has.
- * @throws VOLUME_IN_USE, NOT_FOUND, IDEMPOTENCY_CONFLICT.
+ * @throws STILL_USED, NOT_FOUND, IDEMPOTENCY_CONFLICT.
  */
 export async function deleteVolume(
   db: Database,
@@ -151,6 +156,7 @@ export async function deleteVolume(
     if (!locked) throw notFound('volume');
     const volume = await selectVolumes(tx).where('volumes.id', '=', locked.id).executeTakeFirstOrThrow();
     if (volume.mountedBy.length > 0) throw inUse(volume);
+    if (volume.restoringFrom !== null && volume.restoreError === null) throw beingRestored(volume.name);
     await (volume.nodeId === null ? forget(tx, volume.id) : doom(tx, volume.id));
     return { nodeId: volume.nodeId };
   });
@@ -171,8 +177,15 @@ async function doom(tx: DatabaseTransaction, id: string): Promise<void> {
 function inUse({ name, mountedBy }: VolumeRecord): DomainError {
   const users = mountedBy.slice(0, REFUSING_USERS).join(', ');
   const others = mountedBy.length > REFUSING_USERS ? ` and ${mountedBy.length - REFUSING_USERS} more` : '';
-  return new DomainError('VOLUME_IN_USE', `cannot delete volume ${name}: ${users}${others} mounts it`, {
+  return new DomainError('STILL_USED', `cannot delete volume ${name}: ${users}${others} mounts it`, {
     field: 'name',
     hint: 'Delete that deployment, or deploy it without the volume, and try again.',
+  });
+}
+
+function beingRestored(name: string): DomainError {
+  return new DomainError('STILL_USED', `cannot delete volume ${name}: it is being restored`, {
+    field: 'name',
+    hint: 'Wait until it is restored, and try again.',
   });
 }

@@ -1,43 +1,36 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { Database } from '../../adapters/postgres/database.ts';
-import {
-  createVolume,
-  deleteVolume,
-  findVolume,
-  listVolumes,
-  type VolumeRecord,
-} from '../../adapters/postgres/volumes.ts';
-import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
+import { createVolume, deleteVolume, findVolume, listVolumes } from '../../adapters/postgres/volumes.ts';
 import { notFound } from '../../domain/errors.ts';
 import { parseVolumeName } from '../../domain/volumes.ts';
-import type { VolumeSchema, VolumesService } from '../../gen/obiente/cloud/v1/volumes_pb.ts';
+import type { VolumesService } from '../../gen/obiente/cloud/v1/volumes_pb.ts';
 import { getCallerOrganization } from '../auth/caller.ts';
 import { hashRequest } from '../request-identity.ts';
 import { CREATED_FORMS, createdCursor, createdKey, readPage } from '../wire/page.ts';
+import { toWireVolume } from '../wire/volume.ts';
+import { createSnapshots, type SnapshotsDeps } from './snapshots.ts';
 
 /** What the service of volumes needs. */
-export interface VolumesDeps {
+export interface VolumesDeps extends SnapshotsDeps {
   readonly db: Database;
-  readonly workflows: Pick<WorkflowGateway, 'nodeDoomed'>;
 }
 
 /** Creates the service of volumes. */
 export function createVolumesService({ db, workflows }: VolumesDeps): ServiceImpl<typeof VolumesService> {
   return {
+    ...createSnapshots({ db, workflows }),
     async createVolume({ idempotencyKey, projectId: project, name: given }, context) {
       const organizationId = getCallerOrganization(context);
       const projectId = project.toLowerCase();
       const name = parseVolumeName('name', given);
       const requestHash = hashRequest('CreateVolume', projectId, name);
       const creation = { organizationId, projectId, name, idempotencyKey, requestHash };
-      return { volume: toWire(await createVolume(db, creation)) };
+      return { volume: toWireVolume(await createVolume(db, creation)) };
     },
     async getVolume({ projectId, name }) {
       const volume = await findVolume(db, { projectId: projectId.toLowerCase(), name });
       if (!volume) throw notFound('volume');
-      return { volume: toWire(volume) };
+      return { volume: toWireVolume(volume) };
     },
     async listVolumes(request, context) {
       const organizationId = getCallerOrganization(context);
@@ -49,7 +42,7 @@ export function createVolumesService({ db, workflows }: VolumesDeps): ServiceImp
         read: ({ limit, after }) =>
           listVolumes(db, { organizationId, projectId: projectId || undefined, limit, after: createdCursor(after) }),
       });
-      return { volumes: rows.map(toWire), page };
+      return { volumes: rows.map(toWireVolume), page };
     },
     async deleteVolume({ idempotencyKey, projectId: project, name }, context) {
       const organizationId = getCallerOrganization(context);
@@ -60,17 +53,5 @@ export function createVolumesService({ db, workflows }: VolumesDeps): ServiceImp
       if (nodeId !== null) await workflows.nodeDoomed(nodeId);
       return {};
     },
-  };
-}
-
-function toWire(volume: VolumeRecord): MessageInitShape<typeof VolumeSchema> {
-  const { nodeId, writerDeployment, writerService, createdAt, mountedBy, ...fields } = volume;
-  return {
-    ...fields,
-    nodeId: nodeId ?? '',
-    writerDeployment: writerDeployment ?? '',
-    writerService: writerService ?? '',
-    mountedBy: [...mountedBy],
-    createdAt: timestampFromDate(createdAt),
   };
 }

@@ -1,22 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { type Volume, VolumeSchema } from '../../gen/obiente/cloud/v1/volumes_pb.ts';
-import type { Api } from '../client.ts';
 import { refuse } from '../failures.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { allPages } from '../pages.ts';
 import { plainText } from '../plain-text.ts';
-import { DEFAULT_PROJECT, getOrganization, getProject } from '../resolve.ts';
+import { getOrganization, getProject } from '../resolve.ts';
 import { age, messageJson } from '../show.ts';
 import { type Column, table } from '../table.ts';
-
-interface PlaceOption {
-  readonly project?: string;
-}
-
-interface ChangeOptions extends PlaceOption {
-  readonly idempotencyKey?: string;
-}
+import { type ChangeOptions, type PlaceOption, projectIdOf } from '../volume-place.ts';
+import { addSnapshots } from './snapshots.ts';
 
 interface RemoveOptions extends ChangeOptions {
   readonly yes?: boolean;
@@ -28,7 +21,7 @@ const COLUMNS: readonly Column<Volume>[] = [
   { heading: 'NODE', cell: ({ nodeId }) => nodeId || '-' },
   { heading: 'WRITTEN BY', cell: writerOf },
   { heading: 'MOUNTED BY', cell: ({ mountedBy }) => mountedBy.join(', ') || '-' },
-  { heading: 'STATE', cell: ({ removing }) => (removing ? 'being removed' : 'kept') },
+  { heading: 'STATE', cell: stateOf },
   { heading: 'AGE', cell: ({ createdAt }) => age(createdAt), isNumber: true },
 ];
 
@@ -37,14 +30,16 @@ function writerOf({ writerDeployment, writerService }: Volume): string {
   return writerService === 'app' ? writerDeployment : `${writerService} of ${writerDeployment}`;
 }
 
-async function projectIdOf(api: Api, organization: string | undefined, { project }: PlaceOption): Promise<string> {
-  const { id: organizationId } = await getOrganization(api, organization);
-  return (await getProject(api, organizationId, project ?? DEFAULT_PROJECT)).id;
+function stateOf({ removing, restoringFrom, restoreError }: Volume): string {
+  if (removing) return 'being removed';
+  if (restoreError !== '') return `not restored: ${restoreError}`;
+  return restoringFrom === '' ? 'kept' : 'being restored';
 }
 
 /** Adds `obiente volumes` with `list`, `show`, `create` and `rm`. */
 export function addVolumes(program: Command, context: CliContext): void {
   const volumes = program.command('volumes').description('list, show, create and remove volumes: data that stays');
+  addSnapshots(volumes, context);
   volumes
     .command('list', { isDefault: true })
     .alias('ls')

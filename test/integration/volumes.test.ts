@@ -131,7 +131,7 @@ describe('a volume', { timeout: 240_000 }, () => {
     await succeed(first);
     expect(await pageOf(first)).toBe('one');
     const used = await refusalOf(api.volumes.deleteVolume({ ...key(), projectId, name: volume }));
-    expect(used).toMatchObject({ error: 'VOLUME_IN_USE' });
+    expect(used).toMatchObject({ error: 'STILL_USED' });
     const second = createSubject(api, aLedger(volume, 'two'));
     await expect(second).rejects.toThrow(`app of ${first.name} writes ${volume}`);
     await first.remove();

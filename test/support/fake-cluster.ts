@@ -268,6 +268,9 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     removeVolume: async ({ volumeId }) => {
       steps.push(`remove volume ${volumeId}`);
     },
+    dropSnapshot: async ({ snapshotId }) => {
+      steps.push(`drop snapshot ${snapshotId}`);
+    },
     watchNode: async () => ({ state: 'ready', reason: '' }),
   };
   const build: BuildActivities = {

@@ -6,6 +6,7 @@ import type { DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createRemoveVolume } from '../../activities/remove-volume.ts';
+import { createVolumeSnapshots, type SnapshotPorts } from '../../activities/volume-snapshots.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
@@ -31,6 +32,7 @@ export interface NodeParts {
   readonly hub: ContainerHub;
   readonly keeper: RestartKeeper;
   readonly monitor: HealthMonitor;
+  readonly snapshots: SnapshotPorts['files'];
   readonly cores: number;
   /** Runs a start when one of the few that may run at a time is free. */
   readonly startSlot: ReplicaPorts['startSlot'];
@@ -38,7 +40,7 @@ export interface NodeParts {
 
 /** Says what this node's two workers poll for: replicas, and one build at a time. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, daemon, hub, keeper, monitor, cores, startSlot } = parts;
+  const { config, keys, docker, daemon, hub, keeper, monitor, snapshots, cores, startSlot } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -67,6 +69,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createRemoveReplica(replica),
         ...createRemoveLeftovers(replica),
         ...createRemoveVolume(replica),
+        ...createVolumeSnapshots({ instance, runtime: docker, files: snapshots }),
         ...createWatchNode(daemon),
       }),
       maxActivities: MOST_ACTIVITIES,

@@ -2,20 +2,20 @@
 // @generated from file obiente/cloud/v1/volumes.proto (package obiente.cloud.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { PageRequest, PageResponse } from "./resources_pb.ts";
 import { file_obiente_cloud_v1_resources } from "./resources_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file obiente/cloud/v1/volumes.proto.
  */
 export const file_obiente_cloud_v1_volumes: GenFile = /*@__PURE__*/
-  fileDesc("Ch5vYmllbnRlL2Nsb3VkL3YxL3ZvbHVtZXMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEitQIKBlZvbHVtZRIUCgJpZBgBIAEoCUIIukgFcgOwAQESIQoPb3JnYW5pemF0aW9uX2lkGAIgASgJQgi6SAVyA7ABARIcCgpwcm9qZWN0X2lkGAMgASgJQgi6SAVyA7ABARIVCgRuYW1lGAQgASgJQge6SARyAhh/EhgKB25vZGVfaWQYBSABKAlCB7pIBHICGEASIgoRd3JpdGVyX2RlcGxveW1lbnQYBiABKAlCB7pIBHICGD8SHwoOd3JpdGVyX3NlcnZpY2UYByABKAlCB7pIBHICGD8SHAoKbW91bnRlZF9ieRgIIAMoCUIIukgFkgECEGQSEAoIcmVtb3ZpbmcYCSABKAgSLgoKY3JlYXRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiowEKE0NyZWF0ZVZvbHVtZVJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSHAoKcHJvamVjdF9pZBgCIAEoCUIIukgFcgOwAQESNQoEbmFtZRgDIAEoCUInukgkciIQARh/MhxeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXSokIkAKFENyZWF0ZVZvbHVtZVJlc3BvbnNlEigKBnZvbHVtZRgBIAEoCzIYLm9iaWVudGUuY2xvdWQudjEuVm9sdW1lIkkKEEdldFZvbHVtZVJlcXVlc3QSHAoKcHJvamVjdF9pZBgBIAEoCUIIukgFcgOwAQESFwoEbmFtZRgCIAEoCUIJukgGcgQQARh/Ij0KEUdldFZvbHVtZVJlc3BvbnNlEigKBnZvbHVtZRgBIAEoCzIYLm9iaWVudGUuY2xvdWQudjEuVm9sdW1lIoUBChJMaXN0Vm9sdW1lc1JlcXVlc3QSIQoPb3JnYW5pemF0aW9uX2lkGAEgASgJQgi6SAVyA7ABARIfCgpwcm9qZWN0X2lkGAIgASgJQgu6SAjYAQFyA7ABARIrCgRwYWdlGAMgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVxdWVzdCJ5ChNMaXN0Vm9sdW1lc1Jlc3BvbnNlEjQKB3ZvbHVtZXMYASADKAsyGC5vYmllbnRlLmNsb3VkLnYxLlZvbHVtZUIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSKFAQoTRGVsZXRlVm9sdW1lUmVxdWVzdBI3Cg9pZGVtcG90ZW5jeV9rZXkYASABKAlCHrpIG3IZEAgYgAEyEl5bQS1aYS16MC05Ll86LV0rJBIcCgpwcm9qZWN0X2lkGAIgASgJQgi6SAVyA7ABARIXCgRuYW1lGAMgASgJQgm6SAZyBBABGH8iFgoURGVsZXRlVm9sdW1lUmVzcG9uc2UylAMKDlZvbHVtZXNTZXJ2aWNlEmIKDENyZWF0ZVZvbHVtZRIlLm9iaWVudGUuY2xvdWQudjEuQ3JlYXRlVm9sdW1lUmVxdWVzdBomLm9iaWVudGUuY2xvdWQudjEuQ3JlYXRlVm9sdW1lUmVzcG9uc2UiA5ACAhJZCglHZXRWb2x1bWUSIi5vYmllbnRlLmNsb3VkLnYxLkdldFZvbHVtZVJlcXVlc3QaIy5vYmllbnRlLmNsb3VkLnYxLkdldFZvbHVtZVJlc3BvbnNlIgOQAgESXwoLTGlzdFZvbHVtZXMSJC5vYmllbnRlLmNsb3VkLnYxLkxpc3RWb2x1bWVzUmVxdWVzdBolLm9iaWVudGUuY2xvdWQudjEuTGlzdFZvbHVtZXNSZXNwb25zZSIDkAIBEmIKDERlbGV0ZVZvbHVtZRIlLm9iaWVudGUuY2xvdWQudjEuRGVsZXRlVm9sdW1lUmVxdWVzdBomLm9iaWVudGUuY2xvdWQudjEuRGVsZXRlVm9sdW1lUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
+  fileDesc("Ch5vYmllbnRlL2Nsb3VkL3YxL3ZvbHVtZXMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi9wIKBlZvbHVtZRIUCgJpZBgBIAEoCUIIukgFcgOwAQESIQoPb3JnYW5pemF0aW9uX2lkGAIgASgJQgi6SAVyA7ABARIcCgpwcm9qZWN0X2lkGAMgASgJQgi6SAVyA7ABARIVCgRuYW1lGAQgASgJQge6SARyAhh/EhgKB25vZGVfaWQYBSABKAlCB7pIBHICGEASIgoRd3JpdGVyX2RlcGxveW1lbnQYBiABKAlCB7pIBHICGD8SHwoOd3JpdGVyX3NlcnZpY2UYByABKAlCB7pIBHICGD8SHAoKbW91bnRlZF9ieRgIIAMoCUIIukgFkgECEGQSEAoIcmVtb3ZpbmcYCSABKAgSLgoKY3JlYXRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHwoOcmVzdG9yaW5nX2Zyb20YCyABKAlCB7pIBHICGCQSHwoNcmVzdG9yZV9lcnJvchgMIAEoCUIIukgFcgMYgEAi0wIKCFNuYXBzaG90EhQKAmlkGAEgASgJQgi6SAVyA7ABARIcCgpwcm9qZWN0X2lkGAIgASgJQgi6SAVyA7ABARIcCgt2b2x1bWVfbmFtZRgDIAEoCUIHukgEcgIYfxIYCgdub2RlX2lkGAQgASgJQge6SARyAhhAEi4KBXN0YXRlGAUgASgOMh8ub2JpZW50ZS5jbG91ZC52MS5TbmFwc2hvdFN0YXRlEhIKCnNpemVfYnl0ZXMYBiABKAMSFwoGc2hhMjU2GAcgASgJQge6SARyAhhAEhsKCmVycm9yX2NvZGUYCCABKAlCB7pIBHICGEASHwoNZXJyb3JfbWVzc2FnZRgJIAEoCUIIukgFcgMYgEASEAoIcmVtb3ZpbmcYCiABKAgSLgoKY3JlYXRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiowEKE0NyZWF0ZVZvbHVtZVJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSHAoKcHJvamVjdF9pZBgCIAEoCUIIukgFcgOwAQESNQoEbmFtZRgDIAEoCUInukgkciIQARh/MhxeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXSokIkAKFENyZWF0ZVZvbHVtZVJlc3BvbnNlEigKBnZvbHVtZRgBIAEoCzIYLm9iaWVudGUuY2xvdWQudjEuVm9sdW1lIkkKEEdldFZvbHVtZVJlcXVlc3QSHAoKcHJvamVjdF9pZBgBIAEoCUIIukgFcgOwAQESFwoEbmFtZRgCIAEoCUIJukgGcgQQARh/Ij0KEUdldFZvbHVtZVJlc3BvbnNlEigKBnZvbHVtZRgBIAEoCzIYLm9iaWVudGUuY2xvdWQudjEuVm9sdW1lIoUBChJMaXN0Vm9sdW1lc1JlcXVlc3QSIQoPb3JnYW5pemF0aW9uX2lkGAEgASgJQgi6SAVyA7ABARIfCgpwcm9qZWN0X2lkGAIgASgJQgu6SAjYAQFyA7ABARIrCgRwYWdlGAMgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVxdWVzdCJ5ChNMaXN0Vm9sdW1lc1Jlc3BvbnNlEjQKB3ZvbHVtZXMYASADKAsyGC5vYmllbnRlLmNsb3VkLnYxLlZvbHVtZUIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSKFAQoTRGVsZXRlVm9sdW1lUmVxdWVzdBI3Cg9pZGVtcG90ZW5jeV9rZXkYASABKAlCHrpIG3IZEAgYgAEyEl5bQS1aYS16MC05Ll86LV0rJBIcCgpwcm9qZWN0X2lkGAIgASgJQgi6SAVyA7ABARIXCgRuYW1lGAMgASgJQgm6SAZyBBABGH8iFgoURGVsZXRlVm9sdW1lUmVzcG9uc2UihwEKFUNyZWF0ZVNuYXBzaG90UmVxdWVzdBI3Cg9pZGVtcG90ZW5jeV9rZXkYASABKAlCHrpIG3IZEAgYgAEyEl5bQS1aYS16MC05Ll86LV0rJBIcCgpwcm9qZWN0X2lkGAIgASgJQgi6SAVyA7ABARIXCgRuYW1lGAMgASgJQgm6SAZyBBABGH8iRgoWQ3JlYXRlU25hcHNob3RSZXNwb25zZRIsCghzbmFwc2hvdBgBIAEoCzIaLm9iaWVudGUuY2xvdWQudjEuU25hcHNob3QifwoUTGlzdFNuYXBzaG90c1JlcXVlc3QSHAoKcHJvamVjdF9pZBgBIAEoCUIIukgFcgOwAQESHAoLdm9sdW1lX25hbWUYAiABKAlCB7pIBHICGH8SKwoEcGFnZRgDIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuUGFnZVJlcXVlc3QifwoVTGlzdFNuYXBzaG90c1Jlc3BvbnNlEjgKCXNuYXBzaG90cxgBIAMoCzIaLm9iaWVudGUuY2xvdWQudjEuU25hcHNob3RCCbpIBpIBAxDIARIsCgRwYWdlGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVzcG9uc2UixQEKFlJlc3RvcmVTbmFwc2hvdFJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSHAoKcHJvamVjdF9pZBgCIAEoCUIIukgFcgOwAQESHQoLc25hcHNob3RfaWQYAyABKAlCCLpIBXIDsAEBEjUKBG5hbWUYBCABKAlCJ7pIJHIiEAEYfzIcXltBLVphLXowLTldW0EtWmEtejAtOV8uLV0qJCJDChdSZXN0b3JlU25hcHNob3RSZXNwb25zZRIoCgZ2b2x1bWUYASABKAsyGC5vYmllbnRlLmNsb3VkLnYxLlZvbHVtZSKNAQoVRGVsZXRlU25hcHNob3RSZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEhwKCnByb2plY3RfaWQYAiABKAlCCLpIBXIDsAEBEh0KC3NuYXBzaG90X2lkGAMgASgJQgi6SAVyA7ABASIYChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlKoQBCg1TbmFwc2hvdFN0YXRlEh4KGlNOQVBTSE9UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWU05BUFNIT1RfU1RBVEVfUlVOTklORxABEhwKGFNOQVBTSE9UX1NUQVRFX1NVQ0NFRURFRBACEhkKFVNOQVBTSE9UX1NUQVRFX0ZBSUxFRBADMrwGCg5Wb2x1bWVzU2VydmljZRJiCgxDcmVhdGVWb2x1bWUSJS5vYmllbnRlLmNsb3VkLnYxLkNyZWF0ZVZvbHVtZVJlcXVlc3QaJi5vYmllbnRlLmNsb3VkLnYxLkNyZWF0ZVZvbHVtZVJlc3BvbnNlIgOQAgISWQoJR2V0Vm9sdW1lEiIub2JpZW50ZS5jbG91ZC52MS5HZXRWb2x1bWVSZXF1ZXN0GiMub2JpZW50ZS5jbG91ZC52MS5HZXRWb2x1bWVSZXNwb25zZSIDkAIBEl8KC0xpc3RWb2x1bWVzEiQub2JpZW50ZS5jbG91ZC52MS5MaXN0Vm9sdW1lc1JlcXVlc3QaJS5vYmllbnRlLmNsb3VkLnYxLkxpc3RWb2x1bWVzUmVzcG9uc2UiA5ACARJiCgxEZWxldGVWb2x1bWUSJS5vYmllbnRlLmNsb3VkLnYxLkRlbGV0ZVZvbHVtZVJlcXVlc3QaJi5vYmllbnRlLmNsb3VkLnYxLkRlbGV0ZVZvbHVtZVJlc3BvbnNlIgOQAgISaAoOQ3JlYXRlU25hcHNob3QSJy5vYmllbnRlLmNsb3VkLnYxLkNyZWF0ZVNuYXBzaG90UmVxdWVzdBooLm9iaWVudGUuY2xvdWQudjEuQ3JlYXRlU25hcHNob3RSZXNwb25zZSIDkAICEmUKDUxpc3RTbmFwc2hvdHMSJi5vYmllbnRlLmNsb3VkLnYxLkxpc3RTbmFwc2hvdHNSZXF1ZXN0Gicub2JpZW50ZS5jbG91ZC52MS5MaXN0U25hcHNob3RzUmVzcG9uc2UiA5ACARJrCg9SZXN0b3JlU25hcHNob3QSKC5vYmllbnRlLmNsb3VkLnYxLlJlc3RvcmVTbmFwc2hvdFJlcXVlc3QaKS5vYmllbnRlLmNsb3VkLnYxLlJlc3RvcmVTbmFwc2hvdFJlc3BvbnNlIgOQAgISaAoORGVsZXRlU25hcHNob3QSJy5vYmllbnRlLmNsb3VkLnYxLkRlbGV0ZVNuYXBzaG90UmVxdWVzdBooLm9iaWVudGUuY2xvdWQudjEuRGVsZXRlU25hcHNob3RSZXNwb25zZSIDkAICYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
 
 /**
  * A volume.
@@ -93,6 +93,20 @@ export type Volume = Message<"obiente.cloud.v1.Volume"> & {
    * @generated from field: google.protobuf.Timestamp created_at = 10;
    */
   createdAt?: Timestamp | undefined;
+
+  /**
+   * The snapshot that it is being made of (UUID); empty once it is whole.
+   *
+   * @generated from field: string restoring_from = 11;
+   */
+  restoringFrom: string;
+
+  /**
+   * Why it could not be made of it: then it can only be deleted.
+   *
+   * @generated from field: string restore_error = 12;
+   */
+  restoreError: string;
 };
 
 /**
@@ -101,6 +115,97 @@ export type Volume = Message<"obiente.cloud.v1.Volume"> & {
  */
 export const VolumeSchema: GenMessage<Volume> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_volumes, 0);
+
+/**
+ * A snapshot of a volume.
+ *
+ * @generated from message obiente.cloud.v1.Snapshot
+ */
+export type Snapshot = Message<"obiente.cloud.v1.Snapshot"> & {
+  /**
+   * Snapshot id (UUID).
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The project that it belongs to (UUID).
+   *
+   * @generated from field: string project_id = 2;
+   */
+  projectId: string;
+
+  /**
+   * Name of the volume, which may be gone by now.
+   *
+   * @generated from field: string volume_name = 3;
+   */
+  volumeName: string;
+
+  /**
+   * The node that holds its file.
+   *
+   * @generated from field: string node_id = 4;
+   */
+  nodeId: string;
+
+  /**
+   * How far it is.
+   *
+   * @generated from field: obiente.cloud.v1.SnapshotState state = 5;
+   */
+  state: SnapshotState;
+
+  /**
+   * Size of its file.
+   *
+   * @generated from field: int64 size_bytes = 6;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * Lower-case hex SHA-256 of its file.
+   *
+   * @generated from field: string sha256 = 7;
+   */
+  sha256: string;
+
+  /**
+   * Code of the failure; empty without one.
+   *
+   * @generated from field: string error_code = 8;
+   */
+  errorCode: string;
+
+  /**
+   * What went wrong.
+   *
+   * @generated from field: string error_message = 9;
+   */
+  errorMessage: string;
+
+  /**
+   * Whether it is being removed.
+   *
+   * @generated from field: bool removing = 10;
+   */
+  removing: boolean;
+
+  /**
+   * When it was asked for.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 11;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.Snapshot.
+ * Use `create(SnapshotSchema)` to create a new message.
+ */
+export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_volumes, 1);
 
 /**
  * What to create.
@@ -135,7 +240,7 @@ export type CreateVolumeRequest = Message<"obiente.cloud.v1.CreateVolumeRequest"
  * Use `create(CreateVolumeRequestSchema)` to create a new message.
  */
 export const CreateVolumeRequestSchema: GenMessage<CreateVolumeRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_volumes, 1);
+  messageDesc(file_obiente_cloud_v1_volumes, 2);
 
 /**
  * The volume that was created.
@@ -156,7 +261,7 @@ export type CreateVolumeResponse = Message<"obiente.cloud.v1.CreateVolumeRespons
  * Use `create(CreateVolumeResponseSchema)` to create a new message.
  */
 export const CreateVolumeResponseSchema: GenMessage<CreateVolumeResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_volumes, 2);
+  messageDesc(file_obiente_cloud_v1_volumes, 3);
 
 /**
  * Which volume.
@@ -184,7 +289,7 @@ export type GetVolumeRequest = Message<"obiente.cloud.v1.GetVolumeRequest"> & {
  * Use `create(GetVolumeRequestSchema)` to create a new message.
  */
 export const GetVolumeRequestSchema: GenMessage<GetVolumeRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_volumes, 3);
+  messageDesc(file_obiente_cloud_v1_volumes, 4);
 
 /**
  * The volume asked for.
@@ -205,7 +310,7 @@ export type GetVolumeResponse = Message<"obiente.cloud.v1.GetVolumeResponse"> & 
  * Use `create(GetVolumeResponseSchema)` to create a new message.
  */
 export const GetVolumeResponseSchema: GenMessage<GetVolumeResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_volumes, 4);
+  messageDesc(file_obiente_cloud_v1_volumes, 5);
 
 /**
  * Which volumes.
@@ -240,7 +345,7 @@ export type ListVolumesRequest = Message<"obiente.cloud.v1.ListVolumesRequest"> 
  * Use `create(ListVolumesRequestSchema)` to create a new message.
  */
 export const ListVolumesRequestSchema: GenMessage<ListVolumesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_volumes, 5);
+  messageDesc(file_obiente_cloud_v1_volumes, 6);
 
 /**
  * A page of volumes.
@@ -268,7 +373,7 @@ export type ListVolumesResponse = Message<"obiente.cloud.v1.ListVolumesResponse"
  * Use `create(ListVolumesResponseSchema)` to create a new message.
  */
 export const ListVolumesResponseSchema: GenMessage<ListVolumesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_volumes, 6);
+  messageDesc(file_obiente_cloud_v1_volumes, 7);
 
 /**
  * Which volume to delete, with all its data.
@@ -303,7 +408,7 @@ export type DeleteVolumeRequest = Message<"obiente.cloud.v1.DeleteVolumeRequest"
  * Use `create(DeleteVolumeRequestSchema)` to create a new message.
  */
 export const DeleteVolumeRequestSchema: GenMessage<DeleteVolumeRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_volumes, 7);
+  messageDesc(file_obiente_cloud_v1_volumes, 8);
 
 /**
  * The volume is gone, or is being removed.
@@ -318,7 +423,279 @@ export type DeleteVolumeResponse = Message<"obiente.cloud.v1.DeleteVolumeRespons
  * Use `create(DeleteVolumeResponseSchema)` to create a new message.
  */
 export const DeleteVolumeResponseSchema: GenMessage<DeleteVolumeResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_volumes, 8);
+  messageDesc(file_obiente_cloud_v1_volumes, 9);
+
+/**
+ * Of which volume to take a snapshot.
+ *
+ * @generated from message obiente.cloud.v1.CreateSnapshotRequest
+ */
+export type CreateSnapshotRequest = Message<"obiente.cloud.v1.CreateSnapshotRequest"> & {
+  /**
+   * Chosen by the caller, unique per organization: the same key gives the same answer, with other content an error.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The project (UUID).
+   *
+   * @generated from field: string project_id = 2;
+   */
+  projectId: string;
+
+  /**
+   * Name of the volume in it.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CreateSnapshotRequest.
+ * Use `create(CreateSnapshotRequestSchema)` to create a new message.
+ */
+export const CreateSnapshotRequestSchema: GenMessage<CreateSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_volumes, 10);
+
+/**
+ * The snapshot that is being taken.
+ *
+ * @generated from message obiente.cloud.v1.CreateSnapshotResponse
+ */
+export type CreateSnapshotResponse = Message<"obiente.cloud.v1.CreateSnapshotResponse"> & {
+  /**
+   * The snapshot.
+   *
+   * @generated from field: obiente.cloud.v1.Snapshot snapshot = 1;
+   */
+  snapshot?: Snapshot | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CreateSnapshotResponse.
+ * Use `create(CreateSnapshotResponseSchema)` to create a new message.
+ */
+export const CreateSnapshotResponseSchema: GenMessage<CreateSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_volumes, 11);
+
+/**
+ * Which snapshots.
+ *
+ * @generated from message obiente.cloud.v1.ListSnapshotsRequest
+ */
+export type ListSnapshotsRequest = Message<"obiente.cloud.v1.ListSnapshotsRequest"> & {
+  /**
+   * The project (UUID).
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId: string;
+
+  /**
+   * Name of a volume; empty for all of the project.
+   *
+   * @generated from field: string volume_name = 2;
+   */
+  volumeName: string;
+
+  /**
+   * The page.
+   *
+   * @generated from field: obiente.cloud.v1.PageRequest page = 3;
+   */
+  page?: PageRequest | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListSnapshotsRequest.
+ * Use `create(ListSnapshotsRequestSchema)` to create a new message.
+ */
+export const ListSnapshotsRequestSchema: GenMessage<ListSnapshotsRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_volumes, 12);
+
+/**
+ * A page of snapshots.
+ *
+ * @generated from message obiente.cloud.v1.ListSnapshotsResponse
+ */
+export type ListSnapshotsResponse = Message<"obiente.cloud.v1.ListSnapshotsResponse"> & {
+  /**
+   * The snapshots of this page.
+   *
+   * @generated from field: repeated obiente.cloud.v1.Snapshot snapshots = 1;
+   */
+  snapshots: Snapshot[];
+
+  /**
+   * Where the list goes on.
+   *
+   * @generated from field: obiente.cloud.v1.PageResponse page = 2;
+   */
+  page?: PageResponse | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListSnapshotsResponse.
+ * Use `create(ListSnapshotsResponseSchema)` to create a new message.
+ */
+export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_volumes, 13);
+
+/**
+ * Of which snapshot to make a volume.
+ *
+ * @generated from message obiente.cloud.v1.RestoreSnapshotRequest
+ */
+export type RestoreSnapshotRequest = Message<"obiente.cloud.v1.RestoreSnapshotRequest"> & {
+  /**
+   * Chosen by the caller, unique per organization: the same key gives the same answer, with other content an error.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The project (UUID).
+   *
+   * @generated from field: string project_id = 2;
+   */
+  projectId: string;
+
+  /**
+   * Snapshot id (UUID).
+   *
+   * @generated from field: string snapshot_id = 3;
+   */
+  snapshotId: string;
+
+  /**
+   * Name of the new volume: letters, digits, `_`, `.` and `-`, a letter or digit first, 1 to 127 characters.
+   *
+   * @generated from field: string name = 4;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RestoreSnapshotRequest.
+ * Use `create(RestoreSnapshotRequestSchema)` to create a new message.
+ */
+export const RestoreSnapshotRequestSchema: GenMessage<RestoreSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_volumes, 14);
+
+/**
+ * The volume that is being made.
+ *
+ * @generated from message obiente.cloud.v1.RestoreSnapshotResponse
+ */
+export type RestoreSnapshotResponse = Message<"obiente.cloud.v1.RestoreSnapshotResponse"> & {
+  /**
+   * The volume.
+   *
+   * @generated from field: obiente.cloud.v1.Volume volume = 1;
+   */
+  volume?: Volume | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RestoreSnapshotResponse.
+ * Use `create(RestoreSnapshotResponseSchema)` to create a new message.
+ */
+export const RestoreSnapshotResponseSchema: GenMessage<RestoreSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_volumes, 15);
+
+/**
+ * Which snapshot to delete.
+ *
+ * @generated from message obiente.cloud.v1.DeleteSnapshotRequest
+ */
+export type DeleteSnapshotRequest = Message<"obiente.cloud.v1.DeleteSnapshotRequest"> & {
+  /**
+   * Chosen by the caller, unique per organization: the same key gives the same answer, with other content an error.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The project (UUID).
+   *
+   * @generated from field: string project_id = 2;
+   */
+  projectId: string;
+
+  /**
+   * Snapshot id (UUID).
+   *
+   * @generated from field: string snapshot_id = 3;
+   */
+  snapshotId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.DeleteSnapshotRequest.
+ * Use `create(DeleteSnapshotRequestSchema)` to create a new message.
+ */
+export const DeleteSnapshotRequestSchema: GenMessage<DeleteSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_volumes, 16);
+
+/**
+ * The snapshot is gone, or is being removed.
+ *
+ * @generated from message obiente.cloud.v1.DeleteSnapshotResponse
+ */
+export type DeleteSnapshotResponse = Message<"obiente.cloud.v1.DeleteSnapshotResponse"> & {
+};
+
+/**
+ * Describes the message obiente.cloud.v1.DeleteSnapshotResponse.
+ * Use `create(DeleteSnapshotResponseSchema)` to create a new message.
+ */
+export const DeleteSnapshotResponseSchema: GenMessage<DeleteSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_volumes, 17);
+
+/**
+ * How far a snapshot is.
+ *
+ * @generated from enum obiente.cloud.v1.SnapshotState
+ */
+export const SnapshotState = {
+  /**
+   * @generated from enum value: SNAPSHOT_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: SNAPSHOT_STATE_RUNNING = 1;
+   */
+  RUNNING: 1,
+
+  /**
+   * @generated from enum value: SNAPSHOT_STATE_SUCCEEDED = 2;
+   */
+  SUCCEEDED: 2,
+
+  /**
+   * @generated from enum value: SNAPSHOT_STATE_FAILED = 3;
+   */
+  FAILED: 3,
+} as const;
+
+/**
+ * How far a snapshot is.
+ *
+ * @generated from enum obiente.cloud.v1.SnapshotState
+ */
+export type SnapshotState = (typeof SnapshotState)[keyof typeof SnapshotState] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.SnapshotState.
+ */
+export const SnapshotStateSchema: GenEnum<SnapshotState> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_volumes, 0);
 
 /**
  * Volumes: data that belongs to a project. It outlives the deployments that mount it, and goes only when somebody
@@ -367,6 +744,47 @@ export const VolumesService: GenService<{
     methodKind: "unary";
     input: typeof DeleteVolumeRequestSchema;
     output: typeof DeleteVolumeResponseSchema;
+  },
+  /**
+   * Takes a snapshot of a volume while it is in use: the tar archive of its files, as after a loss of power. It is kept on
+   * the volume's node. Answers at once; the list tells how it ends.
+   *
+   * @generated from rpc obiente.cloud.v1.VolumesService.CreateSnapshot
+   */
+  createSnapshot: {
+    methodKind: "unary";
+    input: typeof CreateSnapshotRequestSchema;
+    output: typeof CreateSnapshotResponseSchema;
+  },
+  /**
+   * Lists the snapshots of a project, oldest first.
+   *
+   * @generated from rpc obiente.cloud.v1.VolumesService.ListSnapshots
+   */
+  listSnapshots: {
+    methodKind: "unary";
+    input: typeof ListSnapshotsRequestSchema;
+    output: typeof ListSnapshotsResponseSchema;
+  },
+  /**
+   * Makes a new volume of a snapshot, on the same node. Nobody can mount it before it is whole. Answers at once.
+   *
+   * @generated from rpc obiente.cloud.v1.VolumesService.RestoreSnapshot
+   */
+  restoreSnapshot: {
+    methodKind: "unary";
+    input: typeof RestoreSnapshotRequestSchema;
+    output: typeof RestoreSnapshotResponseSchema;
+  },
+  /**
+   * Deletes a snapshot.
+   *
+   * @generated from rpc obiente.cloud.v1.VolumesService.DeleteSnapshot
+   */
+  deleteSnapshot: {
+    methodKind: "unary";
+    input: typeof DeleteSnapshotRequestSchema;
+    output: typeof DeleteSnapshotResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_cloud_v1_volumes, 0);
