@@ -4,14 +4,19 @@ import type { NodeActivities } from '../contracts/activities.ts';
 import type { SnapshotContent, VolumeActivities } from '../contracts/volumes.ts';
 import { volumeLabels, volumeName } from '../domain/naming.ts';
 import { withHeartbeats } from './heartbeats.ts';
-import type { ContainerRuntime } from './node-ports.ts';
 
 /** What snapshots need from the world. */
 export interface SnapshotPorts {
   readonly instance: string;
-  readonly runtime: Pick<ContainerRuntime, 'ensureVolume' | 'removeVolume'> & {
-    readVolume<Answer>(volume: string, use: (archive: Readable) => Promise<Answer>): Promise<Answer>;
-    fillVolume(volume: string, archive: Readable): Promise<void>;
+  readonly runtime: {
+    readVolume<Answer>(
+      of: { readonly volume: string; readonly reader: string },
+      use: (archive: Readable) => Promise<Answer>,
+    ): Promise<Answer>;
+    fillVolume(
+      volume: { readonly name: string; readonly labels: Readonly<Record<string, string>> },
+      archive: Readable,
+    ): Promise<void>;
   };
   readonly files: {
     write(snapshotId: string, archive: Readable, onBytes: (bytes: number) => void): Promise<SnapshotContent>;
@@ -35,12 +40,15 @@ export function createVolumeSnapshots({
     takeSnapshot: ({ snapshotId, volumeId }) =>
       withHeartbeats({ step: 'read' }, async (heartbeats) => {
         const signal = Context.current().cancellationSignal;
-        return await runtime.readVolume(volumeName(instance, volumeId), async (archive) => {
-          signal.addEventListener('abort', () => archive.destroy(signal.reason as Error), { once: true });
-          return await files.write(snapshotId, archive, (bytes) => {
-            heartbeats.report({ step: 'read', bytes: String(bytes) });
-          });
-        });
+        return await runtime.readVolume(
+          { volume: volumeName(instance, volumeId), reader: snapshotId },
+          async (archive) => {
+            signal.addEventListener('abort', () => archive.destroy(signal.reason as Error), { once: true });
+            return await files.write(snapshotId, archive, (bytes) => {
+              heartbeats.report({ step: 'read', bytes: String(bytes) });
+            });
+          },
+        );
       }),
     restoreSnapshot: ({ volumeId, projectId, snapshotId, sizeBytes, sha256 }) =>
       withHeartbeats({ step: 'check' }, async (heartbeats) => {
@@ -48,10 +56,8 @@ export function createVolumeSnapshots({
         const archive = await files.openChecked(snapshotId, { sizeBytes, sha256 });
         signal.addEventListener('abort', () => archive.destroy(signal.reason as Error), { once: true });
         heartbeats.report({ step: 'fill' });
-        const name = volumeName(instance, volumeId);
-        await runtime.removeVolume(name);
-        await runtime.ensureVolume({ name, labels: volumeLabels({ instance, projectId, volumeId }) });
-        await runtime.fillVolume(name, archive);
+        const labels = volumeLabels({ instance, projectId, volumeId });
+        await runtime.fillVolume({ name: volumeName(instance, volumeId), labels }, archive);
       }),
     dropSnapshot: ({ snapshotId }) => withHeartbeats({ step: 'remove' }, () => files.remove(snapshotId)),
   };

@@ -59,25 +59,34 @@ const HOSTILE = [
 
 describe('a snapshot', () => {
   it('brings the same tree back, whatever is in the volume', async () => {
-    const { docker: adapter, client } = docker.corner;
+    const { docker: adapter, client, instance } = docker.corner;
     const files = createSnapshotFiles(folder);
     const [from, to] = [await aVolume(), await aVolume()];
     expect(await run(from, HOSTILE)).toContain('done');
     const before = await run(from, TREE);
     const id = randomUUID();
     const counts: number[] = [];
-    const written = await adapter.readVolume(from, (archive) =>
+    const written = await adapter.readVolume({ volume: from, reader: id }, (archive) =>
       files.write(id, archive, (bytes) => counts.push(bytes)),
     );
     expect(counts.at(-1)).toBe(written.sizeBytes);
     expect((await stat(join(folder, `${id}.tar`))).mode & 0o777).toBe(0o600);
-    await adapter.fillVolume(to, await files.openChecked(id, written));
+    await run(to, 'echo old > /v/old');
+    const labels = volumeLabels({ instance, projectId: randomUUID(), volumeId: randomUUID() });
+    await client.createContainer({
+      name: `${to}-fill`,
+      Image: docker.corner.image,
+      HostConfig: { Binds: [`${to}:/v`] },
+    });
+    await adapter.fillVolume({ name: to, labels }, await files.openChecked(id, written));
     const after = await run(to, TREE);
     expect(after).toBe(before);
     expect(before.split('\n').length).toBeGreaterThan(20);
     expect(await run(from, TREE)).toBe(before);
     const left = (await client.listContainers({ all: true })).flatMap(({ Names }) => Names);
-    expect(left.filter((name) => name.includes(from) || name.includes(to))).toEqual([]);
+    expect(left.filter((name) => name.includes(instance))).toEqual([]);
+    const images = (await client.listImages()).flatMap(({ RepoTags }) => RepoTags ?? []);
+    expect(images.filter((tag) => tag.startsWith(`obiente-${instance}`))).toEqual([]);
   });
 
   it('is refused when its file is not what was written, before anything is touched', async () => {
@@ -85,7 +94,7 @@ describe('a snapshot', () => {
     const volume = await aVolume();
     await run(volume, 'echo data > /v/file');
     const id = randomUUID();
-    const written = await docker.corner.docker.readVolume(volume, (archive) =>
+    const written = await docker.corner.docker.readVolume({ volume, reader: id }, (archive) =>
       files.write(id, archive, () => undefined),
     );
     const other = { ...written, sha256: 'a'.repeat(64) };
@@ -102,7 +111,7 @@ describe('a snapshot', () => {
     const volume = await aVolume();
     await run(volume, 'dd if=/dev/zero of=/v/file bs=1M count=8');
     const id = randomUUID();
-    const cut = docker.corner.docker.readVolume(volume, (archive) =>
+    const cut = docker.corner.docker.readVolume({ volume, reader: id }, (archive) =>
       files.write(id, archive, (bytes) => {
         if (bytes > 1024 * 1024) archive.destroy(new Error('cut'));
       }),

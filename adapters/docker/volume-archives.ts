@@ -1,14 +1,31 @@
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import type Dockerode from 'dockerode';
 import { LABEL } from '../../domain/naming.ts';
 import { type DockerConnection, statusOf } from './connection.ts';
+import { createDockerVolumes } from './volumes.ts';
 
 /** What is in the volumes of one daemon, as tar archives. */
 export interface DockerVolumeArchives {
-  /** Streams all that is in a volume; `use` gets the archive, and nothing of it is left on Docker afterwards. */
-  readVolume<Answer>(volume: string, use: (archive: Readable) => Promise<Answer>): Promise<Answer>;
-  /** Puts what is in an archive into a volume: owners, modes, times, links, devices and names as they were. */
-  fillVolume(volume: string, archive: Readable): Promise<void>;
+  /**
+   * Streams all that is in a volume; `use` gets the archive, and nothing of it is left on Docker afterwards.
+   *
+   * @param of `reader` names whoever reads: several may read a volume at a time, each under a name of its own.
+   */
+  readVolume<Answer>(
+    of: { readonly volume: string; readonly reader: string },
+    use: (archive: Readable) => Promise<Answer>,
+  ): Promise<Answer>;
+  /**
+   * Makes a volume of an archive, in place of the one of that name: owners, modes, times, links, devices and names as
+   * they were. What an attempt leaves that was killed goes with the next.
+   *
+   * @throws VOLUME_IN_USE (retryable) while a container mounts it.
+   */
+  fillVolume(
+    volume: { readonly name: string; readonly labels: Readonly<Record<string, string>> },
+    archive: Readable,
+  ): Promise<void>;
 }
 
 /** A volume of terabytes takes hours; that nothing hangs is for the heartbeats of the caller to say. */
@@ -26,82 +43,82 @@ const EMPTY_TAR = Buffer.alloc(1024);
 /**
  * Creates the part of the adapter that reads and fills volumes.
  *
- * Docker does the work, as root and on its own host, through a container that is created and never started: of an image
- * made from nothing on the spot. Its name is the volume's, so what a killed process leaves is removed by the next.
+ * Docker does the work, as root and on its own host, through a container that is created and never started, of an image
+ * that is made from nothing on the spot. Both are named after their purpose, so what a killed process leaves of them is
+ * removed by the next attempt.
  */
 export function createDockerVolumeArchives(
   docker: DockerConnection,
   { instance }: { readonly instance: string },
 ): DockerVolumeArchives {
   const { client, call } = docker;
-  const image = `obiente-${instance}/volume-helper:1`;
+  const { ensureVolume, removeVolume } = createDockerVolumes(docker);
+  const labels = { [LABEL.managed]: 'true', [LABEL.instance]: instance };
 
-  const ensureImage = async (): Promise<void> => {
-    const changes = [`LABEL ${LABEL.instance}=${instance} ${LABEL.managed}=true`, 'CMD ["none"]'];
-    const [repo, tag] = image.split(':');
+  const makeImage = async (repo: string): Promise<void> => {
+    const written = Object.entries(labels).map(([name, value]) => `LABEL ${name}=${value}`);
     await call('make an image of nothing', async () => {
-      const answer = await client.importImage(Readable.from([EMPTY_TAR]), { repo, tag, changes });
+      const options = { repo, tag: 'latest', changes: [...written, 'CMD ["none"]'] };
+      const answer = await client.importImage(Readable.from([EMPTY_TAR]), options);
       answer.resume();
       await finished(answer);
     });
   };
 
-  const remove = async (name: string): Promise<void> => {
-    try {
-      await call(`remove container ${name}`, (abortSignal) =>
-        client.getContainer(name).remove({ force: true, abortSignal }),
-      );
-    } catch (error) {
-      if (statusOf(error) !== 404) throw error;
-    }
+  const removeHelper = async (name: string): Promise<void> => {
+    await call(`remove container ${name}`, (abortSignal) =>
+      client.getContainer(name).remove({ force: true, abortSignal }),
+    ).catch(ignoreAbsence);
+    await call(`remove image ${name}`, (abortSignal) =>
+      client.getImage(`${name}:latest`).remove({ force: true, abortSignal }),
+    ).catch(ignoreAbsence);
   };
 
   const withHelper = async <Answer>(
-    { volume, readOnly }: { volume: string; readOnly: boolean },
-    use: (name: string) => Promise<Answer>,
+    { name, volume, readOnly }: { name: string; volume: string; readOnly: boolean },
+    use: (container: Dockerode.Container) => Promise<Answer>,
   ): Promise<Answer> => {
-    const name = `${volume}-${readOnly ? 'read' : 'fill'}`;
-    await ensureImage();
-    await remove(name);
-    await call(`create container ${name}`, (abortSignal) =>
-      client.createContainer({
-        name,
-        Image: image,
-        Labels: { [LABEL.managed]: 'true', [LABEL.instance]: instance },
-        NetworkDisabled: true,
-        HostConfig: {
-          NetworkMode: 'none',
-          Mounts: [{ Type: 'volume', Source: volume, Target: PATH, ReadOnly: readOnly, VolumeOptions: NO_COPY }],
-        },
-        abortSignal,
-      }),
-    );
+    await removeHelper(name);
     try {
-      return await use(name);
+      await makeImage(name);
+      const mount = { Type: 'volume' as const, Source: volume, Target: PATH, ReadOnly: readOnly };
+      const HostConfig = { NetworkMode: 'none', Mounts: [{ ...mount, VolumeOptions: NO_COPY }] };
+      const options = { name, Image: `${name}:latest`, Labels: labels, NetworkDisabled: true, HostConfig };
+      await call(`create container ${name}`, (abortSignal) => client.createContainer({ ...options, abortSignal }));
+      return await use(client.getContainer(name));
     } finally {
-      await remove(name);
+      await removeHelper(name);
     }
   };
 
   return {
-    readVolume: (volume, use) =>
-      withHelper({ volume, readOnly: true }, async (name) => {
-        const archive = await call(`read volume ${volume}`, () =>
-          client.getContainer(name).getArchive({ path: PATH }),
-        );
+    readVolume: async ({ volume, reader }, use) => {
+      const name = `obiente-${instance}-read-${reader.replaceAll('-', '')}`;
+      return await withHelper({ name, volume, readOnly: true }, async (container) => {
+        const archive = await call(`read volume ${volume}`, () => container.getArchive({ path: PATH }));
         try {
           return await use(archive as Readable);
         } finally {
           (archive as Readable).destroy();
         }
-      }),
-    fillVolume: (volume, archive) =>
-      withHelper({ volume, readOnly: false }, async (name) => {
-        await call(`fill volume ${volume}`, () => client.getContainer(name).putArchive(archive, { path: '/' }), {
-          timeoutMs: LONGEST_MS,
-        });
-      }),
+      });
+    },
+    fillVolume: async (volume, archive) => {
+      const name = `${volume.name}-fill`;
+      await removeHelper(name);
+      await removeVolume(volume.name);
+      await ensureVolume(volume);
+      await withHelper({ name, volume: volume.name, readOnly: false }, async (container) => {
+        const fill = () => container.putArchive(archive, { path: '/' });
+        await call(`fill volume ${volume.name}`, fill, { timeoutMs: LONGEST_MS });
+      });
+    },
   };
 }
 
+/** An image's files are not copied into the volume: there are none. */
 const NO_COPY = { NoCopy: true, Labels: {}, DriverConfig: { Name: 'local', Options: {} } };
+
+function ignoreAbsence(error: unknown): void {
+  if (statusOf(error) !== 404) throw error;
+}

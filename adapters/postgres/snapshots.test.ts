@@ -98,9 +98,11 @@ describe('a snapshot', () => {
     const deletion = deleteProject(database.db, { ...tenant, ...mutation() });
     await expect(deletion).rejects.toMatchObject({ code: 'PROJECT_NOT_EMPTY' });
     const other = await aTenant(database.db);
-    const foreign = deleteSnapshot(database.db, { projectId: other.projectId, snapshotId: id });
+    const foreign = deleteSnapshot(database.db, { ...other, snapshotId: id, ...mutation() });
     await expect(foreign).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    expect(await deleteSnapshot(database.db, { ...tenant, snapshotId: id })).toEqual({ nodeId });
+    const wanted = { ...tenant, snapshotId: id, ...mutation() };
+    expect(await deleteSnapshot(database.db, wanted)).toEqual({ nodeId });
+    expect(await deleteSnapshot(database.db, wanted)).toEqual({ nodeId });
     expect((await store.listDoomed({ nodeId })).snapshots).toEqual([{ snapshotId: id }]);
   });
 });
@@ -122,7 +124,9 @@ describe('a volume that is made of a snapshot', () => {
     await expect(naming('copy')).rejects.toThrow('copy is being restored');
     await expect(begin('copy')).rejects.toThrow('it is not restored');
     const stillUsed = { code: 'STILL_USED' };
-    await expect(deleteSnapshot(database.db, { ...tenant, snapshotId })).rejects.toMatchObject(stillUsed);
+    await expect(deleteSnapshot(database.db, { ...tenant, snapshotId, ...mutation() })).rejects.toMatchObject(
+      stillUsed,
+    );
     const deletion = deleteVolume(database.db, { ...tenant, name: 'copy', ...mutation() });
     await expect(deletion).rejects.toMatchObject(stillUsed);
     await records.endRestore({ volumeId: volume.id, failure: null });
@@ -146,7 +150,7 @@ describe('a volume that is made of a snapshot', () => {
     await aPlacedVolume();
     await expect(restore((await begin()).id, 'copy')).rejects.toThrow('it is not whole');
     const gone = await aWhole();
-    await deleteSnapshot(database.db, { ...tenant, snapshotId: gone });
+    await deleteSnapshot(database.db, { ...tenant, snapshotId: gone, ...mutation() });
     await expect(restore(gone, 'copy')).rejects.toThrow('it is being removed');
     await expect(restore(randomUUID(), 'copy')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });

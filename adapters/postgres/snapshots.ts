@@ -128,14 +128,19 @@ export async function beginRestore(
 /**
  * Deletes a snapshot: its node removes the file. A repeated call succeeds.
  *
- * @returns the node that has something to remove.
- * @throws NOT_FOUND; STILL_USED while it is being taken, or a volume is being made of it.
+ * @returns the node that has something to remove; `null` when a repeated call finds it removed.
+ * @throws NOT_FOUND, IDEMPOTENCY_CONFLICT; STILL_USED while it is being taken, or a volume is being made of it.
  */
 export async function deleteSnapshot(
   db: Database,
-  { projectId, snapshotId }: { readonly projectId: string; readonly snapshotId: string },
-): Promise<{ readonly nodeId: string }> {
+  { organizationId, projectId, snapshotId, ...mutation }: InProject & { readonly snapshotId: string },
+): Promise<{ readonly nodeId: string | null }> {
   return await db.transaction().execute(async (tx) => {
+    const { isFirst } = await claimMutation(tx, { ...mutation, scope: organizationId, resourceId: snapshotId });
+    if (!isFirst) {
+      const left = await selectSnapshots(tx).where('id', '=', snapshotId).executeTakeFirst();
+      return { nodeId: left?.nodeId ?? null };
+    }
     const { state, nodeId } = await lockSnapshot(tx, { projectId, snapshotId });
     const restores = tx.selectFrom('volumes').select('name').where('restoring_from', '=', snapshotId);
     const restore = await restores.where('restore_error', 'is', null).executeTakeFirst();

@@ -71,10 +71,13 @@ export function createSnapshots({ db, workflows }: SnapshotsDeps): Snapshots {
       }
       return { volume: toWireVolume(volume) };
     },
-    async deleteSnapshot({ projectId, snapshotId }) {
-      const of = { projectId: projectId.toLowerCase(), snapshotId: snapshotId.toLowerCase() };
+    async deleteSnapshot({ idempotencyKey, projectId: project, snapshotId: id }, context) {
+      const organizationId = getCallerOrganization(context);
+      const [projectId, snapshotId] = [project.toLowerCase(), id.toLowerCase()];
+      const requestHash = hashRequest('DeleteSnapshot', projectId, snapshotId);
+      const of = { organizationId, projectId, snapshotId, idempotencyKey, requestHash };
       const { nodeId } = await deleteSnapshot(db, of);
-      await workflows.nodeDoomed(nodeId);
+      if (nodeId !== null) await workflows.nodeDoomed(nodeId);
       return {};
     },
   };

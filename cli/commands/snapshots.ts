@@ -85,11 +85,13 @@ export function addSnapshots(volumes: Command, context: CliContext): void {
     .description('delete a snapshot')
     .argument('<snapshot>', 'id of the snapshot')
     .option('--project <name>', 'project that it belongs to (default: "default")')
+    .option('--idempotency-key <key>', 'same key, same answer')
     .action(
       action<ChangeOptions, [string]>(context, async ({ openApi, organization, terminal }, options, snapshotId) => {
         const api = await openApi();
         const projectId = await projectIdOf(api, organization, options);
-        await api.volumes.deleteSnapshot({ idempotencyKey: randomUUID(), projectId, snapshotId });
+        const idempotencyKey = options.idempotencyKey ?? randomUUID();
+        await api.volumes.deleteSnapshot({ idempotencyKey, projectId, snapshotId });
         terminal.document({ deleted: snapshotId });
         terminal.line(`deleted snapshot ${plainText(snapshotId)}`);
       }),
