@@ -106,6 +106,14 @@ describe('a snapshot', () => {
     await expect(files.openChecked(id, written)).rejects.toThrow('its file is not there');
   });
 
+  it('is not taken of a volume that is not there, which is not made either', async () => {
+    const { instance, client, docker: adapter } = docker.corner;
+    const volume = volumeName(instance, randomUUID());
+    const reading = adapter.readVolume({ volume, reader: randomUUID() }, async () => undefined);
+    await expect(reading).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect((await client.listVolumes()).Volumes.map(({ Name }) => Name)).not.toContain(volume);
+  });
+
   it('leaves no part of a file when the volume cannot be read to its end', async () => {
     const files = createSnapshotFiles(folder);
     const volume = await aVolume();

@@ -10,6 +10,7 @@ export interface DockerVolumeArchives {
   /**
    * Streams all that is in a volume; `use` gets the archive, and nothing of it is left on Docker afterwards.
    *
+   * @throws NOT_FOUND (final) when there is no such volume: Docker would make an empty one.
    * @param of `reader` names whoever reads: several may read a volume at a time, each under a name of its own.
    */
   readVolume<Answer>(
@@ -93,6 +94,7 @@ export function createDockerVolumeArchives(
 
   return {
     readVolume: async ({ volume, reader }, use) => {
+      await call(`look for volume ${volume}`, () => docker.impatient.getVolume(volume).inspect());
       const name = `obiente-${instance}-read-${reader.replaceAll('-', '')}`;
       return await withHelper({ name, volume, readOnly: true }, async (container) => {
         const archive = await call(`read volume ${volume}`, () => container.getArchive({ path: PATH }));

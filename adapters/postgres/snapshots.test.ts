@@ -89,6 +89,15 @@ describe('a snapshot', () => {
     expect(await all()).toHaveLength(KEPT + 1);
   });
 
+  it('that is being taken keeps its volume from being deleted', async () => {
+    await aPlacedVolume();
+    const { id } = await begin();
+    const remove = () => deleteVolume(database.db, { ...tenant, name: 'data', ...mutation() });
+    await expect(remove()).rejects.toMatchObject({ code: 'STILL_USED' });
+    await records.failSnapshot({ snapshotId: id, failure: FAILURE });
+    expect(await remove()).toEqual({ nodeId });
+  });
+
   it('outlives its volume, keeps its project, and goes when it is deleted', async () => {
     await aPlacedVolume();
     const id = await aWhole();

@@ -156,7 +156,8 @@ export async function deleteVolume(
     if (!locked) throw notFound('volume');
     const volume = await selectVolumes(tx).where('volumes.id', '=', locked.id).executeTakeFirstOrThrow();
     if (volume.mountedBy.length > 0) throw inUse(volume);
-    if (volume.restoringFrom !== null && volume.restoreError === null) throw beingRestored(volume.name);
+    if (volume.restoringFrom !== null && volume.restoreError === null) throw busy(volume.name, 'it is being restored');
+    if (await isBeingRead(tx, volume.id)) throw busy(volume.name, 'a snapshot of it is being taken');
     await (volume.nodeId === null ? forget(tx, volume.id) : doom(tx, volume.id));
     return { nodeId: volume.nodeId };
   });
@@ -183,9 +184,14 @@ function inUse({ name, mountedBy }: VolumeRecord): DomainError {
   });
 }
 
-function beingRestored(name: string): DomainError {
-  return new DomainError('STILL_USED', `cannot delete volume ${name}: it is being restored`, {
+function busy(name: string, finding: string): DomainError {
+  return new DomainError('STILL_USED', `cannot delete volume ${name}: ${finding}`, {
     field: 'name',
-    hint: 'Wait until it is restored, and try again.',
+    hint: 'Wait until that has ended, and try again.',
   });
+}
+
+async function isBeingRead(tx: DatabaseTransaction, volumeId: string): Promise<boolean> {
+  const running = tx.selectFrom('volume_snapshots').select('id').where('volume_id', '=', volumeId);
+  return (await running.where('state', '=', 'running').executeTakeFirst()) !== undefined;
 }
