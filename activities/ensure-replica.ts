@@ -85,7 +85,10 @@ async function createAndStart(
   { runtime, instance, restarts, releases }: ReplicaPorts & { releases: Releases },
 ): Promise<{ container: ObservedContainer; restartsBefore: number }> {
   for (let again = true; ; again = false) {
-    const { id, adopted } = await runtime.createContainer(wanted);
+    const { id, adopted } = await runtime.createContainer(wanted).catch((error: unknown) => {
+      // The image, or the network, went away since it was made present: the next attempt makes it present again.
+      throw vanished(error);
+    });
     releases.push(await restarts.claim(id));
     const restartsBefore = adopted ? ((await runtime.findContainer(id))?.restarts ?? 0) : 0;
     try {

@@ -11,6 +11,7 @@ import type { ContainerEvent } from '../domain/container.ts';
 import { containerName, networkName } from '../domain/naming.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck, PLAIN_CONTAINER } from '../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../test/support/docker.ts';
+import { withoutGit } from '../test/support/without-git.ts';
 import { createEnsureReplica } from './ensure-replica.ts';
 import type { ReplicaPorts } from './node-ports.ts';
 import { createRemoveLeftovers } from './remove-leftovers.ts';
@@ -50,6 +51,7 @@ beforeAll(async () => {
     },
     fetchEnvironment: async () => environment,
     fetchRegistryCredential: async () => null,
+    ensureBuiltImage: () => Promise.reject(new Error('nothing is built here')),
     startSlot: (task) => task(),
     onContainerChange: (id, listener) => {
       listeners.set(id, (listeners.get(id) ?? new Set()).add(listener));
@@ -363,7 +365,7 @@ describe('removing a replica', () => {
     const { deploymentId, projectId } = input.template;
     await ensure(input).started;
     await remove(input);
-    const { removeLeftovers } = createRemoveLeftovers(ports);
+    const { removeLeftovers } = createRemoveLeftovers({ ...ports, git: withoutGit });
     await anAttempt().run(removeLeftovers, { deploymentId, projectId });
     const network = test.client.getNetwork(networkName(test.instance, projectId));
     await expect(network.inspect()).rejects.toMatchObject({ statusCode: 404 });

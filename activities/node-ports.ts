@@ -1,12 +1,18 @@
 import type { Readable } from 'node:stream';
-import type { ServiceRef, WantedImage } from '../contracts/rollout.ts';
+import type { NamedImage, ServiceRef } from '../contracts/rollout.ts';
 import type { LogLine, ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import type { RegistryCredential } from '../domain/registry-credential.ts';
+import type { SiteServer } from '../domain/static-site.ts';
+import type { BuildLimits } from './build-limits.ts';
+import type { BuildReport } from './build-reporter.ts';
+import type { Slots } from './build-slots.ts';
+import type { EnsureBuiltImage } from './built-images.ts';
+import type { GitPorts } from './git-ports.ts';
 
 /** What a node's activities need of its Docker daemon; `adapters/docker` says what each promises. */
 export interface ContainerRuntime {
   ensureImage(
-    wanted: WantedImage,
+    wanted: NamedImage,
     options: {
       deploymentId: string;
       earlierImageId?: string | undefined;
@@ -73,6 +79,8 @@ export interface ReplicaPorts {
    * one. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached.
    */
   fetchRegistryCredential(of: ServiceRef): Promise<RegistryCredential | null>;
+  /** Makes an image that was built on this node or another one present. */
+  readonly ensureBuiltImage: EnsureBuiltImage;
   /** Runs a task when one of the node's few start slots is free. */
   startSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
   /** Calls back whenever something happened to a container, or may have; answers with how to stop that. */
@@ -101,9 +109,18 @@ export interface DaemonWatch {
 export interface BuildPorts {
   readonly instance: string;
   /** What one build may use. */
-  readonly limits: { readonly cpuCores: number; readonly memoryBytes: number };
+  readonly limits: BuildLimits & { readonly cpuCores: number; readonly memoryBytes: number };
+  /** The node's places for builds. */
+  readonly slots: Slots;
+  /** Opens the variables whose values must not be seen in what the build prints. @throws as {@link ReplicaPorts} says */
+  fetchEnvironment: ReplicaPorts['fetchEnvironment'];
+  /** Tells the control plane how a build goes. @returns `false` when nothing more is wanted. */
+  reportBuild(report: BuildReport): Promise<boolean>;
   /** Streams a stored build context; the stream fails when its content does not have that hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
+  readonly git: GitPorts;
+  /** What serves pages, and makes a context out of their files, as a tar archive, and a Dockerfile. */
+  readonly site: SiteServer & { pack(page: Readable, dockerfile: string): Readable };
   /** Opens the arguments of a service's build. @throws NODE_UNAVAILABLE (retryable) */
   fetchBuildArguments(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   buildImage(request: {
@@ -117,4 +134,6 @@ export interface BuildPorts {
     signal: AbortSignal;
     onLine: (line: string) => void;
   }): Promise<{ readonly imageId: string }>;
+  /** Pushes what was built where other nodes can pull it; absent where nodes send images to each other. */
+  readonly publish?: (of: ServiceRef & { imageId: string; signal: AbortSignal }) => Promise<string>;
 }

@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { EnsureReplicaInput } from '../contracts/activities.ts';
-import type { ReplicaTemplate } from '../contracts/rollout.ts';
+import type { NamedImage, ReplicaTemplate } from '../contracts/rollout.ts';
 import type { PresentImage } from '../domain/container.ts';
 import { containerName, LABEL, networkName, ownedLabels, volumeLabels, volumeName } from '../domain/naming.ts';
 import { ONLY_SERVICE } from '../domain/spec.ts';
@@ -30,12 +30,17 @@ async function ensureImage(
 ): Promise<PresentImage> {
   const { template, image } = input;
   const { deploymentId, revision, service } = template;
+  const signal = Context.current().cancellationSignal;
+  const onProgress = (status: string) => heartbeats.report({ step: 'pull', status });
+  if (image.kind === 'built') {
+    const wanted = { deploymentId, revision, service, imageId: image.imageId };
+    return await ports.ensureBuiltImage(wanted, { signal, onProgress });
+  }
   return await ports.runtime.ensureImage(image, {
     deploymentId,
-    earlierImageId: await findEarlierImage(input, ports),
+    earlierImageId: await findEarlierImage(input, image, ports),
     fetchCredential: () => ports.fetchRegistryCredential({ deploymentId, revision, service }),
-    signal: Context.current().cancellationSignal,
-    onProgress: (status) => heartbeats.report({ step: 'pull', status }),
+    ...{ signal, onProgress },
   });
 }
 
@@ -48,10 +53,11 @@ async function ensureVolumes({ projectId, volumes = [] }: ReplicaTemplate, { ins
 
 /** A tag may have moved since an earlier attempt created the container, which is adopted as it is. */
 async function findEarlierImage(
-  { template, index, image }: EnsureReplicaInput,
+  { template, index }: EnsureReplicaInput,
+  image: NamedImage,
   { instance, runtime }: ReplicaPorts,
 ): Promise<string | undefined> {
-  if (image.kind === 'built' || image.digest !== null) return undefined;
+  if (image.digest !== null) return undefined;
   const { deploymentId, revision, operationId } = template;
   const found = await runtime.findContainer(containerName({ instance, deploymentId, revision, index }));
   return found?.labels[LABEL.operation] === operationId ? found.imageId : undefined;

@@ -1,4 +1,4 @@
-import { findBuildContext } from '../adapters/postgres/build-contexts.ts';
+import { renewBuildContext } from '../adapters/postgres/build-contexts.ts';
 import type { Database } from '../adapters/postgres/database.ts';
 import { listNodes, type NodeRecord } from '../adapters/postgres/nodes.ts';
 import { DomainError, invalidArgument } from '../domain/errors.ts';
@@ -13,10 +13,10 @@ const NAMED_NODES = 5;
 
 /** Whether the organization has what is to be built. @throws INVALID_ARGUMENT */
 export async function checkSource(db: Database, organizationId: string, source: Source<VariableInput>): Promise<void> {
-  if (source.kind !== 'dockerfile') return;
-  if (await findBuildContext(db, { organizationId, sha256: source.contextSha256 })) return;
+  if (source.kind !== 'dockerfile' && source.kind !== 'static') return;
+  if (await renewBuildContext(db, { organizationId, sha256: source.contextSha256 })) return;
   const finding = 'no such context in this organization';
-  throw invalidArgument('spec.dockerfile.context_sha256', finding, 'a context that UploadContext has stored');
+  throw invalidArgument(`spec.${source.kind}.context_sha256`, finding, 'a context that UploadContext has stored');
 }
 
 /** Whether it fits beside the others is the placement's to say; here only that it could on an empty node. */

@@ -6,7 +6,11 @@ import { createHash } from 'node:crypto';
  *
  * Laid out as a version 8 UUID (RFC 9562, 5.8: custom), made of the first 122 bits of a SHA-256.
  */
-export function deriveId(scope: string, key: string, purpose: 'deployment' | 'operation' | 'rotation'): string {
+export function deriveId(
+  scope: string,
+  key: string,
+  purpose: 'deployment' | 'operation' | 'retention' | 'rotation',
+): string {
   const bytes = createHash('sha256')
     .update(JSON.stringify([scope, key, purpose]))
     .digest()

@@ -26,6 +26,7 @@ const DRAINING = 'this server is stopping';
 export function createRequestListener(deps: ListenerDeps): { listener: RequestListener; endStreams: () => void } {
   const ending = new AbortController();
   const plain = new Map(deps.httpRoutes.map((route) => [route.path as string, route]));
+  const prefixes = deps.httpRoutes.filter(({ isPrefix }) => isPrefix);
   const cors = createCors(deps.corsOrigins);
   const rpc = connectNodeAdapter({
     routes: deps.routes,
@@ -40,10 +41,10 @@ export function createRequestListener(deps: ListenerDeps): { listener: RequestLi
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (cors(request, response)) return;
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
-    const route = plain.get(path);
+    const route = plain.get(path) ?? prefixes.find((one) => path.startsWith(one.path));
     if (!route) return rpc(request, response);
-    const isRead = request.method === route.method || request.method === 'HEAD';
-    if (!isRead) return endJson(response, 405, { code: 'unimplemented', message: `allowed is ${route.method}` });
+    const isAllowed = request.method === route.method || (route.method === 'GET' && request.method === 'HEAD');
+    if (!isAllowed) return endJson(response, 405, { code: 'unimplemented', message: `allowed is ${route.method}` });
     await route.handler(request, response);
   };
 

@@ -2,6 +2,7 @@ import type { ConnectRouter, Interceptor, ServiceImpl } from '@connectrpc/connec
 import type { Log } from '../adapters/logging/log.ts';
 import { assertEveryRpcHasAnEntry } from '../domain/permissions.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
@@ -11,15 +12,18 @@ import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
+import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
 import { createErrorInterceptor } from './interceptors/errors.ts';
 import { createRequestLogInterceptor } from './interceptors/request-log.ts';
 import { createValidationInterceptor } from './interceptors/validation.ts';
 import { type ControlDeps, createControlService } from './services/control.ts';
 import { createDeploymentsService, type DeploymentsDeps } from './services/deployments.ts';
+import { createGitService } from './services/git.ts';
 import { createIdentityService } from './services/identity.ts';
 import { createKeysService, type KeysDeps } from './services/keys.ts';
 import { createLogsService, type LogsDeps } from './services/logs.ts';
@@ -28,14 +32,17 @@ import { createOperationsService, type OperationsDeps } from './services/operati
 import { createOrganizationsService } from './services/organizations.ts';
 import { createProjectsService } from './services/projects.ts';
 import { createRegistriesService } from './services/registries.ts';
+import { createRetentionService, type RetentionDeps } from './services/retention.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
 import { createVolumesService, type VolumesDeps } from './services/volumes.ts';
+import { createWebhooksService } from './services/webhooks.ts';
 import type { ApiTelemetry } from './telemetry.ts';
 
 /** The services of the public contract. */
 export const PUBLIC_SERVICES = [
   DeploymentsService,
+  GitService,
   IdentityService,
   KeysService,
   LogsService,
@@ -45,13 +52,22 @@ export const PUBLIC_SERVICES = [
   OrganizationsService,
   ProjectsService,
   RegistriesService,
+  RetentionService,
   RoutesService,
   SourcesService,
   VolumesService,
+  WebhooksService,
 ] as const;
 
 /** What all services together need. */
-export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps, KeysDeps, VolumesDeps {
+export interface RouterDeps
+  extends DeploymentsDeps,
+    OperationsDeps,
+    LogsDeps,
+    ControlDeps,
+    KeysDeps,
+    VolumesDeps,
+    RetentionDeps {
   readonly workflows: DeploymentsDeps['workflows'] &
     OperationsDeps['workflows'] &
     ControlDeps['workflows'] &
@@ -85,6 +101,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
   return (router) => {
     router
       .service(DeploymentsService, createDeploymentsService(deps), forUsers)
+      .service(GitService, createGitService(deps), forUsers)
       .service(IdentityService, createIdentityService(deps), forUsers)
       .service(KeysService, createKeysService(deps), forUsers)
       .service(LogsService, createLogsService(deps), forUsers)
@@ -94,9 +111,11 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(OrganizationsService, createOrganizationsService(deps), forUsers)
       .service(ProjectsService, createProjectsService(deps), forUsers)
       .service(RegistriesService, createRegistriesService(deps), forUsers)
+      .service(RetentionService, createRetentionService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)
       .service(VolumesService, createVolumesService(deps), forUsers)
+      .service(WebhooksService, createWebhooksService(deps), forUsers)
       .service(ControlService, createControlService(deps), forNodes);
   };
 }

@@ -27,3 +27,17 @@ export function variablePlace(
 export function passwordPlace({ organizationId, host }: { readonly organizationId: string; readonly host: string }) {
   return { organizationId, owner: 'registries', name: `registry ${host}` };
 }
+
+/** What the secret for a Git server is sealed for, beside its version. */
+export function gitSecretPlace(of: {
+  readonly organizationId: string;
+  readonly target: string;
+  readonly kind: string;
+}) {
+  return { organizationId: of.organizationId, owner: 'git', name: `git ${of.kind} ${of.target}` };
+}
+
+/** What the secret of a deployment's webhook is sealed for, beside its version. */
+export function webhookSecretPlace({ organizationId, deploymentId }: DeploymentPlace) {
+  return { organizationId, owner: `deployment ${deploymentId}`, name: 'secret of the webhook' };
+}

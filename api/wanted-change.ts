@@ -23,6 +23,8 @@ const PARTS: Readonly<Record<string, SpecPart>> = {
   source: 'source',
   image: 'source',
   dockerfile: 'source',
+  git: 'source',
+  static: 'source',
   replicas: 'replicas',
   port: 'port',
   health_check: 'healthCheck',
@@ -46,7 +48,7 @@ export function isPartial({ updateMask, setEnvironment, unsetEnvironment }: Omit
 /** Parses a change off the wire. @throws INVALID_ARGUMENT */
 export function readChange(deps: WantedSpecDeps, request: UpdateRequest): ChangeInput {
   const parts = partsOf(request.updateMask);
-  const replace = parseSpecParts(fromWireSpec(request.spec), deps.registries, parts);
+  const replace = parseSpecParts(fromWireSpec(request.spec), deps, parts);
   if (replace.replicas === null)
     throw invalidArgument('spec.replicas', 'is named by the mask and not set', '0 to 10000');
   const variables = request.setEnvironment.map(({ name, value }) => ({ name, value }));
@@ -90,7 +92,7 @@ export async function toStoredChange(
 ): Promise<SpecChange> {
   const place = { ...deployment, service: service ?? ONLY_SERVICE };
   const { source: wanted, ...others } = replace;
-  const field = 'spec.dockerfile.args';
+  const field = `spec.${wanted?.kind}.args`;
   const source = wanted && (await sealSource(deps.sealing, wanted, { place, kept: [], field }));
   if (wanted) await checkSource(deps.db, deployment.organizationId, wanted);
   if (replace.limits) await checkCapacity(deps.db, replace.limits);

@@ -3,8 +3,8 @@ import type { Database } from '../adapters/postgres/database.ts';
 import type { Sealing } from '../adapters/sealing/sealing.ts';
 import type { DeployRequest } from '../contracts/deployment.ts';
 import { invalidArgument } from '../domain/errors.ts';
-import type { RegistryRules } from '../domain/image-reference.ts';
 import {
+  argumentsOf,
   type ComposeInput,
   type DeploymentSpec,
   isCompose,
@@ -16,7 +16,7 @@ import {
   servicesOf,
   type VariableInput,
 } from '../domain/spec.ts';
-import { parseSpec } from '../domain/spec-parse.ts';
+import { parseSpec, type SourceRules } from '../domain/spec-parse.ts';
 import type { DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import { checkCapacity, checkSource } from './possible-spec.ts';
 import { type DeploymentPlace, type ServicePlace, type VariablesPlace, variablePlace } from './secret-places.ts';
@@ -24,17 +24,16 @@ import { readCompose } from './wanted-compose.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
 /** What making a spec out of a request needs. */
-export interface WantedSpecDeps {
+export interface WantedSpecDeps extends SourceRules {
   readonly db: Database;
   readonly sealing: Sealing;
-  readonly registries: RegistryRules;
 }
 
 /** Parses a spec off the wire. @throws INVALID_ARGUMENT */
-export function readSpec({ registries }: WantedSpecDeps, spec: WireSpec | undefined): SpecInput | ComposeInput {
+export function readSpec(rules: SourceRules, spec: WireSpec | undefined): SpecInput | ComposeInput {
   return spec?.source.case === 'compose'
-    ? readCompose(spec, spec.source.value, registries)
-    : parseSpec(fromWireSpec(spec), registries);
+    ? readCompose(spec, spec.source.value, rules.registries)
+    : parseSpec(fromWireSpec(spec), rules);
 }
 
 /**
@@ -61,7 +60,7 @@ export async function hashableSource(
   organizationId: string,
   source: Source<VariableInput>,
 ): Promise<unknown> {
-  if (source.kind !== 'dockerfile' || !source.args) return source;
+  if (!('args' in source) || !source.args) return source;
   return { ...source, args: await hashableVariables(sealing, organizationId, source.args) };
 }
 
@@ -122,10 +121,10 @@ async function store<Parts extends Pick<SpecInput, 'source' | 'environment' | 'l
 ) {
   await checkSource(deps.db, place.organizationId, source);
   await checkCapacity(deps.db, parts.limits);
-  const args = present?.source.kind === 'dockerfile' ? (present.source.args ?? []) : [];
+  const args = present ? argumentsOf(present.source) : [];
   return {
     ...parts,
-    source: await sealSource(deps.sealing, source, { place, kept: args, field: `${field}.dockerfile.args` }),
+    source: await sealSource(deps.sealing, source, { place, kept: args, field: `${field}.${source.kind}.args` }),
     environment: await sealVariables(deps.sealing, environment, {
       place: { ...place, isBuildArgument: false },
       ...{ kept: present?.environment ?? [], field: `${field}.environment` },
@@ -146,7 +145,7 @@ export async function sealSource(
   source: Source<VariableInput>,
   { place, ...of }: Sealed<ServicePlace>,
 ): Promise<Source> {
-  if (source.kind === 'image') return source;
+  if (source.kind === 'image' || source.kind === 'static') return source;
   const { args, ...rest } = source;
   if (args === undefined) return rest;
   return { ...rest, args: await sealVariables(sealing, args, { place: { ...place, isBuildArgument: true }, ...of }) };

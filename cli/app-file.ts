@@ -53,11 +53,22 @@ const rollout = z.union([
   z.strictObject({ strategy: z.literal('canary'), steps: z.array(gate).min(1).max(20) }),
 ]);
 
+const git = z.union([
+  z.string().min(1).max(1024),
+  z.strictObject({
+    url: z.string().min(1).max(1024),
+    ref: z.string().max(255).optional(),
+    subdirectory: z.string().max(255).optional(),
+    submodules: z.boolean().optional(),
+  }),
+]);
+
 const appSchema = z.strictObject({
   name: z.string().optional(),
   project: z.string().optional(),
   image: z.string().min(1).max(512).optional(),
   pull: z.enum(['always', 'if-not-present', 'auto']).optional(),
+  git: git.optional(),
   dockerfile: z.string().min(1).max(255).optional(),
   compose: z.string().min(1).max(255).optional(),
   replicas: z.int().min(0).max(10_000).optional(),

@@ -2,6 +2,7 @@ import { type Client, Code, ConnectError, createClient, type Interceptor, type T
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { tolerateLateSessionErrors } from '../adapters/http2/late-session-errors.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
@@ -11,15 +12,18 @@ import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
+import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { retryInterceptor } from './retry.ts';
 import type { TokenSource } from './tokens.ts';
 
 /** Every service of the contract, under the name that the command uses. */
 export const SERVICES = {
   deployments: DeploymentsService,
+  git: GitService,
   identity: IdentityService,
   keys: KeysService,
   logs: LogsService,
@@ -30,8 +34,10 @@ export const SERVICES = {
   projects: ProjectsService,
   registries: RegistriesService,
   volumes: VolumesService,
+  retention: RetentionService,
   routes: RoutesService,
   sources: SourcesService,
+  webhooks: WebhooksService,
 } as const;
 
 /** A connection to the API of one platform. */
@@ -60,6 +66,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
   });
   return {
     deployments: createClient(DeploymentsService, transport),
+    git: createClient(GitService, transport),
     identity: createClient(IdentityService, transport),
     keys: createClient(KeysService, transport),
     logs: createClient(LogsService, transport),
@@ -70,8 +77,10 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     projects: createClient(ProjectsService, transport),
     registries: createClient(RegistriesService, transport),
     volumes: createClient(VolumesService, transport),
+    retention: createClient(RetentionService, transport),
     routes: createClient(RoutesService, transport),
     sources: createClient(SourcesService, transport),
+    webhooks: createClient(WebhooksService, transport),
     url,
     transport,
     close: () => sessionManager.abort(),

@@ -9,6 +9,10 @@ import { readVolumes } from './volume-options.ts';
 export interface DeployOptions {
   readonly image?: string;
   readonly pull?: string;
+  readonly git?: string;
+  readonly ref?: string;
+  readonly subdirectory?: string;
+  readonly submodules?: boolean;
   readonly dockerfile?: string;
   readonly compose?: string | true;
   readonly name?: string;
@@ -44,12 +48,21 @@ export interface DeployCommandOptions extends DeployOptions {
 /** When the registry is asked for an image that a node has; `auto`: by its tag. */
 export type Pull = NonNullable<AppFile['pull']>;
 
+/** A repository, as far as the caller names it; what is left out is the contract's default. */
+export interface GitWish {
+  readonly url: string;
+  readonly ref: string;
+  readonly subdirectory: string;
+  readonly submodules: boolean;
+}
+
 /** What the caller wants, from the file and the options; what neither names stays as it is. */
 export interface Wishes {
   readonly name: string | undefined;
   readonly project: string | undefined;
   readonly image: string | undefined;
   readonly pull: Pull | undefined;
+  readonly git: GitWish | undefined;
   readonly dockerfile: string | undefined;
   /** Path of a Compose file; `true`: the one in the folder. */
   readonly compose: string | true | undefined;
@@ -87,6 +100,7 @@ export function readWishes(input: {
     project: options.project ?? app.project,
     image,
     pull: readPull(options.pull, app.pull, image),
+    git: readGit(options, app.git),
     dockerfile: options.dockerfile ?? app.dockerfile,
     compose: options.compose ?? app.compose,
     replicas: replicas === undefined ? app.replicas : parseWhole('--replicas', replicas, { min: 0, max: 10_000 }),
@@ -100,6 +114,24 @@ export function readWishes(input: {
     rollout: app.rollout,
     variables: readVariables({ app, envFiles, typed: options.env ?? [], env }),
     unset: new Set(options.unsetEnv ?? []),
+  };
+}
+
+/** Another repository than the file's has nothing to do with what the file says about that one. */
+function readGit(options: DeployOptions, fromFile: AppFile['git']): GitWish | undefined {
+  const app = typeof fromFile === 'string' ? { url: fromFile } : fromFile;
+  const url = options.git ?? app?.url;
+  if (url === undefined) {
+    const typed = (['ref', 'subdirectory', 'submodules'] as const).find((name) => options[name] !== undefined);
+    if (typed) throw refuse(`--${typed}`, 'is for repositories', 'Name one with --git.');
+    return undefined;
+  }
+  const { ref = '', subdirectory = '', submodules = false } = url === app?.url ? app : {};
+  return {
+    url,
+    ref: options.ref ?? ref,
+    subdirectory: options.subdirectory ?? subdirectory,
+    submodules: options.submodules ?? submodules,
   };
 }
 

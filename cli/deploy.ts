@@ -119,8 +119,15 @@ async function makeSource(
 ): Promise<WantedSource> {
   const { found, wishes, organizationId, progress, signal } = input;
   if (found.kind === 'image') return { kind: 'image', reference: found.reference };
+  if (found.kind === 'git') return { kind: 'git', ...found.git, dockerfile: wishes.dockerfile ?? '' };
   if (found.kind === 'compose') return await uploadComposeSource(api, found.file, { organizationId, progress, signal });
   const { folder } = found;
+  if (found.kind === 'page') {
+    progress.doing(`uploading ${folder}`);
+    const { sha256, bytes, files } = await uploadContext(api, { folder, organizationId, signal });
+    progress.done(`uploaded ${files} files, ${showBytes(bytes)}`);
+    return { kind: 'page', sha256 };
+  }
   progress.doing(`uploading ${folder}`);
   const dockerfile = wishes.dockerfile ?? 'Dockerfile';
   const { sha256, bytes, files } = await uploadContext(api, { folder, dockerfile, organizationId, signal });
@@ -133,7 +140,7 @@ function warningsOf({ spec }: Deployment): readonly string[] {
 }
 
 async function readApp(folder: string, dir: string | undefined, options: DeployCommandOptions): Promise<AppFile> {
-  if (options.image !== undefined && dir === undefined) return {};
+  if ((options.image !== undefined || options.git !== undefined) && dir === undefined) return {};
   const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

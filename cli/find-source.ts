@@ -1,8 +1,8 @@
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { readSourceTree } from '../adapters/sources/source-tree.ts';
 import { detectBuild } from '../domain/source-detection.ts';
 import { type ComposeFile, readComposeFile } from './compose-source.ts';
-import type { DeployOptions, Wishes } from './deploy-options.ts';
+import type { DeployOptions, GitWish, Wishes } from './deploy-options.ts';
 import { refuse } from './failures.ts';
 
 /** What is deployed, the name that follows from it, and in words why it was taken; empty where it was asked for. */
@@ -10,6 +10,9 @@ export type FoundSource = { readonly name: string; readonly reason: string } & (
   | { readonly kind: 'image'; readonly reference: string }
   | { readonly kind: 'compose'; readonly file: ComposeFile }
   | { readonly kind: 'folder'; readonly folder: string }
+  | { readonly kind: 'git'; readonly git: GitWish }
+  /** A page that is ready to be served. */
+  | { readonly kind: 'page'; readonly folder: string }
 );
 
 /** Where to look, and what the caller said. */
@@ -39,9 +42,13 @@ const FOR_ONE_SERVICE = {
  */
 export async function findSource(looking: Looking): Promise<FoundSource> {
   const { folder, wishes } = looking;
-  const { image, dockerfile, compose } = wishes;
-  const asked = [image !== undefined, dockerfile !== undefined, compose !== undefined].filter(Boolean).length;
-  if (asked > 1) throw refuse('--compose', 'only one of --image, --dockerfile and --compose is possible');
+  const { image, git, dockerfile, compose } = wishes;
+  const isFolder = dockerfile !== undefined && git === undefined;
+  const asked = [image !== undefined, git !== undefined, isFolder, compose !== undefined].filter(Boolean).length;
+  if (asked > 1) throw refuse('--compose', 'only one of --image, --git, --dockerfile and --compose is possible');
+  if (git !== undefined) {
+    return { kind: 'git', git, name: nameFor(wishes, git.url.replace(/\/$/, '').replace(/\.git$/, '')), reason: '' };
+  }
   if (image !== undefined) return { kind: 'image', reference: image, name: nameFor(wishes, image), reason: '' };
   if (dockerfile !== undefined) return { kind: 'folder', folder, name: nameFor(wishes, basename(folder)), reason: '' };
   if (typeof compose === 'string') return await composeAt(looking, fileOf(looking, compose), '');
@@ -51,7 +58,11 @@ export async function findSource(looking: Looking): Promise<FoundSource> {
   if (found.kind === 'dockerfile') {
     return { kind: 'folder', folder, name: nameFor(wishes, basename(folder)), reason: '' };
   }
-  throw refuse('dir', `found ${found.reason}; a page without a Dockerfile is not supported yet`, 'Add a Dockerfile.');
+  if (found.kind === 'static') {
+    const name = nameFor(wishes, basename(folder));
+    return { kind: 'page', folder: dirname(join(folder, found.file)), name, reason: found.reason };
+  }
+  throw refuse('dir', `found ${found.reason}, which this command cannot deploy`, 'Add a Dockerfile.');
 }
 
 /** What is typed is meant from where one stands, what the folder's settings say from the folder. */

@@ -4,6 +4,7 @@ import { addApi } from './commands/api.ts';
 import { addControl } from './commands/control.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addGit } from './commands/git.ts';
 import { addHistory } from './commands/history.ts';
 import { addKeys } from './commands/keys.ts';
 import { addList } from './commands/list.ts';
@@ -18,10 +19,12 @@ import { addOrganizations } from './commands/organizations.ts';
 import { addProjects } from './commands/projects.ts';
 import { addRegistries } from './commands/registries.ts';
 import { addRemove } from './commands/remove.ts';
+import { addRetention } from './commands/retention.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { addUpdate } from './commands/update.ts';
 import { addVolumes } from './commands/volumes.ts';
+import { addWebhook } from './commands/webhook.ts';
 import { addWhoAmI } from './commands/whoami.ts';
 import { AlreadyShown, EXIT, type Failure, isAbort, OperationFailed, toFailure } from './failures.ts';
 import type { CliContext } from './invocation.ts';
@@ -45,6 +48,9 @@ const COMMANDS = [
   addProjects,
   addRegistries,
   addVolumes,
+  addGit,
+  addWebhook,
+  addRetention,
   addOrganizations,
   addKeys,
   addLogin,

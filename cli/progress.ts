@@ -1,5 +1,7 @@
 import type { Writable } from 'node:stream';
 import ora from 'ora';
+import type { BuildLogLine } from '../gen/obiente/cloud/v1/logs_pb.ts';
+import { showBuildLine } from './build-log.ts';
 import { firstLine, plainText } from './plain-text.ts';
 import type { OutputStream, Terminal } from './terminal.ts';
 
@@ -11,6 +13,8 @@ export interface Progress {
   done(text: string): void;
   /** Something worth knowing that is no step. */
   warn(text: string): void;
+  /** A line that a build prints while it goes on; of several services with the name of its own. */
+  output(line: BuildLogLine, service: string): void;
   /** Ends the display; nothing is shown afterwards. */
   stop(): void;
 }
@@ -24,6 +28,7 @@ export function createProgress(terminal: Terminal, stderr: OutputStream, started
       doing: () => undefined,
       done: (text) => say('✓', text),
       warn: (text) => say('!', firstLine(text)),
+      output: (line, service) => terminal.note(`  ${labelOf(service)}| ${showBuildLine(terminal, line)}`),
       stop: () => undefined,
     };
   }
@@ -41,8 +46,17 @@ export function createProgress(terminal: Terminal, stderr: OutputStream, started
     },
     done: (text) => persist(paint.green('✓'), text),
     warn: (text) => persist(paint.yellow('!'), firstLine(text)),
+    output: (line, service) => {
+      spinner.clear();
+      terminal.note(`  ${labelOf(service)}${paint.dim('|')} ${showBuildLine(terminal, line)}`);
+      spinner.render();
+    },
     stop: () => {
       spinner.stop();
     },
   };
+}
+
+function labelOf(service: string): string {
+  return service === '' ? '' : `${plainText(service)} `;
 }

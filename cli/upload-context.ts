@@ -28,10 +28,10 @@ export interface UploadedContext {
  */
 export async function uploadContext(
   api: Api,
-  source: { folder: string; dockerfile: string; organizationId: string; signal: AbortSignal },
+  source: { folder: string; dockerfile?: string; organizationId: string; signal: AbortSignal },
 ): Promise<UploadedContext> {
-  const { folder, dockerfile, organizationId, signal } = source;
-  await requireDockerfile(folder, dockerfile);
+  const { folder, dockerfile = 'Dockerfile', organizationId, signal } = source;
+  if (source.dockerfile !== undefined) await requireDockerfile(folder, dockerfile);
   const entries = await listContext(folder, dockerfile);
   for (let attempt = 1; ; attempt += 1) {
     const hash = createHash('sha256');

@@ -1,4 +1,5 @@
 import type { Deployment, DeploymentEvent, Operation } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { printBeside } from './build-log.ts';
 import type { Api } from './client.ts';
 import { EXIT, isAbort, StillRunning } from './failures.ts';
 import { deletedMeanwhile, followOperation } from './follow-operation.ts';
@@ -15,7 +16,7 @@ export interface Waiting {
 }
 
 /**
- * Waits until the deployment's newest operation has ended, and shows its steps.
+ * Waits until the deployment's newest operation has ended, and shows its steps and what a build of it prints.
  *
  * @throws StillRunning when Ctrl-C or the timeout ends the wait: the operation goes on; OperationFailed when it fails
  * or the deployment is deleted meanwhile.
@@ -36,18 +37,25 @@ export async function waitForOperation(
   const { api, subject, progress, timeoutMs } = waiting;
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const signal = timeout === undefined ? waiting.signal : AbortSignal.any([waiting.signal, timeout]);
+  const wanted = { deploymentId: subject.id, revision: subject.operation.revision, signal };
+  const buildLog = printBeside(api, wanted, (line, service) => progress.output(line, service));
   progress.doing('waiting for the first step');
   try {
     return await followOperation(api, {
       deploymentId: subject.id,
       operation: subject.operation,
       signal,
-      onEvent: (event) => showStep(progress, event),
+      onEvent: (event) => {
+        showStep(progress, event);
+        if (/^build\.(waiting|started)$/.test(event.kind)) buildLog.begin();
+      },
       onInterruption: () => progress.warn('the connection to the API broke, trying again'),
     });
   } catch (error) {
     if (!signal.aborted && !isAbort(error)) throw error;
     throw new StillRunning(subject.name, timeout?.aborted ? EXIT.stillRunning : EXIT.interrupted);
+  } finally {
+    await buildLog.end();
   }
 }
 

@@ -31,6 +31,25 @@ const PRESENT = create(DeploymentSpecSchema, {
 });
 
 describe('what a deploy asks for', () => {
+  it('is a repository, by the options over the file where that names the same one', () => {
+    const app = 'git: { url: https://github.com/acme/shop, ref: next, subdirectory: web }\n';
+    const wish = (options: DeployOptions, file = app) => wishesOf(options, file).git;
+    expect(wish({})).toMatchObject({ ref: 'next', subdirectory: 'web', submodules: false });
+    expect(wish({ ref: 'main', submodules: true })).toMatchObject({
+      ref: 'main',
+      subdirectory: 'web',
+      submodules: true,
+    });
+    const other = { url: 'https://github.com/acme/other', ref: '', subdirectory: '', submodules: false };
+    expect(wish({ git: other.url })).toEqual(other);
+    expect(wish({}, 'git: https://github.com/acme/other\n')).toEqual(other);
+    expect(() => wish({ ref: 'main' }, '')).toThrow('--ref');
+    const source = { kind: 'git', ...other, ref: 'main', dockerfile: 'Dockerfile.web' } as const;
+    const spec = wantedSpec({ present: undefined, source, wishes: wishesOf({}) });
+    const git = { url: other.url, ref: 'main', dockerfilePath: 'Dockerfile.web' };
+    expect(toJson(DeploymentSpecSchema, spec)).toEqual({ git });
+  });
+
   it('is nothing but the source when nothing is wished', () => {
     const spec = wantedSpec({ present: undefined, source: IMAGE, wishes: wishesOf({}) });
     expect(toJson(DeploymentSpecSchema, spec)).toEqual({ image: { reference: 'nginx:2' } });

@@ -1,25 +1,31 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
+import { SITE_PORT } from '../domain/static-site.ts';
 import {
   type DeploymentSpec,
   DeploymentSpecSchema,
   DockerfileSourceSchema,
   type EnvironmentVariableSchema,
+  GitSourceSchema,
   type HealthCheck,
   HealthCheckSchema,
   ImageSourceSchema,
   PullPolicy,
   RestartPolicy,
+  StaticSourceSchema,
   VolumeMountSchema,
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import type { AppHealth } from './app-file.ts';
-import type { Pull, Wishes } from './deploy-options.ts';
+import type { GitWish, Pull, Wishes } from './deploy-options.ts';
 import { toRolloutPolicy } from './wanted-rollout.ts';
 
 /** Where the new revision's image comes from. */
 export type WantedSource =
   | { readonly kind: 'image'; readonly reference: string }
   | { readonly kind: 'context'; readonly sha256: string; readonly dockerfile: string }
+  /** A page, all of the uploaded folder. */
+  | { readonly kind: 'page'; readonly sha256: string }
+  | (GitWish & { readonly kind: 'git'; readonly dockerfile: string })
   | {
       readonly kind: 'compose';
       /** The text of the file. */
@@ -59,6 +65,7 @@ export function wantedSpec(input: {
     environment: environmentOf(present, wishes),
   });
   applyWishes(spec, wishes);
+  if (source.kind === 'page' && wishes.port === undefined) spec.port ??= SITE_PORT;
   return spec;
 }
 
@@ -136,6 +143,13 @@ export function wantedSource(
     const { reference } = source;
     const value = create(ImageSourceSchema, { reference, pullPolicy: pullPolicyOf(present, wishes) });
     return { case: 'image', value };
+  }
+  if (source.kind === 'page') {
+    return { case: 'static', value: create(StaticSourceSchema, { contextSha256: source.sha256 }) };
+  }
+  if (source.kind === 'git') {
+    const { kind: _, dockerfile: dockerfilePath, ...repository } = source;
+    return { case: 'git', value: create(GitSourceSchema, { ...repository, dockerfilePath }) };
   }
   const { sha256, dockerfile } = source;
   const value = create(DockerfileSourceSchema, { contextSha256: sha256, dockerfilePath: dockerfile });

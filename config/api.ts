@@ -1,15 +1,7 @@
 import { z } from 'zod';
 import { identityVariables } from './identity.ts';
 import { temporalVariables } from './orchestrator.ts';
-import { bindAddress, domain, durationMs, logLevel, port, url } from './variables.ts';
-
-/** Words between commas, without blanks. */
-function list() {
-  return z
-    .string()
-    .default('')
-    .transform((text) => text.split(',').flatMap((word) => word.trim().toLowerCase() || []));
-}
+import { bindAddress, domain, durationMs, list, logLevel, port, url } from './variables.ts';
 
 /** Names between commas, without blanks, in the case that they are written in. */
 function names() {
@@ -43,6 +35,8 @@ export const apiVariables = temporalVariables.extend(identityVariables.shape).ex
   CORS_ORIGINS: list(),
   /** Registries on the platform's own network that images may come from, as `host` or `host:port`. */
   API_ALLOWED_REGISTRIES: list(),
+  /** Git servers on the platform's own network that sources may come from, as `host` or `host:port`. */
+  API_ALLOWED_GIT_HOSTS: list(),
   /** Subjects, as the issuer knows them, of those who run the platform. */
   PLATFORM_OPERATORS: names(),
 });

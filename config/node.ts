@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import { temporalVariables } from './orchestrator.ts';
-import { bindAddress, durationMs, hostAddress, logLevel, port, url } from './variables.ts';
+import { bindAddress, durationMs, hostAddress, integer, list, logLevel, port, sizeBytes, url } from './variables.ts';
+
+/** The official image of nginx that needs no root, and where it serves from. */
+const DEFAULT_SITE = { image: 'nginxinc/nginx-unprivileged:stable-alpine', folder: '/usr/share/nginx/html' };
+
+/** Half of what the workflow of a build allows for it with its wait, see `contracts/timing.ts`. */
+const MAX_BUILD_MS = 12 * 3_600_000;
+
+/** A host that cannot be taken for a part of a name (a dot, a port or localhost), and lower-case words. */
+const REGISTRY =
+  /^(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+(?=:))(:\d{1,5})?(\/[a-z0-9]+([._-][a-z0-9]+)*){0,8}$/;
 
 /** Variables of the role `node`. */
 export const nodeVariables = temporalVariables.extend({
@@ -16,4 +26,30 @@ export const nodeVariables = temporalVariables.extend({
   NODE_GATEWAY_PORT: port(7410),
   STREAMER_GATEWAY_PORT: port(7411),
   DOCKER_SOCKET: z.string().default('/var/run/docker.sock'),
+  /** Image builds that go on at a time; others wait. Together they may use half of the host's cores and memory. */
+  BUILDS_PER_NODE: integer({ min: 1, max: 64, default: 1 }),
+  /** Longest build, its wait for a place not counted. */
+  BUILD_TIMEOUT: durationMs('30m').refine((ms) => ms >= 1_000 && ms <= MAX_BUILD_MS, 'must be from 1s to 12h'),
+  /** Nothing is built while the daemon's disk has less space than this. */
+  BUILD_MIN_FREE_DISK: sizeBytes('5GiB'),
+  /** A build is stopped when the daemon's disk has filled by this much since it began. */
+  BUILD_MAX_DISK: sizeBytes('20GiB'),
+  /** Where built images are pushed to and pulled from, below a folder of this installation; else nodes send them. */
+  BUILD_REGISTRY: z.string().regex(REGISTRY, 'must be a registry such as registry.example.com/builds').optional(),
+  /** File with `username:password` for it. */
+  BUILD_REGISTRY_CREDENTIAL_FILE: z.string().optional(),
+  /** Image that serves pages: its own command serves the folder on port 8080. */
+  STATIC_SITE_IMAGE: z.string().regex(/^\S+$/, 'must be an image reference').default(DEFAULT_SITE.image),
+  /** Where that image serves from. */
+  STATIC_SITE_FOLDER: z
+    .string()
+    .regex(/^(?:\/[\w.-]+)+$/, 'must be an absolute path')
+    .default(DEFAULT_SITE.folder),
+  /** Git servers on the platform's own network that this node may fetch from, as `host` or `host:port`. */
+  NODE_ALLOWED_GIT_HOSTS: list(),
+  /** PEM certificates that Git servers are checked against in place of the machine's. */
+  NODE_GIT_CA_FILE: z.string().optional(),
 });
+
+/** What the role `node` is told. */
+export type NodeConfig = z.infer<typeof nodeVariables>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { choice, domain, durationMs, integer, logLevel, url } from './variables.ts';
+import { choice, domain, durationMs, integer, logLevel, optionalInteger, url } from './variables.ts';
 
 /** Where the Temporal server is, and the key of everything stored there. */
 export const temporalVariables = z.object({
@@ -20,4 +20,10 @@ export const orchestratorVariables = temporalVariables.extend({
   MAX_DEPLOYMENTS_PER_NODE: integer({ min: 1, max: 10_000, default: 50 }),
   SNAPSHOTS_KEPT: integer({ min: 1, max: 1000, default: 7 }),
   WORKFLOW_CACHE_SIZE: integer({ min: 0, max: 10_000, default: 200 }),
+  RETENTION_HOUR: integer({ min: 0, max: 23, default: 3 }),
+  /** A rollback needs one to return to; more than 200 of each deployment nobody looks through. */
+  RETENTION_KEEP_REVISIONS: integer({ min: 2, max: 200, default: 20 }),
+  RETENTION_HISTORY: durationMs('2160h'),
+  RETENTION_IMAGE_AGE: durationMs('1h'),
+  RETENTION_BUILD_CACHE_BYTES: optionalInteger({ min: 0, max: Number.MAX_SAFE_INTEGER }),
 });

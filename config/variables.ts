@@ -9,9 +9,17 @@ export function port(defaultPort: number) {
 
 /** A whole number within bounds, with its default. */
 export function integer(bounds: { min: number; max: number; default: number }) {
-  const { min, max } = bounds;
+  return wholeNumber(bounds).default(bounds.default);
+}
+
+/** A whole number within bounds, or none. */
+export function optionalInteger(bounds: { min: number; max: number }) {
+  return wholeNumber(bounds).optional();
+}
+
+function wholeNumber({ min, max }: { min: number; max: number }) {
   const rule = `must be a whole number from ${min} to ${max}`;
-  return z.coerce.number(rule).int(rule).min(min, rule).max(max, rule).default(bounds.default);
+  return z.coerce.number(rule).int(rule).min(min, rule).max(max, rule);
 }
 
 /** The domain below which applications are reached; leaves room for the longest name of an application. */
@@ -47,6 +55,14 @@ export function url(...schemes: string[]) {
   });
 }
 
+/** Words between commas, in lower case and without blanks. */
+export function list() {
+  return z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((word) => word.trim().toLowerCase() || []));
+}
+
 /** A secret of at least `minLength` characters. */
 export function secret(minLength: number) {
   return z.string().min(minLength, `must have at least ${minLength} characters`);
@@ -63,6 +79,20 @@ export function durationMs(defaultText: string) {
     .transform((text) => {
       const [, amount = '0', unit = 'ms'] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
       return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+    });
+}
+
+const UNIT_BYTES = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const;
+
+/** A size such as `512MiB` or `5GiB`, as bytes. */
+export function sizeBytes(defaultText: string) {
+  return z
+    .string()
+    .regex(/^\d{1,6}(MiB|GiB|TiB)$/, 'must be a whole number with a unit: MiB, GiB or TiB')
+    .default(defaultText)
+    .transform((text) => {
+      const [, amount = '0', unit = 'MiB'] = /^(\d+)(MiB|GiB|TiB)$/.exec(text) ?? [];
+      return Number(amount) * UNIT_BYTES[unit as keyof typeof UNIT_BYTES];
     });
 }
 

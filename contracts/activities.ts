@@ -1,11 +1,10 @@
 import type { RolloutGate } from '../domain/rollout-policy.ts';
-import type { ImageSource } from '../domain/spec.ts';
 import type { ControlRequest, OperationAccepted, OperationRequest } from './deployment.ts';
 import type {
+  BuildSource,
   DoomedReplica,
   OperationFailure,
   PlannedReplica,
-  PlannedSource,
   RemovalPlan,
   ReplicaTemplate,
   RolloutPlan,
@@ -13,6 +12,7 @@ import type {
   StartedReplica,
   WantedImage,
 } from './rollout.ts';
+import type { DataRemovals, DoomedData } from './volumes.ts';
 
 /** Which operation of which deployment. */
 export interface OperationRef {
@@ -47,8 +47,10 @@ export interface StoreActivities {
   reserveReplicas(input: ReserveInput): Promise<readonly PlannedReplica[]>;
   /** Says how to return to what was before the operation. Reservations that were never used are released. */
   planReturn(input: OperationRef & { readonly unused: readonly string[] }): Promise<RolloutPlan>;
+  /** Pins a service of a revision to the commit that its ref stands for. @returns the one that it is pinned to. */
+  recordSource(input: OperationRef & ImageOfService & ResolvedSource): Promise<ResolvedSource>;
   /** Pins a service of a revision to the image that was built for it. */
-  recordBuild(input: OperationRef & ImageOfService & { readonly imageId: string }): Promise<void>;
+  recordBuild(input: OperationRef & ImageOfService & BuiltImage): Promise<void>;
   /**
    * Makes the routes send requests to `serve` and `resume` and no longer to `drain`, and pins what serves to its digests.
    *
@@ -124,13 +126,9 @@ export interface Leftovers {
 }
 
 /** What a node still has and shall not. */
-export interface DoomedOnNode {
+export interface DoomedOnNode extends DoomedData {
   readonly replicas: readonly (Omit<DoomedReplica, 'nodeId'> & { readonly deploymentId: string })[];
   readonly deployments: readonly { readonly deploymentId: string; readonly projectId: string }[];
-  /** Volumes that somebody has deleted; absent is the same as none. */
-  readonly volumes?: readonly { readonly volumeId: string }[];
-  /** Snapshots that somebody has deleted, or whose place newer ones have taken. */
-  readonly snapshots?: readonly { readonly snapshotId: string }[];
 }
 
 /** What a node is. */
@@ -165,7 +163,7 @@ export interface WatchErrorsInput {
 }
 
 /** Activities on one node's Docker daemon, on that node's own queue. */
-export interface NodeActivities {
+export interface NodeActivities extends DataRemovals {
   /**
    * Makes the image present, creates and starts one replica, and returns once it is healthy.
    *
@@ -173,19 +171,32 @@ export interface NodeActivities {
    * when it throws one of these or is cancelled.
    */
   ensureReplica(input: EnsureReplicaInput): Promise<StartedReplica>;
+  /**
+   * Asks a Git server which commit a ref stands for now, with the credential of the deployment's organization.
+   *
+   * @throws SOURCE_REFUSED: final. SOURCE_UNAVAILABLE (retryable): the server cannot be reached.
+   */
+  resolveSource(input: ResolveSourceInput): Promise<ResolvedSource>;
   /** Stops and removes one replica's container; one that does not exist counts as removed. */
   removeReplica(input: RemoveReplicaInput): Promise<void>;
   /** Removes what a deleted deployment leaves on the node: its own images, and the project's network when unused. */
   removeLeftovers(input: { readonly deploymentId: string; readonly projectId: string }): Promise<void>;
-  /** Removes a volume that somebody has deleted, with all that is in it. @throws VOLUME_IN_USE (retryable) */
-  removeVolume(input: { readonly volumeId: string }): Promise<void>;
-  /** Removes the file of a snapshot; one that is not there counts as removed. */
-  dropSnapshot(input: { readonly snapshotId: string }): Promise<void>;
   /**
    * Watches this node's Docker daemon and returns when its state is another than `known`, or after `maxMs`.
    * Heartbeats all the while: its silence is how the node's death is noticed.
    */
   watchNode(input: WatchNodeInput): Promise<{ readonly state: 'ready' | 'degraded'; readonly reason: string }>;
+}
+
+/** Input of {@link NodeActivities.resolveSource}: the ref of a service's Git source. */
+export interface ResolveSourceInput extends ServiceRef {
+  readonly url: string;
+  readonly ref: string;
+}
+
+/** What a ref stood for when its server was asked. */
+export interface ResolvedSource {
+  readonly commit: string;
 }
 
 /** Input of {@link NodeActivities.ensureReplica}. */
@@ -213,12 +224,26 @@ export interface WatchNodeInput {
 
 /** Activities on one node's build queue. */
 export interface BuildActivities {
-  /** Builds an image from a stored context and tags it for the revision. @throws BUILD_FAILED: final. */
-  buildImage(input: BuildImageInput): Promise<{ readonly imageId: string }>;
+  /**
+   * Builds an image from a stored context or a commit, and tags it for the revision.
+   *
+   * @throws BUILD_FAILED, SOURCE_REFUSED: final. SOURCE_UNAVAILABLE (retryable).
+   */
+  buildImage(input: BuildImageInput): Promise<BuiltImage>;
+}
+
+/** What a build made. */
+export interface BuiltImage {
+  /** Docker's `sha256:…`. */
+  readonly imageId: string;
+  /** Where it was pushed to, `repository@sha256:…`; absent when the platform carries it from node to node. */
+  readonly reference?: string;
+  /** What was found in the source, and so how it was built; absent where that was said beforehand. */
+  readonly detected?: string;
 }
 
 /** Input of {@link BuildActivities.buildImage}, and of the build workflow. */
 export interface BuildImageInput extends ServiceRef {
   readonly projectId: string;
-  readonly source: Exclude<PlannedSource, ImageSource>;
+  readonly source: BuildSource;
 }

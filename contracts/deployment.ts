@@ -39,6 +39,7 @@ export interface RequestIdentity {
   readonly idempotencyKey: string;
   /** Hex SHA-256 of what was asked, values of variables included; the same key with another hash is refused. */
   readonly requestHash: string;
+  /** A user, or the webhook of the deployment. */
   readonly actorUserId: string;
   /** Why, in the words of whoever asks; may be empty. */
   readonly reason: string;
@@ -59,6 +60,8 @@ export interface DeployRequest extends RequestIdentity {
 export interface UpdateRequest extends RequestIdentity {
   readonly kind: 'update';
   readonly change: SpecChange;
+  /** Whether a Git ref is looked up again; else a change that names no source keeps the commit. */
+  readonly freshSource?: boolean;
 }
 
 /** Asks for a copy of an older revision, with the images that it ran. */

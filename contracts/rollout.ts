@@ -3,11 +3,13 @@ import type { RolloutPolicy } from '../domain/rollout-policy.ts';
 import type {
   ContainerSettings,
   DockerfileSource,
+  GitSource,
   HealthCheck,
   ImageSource,
   PullPolicy,
   ResourceLimits,
   RestartPolicy,
+  StaticSource,
 } from '../domain/spec.ts';
 
 /** Which service of which revision of which deployment. */
@@ -61,13 +63,25 @@ export interface ReplicaTemplate {
   readonly hasEnvironment: boolean;
 }
 
+/** What stays out of a history: the node fetches the values of build arguments, encrypted for its own key. */
+interface WithoutValues {
+  readonly hasArguments: boolean;
+}
+
+/** A source that is built from an uploaded folder. */
+export type PlannedFolder = Omit<DockerfileSource, 'args'> & WithoutValues;
+
+/** A source that is built from a Git repository. */
+export interface PlannedCommit extends Omit<GitSource, 'args'>, WithoutValues {
+  /** The commit to which the revision's service is pinned; `null` before its ref was looked up. */
+  readonly commit: string | null;
+}
+
 /** Where a service's image comes from, without the values of build arguments. */
-export type PlannedSource =
-  | ImageSource
-  | (Omit<DockerfileSource, 'args'> & {
-      /** Whether there are build arguments: the node then fetches them, encrypted for its own key. */
-      readonly hasArguments: boolean;
-    });
+export type PlannedSource = ImageSource | PlannedFolder | StaticSource | PlannedCommit;
+
+/** What a build is made of. */
+export type BuildSource = PlannedFolder | StaticSource | (PlannedCommit & { readonly commit: string });
 
 /** One service of the goal: what its replicas are made of. */
 export interface ServicePlan {
@@ -115,16 +129,18 @@ export interface RemovalPlan {
   readonly lostNodeIds: readonly string[];
 }
 
+/** An image of a registry: with a digest, exactly that one. The policy counts while there is none. */
+export interface NamedImage {
+  readonly kind: 'reference';
+  readonly reference: string;
+  readonly digest: string | null;
+  readonly pullPolicy?: PullPolicy;
+}
+
 /** The image that a replica must run. */
 export type WantedImage =
-  /** Pulled by reference; with a digest, exactly that one. The policy counts while there is none. */
-  | {
-      readonly kind: 'reference';
-      readonly reference: string;
-      readonly digest: string | null;
-      readonly pullPolicy?: PullPolicy;
-    }
-  /** Built on this node beforehand; `imageId` is Docker's `sha256:…`. */
+  | NamedImage
+  /** Built beforehand, on whichever node; `imageId` is Docker's `sha256:…`. */
   | { readonly kind: 'built'; readonly imageId: string };
 
 /** How long the parts of a start took, milliseconds. */

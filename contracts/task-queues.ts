@@ -10,3 +10,6 @@ export function nodeQueue(nodeId: string): string {
 export function buildQueue(nodeId: string): string {
   return `build.${nodeId}`;
 }
+
+/** Queue of the processes that keep the files of build contexts: those of the role `api`, which share one folder. */
+export const CONTEXTS_QUEUE = 'contexts';

@@ -9,7 +9,9 @@ export interface RolloutTiming {
   readonly heartbeatMs: number;
   /** Bound of everything on one node for one replica, retries included, on top of the health check's own bound. */
   readonly nodeWorkMs: number;
-  /** Bound of one image build. */
+  /** How long a Git server may be away while a ref is looked up, tries included. */
+  readonly sourceMs: number;
+  /** Bound of one attempt of a build with its wait for one of its node's places; its node bounds the build itself. */
   readonly buildMs: number;
   /** How long the ingress may take to serve a new generation of routes. */
   readonly ingressMs: number;
@@ -21,14 +23,23 @@ export interface RolloutTiming {
 
 /**
  * Defaults. Heartbeat 10 s with the worker's throttle at 2 s: a cancel arrives within about 1 s and a dead node is
- * noticed after about 10 s. Drain 10 s: longest ordinary request; long streams end at the stop.
+ * noticed after about 10 s. Drain 10 s: longest ordinary request; long streams end at the stop. Build 24 h: a build is at
+ * most 12 h long, and waits behind others; a node that dies is noticed by its heartbeats, not by this.
  */
 export const DEFAULT_TIMING: RolloutTiming = {
   nodePickUpMs: 60_000,
   heartbeatMs: 10_000,
   nodeWorkMs: 10 * 60_000,
-  buildMs: 30 * 60_000,
+  sourceMs: 5 * 60_000,
+  buildMs: 24 * 3_600_000,
   ingressMs: 60_000,
   drainMs: 10_000,
   stopGraceMs: 10_000,
 };
+
+/**
+ * Silence after which the server gives a workflow task that an orchestrator has taken to another one. Half of the server's
+ * own default: an orchestrator that was killed is back after about 5 s, and should not wait for as long again. Local
+ * activities that take longer renew it.
+ */
+export const WORKFLOW_TASK_MS = 5_000;

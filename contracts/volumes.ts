@@ -67,3 +67,19 @@ export interface VolumeActivities {
    */
   restoreSnapshot(input: Omit<RestoreInput, 'nodeId' | 'timing'>): Promise<void>;
 }
+
+/** Data that is to go from a node. */
+export interface DoomedData {
+  /** Volumes that somebody has deleted; absent is the same as none. */
+  readonly volumes?: readonly { readonly volumeId: string }[];
+  /** Snapshots that somebody has deleted, or whose place newer ones have taken. */
+  readonly snapshots?: readonly { readonly snapshotId: string }[];
+}
+
+/** Activities that remove data, on one node's own queue. */
+export interface DataRemovals {
+  /** Removes a volume that somebody has deleted, with all that is in it. @throws VOLUME_IN_USE (retryable) */
+  removeVolume(input: { readonly volumeId: string }): Promise<void>;
+  /** Removes the file of a snapshot; one that is not there counts as removed. */
+  dropSnapshot(input: { readonly snapshotId: string }): Promise<void>;
+}

@@ -125,6 +125,11 @@ function parsePath(field: string, path: string): string {
   );
 }
 
+/** A repository whatever its protocol and spelling: `host/path`, or `host:port/path`, without `.git`. */
+export function repositoryOf(url: GitUrl): string {
+  return `${serverOf(url)}/${barePath(url.path)}`;
+}
+
 function barePath(path: string): string {
   return path.replace(/^\/|\/$/g, '').replace(/\.git$/, '');
 }

@@ -8,7 +8,13 @@ const SHORTEST_MASKED = 4;
  * as a log carries them apart.
  */
 export function maskValues(text: string, values: Iterable<string>): string {
+  return createMask(values)(text);
+}
+
+/** The same for many texts: what there is to prepare is done once. */
+export function createMask(values: Iterable<string>): (text: string) => string {
   const parts = [...values].flatMap((value) => [value, ...value.split(/\r?\n/)]);
   const masked = [...new Set(parts)].filter((part) => part.length >= SHORTEST_MASKED);
-  return masked.sort((a, b) => b.length - a.length).reduce((blanked, part) => blanked.replaceAll(part, '***'), text);
+  masked.sort((a, b) => b.length - a.length);
+  return (text) => masked.reduce((blanked, part) => blanked.replaceAll(part, '***'), text);
 }

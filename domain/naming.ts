@@ -65,9 +65,14 @@ export function volumeLabels(volume: {
   };
 }
 
+/** How the repositories of all images begin that an installation builds. */
+export function builtImageRepositoryPrefix(instance: string): string {
+  return `obiente-${instance}/`;
+}
+
 /** Repository of the images built for a deployment; the tag is `r<revision>-<service>`. */
 export function builtImageRepository(instance: string, deploymentId: string): string {
-  return `obiente-${instance}/${deploymentId.replaceAll('-', '')}`;
+  return `${builtImageRepositoryPrefix(instance)}${deploymentId.replaceAll('-', '')}`;
 }
 
 /** Tag under which the image built for a service of a revision is kept. */

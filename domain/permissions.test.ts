@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
 import { KeysService } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import { LogsService } from '../gen/obiente/cloud/v1/logs_pb.ts';
@@ -10,9 +11,11 @@ import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
+import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import {
   assertEveryRpcHasAnEntry,
   isAllowed,
@@ -26,6 +29,7 @@ import {
 
 const SERVICES = [
   DeploymentsService,
+  GitService,
   IdentityService,
   KeysService,
   LogsService,
@@ -35,9 +39,11 @@ const SERVICES = [
   OrganizationsService,
   ProjectsService,
   RegistriesService,
+  RetentionService,
   RoutesService,
   SourcesService,
   VolumesService,
+  WebhooksService,
 ];
 
 describe('the table of permissions', () => {
@@ -72,7 +78,7 @@ describe('the table of permissions', () => {
   it('leaves to operators of the platform only what concerns no organization alone', () => {
     const ofOperators = Object.entries(PERMISSIONS).filter(([, { resource }]) => resource.kind === 'platform');
     expect(ofOperators.map(([rpc]) => rpc.split('/')[0])).toEqual(
-      Array.from({ length: KeysService.methods.length }, () => KeysService.typeName),
+      [RetentionService, KeysService].flatMap(({ methods, typeName }) => methods.map(() => typeName)),
     );
   });
 

@@ -22,6 +22,8 @@ export type Permission =
   | 'volume.delete'
   | 'registry.read'
   | 'registry.manage'
+  | 'git.read'
+  | 'git.manage'
   | 'deployment.read'
   | 'deployment.logs'
   | 'deployment.create'
@@ -48,6 +50,7 @@ const MEMBER: readonly Permission[] = [
   ...VIEWER,
   'registry.read',
   'volume.create',
+  'git.read',
   'project.create',
   'project.update',
   'deployment.create',
@@ -66,6 +69,7 @@ const ADMIN: readonly Permission[] = [
   'project.delete',
   'volume.delete',
   'registry.manage',
+  'git.manage',
   'deployment.manage',
   'organization.update',
   'organization.members.update',
@@ -170,6 +174,9 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.VolumesService/ListSnapshots': inProject('volume.read'),
   'obiente.cloud.v1.VolumesService/RestoreSnapshot': inProject('volume.create'),
   'obiente.cloud.v1.VolumesService/DeleteSnapshot': inProject('volume.delete'),
+  'obiente.cloud.v1.GitService/SetGitCredential': inOrganization('git.manage'),
+  'obiente.cloud.v1.GitService/ListGitCredentials': inOrganization('git.read'),
+  'obiente.cloud.v1.GitService/DeleteGitCredential': inOrganization('git.manage'),
 
   'obiente.cloud.v1.DeploymentsService/CreateDeployment': inProject('deployment.create'),
   'obiente.cloud.v1.DeploymentsService/GetDeployment': ofDeployment('deployment.read'),
@@ -198,7 +205,13 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
 
   'obiente.cloud.v1.SourcesService/UploadContext': inOrganization('deployment.create', 'header.organization_id'),
 
+  'obiente.cloud.v1.WebhooksService/CreateWebhook': ofDeployment('deployment.update'),
+  'obiente.cloud.v1.WebhooksService/GetWebhook': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.WebhooksService/RotateWebhook': ofDeployment('deployment.update'),
+  'obiente.cloud.v1.WebhooksService/DeleteWebhook': ofDeployment('deployment.update'),
+
   'obiente.cloud.v1.LogsService/StreamLogs': ofDeployment('deployment.logs'),
+  'obiente.cloud.v1.LogsService/StreamBuildLogs': ofDeployment('deployment.logs'),
 
   'obiente.cloud.v1.MetricsService/StreamMetrics': ofDeployment('deployment.read'),
   'obiente.cloud.v1.MetricsService/GetLatestMetrics': ofDeployment('deployment.read'),
@@ -207,6 +220,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.NodesService/ListNodes': SIGNED_IN,
 
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
+
+  'obiente.cloud.v1.RetentionService/RunRetention': OPERATORS,
+  'obiente.cloud.v1.RetentionService/GetRetentionRun': OPERATORS,
+  'obiente.cloud.v1.RetentionService/ListRetentionRuns': OPERATORS,
 
   'obiente.cloud.v1.KeysService/GetKeys': OPERATORS,
   'obiente.cloud.v1.KeysService/RotateMasterKey': OPERATORS,

@@ -1,5 +1,6 @@
+import { isCommitId } from './git-source.ts';
 import { asksRegistry } from './image-access.ts';
-import type { ImageSource, SealedVariable, ServiceSpec } from './spec.ts';
+import { argumentsOf, type ImageSource, type SealedVariable, type ServiceSpec } from './spec.ts';
 
 /** A service of a revision, and the digest that it is pinned to; `null` while it is not. */
 export interface PinnedService {
@@ -10,14 +11,15 @@ export interface PinnedService {
 /**
  * Whether replicas of `running` are exactly what `wanted` asks for, so that they can stay.
  *
- * Their number does not count, nor what has to be there before they start. A tag that may have moved is another image
- * until it has been looked up; a digest decides where both have one.
+ * Their number does not count, nor what has to be there before they start. A tag or a branch that may have moved is
+ * another image until it has been looked up; a digest decides where both have one.
  */
 export function isSameService(running: PinnedService, wanted: PinnedService): boolean {
   if (fingerprintOf(running.service) !== fingerprintOf(wanted.service)) return false;
   if (running.digest === null) return false;
   if (wanted.digest !== null) return running.digest === wanted.digest;
   const { source } = wanted.service;
+  if (source.kind === 'git') return isCommitId(source.ref);
   return source.kind !== 'image' || !mayHaveMoved(source);
 }
 
@@ -39,7 +41,7 @@ function fingerprintOf({
   container,
   volumes = [],
 }: ServiceSpec): string {
-  const args = source.kind === 'dockerfile' ? toComparable(source.args ?? []) : [];
+  const args = toComparable(argumentsOf(source));
   return JSON.stringify(
     sorted({
       ...{ name, port, healthCheck, limits, restartPolicy, command, container, volumes },

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DomainError } from './errors.ts';
 import { DEFAULT_ROLLOUT } from './rollout-policy.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS } from './spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type GitSource, type VariableInput } from './spec.ts';
 import { parseSpec, type RawHealthCheck, type RawSpec } from './spec-parse.ts';
 
-const RULES = { allowedRegistries: [] };
+const RULES = { registries: { allowedRegistries: [] }, git: { allowedHosts: [] } };
 
 function aRawSpec(changes: Partial<RawSpec> = {}): RawSpec {
   const unset = { replicas: undefined, port: undefined, healthCheck: undefined, restartPolicy: undefined };
@@ -41,6 +41,11 @@ function refusal(raw: RawSpec): DomainError {
 const dockerfile = (dockerfilePath: string, contextSha256 = 'a'.repeat(64)) =>
   ({ source: { kind: 'dockerfile', contextSha256, dockerfilePath } }) as const;
 
+const git = (changes: Partial<GitSource<VariableInput>> = {}) => {
+  const source = { url: 'https://git.example.com/acme/shop.git', ref: '', subdirectory: '', submodules: false };
+  return { source: { kind: 'git', ...source, ...changes } } as const;
+};
+
 const http = (path: string, expectedStatus: number | null = null) =>
   ({ port: 80, healthCheck: aCheck({ probe: { kind: 'http', path, expectedStatus } }) }) as const;
 
@@ -64,6 +69,23 @@ describe('a spec', () => {
   it.each<[string, Partial<RawSpec>]>([
     ['spec.source', { source: undefined }],
     ['spec.image.reference', { source: { kind: 'image', reference: '' } }],
+    ['spec.static.context_sha256', { source: { kind: 'static', contextSha256: 'x', folder: '' } }],
+    ['spec.static.folder', { source: { kind: 'static', contextSha256: 'a'.repeat(64), folder: '../x' } }],
+    ['spec.static.folder', { source: { kind: 'static', contextSha256: 'a'.repeat(64), folder: '/x' } }],
+    ['spec.git.url', git({ url: 'https://10.0.0.1/a.git' })],
+    ['spec.git.url', git({ url: 'https://LOCALHOST/a.git' })],
+    ['spec.git.url', git({ url: 'ext::sh -c id' })],
+    ['spec.git.url', git({ url: '--upload-pack=id' })],
+    ['spec.git.url', git({ url: 'file:///etc' })],
+    ['spec.git.url', git({ url: 'https://user:secret@git.example.com/a.git' })],
+    ['spec.git.ref', git({ ref: '--all' })],
+    ['spec.git.ref', git({ ref: 'main~1' })],
+    ['spec.git.ref', git({ ref: 'a\nb' })],
+    ['spec.git.subdirectory', git({ subdirectory: '../up' })],
+    ['spec.git.subdirectory', git({ subdirectory: '.git/hooks' })],
+    ['spec.git.dockerfile_path', git({ dockerfilePath: '../Dockerfile' })],
+    ['spec.git.target', git({ target: '-x' })],
+    ['spec.git.args[0].name', git({ args: [{ name: '1X', value: '' }] })],
     ['spec.dockerfile.context_sha256', dockerfile('', 'A'.repeat(64))],
     ['spec.dockerfile.dockerfile_path', dockerfile('../Dockerfile')],
     ['spec.dockerfile.dockerfile_path', dockerfile('/etc/passwd')],
@@ -116,6 +138,14 @@ describe('a spec', () => {
     const { code, message, field: named } = refusal(aRawSpec(changes));
     expect({ code, named }).toEqual({ code: 'INVALID_ARGUMENT', named: field });
     expect(message).toMatch(/; allowed is ./);
+  });
+
+  it('names a repository in one spelling, and its default branch by HEAD', () => {
+    const { source } = parseSpec(aRawSpec(git({ url: 'https://Git.Example.com/acme/shop.git/' })), RULES);
+    expect(source).toEqual({ ...git().source, ref: 'HEAD' });
+    const allowed = { ...RULES, git: { allowedHosts: ['git.internal:8443'] } };
+    const inside = git({ url: 'https://git.internal:8443/a.git', ref: 'v1', subdirectory: 'web/' });
+    expect(parseSpec(aRawSpec(inside), allowed).source).toMatchObject({ ref: 'v1', subdirectory: 'web' });
   });
 
   it('never shows a value of a variable in its refusal', () => {

@@ -1,9 +1,12 @@
 import { invalidArgument } from './errors.ts';
+import { type GitRules, parseGitRef, parseGitUrl, parseSubdirectory } from './git-source.ts';
 import { parseImageReference, type RegistryRules } from './image-reference.ts';
 import { parseRolloutPolicy, type RolloutPolicy } from './rollout-policy.ts';
 import {
   DEFAULT_HEALTH_CHECK,
   DEFAULT_LIMITS,
+  type DockerfileSource,
+  type GitSource,
   type HealthCheck,
   type HealthProbe,
   MIN_MEMORY_BYTES,
@@ -33,6 +36,12 @@ export interface RawSpec {
   readonly rollout: RolloutPolicy | undefined;
 }
 
+/** Which places on the platform's own network a caller may name all the same. */
+export interface SourceRules {
+  readonly registries: RegistryRules;
+  readonly git: GitRules;
+}
+
 /** A health check as it came in. Times in milliseconds. */
 export interface RawHealthCheck {
   readonly probe: HealthProbe | undefined;
@@ -48,7 +57,7 @@ const MAX_MEMORY_BYTES = 2 ** 44;
 /** Parts of a spec that can be changed one by one; variables have words of their own. */
 export type SpecPart = keyof Omit<SpecInput, 'environment'>;
 
-type Parsers = { [Part in SpecPart]-?: (raw: RawSpec, rules: RegistryRules) => SpecInput[Part] };
+type Parsers = { [Part in SpecPart]-?: (raw: RawSpec, rules: SourceRules) => SpecInput[Part] };
 
 const PARSERS: Parsers = {
   source: ({ source }, rules) => parseSource(source, rules),
@@ -71,7 +80,7 @@ const PARSERS: Parsers = {
  *
  * @throws INVALID_ARGUMENT naming the field, what was found and what is allowed. Values of variables never appear.
  */
-export function parseSpec(raw: RawSpec, rules: RegistryRules): SpecInput {
+export function parseSpec(raw: RawSpec, rules: SourceRules): SpecInput {
   const parts = parseSpecParts(raw, rules, Object.keys(PARSERS) as SpecPart[]);
   const spec = {
     ...(parts as Required<typeof parts>),
@@ -84,39 +93,58 @@ export function parseSpec(raw: RawSpec, rules: RegistryRules): SpecInput {
 /** Makes some parts of a spec valid, each by itself. @throws INVALID_ARGUMENT */
 export function parseSpecParts(
   raw: RawSpec,
-  rules: RegistryRules,
+  rules: SourceRules,
   parts: readonly SpecPart[],
 ): Partial<Omit<SpecInput, 'environment'>> {
   return Object.fromEntries(parts.map((part) => [part, PARSERS[part](raw, rules)]));
 }
 
-function parseSource(source: RawSpec['source'], rules: RegistryRules): Source<VariableInput> {
-  if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile, compose');
+function parseSource(source: RawSpec['source'], rules: SourceRules): Source<VariableInput> {
+  if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile, static, git, compose');
   if (source.kind === 'image') {
-    return { ...source, reference: parseImageReference('spec.image.reference', source.reference, rules) };
+    return { ...source, reference: parseImageReference('spec.image.reference', source.reference, rules.registries) };
   }
-  if (!/^[0-9a-f]{64}$/.test(source.contextSha256)) {
-    throw invalidArgument('spec.dockerfile.context_sha256', 'not a digest', '64 lower-case hex digits');
-  }
-  const { target, args } = source;
-  if (target !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(target)) {
-    const finding = `found ${JSON.stringify(target.slice(0, 80))}`;
-    throw invalidArgument(
-      'spec.dockerfile.target',
-      finding,
-      'the name of a stage: letters, digits, _ . - (128 at most)',
-    );
-  }
-  if (args) parseEnvironment('spec.dockerfile.args', args);
-  return { ...source, dockerfilePath: parseDockerfilePath(source.dockerfilePath || 'Dockerfile') };
+  if (source.kind === 'git') return parseGit(source, rules.git);
+  checkDigest(`spec.${source.kind}.context_sha256`, source.contextSha256);
+  if (source.kind === 'dockerfile') return parseDockerfile(source);
+  return { ...source, folder: parseSubdirectory('spec.static.folder', source.folder) };
 }
 
-function parseDockerfilePath(path: string): string {
+function parseGit(source: GitSource<VariableInput>, rules: GitRules): GitSource<VariableInput> {
+  const { dockerfilePath } = source;
+  checkBuild('spec.git', source);
+  return {
+    ...source,
+    url: parseGitUrl('spec.git.url', source.url, rules).text,
+    ref: parseGitRef('spec.git.ref', source.ref || 'HEAD'),
+    subdirectory: parseSubdirectory('spec.git.subdirectory', source.subdirectory),
+    ...(dockerfilePath === undefined ? {} : { dockerfilePath: parseDockerfilePath('spec.git', dockerfilePath) }),
+  };
+}
+
+function parseDockerfile(source: DockerfileSource<VariableInput>): DockerfileSource<VariableInput> {
+  checkBuild('spec.dockerfile', source);
+  return { ...source, dockerfilePath: parseDockerfilePath('spec.dockerfile', source.dockerfilePath || 'Dockerfile') };
+}
+
+function checkDigest(field: string, sha256: string): void {
+  if (!/^[0-9a-f]{64}$/.test(sha256)) throw invalidArgument(field, 'not a digest', '64 lower-case hex digits');
+}
+
+function checkBuild(field: string, { target, args }: Pick<GitSource<VariableInput>, 'target' | 'args'>): void {
+  if (target !== undefined && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(target)) {
+    const finding = `found ${JSON.stringify(target.slice(0, 80))}`;
+    throw invalidArgument(`${field}.target`, finding, 'the name of a stage: letters, digits, _ . - (128 at most)');
+  }
+  if (args) parseEnvironment(`${field}.args`, args);
+}
+
+function parseDockerfilePath(field: string, path: string): string {
   const parts = path.split('/');
   const isInside = path.length <= 255 && parts.every((part) => part !== '' && part !== '.' && part !== '..');
   if (isInside && !hasControlCharacter(path)) return path;
   throw invalidArgument(
-    'spec.dockerfile.dockerfile_path',
+    `${field}.dockerfile_path`,
     `found ${JSON.stringify(path.slice(0, 80))}`,
     'a relative path inside the context, without . and ..',
   );

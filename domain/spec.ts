@@ -21,8 +21,42 @@ export interface DockerfileSource<Variable = SealedVariable> {
   readonly args?: readonly Variable[];
 }
 
+/** A page that is ready to be served, from an uploaded folder. */
+export interface StaticSource {
+  readonly kind: 'static';
+  readonly contextSha256: string;
+  /** The part of the folder that is served; empty is all of it. */
+  readonly folder: string;
+}
+
+/** An image that is built from a commit of a Git repository. Which commit a name stands for is found out once per revision. */
+export interface GitSource<Variable = SealedVariable> {
+  readonly kind: 'git';
+  /** In the one spelling of `parseGitUrl`. */
+  readonly url: string;
+  /** A branch, a tag, a full ref name, a whole commit id, or `HEAD` for the server's default branch. */
+  readonly ref: string;
+  /** The folder that is built; empty is all of it. */
+  readonly subdirectory: string;
+  readonly submodules: boolean;
+  /** Within the folder; absent: what is there decides how it is built. */
+  readonly dockerfilePath?: string;
+  /** Stage to stop at; absent is the last one. */
+  readonly target?: string;
+  /** Build arguments; they stay readable in the image. */
+  readonly args?: readonly Variable[];
+}
+
+/** A source that is built. */
+export type BuiltSource<Variable = SealedVariable> = DockerfileSource<Variable> | StaticSource | GitSource<Variable>;
+
+/** The build arguments of a source. */
+export function argumentsOf<Variable>(source: Source<Variable>): readonly Variable[] {
+  return source.kind === 'dockerfile' || source.kind === 'git' ? (source.args ?? []) : [];
+}
+
 /** Where a service's image comes from. */
-export type Source<Variable = SealedVariable> = ImageSource | DockerfileSource<Variable>;
+export type Source<Variable = SealedVariable> = ImageSource | BuiltSource<Variable>;
 
 /**
  * A variable whose value only a node opens.

@@ -13,7 +13,7 @@ const base = parseSpec(
     ...{ healthCheck: undefined, cpuCores: undefined, memoryBytes: undefined, restartPolicy: undefined },
     ...{ command: [], rollout: undefined },
   },
-  { allowedRegistries: [] },
+  { registries: { allowedRegistries: [] }, git: { allowedHosts: [] } },
 ) as unknown as DeploymentSpec;
 
 function aSpec(changes: object): DeploymentSpec {

@@ -15,6 +15,8 @@ export interface WebhookEvent {
   /** The commit that the ref is at now, behind a tag the one it is of; `null` for a deletion and what is no push. */
   readonly commit: string | null;
   readonly isDeletion: boolean;
+  /** The repository's default branch; `null` where the server does not say. */
+  readonly defaultBranch: string | null;
   /** Who pushed, by the server's own name for them; for people only. */
   readonly pusher: string | null;
 }
@@ -45,12 +47,15 @@ export function readWebhookEvent(provider: WebhookProvider, event: string, paylo
   const events = KIND_OF_EVENT[provider];
   const kind = Object.hasOwn(events, event) ? (events[event] ?? 'ignored') : 'ignored';
   const repositoryUrls = urlsOf(provider, payload);
-  if (kind !== 'push') return { kind, repositoryUrls, ref: null, commit: null, isDeletion: false, pusher: null };
+  const defaultBranch = defaultBranchOf(provider, payload);
+  if (kind !== 'push') {
+    return { kind, repositoryUrls, defaultBranch, ref: null, commit: null, isDeletion: false, pusher: null };
+  }
   if (repositoryUrls.length === 0) throw invalidArgument('body.repository', 'names no URL', 'the URLs of a repository');
   const after = text(payload, 'after');
   const isDeletion = /^0{40}(?:0{24})?$/.test(after) || payload.deleted === true;
   return {
-    ...{ kind, repositoryUrls, isDeletion },
+    ...{ kind, repositoryUrls, isDeletion, defaultBranch },
     ref: refOf(payload),
     commit: isDeletion ? null : commitOf(provider, payload, after),
     pusher: pusherOf(provider, payload),
@@ -62,6 +67,11 @@ function urlsOf(provider: WebhookProvider, payload: Fields): readonly string[] {
   const names = provider === 'gitlab' ? ['git_http_url', 'git_ssh_url'] : ['clone_url', 'ssh_url'];
   const urls = names.map((name) => text(repository, name));
   return urls.filter((url) => url !== '' && url.length <= MAX_URL_LENGTH);
+}
+
+function defaultBranchOf(provider: WebhookProvider, payload: Fields): string | null {
+  const branch = text(fields(payload, provider === 'gitlab' ? 'project' : 'repository'), 'default_branch');
+  return branch === '' || branch.length > MAX_REF_LENGTH ? null : branch;
 }
 
 function refOf(payload: Fields): string {

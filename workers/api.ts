@@ -7,14 +7,17 @@ import { createSealing } from '../adapters/sealing/sealing.ts';
 import { openContextStore } from '../adapters/sources/context-store.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
 import { createOperationHistories } from '../adapters/temporal/operation-history.ts';
+import { createRetentionGateway } from '../adapters/temporal/retention-gateway.ts';
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
+import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
 import { createHealthRoute } from '../api/http/health.ts';
 import { createMetricsRoute } from '../api/http/metrics.ts';
 import { createObservabilityRoute } from '../api/http/observability.ts';
 import { createProtectedResourceRoute } from '../api/http/protected-resource.ts';
+import { createWebhookRoute } from '../api/http/webhooks.ts';
 import { createRoutes } from '../api/router.ts';
 import { type ApiServer, openApiServer } from '../api/server.ts';
 import { createApiTelemetry } from '../api/telemetry.ts';
@@ -22,9 +25,11 @@ import { createPublicAddress } from '../api/wire/address.ts';
 import { type ApiConfig, apiVariables } from '../config/api.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { issuerOf } from '../config/identity.ts';
+import { DEFAULT_RETENTION_TIMING } from '../contracts/retention.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import about from '../package.json' with { type: 'json' };
 import { createAuthorisation } from './api/authorisation.ts';
+import { startContextWork } from './api/context-work.ts';
 import { createIngressRoute } from './api/ingress.ts';
 import { readKeys } from './api/keys.ts';
 import { createLiveMetrics } from './api/live-metrics.ts';
@@ -56,17 +61,21 @@ export async function startApi(environment: Record<string, string | undefined>, 
     observeMetrics: cluster.health,
     draining: () => server?.draining(),
   });
+  const git = { allowedHosts: config.API_ALLOWED_GIT_HOSTS };
   const routes = createRoutes({
     ...world,
     ...createAuthorisation(db, config, log),
     ...{ log, telemetry, heartbeatMs: HEARTBEAT_MS, now: () => new Date() },
     registries: { allowedRegistries: config.API_ALLOWED_REGISTRIES },
+    git,
     address: addressOf(config),
     checkJoinToken: createJoinTokenCheck(keys.joinToken),
     metrics,
   });
   const signIn = createProtectedResourceRoute({ issuer: issuerOf(config), audience: config.OIDC_AUDIENCE });
-  const httpRoutes = [health, createMetricsRoute(telemetry), createObservabilityRoute(cluster), ingress, signIn];
+  const webhooks = createWebhookRoute({ ...world, git, log });
+  const observing = [health, createMetricsRoute(telemetry), createObservabilityRoute(cluster)];
+  const httpRoutes = [...observing, ingress, signIn, webhooks];
   const listen = { host: config.BIND_ADDRESS, port: config.API_PORT, corsOrigins: config.CORS_ORIGINS };
   const opened = await openApiServer({ ...listen, routes, httpRoutes, log }).catch(async (error: unknown) => {
     await ingress.close();
@@ -74,10 +83,11 @@ export async function startApi(environment: Record<string, string | undefined>, 
     throw error;
   });
   server = opened;
+  const contextWork = world.workOnContexts();
   return {
     stop: async () => {
       await Promise.all([ingress.close(), opened.stop(config.SHUTDOWN_GRACE)]);
-      await world.close();
+      await world.close(contextWork);
     },
   };
 }
@@ -91,22 +101,28 @@ async function openWorld(config: ApiConfig, log: Log) {
   const changes = await openChangeFeed({ url: config.DATABASE_URL, log });
   void tellMissingMasterKeys(db, keys.master, log);
   const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = config;
-  const temporal = createTemporalClient({ address, namespace, payloadKeys: keys.payload });
+  const to = { address, namespace, payloadKeys: keys.payload };
+  const temporal = createTemporalClient(to);
   const { ROLLOUT_DRAIN: drainMs, ROLLOUT_STOP_GRACE: stopGraceMs } = config;
   const rollout = { ...DEFAULT_TIMING, drainMs, stopGraceMs };
   const timing = { timing: rollout, node: NODE_TIMING, answerMs: ANSWER_MS };
   const signer = createControlTokenSigner(keys.control);
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
+    imageTokens: createImageTokenSigner(keys.control),
     ...{ masterKeys: keys.master, payloadKeys: keys.payload },
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
+    retention: createRetentionGateway({
+      ...{ client: temporal.client, timing: DEFAULT_RETENTION_TIMING, answerMs: ANSWER_MS },
+    }),
     histories: createOperationHistories(temporal.client),
     sealing: createSealing({ masterKeys: keys.master, store: createDataKeyStore(db) }),
     contexts: await openContextStore({ folder: config.CONTEXT_DIR }),
+    workOnContexts: () => startContextWork({ db, folder: config.CONTEXT_DIR, temporal: to, log }, closing.signal),
     nodeLogs: createNodeLogs({ signer }),
-    close: async () => {
+    close: async (working?: Promise<void>) => {
       closing.abort();
-      await Promise.all([changes.close(), temporal.close()]);
+      await Promise.all([changes.close(), temporal.close(), working]);
       await db.destroy();
     },
   };

@@ -10,12 +10,15 @@ import { readKeyring } from '../adapters/sealing/keyring.ts';
 import { readSecretFile } from '../adapters/sealing/secret-file.ts';
 import { installTemporalLog } from '../adapters/temporal/worker.ts';
 import { createControlTokenVerifier } from '../adapters/tokens/control-token.ts';
+import { createImageTokenVerifier } from '../adapters/tokens/image-token.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { nodeVariables } from '../config/node.ts';
+import { openBuildRegistry } from './node/build-registry.ts';
 import { type ControlJwks, openControlJwks } from './node/control-jwks.ts';
 import { createDaemonWatch } from './node/daemon-watch.ts';
 import { createEnrolment } from './node/enrolment.ts';
 import { startNodeGateway } from './node/gateway.ts';
+import { openGit } from './node/git.ts';
 import { connectIdentity, type NodeKeys } from './node/keys.ts';
 import { observeReplicas } from './node/observe-replicas.ts';
 import { openDocker } from './node/open-docker.ts';
@@ -44,6 +47,13 @@ export async function startNode(environment: Record<string, string | undefined>,
   installTemporalLog(log);
 
   const docker = await openDocker(config, log);
+  const registry = await openBuildRegistry(config);
+  const git = await openGit({
+    folder: join(config.NODE_KEY_DIR, 'git'),
+    rules: { allowedHosts: config.NODE_ALLOWED_GIT_HOSTS },
+    caFile: config.NODE_GIT_CA_FILE,
+    fetchCredential: keys.openSourceCredential,
+  });
   const gateway = await listen({ config, docker, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -55,7 +65,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const snapshots = createSnapshotFiles(config.NODE_SNAPSHOT_DIR ?? join(config.NODE_KEY_DIR, 'snapshots'));
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
-    nodeQueues({ config, keys, docker, daemon, ...observers, snapshots, cores, startSlot }),
+    nodeQueues({ config, keys, docker, git, registry, daemon, ...observers, snapshots, cores, startSlot }),
     { signal, log },
   );
   const enrolment = createEnrolment({
@@ -93,13 +103,16 @@ export async function startNode(environment: Record<string, string | undefined>,
 
 function listen(of: { config: Config; docker: Docker; keys: NodeKeys; controlJwks: ControlJwks; log: Log }) {
   const { config, docker, keys, controlJwks, log } = of;
-  const verifier = createControlTokenVerifier({ getJwks: controlJwks.current, audience: `node:${keys.nodeId}` });
+  const { nodeId } = keys;
+  const verifier = createControlTokenVerifier({ getJwks: controlJwks.current, audience: `node:${nodeId}` });
+  const imageVerifier = createImageTokenVerifier({ getJwks: controlJwks.current, nodeId });
   return startNodeGateway({
     bindAddress: config.BIND_ADDRESS,
     port: config.NODE_GATEWAY_PORT,
     instance: config.OBIENTE_INSTANCE,
     docker,
     verifyToken: (token) => verifier.verify(token),
+    verifyImageToken: (token) => imageVerifier.verify(token),
     log,
   });
 }

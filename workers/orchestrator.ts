@@ -14,6 +14,7 @@ import { readEnvironment } from '../config/environment.ts';
 import { orchestratorVariables } from '../config/orchestrator.ts';
 import { CONTROL_QUEUE } from '../contracts/task-queues.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
+import { openRetention } from './orchestrator/retention.ts';
 import type { RunningRole } from './run-role.ts';
 
 /** Looks at the ingress wait, they do not work: many may wait at a time. */
@@ -39,10 +40,17 @@ export async function startOrchestrator(
   const keys = { ...createRotationRecords(database), ...createRewrapKeys(createKeyRewrapper(database, masterKeys)) };
   const snapshots = createSnapshotRecords(database, { kept: config.SNAPSHOTS_KEPT });
   const probe = createIngressProbe({ urls: config.TRAEFIK_INTERNAL_URLS.split(',') });
+  const retention = openRetention(config, temporal, log);
   const [connection, workflowBundle] = await Promise.all([connectWorkers(temporal), bundleWorkflows(log)]);
   const worker = await startWorker(connection, temporal, {
     taskQueue: CONTROL_QUEUE,
-    activities: withFailures({ ...store, ...keys, ...snapshots, ...createIngressActivities(probe) }),
+    activities: withFailures({
+      ...store,
+      ...keys,
+      ...snapshots,
+      ...createIngressActivities(probe),
+      ...retention.activities,
+    }),
     workflowBundle,
     maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
     maxActivities: MAX_ACTIVITIES,
@@ -51,6 +59,7 @@ export async function startOrchestrator(
     stop: async () => {
       await worker.stop();
       await connection.close();
+      await retention.close();
       await database.destroy();
     },
   };

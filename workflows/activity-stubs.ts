@@ -1,8 +1,14 @@
-import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  proxyActivities,
+  proxyLocalActivities,
+  type RetryPolicy,
+} from '@temporalio/workflow';
 import type { BuildActivities, IngressActivities, NodeActivities, StoreActivities } from '../contracts/activities.ts';
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
 import { COMPOSE_LIMITS } from '../domain/compose/application.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 
 /**
  * Database writes, as local activities: they avoid a round through the server. Without an end of their retries, since
@@ -23,27 +29,6 @@ export const storeForCaller = oneAtATime(
     retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '2s' },
   }),
 );
-
-/** Settles when the local activities of this workflow that were called so far have ended. Each workflow has its own. */
-let calledBefore: Promise<unknown> = Promise.resolve();
-
-/**
- * Makes local activities run one after another, in the order in which they are called.
- *
- * Several at a time end in an order that a replay does not repeat: it resolves them in the order in which they were
- * called (SDK 1.24). What the main loop and the update handlers do next would then be recorded in one order and
- * replayed in another, and the workflow would be stuck for ever with the next orchestrator.
- */
-function oneAtATime<Activities extends object>(activities: Activities): Activities {
-  return new Proxy(activities, {
-    get: (target, name) => (input: unknown) => {
-      const activity = Reflect.get(target, name) as (input: unknown) => Promise<unknown>;
-      const call = calledBefore.then(() => activity(input));
-      calledBefore = call.catch(() => undefined);
-      return call;
-    },
-  });
-}
 
 /** Effects on one node, on its own queue. Extra time is what the work itself may take beyond `nodeWorkMs`. */
 export function onNode(nodeId: string, timing: RolloutTiming, extraMs = 0): NodeActivities {
@@ -66,15 +51,44 @@ export function onStoppingNode(nodeId: string, timing: RolloutTiming): NodeActiv
   return onNode(nodeId, timing, Math.max(timing.stopGraceMs, COMPOSE_LIMITS.stopGracePeriodMs));
 }
 
-/** Image builds on one node, apart from its other work. A build is tried twice: its node may have died under it. */
-export function onBuilder(nodeId: string, timing: RolloutTiming): BuildActivities {
+/**
+ * Looks a ref up from the node that will build it. Tried again for as long as a Git server may be away; on the node's own
+ * queue, so that it does not wait behind a build.
+ */
+export function lookingUp(nodeId: string, timing: RolloutTiming): Pick<NodeActivities, 'resolveSource'> {
+  return proxyActivities<NodeActivities>({
+    taskQueue: nodeQueue(nodeId),
+    scheduleToStartTimeout: timing.nodePickUpMs,
+    startToCloseTimeout: Math.min(timing.sourceMs, LOOK_UP_MS),
+    scheduleToCloseTimeout: timing.sourceMs,
+    heartbeatTimeout: timing.heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '30s' },
+  });
+}
+
+/** More than the minute that the adapter gives a server to list its refs. */
+const LOOK_UP_MS = 90_000;
+
+/** A build whose node, daemon or API went away under it, and each may do so during an upgrade. */
+const BUILDING = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 8 };
+
+/** A Git server that breaks off is asked again for some three minutes. */
+export const FETCHING = { initialInterval: '2s', backoffCoefficient: 2, maximumInterval: '1m', maximumAttempts: 8 };
+
+/**
+ * Image builds on one node, apart from its other work. The node takes each at once and lets it wait for a place there,
+ * so one that is not picked up has no node. A build that fails fails at once.
+ */
+export function onBuilder(nodeId: string, timing: RolloutTiming, retry: RetryPolicy = BUILDING): BuildActivities {
   return proxyActivities<BuildActivities>({
     taskQueue: buildQueue(nodeId),
+    scheduleToStartTimeout: timing.nodePickUpMs,
     startToCloseTimeout: timing.buildMs,
     scheduleToCloseTimeout: 2 * timing.buildMs,
     heartbeatTimeout: timing.heartbeatMs,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    retry: { initialInterval: '1s', maximumAttempts: 2 },
+    retry,
   });
 }
 

@@ -1,7 +1,9 @@
 import { executeChild } from '@temporalio/workflow';
+import type { BuiltImage } from '../contracts/activities.ts';
 import { BUILD_WORKFLOW, type BuildInput, buildWorkflowId } from '../contracts/build.ts';
-import type { ServicePlan, WantedImage } from '../contracts/rollout.ts';
-import { store } from './activity-stubs.ts';
+import type { BuildSource, ReplicaTemplate, ServicePlan, WantedImage } from '../contracts/rollout.ts';
+import { WORKFLOW_TASK_MS } from '../contracts/timing.ts';
+import { lookingUp, store } from './activity-stubs.ts';
 import { allOrCancelled } from './all-or-cancelled.ts';
 import type { Rollout } from './converge.ts';
 
@@ -26,13 +28,33 @@ async function ensureImage(
   if (imageDigest !== null) return { kind: 'built', imageId: imageDigest };
   if (nodeId === null) throw new Error(`nobody builds the image of ${template.service}`);
   const { deploymentId, projectId, service, revision } = template;
-  const input: BuildInput = { deploymentId, projectId, revision, service, source, nodeId, timing: rollout.timing };
-  const { imageId } = await executeChild<(input: BuildInput) => Promise<{ imageId: string }>>(BUILD_WORKFLOW, {
+  const { timing } = rollout;
+  const pinned = await pinSource(rollout, { template, source, nodeId });
+  const input: BuildInput = { deploymentId, projectId, revision, service, source: pinned, nodeId, timing };
+  const built = await executeChild<(input: BuildInput) => Promise<BuiltImage>>(BUILD_WORKFLOW, {
     workflowId: buildWorkflowId({ deploymentId, revision, service }),
     args: [input],
+    workflowTaskTimeout: WORKFLOW_TASK_MS,
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     parentClosePolicy: 'REQUEST_CANCEL',
   });
-  await store.recordBuild({ ...rollout.ref, service, revision, imageId });
-  return { kind: 'built', imageId };
+  await store.recordBuild({ ...rollout.ref, service, revision, ...built });
+  return { kind: 'built', imageId: built.imageId };
+}
+
+interface Pinning {
+  readonly template: ReplicaTemplate;
+  readonly source: Exclude<ServicePlan['source'], { kind: 'image' }>;
+  readonly nodeId: string;
+}
+
+/** Finds out once which commit a ref stands for; every attempt of the build is of that one. */
+async function pinSource({ ref, timing }: Rollout, { template, source, nodeId }: Pinning): Promise<BuildSource> {
+  if (source.kind !== 'git') return source;
+  if (source.commit !== null) return { ...source, commit: source.commit };
+  const { deploymentId, service, revision } = template;
+  const { url, ref: name } = source;
+  const found = await lookingUp(nodeId, timing).resolveSource({ deploymentId, revision, service, url, ref: name });
+  const { commit } = await store.recordSource({ ...ref, service, revision, ...found });
+  return { ...source, commit };
 }

@@ -2,5 +2,7 @@
 export { buildImage } from './build-image.ts';
 export { deployment } from './deployment.ts';
 export { node } from './node.ts';
+export { retention } from './retention.ts';
+export { retentionDue } from './retention-due.ts';
 export { rotateKeys } from './rotate-keys.ts';
 export { restoreVolume, snapshotVolume } from './snapshot-volume.ts';

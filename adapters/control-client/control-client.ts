@@ -2,6 +2,8 @@ import type { Readable } from 'node:stream';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import type { BuildReport } from '../../activities/build-reporter.ts';
+import type { ImageSources } from '../../activities/built-images.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { HostFacts } from '../../domain/container.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
@@ -43,6 +45,12 @@ export interface ControlClient {
   fetchBuildArguments(of: ServiceRef): Promise<string>;
   /** @returns the credential for a service's image as a JWE for this node's key; empty without one. */
   fetchRegistryCredential(of: ServiceRef): Promise<string>;
+  /** @returns where a built image is. @throws NOT_FOUND when this node is to run no such image; NODE_UNAVAILABLE */
+  fetchImageSources(of: { deploymentId: string; imageId: string }): Promise<ImageSources>;
+  /** Tells how a build goes. @returns whether the report counts. @throws NOT_FOUND when it is not this node's build. */
+  reportBuild(report: BuildReport): Promise<boolean>;
+  /** @returns the credential for a service's Git repository as a JWE for this node's key; empty without one. */
+  fetchSourceCredential(of: ServiceRef): Promise<string>;
   /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
   close(): void;
@@ -90,6 +98,24 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
     fetchRegistryCredential: async (of) => {
       const what = `fetch the registry credential for ${nameOf(of)}`;
       return (await explained(what, client.fetchRegistryCredential(of), toRetryableControlError)).jwe;
+    },
+    fetchImageSources: async ({ deploymentId, imageId }) => {
+      const what = `ask where image ${imageId} is`;
+      const answer = client.fetchImageSources({ deploymentId, imageId });
+      return await explained(what, answer, toRetryableControlError);
+    },
+    reportBuild: async ({ attempt, firstNumber, lines, ...report }) => {
+      const answer = client.reportBuild({
+        ...report,
+        attempt: BigInt(attempt),
+        firstNumber: BigInt(firstNumber),
+        lines: lines.map(({ atMs, text }) => ({ atMs: BigInt(atMs), text })),
+      });
+      return (await explained('report a build', answer, toRetryableControlError)).accepted;
+    },
+    fetchSourceCredential: async (of) => {
+      const what = `fetch the git credential for ${nameOf(of)}`;
+      return (await explained(what, client.fetchSourceCredential(of), toRetryableControlError)).jwe;
     },
     fetchContext: (of, signal) =>
       toContextStream(chunksOf(client.fetchContext(of, { signal, timeoutMs: 0 })), of.contextSha256),

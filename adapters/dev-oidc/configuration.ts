@@ -1,10 +1,8 @@
 import type { ClientMetadata, Configuration, ErrorOut, KoaContextWithOIDC } from 'oidc-provider';
+import { DEV_USER } from './dev-user.ts';
 import type { GrantStore } from './grant-store.ts';
 import { codePage, confirmPage, connectedPage, page } from './pages.ts';
 import type { ProviderKeys } from './provider-keys.ts';
-
-/** The one user of development. */
-export const DEV_USER = { id: 'dev', email: 'dev@localhost' } as const;
 
 /** Identifier of the API as a resource server (RFC 8707): what makes the access tokens JWTs with its audience. */
 export const API_RESOURCE = 'urn:obiente:api';

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Provider } from 'oidc-provider';
 import { findFile, writePrivateFile } from '../files/private-file.ts';
-import { ALL_SCOPES, API_RESOURCE, allowEverything, DEV_USER } from './configuration.ts';
+import { ALL_SCOPES, API_RESOURCE, allowEverything } from './configuration.ts';
+import { DEV_USER } from './dev-user.ts';
 
 /** What the `obiente` command keeps of a sign-in: `.obiente/cli.json`. */
 export interface CliSignIn {

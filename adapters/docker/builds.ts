@@ -1,15 +1,15 @@
 import type { Readable } from 'node:stream';
+import { createLineSplitter } from '../../domain/build-log.ts';
 import { DomainError, isDomainError } from '../../domain/errors.ts';
 import { answerOf, type DockerConnection, statusOf } from './connection.ts';
 import { readJsonLines } from './json-lines.ts';
 import { createStallGuard } from './stall.ts';
 
-/** How many of a failed build's last lines its error carries, and how much of them: an answer has to hold it. */
-const LAST_LINES = 20;
-const LAST_LINES_CHARACTERS = 4 * 1024;
-
 /** A build step that prints nothing for this long has hung; compilers are silent for minutes. */
 const BUILD_SILENCE_MS = 10 * 60_000;
+
+/** What the builder itself says begins a line, also where a step has left one open. */
+const BUILDER_SAYS = /^(Step \d+\/\d+ : | ---> |Removing intermediate container |Successfully (built|tagged) )/;
 
 /** A build. */
 export interface BuildRequest {
@@ -24,8 +24,10 @@ export interface BuildRequest {
   readonly labels: Readonly<Record<string, string>>;
   readonly limits: { readonly cpuCores: number; readonly memoryBytes: number };
   readonly signal: AbortSignal;
-  /** Told of every line that the build prints. */
+  /** Told of every line that the build prints, as it prints it; of a line that is very long its beginning. */
   readonly onLine: (line: string) => void;
+  /** Told of what the daemon itself says, which no step of a build can print. */
+  readonly onStatus?: ((status: string) => void) | undefined;
 }
 
 /** Builds on one daemon. */
@@ -33,7 +35,8 @@ export interface DockerBuilds {
   /**
    * Builds an image; aborting the signal stops the build itself. Layers of a failed build are removed.
    *
-   * @throws BUILD_FAILED (final) with the build's last lines; whatever the context's stream failed with.
+   * @throws BUILD_FAILED (final) with the instruction that failed; the reason of the signal; whatever the context's
+   * stream failed with.
    */
   buildImage(request: BuildRequest): Promise<{ readonly imageId: string }>;
 }
@@ -50,7 +53,7 @@ export function createDockerBuilds(docker: DockerConnection): DockerBuilds {
   return {
     buildImage: async (request) => {
       const guard = createStallGuard(BUILD_SILENCE_MS, request.signal);
-      const output = createTail();
+      const output = createLineSplitter();
       const layers: string[] = [];
       let imageId: string | undefined;
       let broken: unknown;
@@ -61,12 +64,13 @@ export function createDockerBuilds(docker: DockerConnection): DockerBuilds {
         const stream = await start(docker, request, guard.signal);
         for await (const message of readJsonLines<BuildMessage>(stream, guard.seen)) {
           imageId = message.aux?.ID ?? imageId;
-          if (message.error) throw failed(message.error, output.text());
-          for (const line of linesOf(message)) {
-            output.push(line);
+          if (message.status !== undefined) request.onStatus?.(message.status);
+          const text = message.stream ?? message.status ?? '';
+          for (const line of [...(BUILDER_SAYS.test(text) ? output.flush() : []), ...output.push(text)]) {
             request.onLine(line);
             layers.push(...(/^ ---> ([0-9a-f]{12,64})$/.exec(line)?.slice(1) ?? []));
           }
+          if (message.error) throw failed(message.error);
         }
         if (imageId !== undefined) return { imageId };
         throw new DomainError('DOCKER_UNAVAILABLE', 'cannot build the image: docker broke the build off');
@@ -74,10 +78,11 @@ export function createDockerBuilds(docker: DockerConnection): DockerBuilds {
         await removeLayers(docker, layers);
         request.signal.throwIfAborted();
         if (broken !== undefined) throw broken;
-        if (guard.stalled()) throw failed(`it printed nothing for ${BUILD_SILENCE_MS / 60_000} min`, output.text());
-        throw toBuildError(error, output.text());
+        if (guard.stalled()) throw failed(`it printed nothing for ${BUILD_SILENCE_MS / 60_000} min`);
+        throw toBuildError(error);
       } finally {
         guard.stop();
+        for (const line of output.flush()) request.onLine(line);
       }
     },
   };
@@ -112,23 +117,6 @@ async function start(
   return (await answer) as AsyncIterable<Buffer>;
 }
 
-function linesOf(message: BuildMessage): string[] {
-  const text = message.stream ?? message.status ?? '';
-  return text.split(/\r?\n/).filter((line) => line.trim() !== '');
-}
-
-/** Keeps the last lines within bounds, whatever a build prints. */
-function createTail() {
-  const lines: string[] = [];
-  return {
-    push: (line: string): void => {
-      lines.push(line.slice(0, LAST_LINES_CHARACTERS));
-      if (lines.length > LAST_LINES) lines.shift();
-    },
-    text: (): string => lines.join('\n').slice(-LAST_LINES_CHARACTERS),
-  };
-}
-
 /** Newest first, since a layer goes only after those on top of it; named images and those in use are left alone. */
 async function removeLayers(docker: DockerConnection, layers: readonly string[]): Promise<void> {
   for (const id of layers.toReversed()) {
@@ -143,18 +131,17 @@ async function removeLayers(docker: DockerConnection, layers: readonly string[])
   }
 }
 
-function toBuildError(error: unknown, lastLines: string): unknown {
+function toBuildError(error: unknown): unknown {
   const status = statusOf(error);
   if (status !== undefined && (status < 500 || /dockerfile/i.test(answerOf(error)))) {
-    return failed(answerOf(error), lastLines);
+    return failed(answerOf(error));
   }
   if (isDomainError(error)) return error;
   return new DomainError('DOCKER_UNAVAILABLE', 'cannot build the image: docker broke the build off', { cause: error });
 }
 
-function failed(reason: string, lastLines: string): DomainError {
-  const output = lastLines === '' ? '' : `; last lines:\n${lastLines}`;
-  return new DomainError('BUILD_FAILED', `the image does not build: ${reason.trim()}${output}`, {
+function failed(reason: string): DomainError {
+  return new DomainError('BUILD_FAILED', `the image does not build: ${reason.trim()}`, {
     hint: 'Mend the Dockerfile or its context, and deploy again.',
   });
 }

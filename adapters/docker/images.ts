@@ -1,14 +1,13 @@
-import type { WantedImage } from '../../contracts/rollout.ts';
+import type { NamedImage } from '../../contracts/rollout.ts';
 import type { PresentImage } from '../../domain/container.ts';
 import { type DockerConnection, statusOf } from './connection.ts';
 import { createFindImage, type FindImage } from './find-image.ts';
 import { parseImageReference } from './image-reference.ts';
 import { createNamedImages, type NamedImages, type Puller } from './named-images.ts';
+import type { OwnImages } from './own-images.ts';
 import type { PullRecords } from './pull-records.ts';
+import { recordPulls } from './recorded-images.ts';
 import { createRegistryCalls, imageUnavailable } from './registry-calls.ts';
-
-/** A call to a registry that says nothing for this long has hung: its slowest answer takes three tries of 15 s each. */
-const REGISTRY_SILENCE_MS = 120_000;
 
 /** What may stand in a path of the daemon's API: no `..`, no leading dash, nothing that needs escaping. */
 const SAFE_REFERENCE = /^(?!.*\.\.)[a-zA-Z0-9][a-zA-Z0-9._/:@-]*$/;
@@ -27,7 +26,7 @@ export interface DockerImages {
    *
    * @throws IMAGE_UNAVAILABLE (final) with the registry's answer; whatever `fetchCredential` throws.
    */
-  ensureImage(wanted: WantedImage, options: EnsureImageOptions): Promise<PresentImage>;
+  ensureImage(wanted: NamedImage, options: EnsureImageOptions): Promise<PresentImage>;
   /** Removes the images that carry all of these labels; one in use is left. */
   removeImages(labels: Readonly<Record<string, string>>): Promise<void>;
 }
@@ -44,8 +43,9 @@ export interface EnsureImageOptions extends Puller {
 export interface DockerImagesDeps {
   readonly instance: string;
   readonly records: PullRecords;
+  readonly own: OwnImages;
   /** Silence after which a call to a registry counts as hung, milliseconds. */
-  readonly registrySilenceMs?: number | undefined;
+  readonly registrySilenceMs: number;
 }
 
 /** Creates the part of the adapter that deals with images. */
@@ -53,19 +53,19 @@ export function createDockerImages(docker: DockerConnection, deps: DockerImagesD
   const find = createFindImage(docker, deps.instance);
   const named = createNamedImages({
     find,
-    registry: createRegistryCalls(docker, deps.registrySilenceMs ?? REGISTRY_SILENCE_MS),
+    registry: recordPulls(createRegistryCalls(docker, deps.registrySilenceMs), { docker, own: deps.own }),
     records: deps.records,
     digestsTellNothing: () => isContainerdStore(docker),
   });
   return {
     ensureImage: async (wanted, options) => {
-      if (wanted.kind === 'built') return await getBuilt(find, wanted.imageId);
       const { reference } = wanted;
       if (!SAFE_REFERENCE.test(reference)) throw unavailable(reference, 'that is no image reference');
       const found = await ensureNamed({ find, named }, wanted, options);
       if (found.ownerDeploymentId !== undefined && found.ownerDeploymentId !== options.deploymentId) {
         throw unavailable(reference, 'no such image');
       }
+      deps.own.used(found.imageId);
       return { imageId: found.imageId, digest: found.digest };
     },
     removeImages: async (labels) => {
@@ -78,15 +78,9 @@ export function createDockerImages(docker: DockerConnection, deps: DockerImagesD
   };
 }
 
-async function getBuilt(find: FindImage, imageId: string): Promise<PresentImage> {
-  const built = await find(imageId, '');
-  if (built) return { imageId: built.imageId, digest: built.imageId };
-  throw imageUnavailable(imageId, 'it is not on this node any more', 'Deploy again to rebuild it.');
-}
-
 async function ensureNamed(
   { find, named }: { find: FindImage; named: NamedImages },
-  wanted: WantedImage & { kind: 'reference' },
+  wanted: NamedImage,
   { earlierImageId, ...puller }: EnsureImageOptions,
 ) {
   const reference = parseImageReference(wanted.reference);

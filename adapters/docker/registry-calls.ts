@@ -32,12 +32,15 @@ export interface RegistryCalls {
    * @returns its digest, as far as the daemon says it. @throws as {@link RegistryCalls.resolve}.
    */
   pull(call: RegistryCall): Promise<string | undefined>;
+  /** Pushes an image that has this name on the daemon. @returns its digest. @throws as {@link RegistryCalls.resolve}. */
+  push(call: RegistryCall): Promise<string>;
 }
 
 interface PullMessage {
   readonly status?: string;
   readonly id?: string;
   readonly error?: string;
+  readonly aux?: { readonly Digest?: string };
 }
 
 interface DistributionAnswer {
@@ -93,6 +96,28 @@ export function createRegistryCalls(docker: DockerConnection, silenceMs: number)
         }
         return digest;
       }),
+    push: (call) =>
+      guarded(call, async ({ signal, seen }) => {
+        const image = docker.client.getImage(call.repository);
+        const request = { tag: call.version, abortSignal: signal, ...pushAuthOf(call) };
+        const options = { timeoutMs: 2 * silenceMs, signal };
+        const stream = await docker.call(`push image ${nameOf(call)}`, () => image.push(request), options);
+        let digest: string | undefined;
+        for await (const message of readJsonLines<PullMessage>(stream as AsyncIterable<Buffer>, seen)) {
+          if (message.error) throw unavailable(call, message.error);
+          digest = message.aux?.Digest ?? digest;
+          if (message.status) call.onProgress?.(masked(message.status, call));
+        }
+        if (digest !== undefined) return digest;
+        throw unavailable(call, 'the registry did not say which image it was given');
+      }),
+  };
+}
+
+/** Docker refuses a push without any, even where the registry asks nobody who they are. */
+function pushAuthOf(call: RegistryCall) {
+  return {
+    authconfig: { username: '', password: '', serveraddress: registryOf(call.repository), ...authOf(call).authconfig },
   };
 }
 

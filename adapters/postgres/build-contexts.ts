@@ -8,7 +8,7 @@ export interface BuildContextRecord {
   readonly entries: number;
 }
 
-/** Records an uploaded context; a second time changes nothing, since the content is the same by its hash. */
+/** Records an uploaded context; a second time renews it, since the content is the same by its hash. */
 export async function recordBuildContext(
   db: Database,
   { organizationId, sha256, sizeBytes, entries }: BuildContextRecord & { readonly organizationId: string },
@@ -16,20 +16,26 @@ export async function recordBuildContext(
   await db
     .insertInto('build_contexts')
     .values({ organization_id: organizationId, sha256, size_bytes: sizeBytes, entries })
-    .onConflict((conflict) => conflict.columns(['organization_id', 'sha256']).doNothing())
+    .onConflict((conflict) =>
+      conflict.columns(['organization_id', 'sha256']).doUpdateSet({ last_used_at: sql<Date>`now()` }),
+    )
     .execute();
 }
 
-/** Finds a context of this organization; another one's with the same content does not count. */
-export async function findBuildContext(
+/**
+ * Finds a context of this organization for a deploy, and renews it, so that it is there when its build begins. Another
+ * organization's with the same content does not count.
+ */
+export async function renewBuildContext(
   db: Database,
   { organizationId, sha256 }: { readonly organizationId: string; readonly sha256: string },
 ): Promise<BuildContextRecord | undefined> {
   return await db
-    .selectFrom('build_contexts')
-    .select(['sha256', 'size_bytes as sizeBytes', 'entries'])
+    .updateTable('build_contexts')
+    .set({ last_used_at: sql<Date>`now()` })
     .where('organization_id', '=', organizationId)
     .where('sha256', '=', sha256)
+    .returning(['sha256', 'size_bytes as sizeBytes', 'entries'])
     .executeTakeFirst();
 }
 

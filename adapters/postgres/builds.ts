@@ -18,28 +18,27 @@ interface ServiceOfRevision {
 /**
  * Says of every service of a plan whose image is still to be built which node does it, and remembers that.
  *
- * The node of its first replica; where that has no place before an old one has gone, the node of that old one.
+ * The node of its first replica; where that has no place before an old one has gone, the node of that old one. What
+ * there is to tell of the build, that node tells: see `report-build.ts`.
  *
  * @throws NO_NODE_READY
  */
 export async function planBuilds(
   tx: DatabaseTransaction,
-  deployment: { readonly id: string; readonly organizationId: string },
+  deployment: { readonly id: string },
   { plan, reserved, operationId }: { plan: RolloutPlan; reserved: readonly PlannedReplica[]; operationId: string },
 ): Promise<RolloutPlan['services']> {
   const services = [];
   for (const service of plan.services) {
     const { template, source, imageDigest } = service;
-    const isBuilt = source.kind === 'dockerfile' && imageDigest === null;
+    const isBuilt = source.kind !== 'image' && imageDigest === null;
     const candidates = [...reserved, ...plan.existing.filter(({ nodeLost }) => !nodeLost)];
     const nodeId = candidates.find((replica) => replica.service === template.service)?.nodeId;
     if (isBuilt && nodeId === undefined) throw nobodyBuilds(template.serviceName);
     if (!isBuilt || nodeId === undefined) services.push(service);
     else {
       const of = { deploymentId: deployment.id, revision: template.revision, service: template.service };
-      const message = `building the image${nameOf(template.service)} on ${nodeId}`;
-      const isNew = await insertBuild(tx, { ...of, nodeId, operationId });
-      if (isNew) await recordEvents(tx, deployment, [{ kind: 'build.started', message, operationId }]);
+      await insertBuild(tx, { ...of, nodeId, operationId });
       services.push({ ...service, buildNodeId: nodeId });
     }
   }
@@ -49,27 +48,23 @@ export async function planBuilds(
 async function insertBuild(
   tx: DatabaseTransaction,
   build: ServiceOfRevision & { readonly nodeId: string; readonly operationId: string },
-): Promise<boolean> {
+): Promise<void> {
   const { deploymentId: deployment_id, revision, service, nodeId: node_id, operationId: operation_id } = build;
-  const inserted = await tx
+  await tx
     .insertInto('builds')
     .values({ deployment_id, revision, service, node_id, operation_id })
     .onConflict((conflict) => conflict.doNothing())
-    .returning('revision')
-    .executeTakeFirst();
-  return inserted !== undefined;
+    .execute();
 }
 
 /** Records a build's result, and pins the revision's service to it. */
-export async function recordBuild(
-  db: Database,
-  { deploymentId, operationId, service, revision, imageId }: Parameters<StoreActivities['recordBuild']>[0],
-): Promise<void> {
+export async function recordBuild(db: Database, input: Parameters<StoreActivities['recordBuild']>[0]): Promise<void> {
+  const { deploymentId, operationId, service, revision, imageId, reference, detected } = input;
   await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
     await tx
       .updateTable('builds')
-      .set({ image_id: imageId, finished_at: sql<Date>`now()` })
+      .set({ state: 'succeeded', image_id: imageId, reference: reference ?? null, finished_at: sql<Date>`now()` })
       .where('deployment_id', '=', deploymentId)
       .where('revision', '=', revision)
       .where('service', '=', service)
@@ -78,35 +73,49 @@ export async function recordBuild(
     const pinned = await pinImages(tx, deploymentId, [{ service, revision, digest: imageId }]);
     if (pinned.length === 0) return;
     const message = `image${nameOf(service)} of revision ${revision} is built: ${imageId}`;
-    await recordEvents(tx, deployment, [{ kind: 'build.finished', message, operationId }]);
+    const found = detected === undefined ? [] : [{ kind: 'build.detected', message: detected, operationId } as const];
+    await recordEvents(tx, deployment, [...found, { kind: 'build.finished', message, operationId }]);
   });
 }
 
-/** The node that has the image of a service of a revision, or is to build it; `null` while nobody is chosen. */
-export async function findBuildNode(
+/** Ends the builds of an operation that go on no more. */
+export async function endBuilds(
+  tx: DatabaseTransaction,
+  operationId: string,
+  state: 'failed' | 'cancelled',
+): Promise<void> {
+  await tx
+    .updateTable('builds')
+    .set({ state, finished_at: sql<Date>`now()` })
+    .where('operation_id', '=', operationId)
+    .where('finished_at', 'is', null)
+    .execute();
+}
+
+/** The architecture of the node that built the image of a service of a revision; `null` while nobody has. */
+export async function findBuiltFor(
   tx: DatabaseTransaction,
   { deploymentId, revision, service }: ServiceOfRevision,
 ): Promise<string | null> {
-  const build = await tx
-    .selectFrom('builds')
-    .leftJoin('revision_images', (join) =>
-      join.onRef('revision_images.image_digest', '=', 'builds.image_id').on('revision_images.service', '=', service),
+  const found = await tx
+    .selectFrom('revision_images')
+    .innerJoin('builds', (join) =>
+      join
+        .onRef('builds.deployment_id', '=', 'revision_images.deployment_id')
+        .onRef('builds.image_id', '=', 'revision_images.image_digest'),
     )
-    .select('node_id')
-    .where('builds.deployment_id', '=', deploymentId)
-    .where((eb) =>
-      eb.or([
-        eb.and([eb('builds.revision', '=', revision), eb('builds.service', '=', service)]),
-        eb.and([eb('revision_images.deployment_id', '=', deploymentId), eb('revision_images.revision', '=', revision)]),
-      ]),
-    )
-    .orderBy('builds.finished_at')
+    .innerJoin('nodes', 'nodes.id', 'builds.node_id')
+    .select('nodes.architecture')
+    .where('revision_images.deployment_id', '=', deploymentId)
+    .where('revision_images.revision', '=', revision)
+    .where('revision_images.service', '=', service)
     .limit(1)
     .executeTakeFirst();
-  return build?.node_id ?? null;
+  return found?.architecture ?? null;
 }
 
-function nameOf(service: string): string {
+/** ` of web` where a deployment has several services, and nothing where it has one. */
+export function nameOf(service: string): string {
   return service === ONLY_SERVICE ? '' : ` of ${service}`;
 }
 

@@ -2,7 +2,13 @@ import { Client } from 'pg';
 import type { Log } from '../logging/log.ts';
 
 /** What a listener wants to hear of. */
-export type ChangeFilter = { readonly deploymentId: string } | { readonly ingress: true } | { readonly keys: true };
+export type ChangeFilter =
+  | { readonly deploymentId: string }
+  /** How the deployment's builds go, and what they print. */
+  | { readonly buildsOf: string }
+  | { readonly ingress: true }
+  | { readonly keys: true }
+  | { readonly retentionRunId: string };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -10,7 +16,9 @@ export type ChangeFilter = { readonly deploymentId: string } | { readonly ingres
  */
 export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
+  | { readonly kind: 'build'; readonly deploymentId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
+  | { readonly kind: 'retention'; readonly runId: string }
   | { readonly kind: 'keys'; readonly rotationId: string }
   | { readonly kind: 'resync' };
 
@@ -150,7 +158,7 @@ function createListeners(log: Log) {
   };
   return {
     add: (filter: ChangeFilter, listener: ChangeListener): (() => void) => {
-      const topic = 'deploymentId' in filter ? filter.deploymentId : 'keys' in filter ? 'keys' : 'ingress';
+      const topic = topicOf(filter);
       const own: ChangeListener = (change) => listener(change);
       const listeners = byTopic.get(topic) ?? new Set();
       byTopic.set(topic, listeners.add(own));
@@ -165,8 +173,7 @@ function createListeners(log: Log) {
         log.warn({ payload: payload.slice(0, 200) }, 'a change that means nothing was dropped');
         return;
       }
-      const topic = change.kind === 'deployment' ? change.deploymentId : change.kind;
-      for (const listener of byTopic.get(topic) ?? []) call(listener, change);
+      for (const listener of byTopic.get(topicOf(filterOf(change))) ?? []) call(listener, change);
     },
     tellAll: (change: Change): void => {
       for (const listeners of byTopic.values()) for (const listener of listeners) call(listener, change);
@@ -175,8 +182,25 @@ function createListeners(log: Log) {
   };
 }
 
-function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | undefined {
-  let parsed: { deployment?: unknown; ingress?: unknown; keys?: unknown } | null;
+/** Ids of deployments stand for themselves; none has a word in it. */
+function topicOf(filter: ChangeFilter): string {
+  if ('deploymentId' in filter) return filter.deploymentId;
+  if ('buildsOf' in filter) return `builds of ${filter.buildsOf}`;
+  if ('keys' in filter) return 'keys';
+  return 'ingress' in filter ? 'ingress' : `retention ${filter.retentionRunId}`;
+}
+
+type Told = Exclude<Change, { kind: 'resync' }>;
+
+function filterOf(change: Told): ChangeFilter {
+  if (change.kind === 'deployment') return { deploymentId: change.deploymentId };
+  if (change.kind === 'build') return { buildsOf: change.deploymentId };
+  if (change.kind === 'keys') return { keys: true };
+  return change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId };
+}
+
+function parseChange(payload: string): Told | undefined {
+  let parsed: { deployment?: unknown; build?: unknown; ingress?: unknown; keys?: unknown; retention?: unknown } | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -184,7 +208,9 @@ function parseChange(payload: string): Exclude<Change, { kind: 'resync' }> | und
     return undefined;
   }
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
+  if (typeof parsed?.build === 'string') return { kind: 'build', deploymentId: parsed.build };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
+  if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
   if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };
   return undefined;
 }

@@ -1,11 +1,12 @@
 import { sql } from 'kysely';
 import { DomainError } from '../../domain/errors.ts';
 import { makesRevision } from '../../domain/operation.ts';
-import { choosePlacement, type PlacementNode, type PlacementRules } from '../../domain/placement/placement.ts';
+import { choosePlacement, type PlacementRules } from '../../domain/placement/placement.ts';
 import { toPlacementError } from '../../domain/placement/refusal.ts';
+import { choosePlacementOfKind, type KindOfNode } from '../../domain/placement/same-kind.ts';
 import type { PlacementRequest } from '../../domain/placement/strategy.ts';
 import type { ServiceSpec } from '../../domain/spec.ts';
-import { findBuildNode } from './builds.ts';
+import { findBuiltFor } from './builds.ts';
 import type { DatabaseTransaction } from './database.ts';
 import { getOperation, type LockedDeployment } from './deployment-lock.ts';
 
@@ -51,7 +52,9 @@ export async function chooseSharedNode(
     together: true,
     largestCpuCores: Math.max(...placings.map(({ service }) => service.limits.cpuCores)),
   };
-  const { assignments, refusal } = choosePlacement({ request, rules, nodes: await readNodes(tx, deployment.id) });
+  const nodes = await readNodes(tx, deployment.id);
+  const builtFor = await findBuiltForOneOf(tx, deployment.id, placings);
+  const { assignments, refusal } = choosePlacementOfKind({ request, rules, nodes, builtFor });
   if (refusal) throw toPlacementError(request, refusal);
   return assignments[0] ?? '';
 }
@@ -61,6 +64,18 @@ function apart(name: string, { anchor, home }: { readonly anchor: string; readon
   return new DomainError('NO_NODE_READY', `cannot place ${name}: ${where}`, {
     hint: 'Stop the deployment first, so that all of it starts where its volumes are.',
   });
+}
+
+async function findBuiltForOneOf(
+  tx: DatabaseTransaction,
+  deploymentId: string,
+  placings: readonly Placing[],
+): Promise<string | null> {
+  for (const { service, revision } of placings.filter(({ service }) => service.source.kind === 'dockerfile')) {
+    const builtFor = await findBuiltFor(tx, { deploymentId, revision, service: service.name });
+    if (builtFor !== null) return builtFor;
+  }
+  return null;
 }
 
 async function findAnchor(
@@ -83,26 +98,30 @@ async function findAnchor(
   return found?.nodeId;
 }
 
-/** Chooses a node for each replica. @throws INSUFFICIENT_CAPACITY, NO_NODE_READY */
+/** Chooses a node for each replica; a built image gets to whichever it is of its architecture. @throws INSUFFICIENT_CAPACITY, NO_NODE_READY */
 export async function chooseNodes(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
   { placing, only }: { readonly placing: Placing; readonly only: string | null },
   rules: PlacementRules,
 ): Promise<readonly string[]> {
-  const { service, revision, count } = placing;
+  const { service, count } = placing;
   const request: PlacementRequest = {
     name: deployment.name,
     replicas: count,
     cpuCores: service.limits.cpuCores,
     memoryBytes: service.limits.memoryBytes,
-    together: service.source.kind === 'dockerfile' || (service.volumes ?? []).length > 0,
+    together: (service.volumes ?? []).length > 0,
   };
-  const of = { deploymentId: deployment.id, revision, service: service.name };
-  const wanted = only ?? (request.together ? await findBuildNode(tx, of) : null);
   const nodes = await readNodes(tx, deployment.id);
-  const able = wanted === null ? nodes : nodes.filter(({ nodeId }) => nodeId === wanted);
-  const { assignments, refusal } = choosePlacement({ request, rules, nodes: able });
+  const able = only === null ? nodes : nodes.filter(({ nodeId }) => nodeId === only);
+  const { assignments, refusal } =
+    service.source.kind === 'dockerfile'
+      ? choosePlacementOfKind({
+          ...{ request, rules, nodes: able },
+          builtFor: await findBuiltForOneOf(tx, deployment.id, [placing]),
+        })
+      : choosePlacement({ request, rules, nodes: able });
   if (refusal) throw toPlacementError(request, refusal);
   return assignments;
 }
@@ -111,13 +130,14 @@ export async function chooseNodes(
  * A node's state is what its workflow found. Its lease does not count here: when the whole control plane was away, every
  * lease has run out, and a rollout that goes on afterwards finds the nodes as they were.
  */
-async function readNodes(tx: DatabaseTransaction, deploymentId: string): Promise<PlacementNode[]> {
+async function readNodes(tx: DatabaseTransaction, deploymentId: string): Promise<KindOfNode[]> {
   const nodes = await tx
     .selectFrom('nodes')
     .leftJoin('replicas', 'replicas.node_id', 'nodes.id')
     .select((eb) => [
       'nodes.id as nodeId',
       'nodes.state',
+      'nodes.architecture',
       'nodes.cpu_cores as cpuCores',
       'nodes.memory_bytes as memoryBytes',
       sql<number>`coalesce(sum(replicas.cpu_cores), 0)`.as('reservedCpuCores'),

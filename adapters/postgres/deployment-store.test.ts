@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StoreActivities } from '../../contracts/activities.ts';
+import type { OperationRequest } from '../../contracts/deployment.ts';
 import { assess } from '../../domain/rollout-goal.ts';
-import { aDeployRequest, aRemoveRequest, aSpec } from '../../test/support/builders.ts';
+import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../../test/support/builders.ts';
 import {
   aCreation,
   aReadyNode,
@@ -17,6 +18,7 @@ import { createDeploymentStore } from './deployment-store.ts';
 import { findDeployment } from './deployments.ts';
 import { listEvents } from './events.ts';
 import { findOperation } from './operations.ts';
+import { listRevisions } from './revisions.ts';
 import { readIngressSnapshot } from './routes.ts';
 
 const database = useTestDatabase();
@@ -193,25 +195,97 @@ describe('beginning a rollout', () => {
     await expect(store.beginRollout(ref)).rejects.toMatchObject({ code: 'NO_NODE_READY' });
   });
 
-  it('keeps replicas of a Dockerfile on the node that builds it', async () => {
+  it('spreads replicas of a Dockerfile like others, and lets the node of the first one build', async () => {
     await aReadyNode(database.db, { nodeId: 'node-aaaa' });
     await aReadyNode(database.db, { nodeId: 'node-bbbb' });
     const source = { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
     const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 4, source }) });
     const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
     const { reserved, services } = await store.beginRollout(ref);
-    expect(new Set(reserved.map((replica) => replica.nodeId)).size).toBe(1);
+    expect(reserved.map((replica) => replica.nodeId).sort()).toEqual([
+      'node-aaaa',
+      'node-aaaa',
+      'node-bbbb',
+      'node-bbbb',
+    ]);
     expect(services[0]?.buildNodeId).toBe(reserved[0]?.nodeId);
     expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(true);
     const built = { ...ref, service: 'app', imageId: `sha256:${'b'.repeat(64)}` };
     await store.recordBuild(built);
     await store.recordBuild(built);
     expect((await findDeployment(database.db, creation.deploymentId))?.imageMissing).toBe(false);
-    expect((await kindsOf(creation.deploymentId)).slice(-3)).toEqual([
-      'replica.placed',
-      'build.started',
-      'build.finished',
-    ]);
+    expect((await kindsOf(creation.deploymentId)).slice(-2)).toEqual(['replica.placed', 'build.finished']);
+  });
+
+  it('places more replicas of what is built on nodes of the same architecture', async () => {
+    const builder = await aReadyNode(database.db, { nodeId: 'node-aaaa' });
+    const other = await aReadyNode(database.db, { nodeId: 'node-bbbb' });
+    const kindOf = (architecture: string, nodeId: string) =>
+      database.db.updateTable('nodes').set({ architecture }).where('id', '=', nodeId).execute();
+    await kindOf('arm64', other);
+    const source = { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
+    const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 2, source }) });
+    const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
+    const more = (batch: number) =>
+      store.reserveReplicas({ ...ref, batch, starts: [{ service: 'app', revision: 1, count: 1 }] });
+    const { reserved } = await store.beginRollout(ref);
+    expect(reserved.map(({ nodeId }) => nodeId)).toEqual([builder, builder]);
+    await store.recordBuild({ ...ref, service: 'app', revision: 1, imageId: `sha256:${'b'.repeat(64)}` });
+    expect((await more(1)).map(({ nodeId }) => nodeId)).toEqual([builder]);
+    await kindOf('amd64', other);
+    expect((await more(2)).map(({ nodeId }) => nodeId)).toEqual([other]);
+  });
+});
+
+describe('a source in a Git repository', () => {
+  const [ONE, TWO] = ['1', '2'].map((digit) => digit.repeat(40)) as [string, string];
+  const REFRESH = { service: null, replace: {}, setVariables: [], unsetVariables: [] };
+
+  /** A deployment whose first revision runs the first commit. */
+  async function aBuilt() {
+    await aReadyNode(database.db);
+    const creation = aCreation(await aTenant(database.db), { spec: aSpec({ source: aGitSource() }) });
+    const accepted = await store.storeOperation(creation);
+    const ref = { deploymentId: creation.deploymentId, ...accepted };
+    const { services } = await store.beginRollout(ref);
+    expect(services[0]?.source).toMatchObject({ kind: 'git', commit: null });
+    await store.recordSource({ ...ref, service: 'app', commit: ONE });
+    await store.recordBuild({ ...ref, service: 'app', imageId: `sha256:${'b'.repeat(64)}`, detected: 'found it' });
+    await rollOut(store, creation.deploymentId, accepted);
+    const next = async (wish: Parameters<typeof aRequest>[0]) => {
+      const request = aRequest(wish) as OperationRequest;
+      const stored = await store.storeOperation({ ...creation, request });
+      const { services: planned } = await store.beginRollout({ deploymentId: creation.deploymentId, ...stored });
+      const source = planned[0]?.source;
+      return source?.kind === 'git' ? source.commit : undefined;
+    };
+    return { creation, ref, next };
+  }
+
+  it('is pinned once, whatever the branch is later, and its steps are told', async () => {
+    const { ref, creation } = await aBuilt();
+    expect(await store.recordSource({ ...ref, service: 'app', commit: TWO })).toEqual({ commit: ONE });
+    const deployment = await findDeployment(database.db, creation.deploymentId);
+    expect(deployment).toMatchObject({ commit: ONE, imageMissing: false });
+    const events = await listEvents(database.db, { deploymentId: creation.deploymentId, afterSequence: 0, limit: 100 });
+    const told = events.map(({ kind, message }) => `${kind}: ${message}`);
+    expect(told.filter((line) => line.startsWith('source.'))).toEqual([`source.resolved: main is ${ONE}`]);
+    expect(told).toContain('build.detected: found it');
+  });
+
+  it('keeps its commit where another setting is changed, and is looked up again where that is asked for', async () => {
+    const { next } = await aBuilt();
+    expect(await next({ kind: 'update', change: { ...REFRESH, replace: { port: 81 } } } as never)).toBe(ONE);
+    expect(await next({ kind: 'update', change: REFRESH, freshSource: true } as never)).toBeNull();
+    expect(
+      await next({ kind: 'update', change: { ...REFRESH, replace: { source: aGitSource() } } } as never),
+    ).toBeNull();
+    expect(await next({ kind: 'rollback', toRevision: 1 } as never)).toBe(ONE);
+    const revisions = await listRevisions(database.db, {
+      deploymentId: (await aBuilt()).creation.deploymentId,
+      limit: 9,
+    });
+    expect(revisions.map(({ commit }) => commit)).toEqual([ONE]);
   });
 });
 

@@ -7,6 +7,7 @@ import { forgetDoomed, listDoomed } from './doomed.ts';
 import { beginRemoval, failOperation, finishOperation, purgeDeployment, supersedeOperation } from './end-operation.ts';
 import { beginRollout, planReturn } from './plan-rollout.ts';
 import { reserveReplicas } from './reserve-replicas.ts';
+import { recordSource } from './revision-sources.ts';
 import { storeOperation } from './store-operation.ts';
 import { findUnhealthy, forgetReplicas, switchRoutes } from './switch-routes.ts';
 
@@ -33,6 +34,7 @@ export function createDeploymentStore(db: Database, { domain, placement }: Deplo
     beginRollout: (input) => beginRollout(db, input, rules),
     reserveReplicas: (input) => reserveReplicas(db, input, rules),
     planReturn: (input) => planReturn(db, input),
+    recordSource: (input) => recordSource(db, input),
     recordBuild: (input) => recordBuild(db, input),
     switchRoutes: (input) => switchRoutes(db, input),
     findUnhealthy: (input) => findUnhealthy(db, input),

@@ -1,5 +1,5 @@
 import type { ServiceGoal } from '../../domain/rollout-goal.ts';
-import { type DeploymentSpec, servicesOf } from '../../domain/spec.ts';
+import { type DeploymentSpec, ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
 import type { Database } from './database.ts';
 import { newestOperations, type OperationRecord } from './operations.ts';
 import { type CreatedPage, isAfter, isOneOf } from './page.ts';
@@ -15,7 +15,9 @@ export interface DeploymentRecord<Replica = ReplicaStanding> {
   /** Number of the revision that is wanted, and its spec with sealed variables. */
   readonly revision: number;
   readonly spec: DeploymentSpec;
-  /** Whether the wanted revision comes from a Dockerfile and has no image yet. */
+  /** The commit that its Git source stands for; empty until that is known, and without such a source. */
+  readonly commit: string;
+  /** Whether the wanted revision is built and has no image yet. */
   readonly imageMissing: boolean;
   /** What runs when all goes well: the goal that was reached last; empty when no revision ever came up. */
   readonly goal: readonly ServiceGoal[];
@@ -76,6 +78,12 @@ function selectDeployments(db: Database) {
     .innerJoin('revisions as wanted', (join) =>
       join.onRef('wanted.deployment_id', '=', 'deployments.id').onRef('wanted.number', '=', 'deployments.revision'),
     )
+    .leftJoin('revision_sources as sources', (join) =>
+      join
+        .onRef('sources.deployment_id', '=', 'deployments.id')
+        .onRef('sources.revision', '=', 'deployments.revision')
+        .on('sources.service', '=', ONLY_SERVICE),
+    )
     .select([
       'deployments.id',
       'deployments.organization_id as organizationId',
@@ -88,6 +96,7 @@ function selectDeployments(db: Database) {
       'deployments.created_at as createdAt',
       'deployments.updated_at as updatedAt',
       'wanted.spec',
+      'sources.commit',
     ]);
 }
 
@@ -101,19 +110,19 @@ async function complete<Replica extends ReplicaStanding>(
   const hostnames = await hostnamesOf(db, ids);
   const goals = await goalsOf(db, ids);
   const images = await imagesOf(db, ids);
-  return rows.flatMap(({ servingRevision, ...row }) => {
+  return rows.flatMap(({ servingRevision, commit, ...row }) => {
     const operation = operations.get(row.id);
     if (!operation) return [];
     const own = images.get(row.id) ?? [];
     const isPinned = (service: string): boolean =>
       own.some((image) => image.revision === row.revision && image.service === service);
-    const imageMissing = servicesOf(row.spec).some(
-      ({ name, source }) => source.kind === 'dockerfile' && !isPinned(name),
-    );
+    const imageMissing = servicesOf(row.spec).some(({ name, source }) => source.kind !== 'image' && !isPinned(name));
     const imageDigest = own.find((image) => image.revision === servingRevision)?.digest ?? null;
     const serving = servingRevision > 0 ? { revision: servingRevision, imageDigest } : null;
     const place = { hostnames: hostnames.get(row.id) ?? [], replicas: replicas.get(row.id) ?? [] };
-    return [{ ...row, ...place, goal: goals.get(row.id) ?? [], imageMissing, serving, operation }];
+    return [
+      { ...row, ...place, commit: commit ?? '', goal: goals.get(row.id) ?? [], imageMissing, serving, operation },
+    ];
   });
 }
 

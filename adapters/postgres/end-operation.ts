@@ -3,6 +3,7 @@ import type { Leftovers, OperationRef } from '../../contracts/activities.ts';
 import type { OperationFailure, RemovalPlan } from '../../contracts/rollout.ts';
 import { makesRevision, OPEN_STATES } from '../../domain/operation.ts';
 import { servicesOf } from '../../domain/spec.ts';
+import { endBuilds } from './builds.ts';
 import { orphanVolumes, releaseVolumes } from './claim-volumes.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import {
@@ -85,6 +86,7 @@ export async function failOperation(
     const end = isCancelled ? ({ state: 'cancelled' } as const) : ({ state: 'failed', ...error } as const);
     const isEnded = await endOperation(tx, operationId, end);
     if (!deployment || !isEnded) return;
+    await endBuilds(tx, operationId, isCancelled ? 'cancelled' : 'failed');
     await tx
       .deleteFrom('replicas')
       .where('deployment_id', '=', deploymentId)

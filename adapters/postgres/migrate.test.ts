@@ -130,8 +130,9 @@ const TYPES: Record<string, string> = {
 /** What `schema.ts` and its parts declare, read from their text since types are gone at run time. */
 async function declaredColumns(): Promise<string[]> {
   const files = readdirSync(import.meta.dirname).filter((file) => /^schema(-\w+)?\.ts$/.test(file));
-  const texts = await Promise.all(files.map((file) => readFile(join(import.meta.dirname, file), 'utf8')));
-  const body = texts.map((text) => text.split(/^export interface (?:Schema|\w+Tables)\b/m)[1] ?? '').join('\n');
+  const parts = [...files, 'retention/schema.ts'];
+  const texts = await Promise.all(parts.map((file) => readFile(join(import.meta.dirname, file), 'utf8')));
+  const body = texts.map((text) => text.split(/^export interface (?:\w*Schema|\w+Tables)\b/m)[1] ?? '').join('\n');
   return [...body.matchAll(/^ {2}(\w+): \{([^}]*)\}/gm)]
     .flatMap(([, table, columns = '']) =>
       [...columns.matchAll(/^ {4}(\w+): (.+);$/gm)].map(

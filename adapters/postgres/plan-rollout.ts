@@ -1,5 +1,5 @@
 import type { OperationRef } from '../../contracts/activities.ts';
-import type { ExistingReplica, PlannedSource, RolloutPlan, ServicePlan } from '../../contracts/rollout.ts';
+import type { ExistingReplica, PlannedSource, RolloutPlan, ServicePlan, ServiceRef } from '../../contracts/rollout.ts';
 import { isOpen, makesRevision } from '../../domain/operation.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
 import { nextStep } from '../../domain/rollout.ts';
@@ -34,6 +34,7 @@ import { isOneOfTexts } from './page.ts';
 import { resolveVolumes } from './place-volumes.ts';
 import { listReserved, reserve } from './reserve-replicas.ts';
 import { listImages } from './revision-images.ts';
+import { findCommit } from './revision-sources.ts';
 
 /**
  * Marks the operation as running, says what is to be rolled out, and reserves capacity for its first new replicas.
@@ -178,7 +179,7 @@ async function planService(
       ...(spec.volumes ? { volumes: await resolveVolumes(tx, deployment, spec) } : {}),
       hasEnvironment: spec.environment.length > 0,
     },
-    source: sourceOf(spec.source),
+    source: await planSource(tx, spec.source, { deploymentId: deployment.id, revision, service: name }),
     needs,
     imageDigest: images.find((image) => image.service === name)?.digest ?? null,
     buildNodeId: null,
@@ -186,10 +187,11 @@ async function planService(
 }
 
 /** What stays out of the history: a node asks for the values when it builds. */
-function sourceOf(source: Source): PlannedSource {
-  if (source.kind === 'image') return source;
+async function planSource(tx: DatabaseTransaction, source: Source, of: ServiceRef): Promise<PlannedSource> {
+  if (source.kind === 'image' || source.kind === 'static') return source;
   const { args = [], ...rest } = source;
-  return { ...rest, hasArguments: args.length > 0 };
+  const hasArguments = args.length > 0;
+  return rest.kind === 'git' ? { ...rest, hasArguments, commit: await findCommit(tx, of) } : { ...rest, hasArguments };
 }
 
 async function listReplicas(

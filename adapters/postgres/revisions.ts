@@ -1,4 +1,4 @@
-import type { DeploymentSpec } from '../../domain/spec.ts';
+import { type DeploymentSpec, ONLY_SERVICE } from '../../domain/spec.ts';
 import type { Database } from './database.ts';
 import { findOperations, type OperationRecord } from './operations.ts';
 import type { PinnedImage } from './revision-images.ts';
@@ -8,6 +8,8 @@ export interface RevisionRecord {
   readonly number: number;
   readonly spec: DeploymentSpec;
   readonly images: readonly PinnedImage[];
+  /** The commit that its Git source stands for; empty until that is known, and without such a source. */
+  readonly commit: string;
   /** The revision that it is a copy of. */
   readonly copyOf: number | null;
   /** The operation that made it. */
@@ -38,12 +40,22 @@ export async function listRevisions(
     .where('revision', '<=', newest)
     .orderBy('service')
     .execute();
+  const sources = await db
+    .selectFrom('revision_sources')
+    .select(['revision', 'commit'])
+    .where('deployment_id', '=', deploymentId)
+    .where('service', '=', ONLY_SERVICE)
+    .where('revision', '>=', oldest)
+    .where('revision', '<=', newest)
+    .execute();
+  const commits = new Map(sources.map(({ revision, commit }) => [revision, commit]));
   const operations = await findOperations(
     db,
     rows.map(({ operationId }) => operationId),
   );
   return rows.map(({ operationId, ...row }) => ({
     ...row,
+    commit: commits.get(row.number) ?? '',
     images: images.filter(({ revision }) => revision === row.number),
     operation: operations.get(operationId),
   }));

@@ -2,6 +2,9 @@ import type { Generated } from 'kysely';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
+import type { RetentionSchema } from './retention/schema.ts';
+import type { BuildState, BuildTables } from './schema-builds.ts';
+import type { GitTables } from './schema-git.ts';
 import type { KeyTables } from './schema-keys.ts';
 import type { VolumeTables } from './schema-volumes.ts';
 
@@ -18,7 +21,7 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends KeyTables, VolumeTables {
+export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSchema, VolumeTables {
   users: {
     id: string;
     issuer: string;
@@ -88,6 +91,8 @@ export interface Schema extends KeyTables, VolumeTables {
     image_id: Optional<string>;
     created_at: Moment;
     finished_at: Optional<Date>;
+    state: Generated<BuildState>;
+    reference: Optional<string>;
   };
   operations: {
     id: string;
@@ -205,6 +210,7 @@ export interface Schema extends KeyTables, VolumeTables {
     size_bytes: number;
     entries: number;
     created_at: Moment;
+    last_used_at: Moment;
   };
   registry_credentials: {
     id: string;

@@ -8,7 +8,9 @@ import { claimVolumes, inProject } from './claim-volumes.ts';
 import { readCurrent } from './current-goal.ts';
 import type { DatabaseTransaction } from './database.ts';
 import { getSpec, type LockedDeployment } from './deployment-lock.ts';
+import { checkKept } from './kept-revisions.ts';
 import { listImages, pinImages } from './revision-images.ts';
+import { copySources } from './revision-sources.ts';
 
 /** What was stored. */
 export interface StoredRevision {
@@ -20,8 +22,9 @@ export interface StoredRevision {
 /**
  * Stores the next revision of a deployment whose row the transaction holds.
  *
- * An update is applied to the newest revision as it is now, so changes that were accepted during a build are kept. A
- * rollback copies spec and images, and so needs no build and no registry.
+ * An update is applied to the newest revision as it is now, so changes that were accepted during a build are kept; one
+ * that names no source stays at the commit of that revision. A rollback copies spec, commits and images, and so needs no
+ * build, no registry and no Git server.
  *
  * @throws NOT_FOUND (no such revision to return to), NOT_DEPLOYED (it never ran), INVALID_ARGUMENT.
  */
@@ -46,7 +49,13 @@ export async function storeRevision(
     .execute();
   await tx.updateTable('deployments').set({ revision: number }).where('id', '=', deployment.id).execute();
   if (copyOf !== null) await copyImages(tx, deployment.id, { from: copyOf, to: number, spec });
+  const sameSource = copyOf ?? (keepsSource(request) ? deployment.revision : null);
+  if (sameSource !== null) await copySources(tx, deployment.id, { from: sameSource, to: number });
   return { spec, copyOf };
+}
+
+function keepsSource(request: DeployRequest | UpdateRequest | RollbackRequest): boolean {
+  return request.kind === 'update' && request.change.replace.source === undefined && request.freshSource !== true;
 }
 
 async function specOf(
@@ -65,6 +74,7 @@ async function specOf(
     return { spec: applyChange(withReplicas(newest, replicas), request.change), copyOf: null };
   }
   const copyOf = request.toRevision ?? (await previousRevision(tx, deployment));
+  await checkKept(tx, deployment, copyOf);
   return { spec: withReplicas(await getSpec(tx, deployment.id, copyOf), replicas), copyOf };
 }
 
@@ -105,13 +115,13 @@ function withReplicas(spec: DeploymentSpec, present: ReadonlyMap<string, number>
 /** The newest revision before the current one that came up. */
 async function previousRevision(tx: DatabaseTransaction, deployment: LockedDeployment): Promise<number> {
   const previous = await tx
-    .selectFrom('operations')
-    .select('revision')
-    .where('deployment_id', '=', deployment.id)
-    .where('state', '=', 'succeeded')
-    .where('revision', '<', deployment.currentRevision)
-    .where('revision', '>', 0)
-    .orderBy('revision', 'desc')
+    .selectFrom('revisions')
+    .innerJoin('operations', 'operations.id', 'revisions.operation_id')
+    .select('number as revision')
+    .where('revisions.deployment_id', '=', deployment.id)
+    .where('operations.state', '=', 'succeeded')
+    .where('number', '<', deployment.currentRevision)
+    .orderBy('number', 'desc')
     .limit(1)
     .executeTakeFirst();
   if (previous) return previous.revision;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { aCreation, aTenant, NOTHING_LEFT } from '../../test/support/control-data.ts';
 import { useTestDatabase } from '../../test/support/database.ts';
-import { findBuildContext, recordBuildContext } from './build-contexts.ts';
+import { recordBuildContext, renewBuildContext } from './build-contexts.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import type { Mutation } from './mutation-keys.ts';
 import { createOrganization, findOrganization, listOrganizations } from './organizations.ts';
@@ -189,7 +189,7 @@ describe('what an organization keeps', () => {
     await recordBuildContext(database.db, { organizationId: mine.organizationId, ...context });
     await recordBuildContext(database.db, { organizationId: mine.organizationId, ...context });
     const { sha256 } = context;
-    expect(await findBuildContext(database.db, { organizationId: mine.organizationId, sha256 })).toEqual(context);
-    expect(await findBuildContext(database.db, { organizationId: theirs.organizationId, sha256 })).toBeUndefined();
+    expect(await renewBuildContext(database.db, { organizationId: mine.organizationId, sha256 })).toEqual(context);
+    expect(await renewBuildContext(database.db, { organizationId: theirs.organizationId, sha256 })).toBeUndefined();
   });
 });

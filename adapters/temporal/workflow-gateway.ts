@@ -25,7 +25,7 @@ import {
 } from '../../contracts/keys.ts';
 import { DOOMED_SIGNAL, ENROLLED_SIGNAL, NODE_WORKFLOW, type NodeInput, nodeWorkflowId } from '../../contracts/node.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
-import type { RolloutTiming } from '../../contracts/timing.ts';
+import { type RolloutTiming, WORKFLOW_TASK_MS } from '../../contracts/timing.ts';
 import {
   RESTORE_WORKFLOW,
   type RestoreInput,
@@ -136,6 +136,7 @@ async function executeWithStart<Answer, Argument>(
     workflowId: workflow.id,
     taskQueue: CONTROL_QUEUE,
     args: [workflow.input],
+    workflowTaskTimeout: WORKFLOW_TASK_MS,
     workflowIdConflictPolicy: 'USE_EXISTING' as WorkflowIdConflictPolicy,
   });
   return await answered(() =>
@@ -161,6 +162,7 @@ async function signalNode({ client, node }: GatewayOptions, nodeId: string, sign
       workflowId: nodeWorkflowId(nodeId),
       taskQueue: CONTROL_QUEUE,
       args: [input],
+      workflowTaskTimeout: WORKFLOW_TASK_MS,
       signal,
     }),
   );
@@ -176,6 +178,7 @@ async function startOnce(
       .start(type, {
         workflowId: id,
         taskQueue: CONTROL_QUEUE,
+        workflowTaskTimeout: WORKFLOW_TASK_MS,
         args: [{ ...call, timing: { nodePickUpMs, heartbeatMs } }],
         workflowIdConflictPolicy: 'USE_EXISTING' as WorkflowIdConflictPolicy,
         workflowIdReusePolicy: 'REJECT_DUPLICATE' as WorkflowIdReusePolicy,
@@ -186,7 +189,8 @@ async function startOnce(
   );
 }
 
-async function answered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+/** Makes a call, and turns what it fails of into this platform's own errors. */
+export async function answered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   try {
     return await call();
   } catch (error) {

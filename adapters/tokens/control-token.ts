@@ -51,7 +51,8 @@ export function createControlTokenVerifier(options: {
   };
 }
 
-function keysOf(jwks: string | undefined): ReturnType<typeof createLocalJWKSet> {
+/** The keys of a JWK set as its JSON text. @throws UNAUTHENTICATED while there are none */
+export function keysOf(jwks: string | undefined): ReturnType<typeof createLocalJWKSet> {
   try {
     return createLocalJWKSet(JSON.parse(jwks ?? ''));
   } catch {

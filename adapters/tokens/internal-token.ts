@@ -19,6 +19,8 @@ export interface InternalClaims {
   readonly issuer: string;
   readonly subject: string;
   readonly audience: string;
+  /** What else it says; texts only. */
+  readonly more?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -30,9 +32,9 @@ export function createInternalSigner(privateJwk: Jwk, now: Now): (claims: Intern
   const key = importPrivate(privateJwk);
   if (!key) throw new DomainError('CONFIGURATION', 'cannot sign internal tokens: the key is not a private jwk');
   const kid = thumbprint(privateJwk);
-  return ({ type, issuer, subject, audience }) => {
+  return ({ type, issuer, subject, audience, more }) => {
     const issuedAt = Math.floor(now().getTime() / 1000);
-    return new SignJWT()
+    return new SignJWT({ ...more })
       .setProtectedHeader({ alg: 'ES256', typ: type, kid })
       .setIssuer(issuer)
       .setSubject(subject)

@@ -1,6 +1,7 @@
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createControlTokenSigner, createControlTokenVerifier } from './control-token.ts';
+import { createImageTokenSigner, createImageTokenVerifier } from './image-token.ts';
 import { createInternalSigner } from './internal-token.ts';
 import { generateControlKey, generateNodeKeys, importPrivate, type Jwk } from './keys.ts';
 import { createNodeTokenSigner, createNodeTokenVerifier } from './node-token.ts';
@@ -127,5 +128,32 @@ describe('a node token', () => {
     for (const spelling of [`${token}=`, `${token}\n`, ` ${token}`, '', 'a.b.c', 'x']) {
       await expect(verifierAt(0).verify(spelling)).rejects.toThrow('it is malformed');
     }
+  });
+});
+
+describe('an image token', () => {
+  const control = generateControlKey();
+  const signer = createImageTokenSigner(control.privateJwk, at(0));
+  const jwks = createControlTokenSigner(control.privateJwk).publicJwks;
+  const claim = { deploymentId: 'a-deployment', imageId: `sha256:${'a'.repeat(64)}` };
+  const sign = () => signer.sign({ ...claim, from: NODE, to: 'node-b1b2c3d4' });
+  const verifierOf = (nodeId: string, offsetMs = 0) =>
+    createImageTokenVerifier({ getJwks: () => jwks, nodeId, now: at(offsetMs) });
+
+  it('says which image its node gives away', async () => {
+    await expect(verifierOf(NODE).verify(await sign())).resolves.toEqual(claim);
+  });
+
+  it('is refused by another node, and after 5 min', async () => {
+    await expect(verifierOf('node-c1b2c3d4').verify(await sign())).rejects.toEqual(UNAUTHENTICATED);
+    await expect(verifierOf(NODE, 311_000).verify(await sign())).rejects.toThrow('it has expired');
+  });
+
+  it('and a control token are no good in place of each other', async () => {
+    const audience = `node:${NODE}`;
+    const asControl = createControlTokenVerifier({ getJwks: () => jwks, audience, now: at(0) });
+    await expect(asControl.verify(await sign())).rejects.toEqual(UNAUTHENTICATED);
+    const token = await createControlTokenSigner(control.privateJwk, at(0)).sign({ audience });
+    await expect(verifierOf(NODE).verify(token)).rejects.toEqual(UNAUTHENTICATED);
   });
 });

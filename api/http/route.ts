@@ -4,14 +4,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 /**
- * An endpoint beside the RPCs, by exact path.
+ * An endpoint beside the RPCs, by exact path or by what it begins with.
  *
  * It is served over HTTP/1.1 and over cleartext HTTP/2; with the latter, request and response are Node's compatible
  * ones, which lack nothing but the status message.
  */
 export interface HttpRoute {
-  readonly method: 'GET';
+  readonly method: 'GET' | 'POST';
   readonly path: `/${string}`;
+  /** Whether all paths that begin with it lead here. */
+  readonly isPrefix?: boolean;
   readonly handler: HttpHandler;
 }
 

@@ -1,33 +1,40 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
-import type { Database } from '../../adapters/postgres/database.ts';
 import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
+import { findImageSources } from '../../adapters/postgres/image-sources.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
+import { reportBuild } from '../../adapters/postgres/report-build.ts';
 import type { PublicJwk } from '../../adapters/postgres/schema.ts';
-import type { Sealing } from '../../adapters/sealing/sealing.ts';
 import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
+import type { ImageTokenSigner } from '../../adapters/tokens/image-token.ts';
 import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
-import type { SealedVariable, ServiceSpec } from '../../domain/spec.ts';
-import type { ControlService, EnrolNodeRequest, ObservedReplica } from '../../gen/obiente/internal/v1/control_pb.ts';
+import { argumentsOf, type SealedVariable, type ServiceSpec } from '../../domain/spec.ts';
+import type {
+  ControlService,
+  EnrolNodeRequest,
+  ObservedReplica,
+  ReportBuildRequest,
+} from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
 import { passwordPlace, variablePlace } from '../secret-places.ts';
+import { type SourceCredentialDeps, sealSourceCredential } from './source-credential.ts';
 
 /** What the nodes' service needs. */
-export interface ControlDeps {
-  readonly db: Database;
-  readonly sealing: Sealing;
+export interface ControlDeps extends SourceCredentialDeps {
   readonly contexts: ContextStore;
   readonly workflows: Pick<WorkflowGateway, 'nodeEnrolled'>;
   /** @throws UNAUTHENTICATED for any token but the right one. */
   readonly checkJoinToken: (presented: string) => void;
+  /** Signs which node may fetch which built image from which other one. */
+  readonly imageTokens: ImageTokenSigner;
   /** The control plane's public keys as the JSON text of a JWK set. */
   readonly publicJwks: string;
 }
@@ -93,17 +100,35 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const password = await deps.sealing.open({ ...passwordPlace({ organizationId, host }), version, sealed });
       return { jwe: await encryptRegistryCredential(node.encryptionJwk, { id, username, password }) };
     },
+    async fetchSourceCredential({ deploymentId, revision, service }, context) {
+      const { nodeId } = getCallingNode(context);
+      return { jwe: await sealSourceCredential(deps, { deploymentId, revision, service, nodeId }) };
+    },
     async *fetchContext({ deploymentId, contextSha256: sha256 }, context) {
       const { nodeId } = getCallingNode(context);
       if (!(await mayReadContext(db, { nodeId, deploymentId, sha256 }))) throw notFound('context');
       for await (const chunk of deps.contexts.read(sha256)) yield { chunk };
+    },
+    async fetchImageSources({ deploymentId, imageId }, context) {
+      const { nodeId } = getCallingNode(context);
+      const { reference, holders } = await findImageSources(db, { deploymentId, imageId, nodeId });
+      const signed = holders.map(async ({ nodeId: from, gatewayUrl, isLost }) => {
+        if (isLost) return { nodeId: from };
+        const token = await deps.imageTokens.sign({ deploymentId, imageId, from, to: nodeId });
+        return { nodeId: from, gatewayUrl, token };
+      });
+      return { reference: reference ?? '', holders: await Promise.all(signed) };
+    },
+    async reportBuild(report, context) {
+      const { nodeId } = getCallingNode(context);
+      return { accepted: await reportBuild(db, { nodeId, ...toBuildReport(report) }) };
     },
   };
 }
 
 function variablesOf({ environment, source }: ServiceSpec, buildArguments: boolean): readonly SealedVariable[] {
   if (!buildArguments) return environment;
-  return source.kind === 'dockerfile' ? (source.args ?? []) : [];
+  return argumentsOf(source);
 }
 
 function toEnrolment(request: EnrolNodeRequest) {
@@ -114,6 +139,17 @@ function toEnrolment(request: EnrolNodeRequest) {
     signingJwk: publicJwk(request.signingJwk, 'signing_jwk'),
     encryptionJwk: publicJwk(request.encryptionJwk, 'encryption_jwk'),
     leaseMs: LEASE_MS,
+  };
+}
+
+function toBuildReport(report: ReportBuildRequest) {
+  const { deploymentId, revision, service, complete } = report;
+  return {
+    ...{ deploymentId, revision, service, complete },
+    attempt: Number(report.attempt),
+    phase: report.phase as 'waiting' | 'building',
+    firstNumber: Number(report.firstNumber),
+    lines: report.lines.map(({ atMs, text }) => ({ atMs: Number(atMs), text })),
   };
 }
 

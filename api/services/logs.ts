@@ -1,4 +1,6 @@
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
+import { findLoggedBuilds, readLogChunk } from '../../adapters/postgres/build-logs.ts';
 import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findDeployment } from '../../adapters/postgres/deployments.ts';
@@ -7,6 +9,7 @@ import { notFound } from '../../domain/errors.ts';
 import type { LogsService } from '../../gen/obiente/cloud/v1/logs_pb.ts';
 import type { NodeLogs } from '../gateways/node-logs.ts';
 import { cursorOfNow, openPositions } from '../logs/cursor.ts';
+import { streamBuildLog } from '../logs/stream-build-log.ts';
 import { type LogSource, type LogStreamDeps, streamLogs } from '../logs/stream-logs.ts';
 
 /** What the service of logs needs. */
@@ -26,7 +29,7 @@ const RETRY_MS = { first: 500, longest: 10_000 };
 
 const NANOS_PER_SECOND = 1_000_000_000n;
 
-/** Creates the service of logs. Lines come from the nodes; nothing of them is kept here. */
+/** Creates the service of logs. Lines of replicas come from their nodes, those of builds from the database. */
 export function createLogsService(deps: LogsDeps): ServiceImpl<typeof LogsService> {
   return {
     async *streamLogs(request, { signal }) {
@@ -49,6 +52,20 @@ export function createLogsService(deps: LogsDeps): ServiceImpl<typeof LogsServic
       const wanted = { tail, follow: request.follow, positions, resumed: request.cursor !== '' };
       for await (const { line, cursor } of streamLogs(stream, wanted, signal)) {
         yield line ? { line: { ...line, at: toTimestamp(line.atNanos) }, cursor } : { cursor };
+      }
+    },
+    async *streamBuildLogs({ deploymentId: id, revision, service, after, follow }, { signal }) {
+      const deploymentId = id.toLowerCase();
+      const stream = {
+        findBuilds: (of: number) => findLoggedBuilds(deps.db, { deploymentId, revision: of }),
+        readChunk: (build: { revision: number; service: string }, last: number) =>
+          readLogChunk(deps.db, { deploymentId, ...build, after: last }),
+        subscribe: (listener: () => void) => deps.changes.subscribe({ buildsOf: deploymentId }, listener),
+        heartbeatMs: deps.heartbeatMs,
+      };
+      const wanted = { revision, service, after: Math.min(Number(after), Number.MAX_SAFE_INTEGER), follow };
+      for await (const line of streamBuildLog(stream, wanted, signal)) {
+        yield line ? { line: { ...line, number: BigInt(line.number), at: timestampFromMs(line.atMs) } } : {};
       }
     },
   };

@@ -49,7 +49,7 @@ export function toWireDeployment(
     name: record.name,
     status: STATUS[status],
     statusReason: reason.slice(0, MAX_REASON_LENGTH),
-    spec: toWireSpec(wantedSpec(record)),
+    spec: toWireSpec(wantedSpec(record), record.commit),
     revision: record.revision,
     servingRevision: record.serving?.revision ?? 0,
     imageDigest: record.serving?.imageDigest ?? '',

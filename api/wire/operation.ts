@@ -75,7 +75,7 @@ export function toWireEvent(event: DeploymentEventRecord): MessageInitShape<type
 export function toWireRevision(revision: RevisionRecord): MessageInitShape<typeof RevisionSchema> {
   return {
     number: revision.number,
-    spec: toWireSpec(revision.spec),
+    spec: toWireSpec(revision.spec, revision.commit),
     imageDigests: Object.fromEntries(revision.images.map(({ service, digest }) => [service, digest])),
     copyOf: revision.copyOf ?? 0,
     ...(revision.operation ? { operation: toWireOperation(revision.operation) } : {}),

@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs } from '@bufbuild/protobuf/wkt';
 import {
   type DeploymentSpec,
+  type GitSource as DomainGitSource,
   type PullPolicy as DomainPullPolicy,
   type RestartPolicy as DomainRestartPolicy,
   type HealthProbe,
@@ -16,6 +17,7 @@ import {
   type ComposeServiceSchema,
   DeploymentSpecSchema,
   type DockerfileSource,
+  type GitSource,
   type HealthCheckSchema,
   type ImageSource,
   PullPolicy,
@@ -70,6 +72,11 @@ export function fromWireSpec(spec: WireSpec | undefined): RawSpec {
 function fromSource(source: WireSpec['source']): Source<VariableInput> | undefined {
   if (source.case === 'image') return fromImage(source.value);
   if (source.case === 'dockerfile') return fromDockerfile(source.value);
+  if (source.case === 'git') return fromGit(source.value);
+  if (source.case === 'static') {
+    const { contextSha256, folder } = source.value;
+    return { kind: 'static', contextSha256, folder };
+  }
   return undefined;
 }
 
@@ -78,9 +85,21 @@ function fromImage({ reference, pullPolicy: wire }: ImageSource): Source<Variabl
   return { kind: 'image', reference, ...(pullPolicy === undefined ? {} : { pullPolicy }) };
 }
 
-function fromDockerfile({ contextSha256, dockerfilePath, target, args }: DockerfileSource): Source<VariableInput> {
+function fromDockerfile({ contextSha256, dockerfilePath, ...build }: DockerfileSource): Source<VariableInput> {
+  return { kind: 'dockerfile', contextSha256, dockerfilePath, ...fromBuild(build) };
+}
+
+/** A commit that a caller repeats from an answer says nothing: `ref` does. */
+function fromGit({ url, ref, subdirectory, submodules, dockerfilePath, ...build }: GitSource): Source<VariableInput> {
   return {
-    ...{ kind: 'dockerfile', contextSha256, dockerfilePath },
+    ...{ kind: 'git', url, ref, subdirectory, submodules },
+    ...(dockerfilePath === '' ? {} : { dockerfilePath }),
+    ...fromBuild(build),
+  };
+}
+
+function fromBuild({ target, args }: Pick<DockerfileSource, 'target' | 'args'>) {
+  return {
     ...(target === '' ? {} : { target }),
     ...(args.length === 0 ? {} : { args: args.map(({ name, value }) => ({ name, value })) }),
   };
@@ -113,10 +132,12 @@ function fromProbe(kind: WireHealthCheck['kind']): HealthProbe | undefined {
   }
 }
 
-/** Puts a spec on the wire: variables by name and fingerprint only. */
-export function toWireSpec(spec: DeploymentSpec): MessageInitShape<typeof DeploymentSpecSchema> {
+/** Puts a spec on the wire: variables by name and fingerprint only. `commit` is what its Git source stands for. */
+export function toWireSpec(spec: DeploymentSpec, commit = ''): MessageInitShape<typeof DeploymentSpecSchema> {
   const rollout = toWireRollout(spec.rollout);
-  if (!isCompose(spec)) return { source: toSource(spec.source), ...toParts(spec), rollout };
+  if (!isCompose(spec)) {
+    return { source: toOnlySource(spec.source, commit), ...toParts(spec), rollout };
+  }
   const services = spec.services.map((service) => {
     return { name: service.name, source: toSource(service.source), ...toParts(service), needs: [...service.needs] };
   });
@@ -140,7 +161,25 @@ function toVariable({ name, fingerprint }: SealedVariable) {
   return { name, fingerprint };
 }
 
+type WireSource = NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']>;
+
+function toOnlySource(source: Source, commit: string): WireSource {
+  if (source.kind === 'git') return toGit(source, commit);
+  if (source.kind !== 'static') return toSource(source);
+  const { contextSha256, folder } = source;
+  return { case: 'static', value: { contextSha256, folder } };
+}
+
+function toGit(source: DomainGitSource, commit: string): WireSource {
+  const { url, ref, subdirectory, submodules, dockerfilePath = '', target = '', args = [] } = source;
+  const value = { url, ref, subdirectory, submodules, dockerfilePath, target, args: args.map(toVariable), commit };
+  return { case: 'git', value };
+}
+
+/** Services of a Compose file are made of images and Dockerfiles only. */
 function toSource(source: Source): NonNullable<MessageInitShape<typeof ComposeServiceSchema>['source']> {
+  if (source.kind === 'git' || source.kind === 'static')
+    throw new Error(`a service of a compose file is ${source.kind}`);
   if (source.kind === 'dockerfile') {
     const { contextSha256, dockerfilePath, target = '', args = [] } = source;
     return { case: 'dockerfile', value: { contextSha256, dockerfilePath, target, args: args.map(toVariable) } };

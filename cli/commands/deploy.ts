@@ -10,11 +10,15 @@ export function addDeploy(program: Command, context: CliContext): void {
   program
     .command('deploy')
     .description(
-      'deploy a folder with a Dockerfile or a Compose file, or an image; updates the deployment of that name',
+      'deploy a folder with a Dockerfile or a Compose file, a Git repository, or an image; updates the deployment of that name',
     )
     .argument('[dir]', 'folder with a Dockerfile or Compose file, and perhaps an obiente.yaml (default: this one)')
     .option('--image <reference>', 'an image instead of a folder')
     .option('--pull <policy>', 'ask the registry for the image: always, if-not-present, or auto by its tag')
+    .option('--git <url>', 'a Git repository instead of a folder, fetched and built on a node')
+    .option('--ref <name>', 'branch, tag or whole commit id of the repository (default: its default branch)')
+    .option('--subdirectory <path>', 'folder of the repository that is built')
+    .option('--submodules', 'fetch the submodules of the repository too')
     .option('-f, --compose [file]', 'the services of a Compose file, all new or all old (default: the folder’s)')
     .option('--dockerfile <path>', 'path of the Dockerfile within the folder')
     .option('--name <name>', 'name of the deployment (default: name of the folder or image)')

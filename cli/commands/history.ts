@@ -1,4 +1,5 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
+import { Code, ConnectError } from '@connectrpc/connect';
 import type { Command } from 'commander';
 import { DomainError } from '../../domain/errors.ts';
 import {
@@ -71,16 +72,46 @@ async function showHistory(
         return { items: answer.operations, page: answer.page };
       })
     : (await api.operations.listOperations({ deploymentId, page: { size: SHOWN } })).operations;
+  const commits = await commitsOf(api, deploymentId, operations);
+  const commit: Column<Operation> = { heading: 'COMMIT', cell: ({ revision }) => commits.get(revision) ?? '-' };
   const columns: readonly Column<Operation>[] = [
     { heading: 'OPERATION', cell: ({ id }) => id },
     { heading: 'KIND', cell: describeKind },
     { heading: 'STATE', cell: ({ state }) => words.operation(state), paint: (text) => paintState(terminal, text) },
+    ...(commits.size > 0 ? [commit] : []),
     { heading: 'AGO', cell: ({ createdAt }) => age(createdAt), isNumber: true },
     { heading: 'TOOK', cell: took, isNumber: true },
     { heading: 'WHY', cell: (operation) => plainText(firstLine(operation.errorMessage || operation.reason)) || '-' },
   ];
   terminal.document(operations.map((operation) => messageJson(OperationSchema, operation)));
   terminal.line(table(terminal, columns, operations));
+}
+
+/** By revision, the beginning of the commit that it was built from; nothing of a deployment that has been deleted. */
+async function commitsOf(
+  api: Api,
+  deploymentId: string,
+  operations: readonly Operation[],
+): Promise<ReadonlyMap<number, string>> {
+  const wanted = operations.map(({ revision }) => revision).filter((revision) => revision > 0);
+  if (wanted.length === 0) return new Map();
+  const oldest = Math.min(...wanted);
+  const commits = new Map<number, string>();
+  try {
+    for (let token = ''; ; ) {
+      const { revisions, page } = await api.deployments.listRevisions({ deploymentId, page: { size: 100, token } });
+      for (const { number, spec } of revisions) {
+        if (spec?.source.case === 'git' && spec.source.value.commit !== '') {
+          commits.set(number, spec.source.value.commit.slice(0, 12));
+        }
+      }
+      token = page?.nextToken ?? '';
+      if (token === '' || (revisions.at(-1)?.number ?? 0) <= oldest) return commits;
+    }
+  } catch (error) {
+    if (error instanceof ConnectError && error.code === Code.NotFound) return commits;
+    throw error;
+  }
 }
 
 async function showOperation({ openApi, terminal }: Invocation, operationId: string): Promise<void> {

@@ -79,6 +79,11 @@ function imageOf({ spec, imageDigest }: Deployment): string {
   const source = spec?.source;
   if (source?.case === 'image') return `${source.value.reference}${digest}`;
   if (source?.case === 'compose') return `${source.value.services.length} services of a Compose file`;
+  if (source?.case === 'static') return `a page${digest}`;
+  if (source?.case === 'git') {
+    const { url, ref, commit } = source.value;
+    return `${url} ${ref}${commit === '' || commit === ref ? '' : ` at ${commit.slice(0, 12)}`}${digest}`;
+  }
   return `built from ${source?.value?.dockerfilePath || 'Dockerfile'}${digest}`;
 }
 

@@ -85,6 +85,24 @@ describe('a service', () => {
     expect(isSameService(running, { service: { ...web, ...change }, digest })).toBe(isSame);
   });
 
+  it('stays at a commit, and is replaced where its branch may have moved', () => {
+    const repository = {
+      kind: 'git',
+      url: 'https://git.example.com/a.git',
+      subdirectory: '',
+      submodules: false,
+    } as const;
+    for (const [ref, isSame] of [
+      ['main', false],
+      ['HEAD', false],
+      ['v1', false],
+      ['a'.repeat(40), true],
+    ] as const) {
+      const service = { ...web, source: { ...repository, ref } };
+      expect(isSameService({ service, digest: DIGEST }, { service, digest: null })).toBe(isSame);
+    }
+  });
+
   it('is replaced where its tag may have moved, or nobody knows what it runs', () => {
     for (const source of [
       { kind: 'image', reference: 'nginx:latest' },

@@ -6,7 +6,7 @@ export interface PlacementRequest {
   /** What one replica reserves. */
   readonly cpuCores: number;
   readonly memoryBytes: number;
-  /** Whether all of them must be on one node, as those of an image that only its builder has. */
+  /** Whether all of them must be on one node. */
   readonly together: boolean;
   /** Set when the one replica stands for a whole application that must be on one node: the largest share of one part. */
   readonly largestCpuCores?: number;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -63,6 +63,38 @@ describe('obiente deploy', () => {
     expect(updated?.spec?.source).toEqual(created?.spec?.source);
   });
 
+  it('deploys a page that is ready, on the port of what serves it unless another is named', async () => {
+    mkdirSync(join(folder, 'public'));
+    writeFileSync(join(folder, 'public', 'index.html'), 'hello');
+    writeFileSync(join(folder, 'README.md'), 'not for everybody');
+    const deployed = await obiente(['deploy', folder, '--name', 'web']);
+    expect(deployed).toMatchObject({ exitCode: 0 });
+    expect(deployed.stderr).toContain('found an index.html in public/');
+    expect(deployed.stderr).toContain('uploaded 1 files');
+    await obiente(['deploy', folder, '--name', 'other', '--port', '80']);
+    await obiente(['deploy', folder, '--name', 'hidden', '--no-port']);
+    const created = platform.requestsOf('CreateDeployment', CreateDeploymentRequestSchema);
+    expect(created[0]?.spec?.source).toMatchObject({ case: 'static', value: { folder: '' } });
+    expect(created.map(({ spec }) => spec?.port)).toEqual([8080, 80, undefined]);
+  });
+
+  it('deploys a repository without uploading anything', async () => {
+    await obiente([
+      'deploy',
+      '--git',
+      'https://github.com/acme/Shop.git',
+      '--ref',
+      'v1',
+      '--dockerfile',
+      'a/Dockerfile',
+    ]);
+    const [created] = platform.requestsOf('CreateDeployment', CreateDeploymentRequestSchema);
+    expect(created?.name).toBe('shop');
+    const value = { url: 'https://github.com/acme/Shop.git', ref: 'v1', dockerfilePath: 'a/Dockerfile' };
+    expect(created?.spec?.source).toMatchObject({ case: 'git', value });
+    expect(platform.callsOf('UploadContext')).toEqual([]);
+  });
+
   it.each([
     [['--name', 'Bad_Name'], /name: "Bad_Name" is not allowed; allowed are 2 to 63 lower-case letters/],
     [['--idempotency-key', 'short'], /--idempotency-key: "short" is not allowed; allowed are 8 to 121/],
@@ -118,6 +150,25 @@ describe('obiente deploy', () => {
     expect(platform.callsOf('UpdateDeployment')).toEqual([]);
     await deployImage('--idempotency-key', 'release-43');
     expect(platform.callsOf('UpdateDeployment')).toMatchObject([{ request: { idempotencyKey: 'release-43.update' } }]);
+  });
+
+  it('shows what the build prints while it goes on, and does without where that cannot be had', async () => {
+    platform.behaviour.steps = [
+      { kind: 'build.waiting', message: 'waiting for a build slot on n1' },
+      { kind: 'build.started', message: 'building the image on n1' },
+      { kind: 'build.finished', message: 'image of revision 1 is built' },
+    ];
+    platform.behaviour.buildLog = [
+      { number: 1n, text: 'Step 1/1 : FROM scratch\x07' },
+      { number: 2n, text: 'the build begins again', remark: true },
+    ];
+    const result = await deployImage();
+    expect(result).toMatchObject({ exitCode: 0, stdout: 'http://web.localhost:8080\n' });
+    expect(result.stderr).toContain('waiting for a build slot on n1');
+    expect(result.stderr).toContain('  | Step 1/1 : FROM scratch\u2407\n  | [the build begins again]\n');
+    expect(platform.callsOf('StreamBuildLogs')).toMatchObject([{ request: { revision: 1, follow: true } }]);
+    platform.behaviour.buildLog = [];
+    expect(await deployImage()).toMatchObject({ exitCode: 0 });
   });
 
   it('fails with code, message, last lines and hint of a failed operation', async () => {
@@ -258,6 +309,34 @@ describe('other commands', () => {
         .split('\n')
         .map((line) => JSON.parse(line).text),
     ).toEqual(['one', 'two\x1b[2J', 'three']);
+  });
+
+  it('reads the log of a build through a broken connection, each line once and none with effect on the terminal', async () => {
+    await deployImage();
+    platform.behaviour.buildLog = [
+      { number: 1n, text: 'Step 1/2 : FROM scratch', revision: 1, service: 'app' },
+      { number: 9n, text: '8 lines are left out here', remark: true },
+      { number: 10n, text: 'done\x1b[2J', at: timestampFromMs(1_700_000_000_000) },
+    ];
+    let isCut = false;
+    platform.behaviour.beforeMessage = (sent) => {
+      if (sent !== 3 || isCut) return;
+      isCut = true;
+      platform.cutConnections();
+    };
+    const result = await obiente(['logs', 'web', '--build', '--revision', '1', '-f']);
+    expect(result.stdout).toBe('Step 1/2 : FROM scratch\n[8 lines are left out here]\ndone\n');
+    const [first] = platform.callsOf('StreamBuildLogs');
+    expect(first).toMatchObject({ request: { revision: 1, service: '', follow: true, after: 0n } });
+    const asJson = await obiente(['logs', 'web', '--build', '--json']);
+    expect(JSON.parse(asJson.stdout.split('\n')[1] ?? '')).toMatchObject({ number: '9', remark: true });
+    expect((await obiente(['logs', 'web', '--build', '-t'])).stdout).toContain('2023-11-14T22:13:20.000Z done');
+    expect(await obiente(['logs', 'web', '--revision', '1'])).toMatchObject({ exitCode: 3 });
+  });
+
+  it('says that a revision was not built', async () => {
+    await deployImage();
+    expect(await obiente(['logs', 'web', '--build'])).toMatchObject({ exitCode: 4, stdout: '' });
   });
 
   it('writes metrics as a line a sample where there is no terminal', async () => {

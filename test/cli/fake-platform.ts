@@ -14,6 +14,7 @@ import {
   OperationState,
   type WatchDeploymentResponseSchema,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { GitCredentialKind, GitService } from '../../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
 import {
   GetKeysResponseSchema,
@@ -21,7 +22,11 @@ import {
   type RotationSchema,
   RotationState,
 } from '../../gen/obiente/cloud/v1/keys_pb.ts';
-import { LogsService, type StreamLogsResponseSchema } from '../../gen/obiente/cloud/v1/logs_pb.ts';
+import {
+  type BuildLogLineSchema,
+  LogsService,
+  type StreamLogsResponseSchema,
+} from '../../gen/obiente/cloud/v1/logs_pb.ts';
 import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../../gen/obiente/cloud/v1/operations_pb.ts';
@@ -29,8 +34,10 @@ import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_p
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService, type RegistryCredential } from '../../gen/obiente/cloud/v1/registries_pb.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
+import { RetentionService, RetentionState } from '../../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
+import { type Webhook, WebhookSchema, WebhooksService } from '../../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { readUpload } from './read-upload.ts';
 
 export const TOKEN = 'a-good-token';
@@ -51,7 +58,11 @@ export interface Behaviour {
   /** Whether operations end at all. */
   hangs: boolean;
   logs: MessageInitShape<typeof StreamLogsResponseSchema>[];
+  /** What a build prints; the numbers are theirs. */
+  buildLog: MessageInitShape<typeof BuildLogLineSchema>[];
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
+  /** How often a run of retention is not over yet when it is asked for, and how it ends. */
+  retention: { waits: number; error: string; attended: boolean };
   keys: MessageInitShape<typeof GetKeysResponseSchema>;
   /** How a rotation goes, message by message. */
   rotation: MessageInitShape<typeof RotationSchema>[];
@@ -67,6 +78,13 @@ const OPERATIONS_WITHOUT_REVISION: ReadonlySet<OperationKind> = new Set([
   OperationKind.RESTART,
 ]);
 
+const RETENTION_ITEMS = [
+  { kind: 'revisions', nodeId: '', reason: '', count: 3n, bytes: 12_288n },
+  { kind: 'images', nodeId: 'n1', reason: '', count: 2n },
+  { kind: 'images', nodeId: 'n1', reason: 'needed by a revision that stays', count: 4n },
+  { kind: 'images', nodeId: 'n1', reason: 'used', count: 1n },
+];
+
 const uuid = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
 
 /** Starts an API that keeps everything in memory, on a real HTTP/2 socket. */
@@ -76,7 +94,9 @@ export async function startFakePlatform() {
     failure: undefined,
     hangs: false,
     logs: [],
+    buildLog: [],
     samples: [],
+    retention: { waits: 0, error: '', attended: false },
     keys: {},
     rotation: [{ state: RotationState.RUNNING }, { state: RotationState.SUCCEEDED }],
     beforeMessage: () => undefined,
@@ -85,10 +105,12 @@ export async function startFakePlatform() {
   const deployments = new Map<string, Deployment>();
   const projects: { id: string; organizationId: string; name: string }[] = [];
   const credentials = new Map<string, Pick<RegistryCredential, 'id' | 'host' | 'username' | 'fingerprint'>>();
+  let webhook: Webhook | undefined;
   const answered = new Map<string, Deployment>();
   const calls: { method: string; request: unknown }[] = [];
   const sessions = new Set<ServerHttp2Session>();
   const operations = new Map<string, Operation>();
+  const runs: { id: string; dryRun: boolean; state: RetentionState }[] = [];
   let made = 0;
 
   function note(request: unknown, { method, requestHeader }: HandlerContext): void {
@@ -272,6 +294,16 @@ export async function startFakePlatform() {
           yield { ...message, cursor: String(index + 1) };
         }
       },
+      streamBuildLogs: async function* streamBuildLogs(request, context) {
+        note(request, context);
+        if (behaviour.buildLog.length === 0) throw new ConnectError('build not found', Code.NotFound);
+        yield {};
+        for (const [index, line] of behaviour.buildLog.entries()) {
+          if ((line.number ?? 0n) <= request.after) continue;
+          behaviour.beforeMessage(index + 1);
+          yield { line };
+        }
+      },
     });
     router.service(MetricsService, {
       getLatestMetrics: (request, context) => {
@@ -320,6 +352,68 @@ export async function startFakePlatform() {
         note(request, context);
         if (!credentials.delete(request.host)) throw new ConnectError('registry credential not found', Code.NotFound);
         return {};
+      },
+    });
+    router.service(GitService, {
+      setGitCredential: (request, context) => {
+        note(request, context);
+        const { target, secret } = request;
+        const isKey = secret.case === 'ssh';
+        const kind = isKey ? GitCredentialKind.SSH : GitCredentialKind.HTTPS;
+        const publicKey = isKey ? 'ssh-ed25519 AAAA obiente' : '';
+        const username = secret.case === 'https' ? secret.value.username : '';
+        return { credential: { id: uuid(1), target, kind, username, publicKey, fingerprint: '0123456789ab' } };
+      },
+      deleteGitCredential: (request, context) => {
+        note(request, context);
+        return {};
+      },
+    });
+    router.service(WebhooksService, {
+      getWebhook: (request, context) => {
+        note(request, context);
+        if (webhook === undefined) throw new ConnectError('webhook not found', Code.NotFound);
+        return { webhook };
+      },
+      createWebhook: (request, context) => {
+        note(request, context);
+        const { deploymentId } = request;
+        webhook = create(WebhookSchema, { id: uuid(7), deploymentId, path: `/webhooks/${uuid(7)}` });
+        return { webhook, secret: 'the-secret' };
+      },
+      rotateWebhook: (request, context) => {
+        note(request, context);
+        return webhook === undefined ? {} : { webhook, secret: 'another-secret' };
+      },
+      deleteWebhook: (request, context) => {
+        note(request, context);
+        webhook = undefined;
+        return {};
+      },
+    });
+    router.service(RetentionService, {
+      runRetention: (request, context) => {
+        note(request, context);
+        made += 1;
+        const run = { id: uuid(made), dryRun: request.dryRun, state: RetentionState.RUNNING };
+        runs.unshift(run);
+        return { run, attended: behaviour.retention.attended };
+      },
+      getRetentionRun: ({ runId, ...request }, context) => {
+        note(request, context);
+        const run = runs.find(({ id }) => id === runId);
+        const { error: errorMessage } = behaviour.retention;
+        if (run === undefined) throw new ConnectError('run not found', Code.NotFound);
+        if (behaviour.retention.waits-- > 0) return { run };
+        Object.assign(run, {
+          state: errorMessage === '' ? RetentionState.SUCCEEDED : RetentionState.FAILED,
+          errorMessage,
+        });
+        return { run, items: RETENTION_ITEMS };
+      },
+      listRetentionRuns: (request, context) => {
+        note(request, context);
+        return { runs };
       },
     });
     router.service(KeysService, {

@@ -12,12 +12,14 @@ export async function openBed(
   { seed, lanes: count }: { readonly seed: string; readonly lanes: number },
 ): Promise<Bed> {
   const random = createRandom(seed);
+  // What still works when a run is interrupted asks on: its connections are closed when nothing else is left.
+  const connections = stack.use(new AsyncDisposableStack());
   const corner = await openTestDocker();
   stack.defer(corner.remove);
   const lanes = await Promise.all(
     Array.from({ length: count }, (_, index) => {
       const own = stack.use(new AsyncDisposableStack());
-      return openLane(own, corner.image, random.fork(`lane ${index}`).next);
+      return openLane({ stack: own, connections }, corner.image, random.fork(`lane ${index}`).next);
     }),
   );
 

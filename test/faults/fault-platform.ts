@@ -55,13 +55,14 @@ const BRISK = { ROLLOUT_DRAIN: '500ms', ROLLOUT_STOP_GRACE: '1s' };
  * Starts a platform of its own as `npm start` does, with the same processes and the same supervisor. Only the addresses
  * that the API and the node are given lead through proxies, and there is no streamer, which has no part in operations.
  *
- * @param stack takes what has to be stopped, from the first moment on: an interrupted start leaves nothing either.
+ * @param stacks.stack takes what has to be stopped, from the first moment on: an interrupted start leaves nothing either
+ * @param stacks.connections takes the test's own connections
  */
 export async function startFaultPlatform(
-  stack: AsyncDisposableStack,
+  { stack, connections }: { readonly stack: AsyncDisposableStack; readonly connections: AsyncDisposableStack },
   random: () => number = Math.random,
 ): Promise<FaultPlatform> {
-  const { stateDir, instance, registryPorts, environment, remove } = await createTestInstallation();
+  const { stateDir, instance, registryPorts, gitPorts, environment, remove } = await createTestInstallation();
   stack.defer(remove);
   const given = { ...environment, ...BRISK };
   const config = readEnvironment(devVariables, given);
@@ -69,11 +70,11 @@ export async function startFaultPlatform(
   await prepareServers(installation);
   const ways = await openWays(installation, stack, random);
   const processes = await startProcesses(installation, ways, stack);
-  const looks = await lookBehind(installation, stack);
+  const looks = await lookBehind(installation, connections);
   const { api: apiUrl, temporal: temporalAddress } = toAddresses(config);
   const connect = () => openApi({ apiUrl, stateDir });
   const api = connect();
-  stack.defer(api.close);
+  connections.defer(api.close);
   const ports = { httpPort: config.HTTP_PORT, httpsPort: config.HTTPS_PORT };
   return {
     stateDir,
@@ -82,6 +83,7 @@ export async function startFaultPlatform(
     temporalAddress,
     ...ports,
     registryPorts,
+    gitPorts,
     ...looks,
     api,
     connect,

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import Dockerode from 'dockerode';
 import { nodeWorkflowId } from '../../contracts/node.ts';
-import { LABEL } from '../../domain/naming.ts';
 import { DOCKER_SOCKET } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
+import { removeInstance } from '../support/remove-instance.ts';
 import { type ContainerWatch, watchContainers } from './container-watch.ts';
 import { type FaultPlatform, startFaultPlatform } from './fault-platform.ts';
 
@@ -24,16 +24,25 @@ export interface Lane {
   readonly replayed: Set<string>;
 }
 
-/** Opens a lane on a platform of its own. @param stack takes all that has to be undone, from the first moment on. */
-export async function openLane(stack: AsyncDisposableStack, image: string, random: () => number): Promise<Lane> {
+/**
+ * Opens a lane on a platform of its own.
+ *
+ * @param stacks.stack takes all that has to be undone, from the first moment on
+ * @param stacks.connections takes what is closed in the end
+ */
+export async function openLane(
+  { stack, connections }: { readonly stack: AsyncDisposableStack; readonly connections: AsyncDisposableStack },
+  image: string,
+  random: () => number,
+): Promise<Lane> {
   const docker = new Dockerode({ socketPath: DOCKER_SOCKET });
   const left: string[] = [];
   stack.defer(async () => {
-    for (const instance of left) await removeAllOf(instance, docker);
+    for (const instance of left) await removeInstance(docker, instance);
   });
   // Stopped first: what a node still does would come back.
   const own = stack.use(new AsyncDisposableStack());
-  const platform = await startFaultPlatform(own, random);
+  const platform = await startFaultPlatform({ stack: own, connections }, random);
   left.push(platform.instance);
   const containers = await watchContainers(docker, platform.instance);
   own.defer(async () => containers.close());
@@ -74,13 +83,3 @@ function toMs(time: { seconds?: unknown; nanos?: number | null } | null | undefi
 
 /** What a lane's platform consists of, in the order of dependence. */
 export const PROCESSES = ['postgres', 'temporal', 'dev-oidc', 'api', 'traefik', 'orchestrator', 'node'] as const;
-
-/** What was deployed outlives the platform, so a lane on which something went wrong may have left it. */
-async function removeAllOf(instance: string, client: Dockerode): Promise<void> {
-  const filters = { label: [`${LABEL.instance}=${instance}`] };
-  for (const { Id } of await client.listContainers({ all: true, filters })) {
-    await client.getContainer(Id).remove({ force: true, v: true });
-  }
-  for (const { Id } of await client.listNetworks({ filters })) await client.getNetwork(Id).remove();
-  for (const { Id } of await client.listImages({ filters })) await client.getImage(Id).remove({ force: true });
-}

@@ -5,14 +5,17 @@ import { afterAll, describe, expect, inject, it } from 'vitest';
 import { DeploymentSchema, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { RestartPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { filesThatHold } from '../support/files-that-hold.ts';
+import { gitHubPush } from '../support/github-push.ts';
 import { openApi } from '../support/platform.ts';
 import { REGISTRY_USERS, startTestRegistry } from '../support/registry.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject } from './deployed.ts';
+import { fromGit, useGitServer } from './git-repositories.ts';
 
 const platform = inject('platform');
 const api = openApi(platform);
 const docker = useTestDocker();
+const git = useGitServer(platform, docker);
 afterAll(() => api.close());
 
 describe('values of variables', { timeout: 180_000 }, () => {
@@ -80,5 +83,49 @@ describe('passwords for registries', { timeout: 180_000 }, () => {
     });
     await subject.remove();
     await registry.remove(client);
+  });
+});
+
+describe('secrets of repositories and webhooks', { timeout: 180_000 }, () => {
+  it('stand in no history, database, log, snapshot or answer, whether the build succeeds or fails', async () => {
+    const repository = git.repository();
+    repository.push('secret');
+    const username = 'robot';
+    const [wrong, password] = [1, 2].map(() => `canary-${randomBytes(12).toString('hex')}`) as [string, string];
+    git.server().behaviour = { login: { username, password } };
+    const organizationId = (await api.identity.whoAmI({})).memberships[0]?.organizationId ?? '';
+    const target = repository.url;
+    const answers: unknown[] = [];
+    const store = async (given: string): Promise<void> => {
+      const secret = { case: 'https', value: { username, password: given } } as const;
+      answers.push(await api.git.setGitCredential({ idempotencyKey: randomUUID(), organizationId, target, secret }));
+    };
+    await store(wrong);
+    const subject = await createSubject(api, fromGit(repository.url, { ref: 'main' }));
+    const refused = await subject.outcome();
+    expect(refused).toMatchObject({ state: OperationState.FAILED, errorCode: 'SOURCE_REFUSED' });
+    await store(password);
+    const hook = await api.webhooks.createWebhook({ idempotencyKey: randomUUID(), deploymentId: subject.id });
+    const { secret } = hook;
+    const pushed = gitHubPush({ secret, url: repository.url });
+    const url = `${platform.apiUrl}${hook.webhook?.path}`;
+    expect((await fetch(url, gitHubPush({ secret: 'guessed', url: repository.url }))).status).toBe(401);
+    const delivered = await fetch(url, pushed);
+    expect(delivered.status).toBe(202);
+    const { operationId } = (await delivered.json()) as { operationId: string };
+    expect(await subject.outcome(operationId)).toMatchObject({ state: OperationState.SUCCEEDED });
+    answers.push(refused, await subject.get(), await api.git.listGitCredentials({ organizationId }));
+    answers.push(await api.webhooks.getWebhook({ deploymentId: subject.id }));
+    git.server().behaviour = {};
+
+    const asSent = (given: string) => Buffer.from(`${username}:${given}`).toString('base64');
+    const signature = pushed.headers['x-hub-signature-256'].slice('sha256='.length);
+    for (const canary of [wrong, password, asSent(wrong), asSent(password), secret, signature]) {
+      expect(inspect(answers, { depth: 10 })).not.toContain(canary);
+      expect(await filesThatHold(platform.stateDir, canary)).toEqual([]);
+    }
+    expect(await filesThatHold(platform.stateDir, repository.name)).not.toEqual([]);
+    await api.git.deleteGitCredential({ idempotencyKey: randomUUID(), organizationId, target });
+    await subject.remove();
   });
 });

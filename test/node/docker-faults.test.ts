@@ -36,6 +36,7 @@ beforeAll(async () => {
     restarts: { claim: async () => () => undefined, retire: async () => undefined },
     fetchEnvironment: async () => ({}),
     fetchRegistryCredential: async () => null,
+    ensureBuiltImage: () => Promise.reject(new Error('nothing is built here')),
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,
     foundHealthy: () => undefined,

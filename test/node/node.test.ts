@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
@@ -73,7 +74,7 @@ beforeAll(async () => {
   control.listen(controlPort, '127.0.0.1');
   await once(control, 'listening');
   await writeFile(join(dir, 'join'), joinToken, { mode: 0o600 });
-  await writeFile(join(dir, 'payload'), Buffer.alloc(32, 7).toString('base64'), { mode: 0o600 });
+  await writeFile(join(dir, 'payload'), randomBytes(32).toString('base64'), { mode: 0o600 });
   environment = {
     OBIENTE_INSTANCE: test.instance,
     CONTROL_URL: `http://127.0.0.1:${controlPort}`,

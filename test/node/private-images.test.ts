@@ -29,6 +29,7 @@ beforeAll(async () => {
     prober: createProber(),
     fetchEnvironment: async () => ({}),
     fetchRegistryCredential,
+    ensureBuiltImage: () => Promise.reject(new Error('nothing is built here')),
     restarts: { claim: async () => () => undefined, retire: async () => undefined },
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,

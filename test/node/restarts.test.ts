@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -178,7 +179,7 @@ describe('a node process without a control plane', () => {
   beforeAll(async () => {
     const nobody = await freePort();
     await writeFile(join(dir, 'join'), 'a join token of this test', { mode: 0o600 });
-    await writeFile(join(dir, 'payload'), Buffer.alloc(32, 7).toString('base64'), { mode: 0o600 });
+    await writeFile(join(dir, 'payload'), randomBytes(32).toString('base64'), { mode: 0o600 });
     environment = {
       ...{ PATH: process.env.PATH ?? '', LOG_LEVEL: 'silent', DOCKER_SOCKET, OBIENTE_INSTANCE: test.instance },
       ...{ CONTROL_URL: `http://127.0.0.1:${nobody}`, TEMPORAL_ADDRESS: `127.0.0.1:${nobody}` },

@@ -2,18 +2,27 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Context, heartbeat } from '@temporalio/activity';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { createKeyring } from '../../adapters/sealing/keyring.ts';
+import { createRetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import type { DoomedOnNode, StoreActivities } from '../../contracts/activities.ts';
 import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
 import { ROTATION_WORKFLOW_ID } from '../../contracts/keys.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
+import {
+  RETENTION_DUE_WORKFLOW,
+  RETENTION_SCHEDULE,
+  type RetentionDueInput,
+  retentionWorkflowId,
+} from '../../contracts/retention.ts';
+import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
-import { aDeployRequest, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
+import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../support/fake-cluster.ts';
 import { createFakeKeys } from '../support/fake-keys.ts';
+import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
 import { createFakeVolumes, type FakeVolumes } from '../support/fake-volumes.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
 
@@ -37,6 +46,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'removal-cancels-rollout', run: removalCancelsRollout },
   { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, [deploy()]) },
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
+  { name: 'build-from-git', run: (rig) => operations(rig, {}, [deployCommit()]) },
   { name: 'node-watched', run: nodeWatched },
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
   { name: 'requests-at-once', run: requestsAtOnce },
@@ -55,6 +65,8 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'canary', run: (rig) => operations(rig, {}, [deploy(CANARY), again(CANARY)]) },
   { name: 'paused-and-approved', run: pausedAndApproved },
   { name: 'cancelled', run: cancelled },
+  { name: 'retention', run: retained },
+  { name: 'retention-due', run: retentionDue },
   { name: 'keys-rotated', run: (rig) => keysRotated(rig, ['old', 'old', 'old', 'old', 'new']) },
   { name: 'volume-written', run: (rig) => operations(rig, {}, [withVolume('one'), withVolume('two')]) },
   {
@@ -93,6 +105,7 @@ const deploy =
   (rollout?: RolloutPolicy): Act =>
   () =>
     aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) });
+const deployCommit = (): Act => () => aDeployRequest({ spec: aSpec({ source: aGitSource() }) });
 const again =
   (rollout?: RolloutPolicy): Act =>
   () => ({ ...aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) }), createAs: null });
@@ -294,6 +307,28 @@ async function snapshotTaken(rig: Rig, changes: Partial<FakeVolumes['node']>): P
     records,
   );
   return ids;
+}
+
+/** Every part of a run, with a node that is lost and one that nobody works for. */
+async function retained(rig: Rig): Promise<readonly string[]> {
+  const nodes = { a: '', b: 'the node is lost', c: '' };
+  const fake = createFakeRetention({ policy: { buildCacheBytes: 1 }, nodes, silent: ['c'] });
+  const gateway = createRetentionGateway({ client: rig.client, timing: QUICK_RETENTION, answerMs: 20_000 });
+  const request = { runId: randomUUID(), isDryRun: false, actorUserId: null };
+  await fake.whileWorking(rig, async () => {
+    await gateway.runRetention(request);
+    await rig.client.workflow.getHandle(retentionWorkflowId(request)).result();
+  });
+  return [retentionWorkflowId(request)];
+}
+
+async function retentionDue(rig: Rig): Promise<readonly string[]> {
+  const args: [RetentionDueInput] = [{ timing: QUICK_RETENTION }];
+  const options = { workflowId: RETENTION_SCHEDULE, taskQueue: CONTROL_QUEUE, args };
+  await createFakeRetention().whileWorking(rig, async () => {
+    await rig.client.workflow.execute(RETENTION_DUE_WORKFLOW, options);
+  });
+  return [RETENTION_SCHEDULE];
 }
 
 async function keysRotated(rig: Rig, dataKeys: string[]): Promise<readonly string[]> {

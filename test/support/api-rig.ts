@@ -10,9 +10,11 @@ import { type Database, openDatabase } from '../../adapters/postgres/database.ts
 import { createDeploymentStore } from '../../adapters/postgres/deployment-store.ts';
 import { findRotation } from '../../adapters/postgres/key-rotations.ts';
 import { createDataKeyStore } from '../../adapters/postgres/organization-keys.ts';
+import { beginRun, findRun } from '../../adapters/postgres/retention/runs.ts';
 import { createKeyring, type Keyring } from '../../adapters/sealing/keyring.ts';
 import { createSealing } from '../../adapters/sealing/sealing.ts';
 import { openContextStore } from '../../adapters/sources/context-store.ts';
+import type { RetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import type { RotationCall, WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
 import { createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
@@ -73,11 +75,14 @@ export async function startApiRig() {
       ...{ db, changes, sealing, log, telemetry: createApiTelemetry(), heartbeatMs: 50, now: () => new Date() },
       ...{ masterKeys, payloadKeys: PAYLOAD_KEYS, contexts, userAuth, publicJwks: '{"keys":[]}' },
       registries: { allowedRegistries: [] },
+      git: { allowedHosts: ['git.example.test'] },
       address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
       nodeLogs: { open: (...call) => world.nodeLogs(...call) },
       histories: { read: async ({ deploymentId }) => Buffer.from(`history of ${deploymentId}`) },
+      retention: fakeRetention(db, world),
       workflows: { ...workflows, rotateKeys: (call) => workflows.rotateWith(masterKeys, call) },
       checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
+      imageTokens: { sign: async ({ from, to, imageId }) => `${to} may have ${imageId} of ${from}` },
       metrics: {} as never,
       nodeAuth: createNodeAuthInterceptor({ verify: verifyNode }),
     });
@@ -88,7 +93,7 @@ export async function startApiRig() {
   const { sealing, clientOf, masterKeys } = aProcess(createKeyring(randomBytes(32)));
 
   return {
-    ...{ url, db, store, world, enrolled, sealing, clientOf, masterKeys, aProcess },
+    ...{ url, db, store, world, enrolled, sealing, workflows, clientOf, masterKeys, aProcess },
     /** A signed-in user with a personal organization and its project. */
     user: async (name: string) => {
       const { userId, memberships } = await clientOf(IdentityService, name).whoAmI({});
@@ -153,6 +158,22 @@ function createFakeWorkflows(
     return { rotationId: call.rotationId };
   };
   return { ...gateway, rotateWith };
+}
+
+/** Stores that a run began, as its workflow does first, and leaves it there; one at a time of each kind. */
+function fakeRetention(db: Database, world: RigWorld): RetentionGateway {
+  const running = new Map<boolean, string>();
+  return {
+    runRetention: async (request) => {
+      if (world.workflowsAway) throw new DomainError('WORKFLOWS_UNAVAILABLE', 'the request was not confirmed in time');
+      const runId = running.get(request.isDryRun) ?? request.runId;
+      const run = await findRun(db, runId);
+      if (run?.state === 'running') return { runId };
+      running.set(request.isDryRun, request.runId);
+      await beginRun(db, request);
+      return { runId: request.runId };
+    },
+  };
 }
 
 function bearer(token: string): Interceptor {

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { DeployRequest, OperationRequest, PlainRequest } from '../../contracts/deployment.ts';
 import { DEFAULT_TIMING, type RolloutTiming } from '../../contracts/timing.ts';
 import { DEFAULT_ROLLOUT } from '../../domain/rollout-policy.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type SingleSpec } from '../../domain/spec.ts';
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type GitSource, type SingleSpec } from '../../domain/spec.ts';
 
 /** A complete, valid spec of an image. */
 export function aSpec(changes: Partial<SingleSpec> = {}): SingleSpec {
@@ -18,6 +18,12 @@ export function aSpec(changes: Partial<SingleSpec> = {}): SingleSpec {
     rollout: DEFAULT_ROLLOUT,
     ...changes,
   };
+}
+
+/** A branch of a repository. */
+export function aGitSource(changes: Partial<GitSource> = {}): GitSource {
+  const repository = { url: 'https://git.example.test/acme/shop.git', subdirectory: '', submodules: false };
+  return { kind: 'git', ref: 'main', ...repository, ...changes };
 }
 
 /** A request for a new revision; the first of a deployment names it. */
@@ -48,6 +54,7 @@ export const QUICK: RolloutTiming = {
   ...DEFAULT_TIMING,
   nodePickUpMs: 10_000,
   heartbeatMs: 2_000,
+  sourceMs: 8_000,
   drainMs: 10,
   stopGraceMs: 100,
 };

@@ -10,7 +10,13 @@ import type {
   StoreActivities,
 } from '../../contracts/activities.ts';
 import type { OperationAccepted, OperationRequest } from '../../contracts/deployment.ts';
-import type { OperationFailure, PlannedReplica, RolloutPlan, StartedReplica } from '../../contracts/rollout.ts';
+import type {
+  OperationFailure,
+  PlannedReplica,
+  PlannedSource,
+  RolloutPlan,
+  StartedReplica,
+} from '../../contracts/rollout.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { replicaId } from '../../domain/naming.ts';
 import { isOpen, makesRevision, type OperationState } from '../../domain/operation.ts';
@@ -26,7 +32,7 @@ import {
   wantedServices,
 } from '../../domain/rollout-goal.ts';
 import { DEFAULT_ROLLOUT } from '../../domain/rollout-policy.ts';
-import { type DeploymentSpec, isCompose, servicesOf } from '../../domain/spec.ts';
+import { type DeploymentSpec, isCompose, type Source, servicesOf } from '../../domain/spec.ts';
 import { applyChange } from '../../domain/spec-change.ts';
 import { writesVolumes } from '../../domain/volumes.ts';
 
@@ -56,6 +62,8 @@ export interface FakeBehaviour {
   onRemove?: (replicaId: string) => Promise<void>;
   onIngress?: () => Promise<void>;
   onBuild?: () => Promise<void>;
+  /** Answers with a commit. */
+  onResolve?: (ref: string) => Promise<string>;
   onErrors?: () => Promise<void>;
   refuseStore?: () => DomainError | undefined;
   /** Replicas that have died since they began to serve. */
@@ -72,6 +80,7 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
   const operations = new Map<string, FakeOperation>();
   const specs: DeploymentSpec[] = [];
   const images = new Map<number, string>();
+  const commits = new Map<number, string>();
   const indexes = new Map<number, number>();
   const steps: string[] = [];
   let current: DeploymentGoal = { services: [], stopped: false };
@@ -105,6 +114,7 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       const from = request.toRevision ?? 1;
       specs.push(specOf(from));
       images.set(specs.length, images.get(from) ?? '');
+      commits.set(specs.length, commits.get(from) ?? '');
     } else return 0;
     return specs.length;
   };
@@ -137,11 +147,11 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
         const spec = servicesOf(specOf(revision)).find((service) => service.name === name);
         if (!spec) throw ApplicationFailure.nonRetryable(`no service ${name}`, 'NOT_FOUND');
         const { port, command, healthCheck, limits, restartPolicy, container, needs } = spec;
-        const source = spec.source.kind === 'image' ? spec.source : { ...spec.source, hasArguments: false };
+        const source = planned(spec.source, commits.get(revision));
         const place = { projectId: randomUUID(), service: name, serviceName: 'app', revision };
         const run = { port, command, healthCheck, limits, restartPolicy, container, hasEnvironment: false };
         const imageDigest = images.get(revision) ?? null;
-        const buildNodeId = source.kind === 'dockerfile' && imageDigest === null ? NODE : null;
+        const buildNodeId = source.kind !== 'image' && imageDigest === null ? NODE : null;
         return { template: { ...ref, ...place, ...run }, needs, source, imageDigest, buildNodeId };
       });
     const existing = [...replicas].map(([id, { service, revision, index, serving, started, drainedBy }]) => ({
@@ -206,6 +216,11 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       const newest = Math.max(0, ...goal.map(({ revision }) => revision));
       const policy = returnPolicy(newest > 0 ? specOf(newest).rollout : DEFAULT_ROLLOUT);
       return draft(ref, goal, { policy, renew: false });
+    },
+    recordSource: async ({ revision, commit }) => {
+      if (!commits.has(revision)) commits.set(revision, commit);
+      steps.push(`record ${commits.get(revision)}`);
+      return { commit: commits.get(revision) ?? '' };
     },
     recordBuild: async ({ revision, imageId }) => {
       images.set(revision, imageId);
@@ -283,11 +298,16 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     dropSnapshot: async ({ snapshotId }) => {
       steps.push(`drop snapshot ${snapshotId}`);
     },
+    resolveSource: async ({ ref }) => {
+      heartbeat();
+      steps.push(`look up ${ref}`);
+      return { commit: (await behaviour.onResolve?.(ref)) ?? 'c'.repeat(40) };
+    },
     watchNode: async () => ({ state: 'ready', reason: '' }),
   };
   const build: BuildActivities = {
-    buildImage: async () => {
-      steps.push('build');
+    buildImage: async ({ source }) => {
+      steps.push(source.kind === 'git' ? `build ${source.commit}` : 'build');
       await behaviour.onBuild?.();
       return { imageId: 'sha256:built' };
     },
@@ -303,6 +323,14 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     },
   };
   return { store, node, build, ingress, replicas, containers, operations, steps, isPurged: () => purged };
+}
+
+function planned(source: Source, commit: string | undefined): PlannedSource {
+  if (source.kind === 'image' || source.kind === 'static') return source;
+  const { args: _, ...rest } = source;
+  return rest.kind === 'git'
+    ? { ...rest, hasArguments: false, commit: commit ?? null }
+    : { ...rest, hasArguments: false };
 }
 
 function revisionOf(goal: readonly ServiceGoal[], service: string): number {

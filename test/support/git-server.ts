@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { createSelfSignedCertificate } from '../../adapters/traefik/self-signed-certificate.ts';
 
-/** The names that the certificate of these servers is for. */
+/** The name that these servers have, unless it is another. */
 export const GIT_SERVER_NAME = 'git.example.test';
 
 /** How one server of a test behaves; what is not said is as any server does. */
@@ -42,10 +42,14 @@ export interface GitServer {
   stop(): Promise<void>;
 }
 
-/** Serves the bare repositories below a folder. */
-export async function startGitServer(root: string, folder: string): Promise<GitServer> {
+/** Serves the bare repositories below a folder; its certificate is `ca.pem` in another one. */
+export async function startGitServer(
+  root: string,
+  folder: string,
+  { name = GIT_SERVER_NAME, port: wantedPort = 0 } = {},
+): Promise<GitServer> {
   const { certificate, key } = createSelfSignedCertificate({
-    names: [GIT_SERVER_NAME],
+    names: [name],
     notBefore: new Date(Date.now() - 3_600_000),
     notAfter: new Date(Date.now() + 86_400_000),
   });
@@ -62,10 +66,10 @@ export async function startGitServer(root: string, folder: string): Promise<GitS
     },
   };
   server.on('request', (request, response) => void answer(git, root, request, response));
-  server.listen(0, '127.0.0.1');
+  server.listen(wantedPort, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  return Object.assign(git, { port, host: `${GIT_SERVER_NAME}:${port}` });
+  return Object.assign(git, { port, host: `${name}:${port}` });
 }
 
 async function answer(git: GitServer, root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -8,8 +8,11 @@ import { createTestInstallation } from './installation.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Waits that a test need not sit out: its requests take milliseconds, and its applications have nothing to save. */
-const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s' };
+/**
+ * Waits that a test need not sit out: its requests take milliseconds, its applications have nothing to save, and nobody
+ * returns to an image that nothing uses.
+ */
+const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s', RETENTION_IMAGE_AGE: '1s' };
 
 /** What tests in other processes need to know of the platform that this run started; can be sent between processes. */
 export interface PlatformFacts {
@@ -23,11 +26,13 @@ export interface PlatformFacts {
   readonly httpsPort: number;
   /** Ports of loopback at which tenants may name registries. */
   readonly registryPorts: readonly number[];
+  /** Ports of `localhost` at which tenants may name Git servers: for HTTPS, and for SSH. */
+  readonly gitPorts: readonly number[];
 }
 
 /** Starts a whole platform of its own: own state, own ports, own instance id on the shared Docker daemon. */
 export async function startTestPlatform(): Promise<PlatformFacts & { stop(): Promise<void> }> {
-  const { stateDir, instance, registryPorts, environment, remove } = await createTestInstallation();
+  const { stateDir, instance, registryPorts, gitPorts, environment, remove } = await createTestInstallation();
   const starting = startPlatform({ stateDir, environment: { ...environment, ...BRISK }, instance });
   const platform = await starting.catch(async (error: unknown) => {
     await remove();
@@ -41,7 +46,7 @@ export async function startTestPlatform(): Promise<PlatformFacts & { stop(): Pro
     await platform.stop();
     await remove();
   };
-  return { stateDir, instance, apiUrl, temporalAddress, databaseUrl, ...ports, registryPorts, stop };
+  return { stateDir, instance, apiUrl, temporalAddress, databaseUrl, ...ports, registryPorts, gitPorts, stop };
 }
 
 /** The API as the platform's one development user. */

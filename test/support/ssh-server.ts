@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { isPortOpen } from '../../adapters/probe/port.ts';
@@ -21,6 +21,8 @@ export interface SshServer {
   /** Another key, of nobody, and its public half. */
   readonly strangersKey: string;
   readonly strangersPublicKey: string;
+  /** Lets the owner of a public key sign in. */
+  authorize(publicKey: string): Promise<void>;
   /** What it logged. */
   log(): Promise<string>;
   /** Stops answering on connections that are open and on new ones; ends by `stop`. */
@@ -29,9 +31,9 @@ export interface SshServer {
 }
 
 /** Starts an sshd with a configuration, host key and authorized key of its own; resolves when it listens. */
-export async function startSshServer(): Promise<SshServer> {
+export async function startSshServer({ port: wantedPort }: { port?: number } = {}): Promise<SshServer> {
   const folder = await mkdtemp(join(tmpdir(), 'obiente-sshd-'));
-  const port = await freePort();
+  const port = wantedPort ?? (await freePort());
   makeKey(join(folder, 'host'));
   const privateKey = makeKey(join(folder, 'user'));
   const strangersKey = makeKey(join(folder, 'stranger'));
@@ -66,6 +68,7 @@ export async function startSshServer(): Promise<SshServer> {
   return {
     ...{ strangersPublicKey, port, user: userInfo().username, privateKey, strangersKey },
     knownHosts: (host) => `[${host}]:${port} ${type} ${key}`,
+    authorize: (key) => appendFile(join(folder, 'user.pub'), `${key}\n`),
     log: () => readFile(log, 'utf8'),
     freeze: () => void server.kill('SIGSTOP'),
     stop: async () => {

@@ -6,6 +6,8 @@ export interface TcpProxy {
   readonly port: number;
   /** Lets this many bytes of answers through in all from now on, and then nothing. */
   silenceAfter(bytes: number): void;
+  /** How many bytes of answers it still lets through. */
+  left(): number;
   resume(): void;
   stop(): Promise<void>;
 }
@@ -39,6 +41,7 @@ export async function openTcpProxy(targetPort: number): Promise<TcpProxy> {
     silenceAfter: (bytes) => {
       left = bytes;
     },
+    left: () => left,
     resume: () => {
       left = Number.POSITIVE_INFINITY;
       for (const socket of sockets) socket.destroy();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { aDeployRequest, aRemoveRequest, aSpec } from '../support/builders.ts';
+import { aDeployRequest, aGitSource, aRemoveRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
 import { aPlace, startWorkflowRig } from '../support/workflow-rig.ts';
@@ -102,6 +102,42 @@ describe('the deployment workflow', { timeout: 60_000 }, () => {
       await deployed({ spec: aSpec({ source, replicas: 2 }) });
       expect(cluster.steps.slice(0, 2)).toEqual(['build', 'record build']);
       expect(cluster.steps.filter((step) => step === 'build')).toHaveLength(1);
+    });
+  });
+
+  it('looks a ref up once, and builds that commit also when the first attempt finds the server away', async () => {
+    let attempts = 0;
+    const onBuild = async (): Promise<void> => {
+      attempts += 1;
+      if (attempts === 1) throw toApplicationFailure(new DomainError('SOURCE_UNAVAILABLE', 'the server is away'));
+    };
+    const onResolve = async () => 'a'.repeat(40);
+    await onCluster({ onBuild, onResolve }, async ({ cluster, deployed }) => {
+      await deployed({ spec: aSpec({ source: aGitSource() }) });
+      const commit = 'a'.repeat(40);
+      const steps = ['look up main', `record ${commit}`, `build ${commit}`, `build ${commit}`, 'record build'];
+      expect(cluster.steps.slice(0, 5)).toEqual(steps);
+    });
+  });
+
+  it('waits for a server that is away for a bounded time, and not at all for what it refuses', async () => {
+    const error = { current: new DomainError('SOURCE_UNAVAILABLE', 'the server is away') };
+    const onResolve = async () => {
+      throw toApplicationFailure(error.current);
+    };
+    await onCluster({ onResolve }, async ({ cluster, deploy, outcome }) => {
+      const away = await deploy({ spec: aSpec({ source: aGitSource() }) });
+      expect(await outcome(away.operationId)).toMatchObject({
+        state: 'failed',
+        failure: { code: 'SOURCE_UNAVAILABLE' },
+      });
+      expect(cluster.steps.filter((step) => step === 'look up main').length).toBeGreaterThan(1);
+      cluster.steps.length = 0;
+      error.current = new DomainError('SOURCE_REFUSED', 'no branch or tag "main"');
+      const refused = await deploy({ createAs: null, spec: aSpec({ source: aGitSource() }) });
+      const failure = { code: 'SOURCE_REFUSED', message: 'no branch or tag "main"' };
+      expect(await outcome(refused.operationId)).toMatchObject({ state: 'failed', failure });
+      expect(cluster.steps).toEqual(['look up main']);
     });
   });
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { DEV_USER } from '../../adapters/dev-oidc/configuration.ts';
+import { DEV_USER } from '../../adapters/dev-oidc/dev-user.ts';
 import { apiVariables } from '../../config/api.ts';
 import { devOidcVariables } from '../../config/dev-oidc.ts';
 import { nodeVariables } from '../../config/node.ts';

@@ -7,10 +7,12 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import { readBearerToken } from '../../adapters/tokens/bearer.ts';
+import type { ImageClaim } from '../../adapters/tokens/image-token.ts';
 import { createErrorInterceptor } from '../../api/interceptors/errors.ts';
 import { DomainError, notFound } from '../../domain/errors.ts';
 import { LABEL } from '../../domain/naming.ts';
 import { NodeGatewayService, type StreamContainerLogsRequest } from '../../gen/obiente/internal/v1/gateways_pb.ts';
+import { createImageExport, imageClaimKey } from './image-export.ts';
 
 /** Logs that are streamed at a time; a node has few containers, and a person reads few logs. */
 const MOST_STREAMS = 200;
@@ -23,9 +25,11 @@ export interface GatewayOptions {
   readonly bindAddress: string;
   readonly port: number;
   readonly instance: string;
-  readonly docker: Pick<Docker, 'findContainer' | 'streamLogs'>;
+  readonly docker: Pick<Docker, 'findContainer' | 'streamLogs' | 'exportImage'>;
   /** Verifies the control plane's token. @throws UNAUTHENTICATED */
   verifyToken(token: string): Promise<void>;
+  /** Verifies the token with which another node fetches an image. @throws UNAUTHENTICATED */
+  verifyImageToken(token: string): Promise<ImageClaim>;
   readonly log: Log;
 }
 
@@ -36,16 +40,16 @@ export interface RunningGateway {
 }
 
 /**
- * Starts the gateway through which the control plane reaches this node: ConnectRPC over cleartext HTTP/2, every call
- * with a token.
+ * Starts the gateway through which the control plane reaches this node, and other nodes its built images: ConnectRPC over
+ * cleartext HTTP/2, every call with a token.
  *
  * @throws CONFIGURATION when the port is taken.
  */
 export async function startNodeGateway(options: GatewayOptions): Promise<RunningGateway> {
   const stopping = new AbortController();
   const handler = connectNodeAdapter({
-    routes: (router) => addLogs(router, options),
-    interceptors: [createErrorInterceptor(options.log), requireToken(options.verifyToken)],
+    routes: (router) => addRoutes(router, options),
+    interceptors: [createErrorInterceptor(options.log), requireToken(options)],
     readMaxBytes: LARGEST_REQUEST_BYTES,
     shutdownSignal: stopping.signal,
   });
@@ -74,14 +78,18 @@ export async function startNodeGateway(options: GatewayOptions): Promise<Running
   };
 }
 
-function requireToken(verifyToken: (token: string) => Promise<void>): Interceptor {
+/** What the control plane does and what nodes do takes tokens of different kinds: neither is good for the other. */
+function requireToken({ verifyToken, verifyImageToken }: GatewayOptions): Interceptor {
   return (next) => async (request) => {
-    await verifyToken(readBearerToken(request.header));
+    const token = readBearerToken(request.header);
+    if (request.method.name === NodeGatewayService.method.exportImage.name) {
+      request.contextValues.set(imageClaimKey, await verifyImageToken(token));
+    } else await verifyToken(token);
     return await next(request);
   };
 }
 
-function addLogs(router: ConnectRouter, options: GatewayOptions): void {
+function addRoutes(router: ConnectRouter, options: GatewayOptions): void {
   let open = 0;
   router.service(NodeGatewayService, {
     streamContainerLogs: async function* (request, context) {
@@ -95,6 +103,7 @@ function addLogs(router: ConnectRouter, options: GatewayOptions): void {
         open -= 1;
       }
     },
+    exportImage: createImageExport(options.docker).stream,
   });
 }
 

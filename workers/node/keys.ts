@@ -1,10 +1,12 @@
 import { type ControlClient, createControlClient } from '../../adapters/control-client/control-client.ts';
 import { openNodeIdentity } from '../../adapters/node-identity/node-identity.ts';
 import { decryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
+import { decryptGitCredential } from '../../adapters/tokens/git-credential-envelope.ts';
 import { generateNodeKeys, parsePrivateJwk, toPublicJwk } from '../../adapters/tokens/keys.ts';
 import { createNodeTokenSigner } from '../../adapters/tokens/node-token.ts';
 import { decryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
+import type { StoredGitCredential } from '../../domain/git-credential.ts';
 import type { RegistryCredential } from '../../domain/registry-credential.ts';
 
 /** A new token a minute is enough for calls every few seconds, and none of them is ever near its end of 5 min. */
@@ -22,6 +24,8 @@ export interface NodeKeys {
   openBuildArguments(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   /** Fetches and opens the credential for a service's image; `null` when there is none. */
   openRegistryCredential(of: ServiceRef): Promise<RegistryCredential | null>;
+  /** Fetches and opens the credential for a service's Git repository; `null` when there is none. */
+  openSourceCredential(of: ServiceRef): Promise<StoredGitCredential | null>;
 }
 
 /** Reads or makes this node's identity, and creates the client that speaks with it. @throws CONFIGURATION */
@@ -42,6 +46,10 @@ export async function connectIdentity(from: { dir: string; controlUrl: string })
     openEnvironment: async (of) => toRecord(await decryptEnvironment(encryption, await control.fetchEnvironment(of))),
     openBuildArguments: async (of) =>
       toRecord(await decryptEnvironment(encryption, await control.fetchBuildArguments(of))),
+    openSourceCredential: async (of) => {
+      const jwe = await control.fetchSourceCredential(of);
+      return jwe === '' ? null : await decryptGitCredential(encryption, jwe);
+    },
     openRegistryCredential: async (of) => {
       const jwe = await control.fetchRegistryCredential(of);
       return jwe === '' ? null : await decryptRegistryCredential(encryption, jwe);

@@ -1,25 +1,35 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { createDocker, type Docker } from '../../adapters/docker/docker.ts';
+import { openOwnImages } from '../../adapters/docker/own-images.ts';
 import { openPullRecords } from '../../adapters/docker/pull-records.ts';
 import type { Log } from '../../adapters/logging/log.ts';
+import { createOwnImagesFile } from '../../adapters/node-files/own-images-file.ts';
 import { createPullRecordsFile } from '../../adapters/node-files/pull-records-file.ts';
 import type { nodeVariables } from '../../config/node.ts';
 
 /** Deadline of an ordinary call to Docker. */
 const DOCKER_TIMEOUT_MS = 10_000;
 
-/** Opens this host's Docker daemon, with the records of what was pulled to it for whom. The daemon may be away. */
+/**
+ * Opens this host's Docker daemon, with the records of what was pulled to it for whom, and of which images are our own.
+ * The daemon may be away.
+ */
 export async function openDocker(config: z.infer<typeof nodeVariables>, log: Log): Promise<Docker> {
   const file = createPullRecordsFile(join(config.NODE_KEY_DIR, 'pulled-images.json'), (err) =>
     log.warn({ err }, 'the records of pulled images cannot be read: registries are asked again'),
   );
   const records = await openPullRecords(file, (err) => log.warn({ err }, 'cannot save the records of pulled images'));
+  const brought = createOwnImagesFile(join(config.NODE_KEY_DIR, 'own-images.json'), (err) =>
+    log.warn({ err }, 'the record of own images cannot be read: what was pulled before stays'),
+  );
+  const ownImages = await openOwnImages(brought, (err) => log.warn({ err }, 'cannot save the record of own images'));
   return createDocker({
     socketPath: config.DOCKER_SOCKET,
     instance: config.OBIENTE_INSTANCE,
     nodeAddress: config.NODE_ADDRESS,
     requestTimeoutMs: DOCKER_TIMEOUT_MS,
     records,
+    ownImages,
   });
 }

@@ -1,17 +1,25 @@
 import { totalmem } from 'node:os';
 import { createBuildImage } from '../../activities/build-image.ts';
+import { createSlots } from '../../activities/build-slots.ts';
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
-import type { DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
+import type { GitPorts } from '../../activities/git-ports.ts';
+import type { BuildPorts, DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createRemoveVolume } from '../../activities/remove-volume.ts';
+import { createResolveSource } from '../../activities/resolve-source.ts';
+import { createRetainImages } from '../../activities/retain-images.ts';
 import { createVolumeSnapshots, type SnapshotPorts } from '../../activities/volume-snapshots.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
+import { packSite } from '../../adapters/sources/pack-site.ts';
 import type { WorkerOptions } from '../../adapters/temporal/worker.ts';
+import type { NodeConfig } from '../../config/node.ts';
 import { buildQueue, nodeQueue } from '../../contracts/task-queues.ts';
+import type { BuildRegistry } from './build-registry.ts';
+import { createBuiltImages } from './built-images.ts';
 import type { ContainerHub } from './container-hub.ts';
 import type { HealthMonitor } from './health-monitor.ts';
 import type { NodeKeys } from './keys.ts';
@@ -25,9 +33,12 @@ const MOST_ACTIVITIES = 200;
 
 /** What the activities of a node are made of. */
 export interface NodeParts {
-  readonly config: { readonly OBIENTE_INSTANCE: string; readonly NODE_ADDRESS: string };
+  readonly config: NodeConfig;
   readonly keys: NodeKeys;
   readonly docker: Docker;
+  readonly git: GitPorts;
+  /** Where built images are pushed to; `null`: nodes send them to each other. */
+  readonly registry: BuildRegistry | null;
   readonly daemon: DaemonWatch;
   readonly hub: ContainerHub;
   readonly keeper: RestartKeeper;
@@ -38,9 +49,9 @@ export interface NodeParts {
   readonly startSlot: ReplicaPorts['startSlot'];
 }
 
-/** Says what this node's two workers poll for: replicas, and one build at a time. */
+/** Says what this node's two workers poll for: replicas, and builds, which then wait here for one of few places. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, daemon, hub, keeper, monitor, snapshots, cores, startSlot } = parts;
+  const { config, keys, docker, git, registry, daemon, hub, keeper, monitor, snapshots, startSlot } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -49,6 +60,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     prober: createProber(),
     fetchEnvironment: keys.openEnvironment,
     fetchRegistryCredential: keys.openRegistryCredential,
+    ensureBuiltImage: createBuiltImages({ instance, docker, control: keys.control, registry }),
     restarts: keeper,
     startSlot,
     onContainerChange: hub.onContainerChange,
@@ -56,10 +68,16 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
   };
   const build = {
     instance,
-    limits: { cpuCores: Math.max(1, cores / 2), memoryBytes: Math.floor(totalmem() / 2) },
+    limits: buildLimits(parts),
+    slots: createSlots(config.BUILDS_PER_NODE),
+    fetchEnvironment: keys.openEnvironment,
+    reportBuild: keys.control.reportBuild,
     fetchContext: keys.control.fetchContext,
+    git,
+    site: { image: config.STATIC_SITE_IMAGE, folder: config.STATIC_SITE_FOLDER, pack: packSite },
     fetchBuildArguments: keys.openBuildArguments,
     buildImage: docker.buildImage,
+    ...(registry ? { publish: createPublish(docker, registry) } : {}),
   };
   return [
     {
@@ -67,13 +85,44 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
       activities: withFailures({
         ...createEnsureReplica(replica),
         ...createRemoveReplica(replica),
-        ...createRemoveLeftovers(replica),
+        ...createRemoveLeftovers({ ...replica, git }),
+        ...createResolveSource(git),
+        ...createRetainImages(docker),
         ...createRemoveVolume(replica),
         ...createVolumeSnapshots({ instance, runtime: docker, files: snapshots }),
         ...createWatchNode(daemon),
       }),
       maxActivities: MOST_ACTIVITIES,
     },
-    { taskQueue: buildQueue(keys.nodeId), activities: withFailures(createBuildImage(build)), maxActivities: 1 },
+    {
+      taskQueue: buildQueue(keys.nodeId),
+      activities: withFailures(createBuildImage(build)),
+      maxActivities: MOST_ACTIVITIES,
+    },
   ];
+}
+
+function createPublish(
+  docker: Docker,
+  { credential, repositoryOf }: BuildRegistry,
+): NonNullable<BuildPorts['publish']> {
+  return async ({ deploymentId, revision, service, imageId, signal }) => {
+    const target = { repository: repositoryOf(deploymentId), tag: `r${revision}-${service}`, credential };
+    return await docker.pushImage({ deploymentId, imageId, ...target, signal });
+  };
+}
+
+/** All builds together get half of the host, so that replicas keep the other half. */
+function buildLimits({ config, docker, cores }: NodeParts) {
+  const share = 1 / (2 * config.BUILDS_PER_NODE);
+  return {
+    cpuCores: Math.max(1, cores * share),
+    memoryBytes: Math.floor(totalmem() * share),
+    timeoutMs: config.BUILD_TIMEOUT,
+    disk: {
+      minFreeBytes: config.BUILD_MIN_FREE_DISK,
+      maxWrittenBytes: config.BUILD_MAX_DISK,
+      freeBytes: docker.freeBytes,
+    },
+  };
 }

@@ -132,7 +132,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'writes of a workflow run side by side',
-    file: 'workflows/activity-stubs.ts',
+    file: 'workflows/one-at-a-time.ts',
     text: 'calledBefore = call.catch(() => undefined);',
     replacement: 'call.catch(() => undefined);',
     test: { project: 'servers', file: 'test/workflows/requests-at-once.test.ts' },

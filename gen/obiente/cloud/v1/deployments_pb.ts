@@ -376,7 +376,7 @@ export type Operation = Message<"obiente.cloud.v1.Operation"> & {
   deploymentId: string;
 
   /**
-   * Who asked for it (UUID).
+   * Who asked for it (UUID): a user, or the deployment's webhook.
    *
    * @generated from field: string actor_user_id = 11;
    */
@@ -1304,10 +1304,10 @@ export type DeploymentEvent = Message<"obiente.cloud.v1.DeploymentEvent"> & {
   /**
    * What kind of step: `operation.queued`, `operation.started`, `operation.succeeded`, `operation.failed`,
    * `operation.superseded`, `operation.cancelled`, `operation.cancel_requested`, `operation.pause_requested`,
-   * `operation.resumed`, `operation.approved`, `operation.waiting`, `operation.continued`, `build.started`,
-   * `build.finished`, `replica.placed`, `replica.healthy`, `replica.unhealthy`, `replica.exited`, `replica.restarted`,
-   * `replica.removed`, `route.switched`. Of a replica that keeps crashing the first, second, fourth, eighth, … exit and
-   * restart in a row are told.
+   * `operation.resumed`, `operation.approved`, `operation.waiting`, `operation.continued`, `build.waiting`,
+   * `build.started`, `build.finished`, `replica.placed`, `replica.healthy`, `replica.unhealthy`, `replica.exited`,
+   * `replica.restarted`, `replica.removed`, `route.switched`. Of a replica that keeps crashing the first, second, fourth,
+   * eighth, … exit and restart in a row are told.
    *
    * @generated from field: string kind = 3;
    */
@@ -1328,7 +1328,7 @@ export type DeploymentEvent = Message<"obiente.cloud.v1.DeploymentEvent"> & {
   replicaId: string;
 
   /**
-   * Who asked for it (UUID); empty for what the platform did by itself.
+   * Who asked for it (UUID), a user or the deployment's webhook; empty for what the platform did by itself.
    *
    * @generated from field: string actor_user_id = 6;
    */

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/logs.proto.
  */
 export const file_obiente_cloud_v1_logs: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL2xvZ3MucHJvdG8SEG9iaWVudGUuY2xvdWQudjEiowEKEVN0cmVhbUxvZ3NSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAiABKAlCB7pIBHICGEASHQoEdGFpbBgDIAEoBUIKukgHGgUYkE4oAEgAiAEBEg4KBmZvbGxvdxgEIAEoCBIYCgZjdXJzb3IYBSABKAlCCLpIBXIDGIAgQgcKBV90YWlsIlcKElN0cmVhbUxvZ3NSZXNwb25zZRInCgRsaW5lGAEgASgLMhkub2JpZW50ZS5jbG91ZC52MS5Mb2dMaW5lEhgKBmN1cnNvchgCIAEoCUIIukgFcgMYgCAijgEKB0xvZ0xpbmUSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKCnJlcGxpY2FfaWQYAiABKAlCB7pIBHICGEASJQoGc3RyZWFtGAMgASgJQhW6SBJyEFIGc3Rkb3V0UgZzdGRlcnISFwoEdGV4dBgEIAEoCUIJukgGcgQogIAEMm0KC0xvZ3NTZXJ2aWNlEl4KClN0cmVhbUxvZ3MSIy5vYmllbnRlLmNsb3VkLnYxLlN0cmVhbUxvZ3NSZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5TdHJlYW1Mb2dzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL2xvZ3MucHJvdG8SEG9iaWVudGUuY2xvdWQudjEiowEKEVN0cmVhbUxvZ3NSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAiABKAlCB7pIBHICGEASHQoEdGFpbBgDIAEoBUIKukgHGgUYkE4oAEgAiAEBEg4KBmZvbGxvdxgEIAEoCBIYCgZjdXJzb3IYBSABKAlCCLpIBXIDGIAgQgcKBV90YWlsIlcKElN0cmVhbUxvZ3NSZXNwb25zZRInCgRsaW5lGAEgASgLMhkub2JpZW50ZS5jbG91ZC52MS5Mb2dMaW5lEhgKBmN1cnNvchgCIAEoCUIIukgFcgMYgCAijgEKB0xvZ0xpbmUSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKCnJlcGxpY2FfaWQYAiABKAlCB7pIBHICGEASJQoGc3RyZWFtGAMgASgJQhW6SBJyEFIGc3Rkb3V0UgZzdGRlcnISFwoEdGV4dBgEIAEoCUIJukgGcgQogIAEIpYBChZTdHJlYW1CdWlsZExvZ3NSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigAEhgKB3NlcnZpY2UYAyABKAlCB7pIBHICGD8SFgoFYWZ0ZXIYBCABKANCB7pIBCICKAASDgoGZm9sbG93GAUgASgIIkcKF1N0cmVhbUJ1aWxkTG9nc1Jlc3BvbnNlEiwKBGxpbmUYASABKAsyHi5vYmllbnRlLmNsb3VkLnYxLkJ1aWxkTG9nTGluZSKsAQoMQnVpbGRMb2dMaW5lEhcKBm51bWJlchgBIAEoA0IHukgEIgIoARImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoEdGV4dBgDIAEoCUIIukgFcgMogEASDgoGcmVtYXJrGAQgASgIEhkKCHJldmlzaW9uGAUgASgFQge6SAQaAigBEhgKB3NlcnZpY2UYBiABKAlCB7pIBHICGD8y3AEKC0xvZ3NTZXJ2aWNlEl4KClN0cmVhbUxvZ3MSIy5vYmllbnRlLmNsb3VkLnYxLlN0cmVhbUxvZ3NSZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5TdHJlYW1Mb2dzUmVzcG9uc2UiA5ACATABEm0KD1N0cmVhbUJ1aWxkTG9ncxIoLm9iaWVudGUuY2xvdWQudjEuU3RyZWFtQnVpbGRMb2dzUmVxdWVzdBopLm9iaWVudGUuY2xvdWQudjEuU3RyZWFtQnVpbGRMb2dzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Which lines.
@@ -135,7 +135,133 @@ export const LogLineSchema: GenMessage<LogLine> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_logs, 2);
 
 /**
- * What applications print.
+ * Which lines.
+ *
+ * @generated from message obiente.cloud.v1.StreamBuildLogsRequest
+ */
+export type StreamBuildLogsRequest = Message<"obiente.cloud.v1.StreamBuildLogsRequest"> & {
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Number of the revision; 0 means the newest one that was built.
+   *
+   * @generated from field: int32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * Name of the service; may be left out when only one of the revision's services was built.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * Only lines with a higher number.
+   *
+   * @generated from field: int64 after = 4;
+   */
+  after: bigint;
+
+  /**
+   * Go on with new lines until the build has ended.
+   *
+   * @generated from field: bool follow = 5;
+   */
+  follow: boolean;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StreamBuildLogsRequest.
+ * Use `create(StreamBuildLogsRequestSchema)` to create a new message.
+ */
+export const StreamBuildLogsRequestSchema: GenMessage<StreamBuildLogsRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_logs, 3);
+
+/**
+ * A line, or a heartbeat without one.
+ *
+ * @generated from message obiente.cloud.v1.StreamBuildLogsResponse
+ */
+export type StreamBuildLogsResponse = Message<"obiente.cloud.v1.StreamBuildLogsResponse"> & {
+  /**
+   * The line; unset for a heartbeat, which is sent when nothing else was for 15 s.
+   *
+   * @generated from field: obiente.cloud.v1.BuildLogLine line = 1;
+   */
+  line?: BuildLogLine | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StreamBuildLogsResponse.
+ * Use `create(StreamBuildLogsResponseSchema)` to create a new message.
+ */
+export const StreamBuildLogsResponseSchema: GenMessage<StreamBuildLogsResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_logs, 4);
+
+/**
+ * One line of a build's log.
+ *
+ * @generated from message obiente.cloud.v1.BuildLogLine
+ */
+export type BuildLogLine = Message<"obiente.cloud.v1.BuildLogLine"> & {
+  /**
+   * Rises from line to line, with gaps where lines were left out: give the last one seen as `after` to go on.
+   *
+   * @generated from field: int64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * When the node received it.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 2;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * The line without its end, cut at 8 KiB; without control characters and values of the deployment's variables.
+   *
+   * @generated from field: string text = 3;
+   */
+  text: string;
+
+  /**
+   * Whether the platform says this about the log, and the build did not print it.
+   *
+   * @generated from field: bool remark = 4;
+   */
+  remark: boolean;
+
+  /**
+   * The revision that was built.
+   *
+   * @generated from field: int32 revision = 5;
+   */
+  revision: number;
+
+  /**
+   * The service that was built.
+   *
+   * @generated from field: string service = 6;
+   */
+  service: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.BuildLogLine.
+ * Use `create(BuildLogLineSchema)` to create a new message.
+ */
+export const BuildLogLineSchema: GenMessage<BuildLogLine> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_logs, 5);
+
+/**
+ * What applications print, and what builds of their images print.
  *
  * @generated from service obiente.cloud.v1.LogsService
  */
@@ -149,6 +275,17 @@ export const LogsService: GenService<{
     methodKind: "server_streaming";
     input: typeof StreamLogsRequestSchema;
     output: typeof StreamLogsResponseSchema;
+  },
+  /**
+   * Streams the lines that the build of a revision's image has printed, in order. They are kept: of a long log the
+   * beginning and the end.
+   *
+   * @generated from rpc obiente.cloud.v1.LogsService.StreamBuildLogs
+   */
+  streamBuildLogs: {
+    methodKind: "server_streaming";
+    input: typeof StreamBuildLogsRequestSchema;
+    output: typeof StreamBuildLogsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_cloud_v1_logs, 0);

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/spec.proto.
  */
 export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEikgUKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASIQoIcmVwbGljYXMYAyABKAVCCrpIBxoFGJBOKABIAYgBARIeCgRwb3J0GAQgASgFQgu6SAgaBhj//wMoAUgCiAEBEkUKC2Vudmlyb25tZW50GAUgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSMwoMaGVhbHRoX2NoZWNrGAYgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5IZWFsdGhDaGVjaxIwCgZsaW1pdHMYByABKAsyIC5vYmllbnRlLmNsb3VkLnYxLlJlc291cmNlTGltaXRzEkEKDnJlc3RhcnRfcG9saWN5GAggASgOMh8ub2JpZW50ZS5jbG91ZC52MS5SZXN0YXJ0UG9saWN5Qgi6SAWCAQIQARIiCgdjb21tYW5kGAkgAygJQhG6SA6SAQsQgAIiBnIEGICAAhIwCgdyb2xsb3V0GAogASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Sb2xsb3V0UG9saWN5EjgKB3ZvbHVtZXMYDCADKAsyHS5vYmllbnRlLmNsb3VkLnYxLlZvbHVtZU1vdW50Qgi6SAWSAQIQQEIICgZzb3VyY2VCCwoJX3JlcGxpY2FzQgcKBV9wb3J0InMKC1ZvbHVtZU1vdW50EjcKBnZvbHVtZRgBIAEoCUInukgkciIQARh/MhxeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXSokEhgKBHBhdGgYAiABKAlCCrpIB3IFEAIYgAQSEQoJcmVhZF9vbmx5GAMgASgIIv8BCg1Sb2xsb3V0UG9saWN5EjQKB3JvbGxpbmcYASABKAsyIS5vYmllbnRlLmNsb3VkLnYxLlJvbGxpbmdTdHJhdGVneUgAEjYKCHJlY3JlYXRlGAIgASgLMiIub2JpZW50ZS5jbG91ZC52MS5SZWNyZWF0ZVN0cmF0ZWd5SAASOQoKYmx1ZV9ncmVlbhgDIAEoCzIjLm9iaWVudGUuY2xvdWQudjEuQmx1ZUdyZWVuU3RyYXRlZ3lIABIyCgZjYW5hcnkYBCABKAsyIC5vYmllbnRlLmNsb3VkLnYxLkNhbmFyeVN0cmF0ZWd5SABCEQoIc3RyYXRlZ3kSBbpIAggBIrEBCg9Sb2xsaW5nU3RyYXRlZ3kSKQoRbWF4X3N1cmdlX3BlcmNlbnQYASABKAVCCbpIBhoEGGQoAEgAiAEBEi8KF21heF91bmF2YWlsYWJsZV9wZXJjZW50GAIgASgFQgm6SAYaBBhkKABIAYgBARIQCghhcHByb3ZhbBgDIAEoCEIUChJfbWF4X3N1cmdlX3BlcmNlbnRCGgoYX21heF91bmF2YWlsYWJsZV9wZXJjZW50IiQKEFJlY3JlYXRlU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgiYgoRQmx1ZUdyZWVuU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgSOwoIa2VlcF9vbGQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIAIkkKDkNhbmFyeVN0cmF0ZWd5EjcKBXN0ZXBzGAEgAygLMhwub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdGVwQgq6SAeSAQQIARAUItwBCgpDYW5hcnlTdGVwEiEKDndlaWdodF9wZXJjZW50GAEgASgFQgm6SAYaBBhjKAESMgoIYXBwcm92YWwYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLkFwcHJvdmFsR2F0ZUgAEjkKBHdhaXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIASAASLQoGZXJyb3JzGAQgASgLMhsub2JpZW50ZS5jbG91ZC52MS5FcnJvckdhdGVIAEINCgRnYXRlEgW6SAIIASIOCgxBcHByb3ZhbEdhdGUiqQEKCUVycm9yR2F0ZRI9CgV3YXRjaBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkITukgQyAEBqgEKIgQIgPUkMgIIARIkChFtYXhfZXJyb3JfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgAEiYKDG1pbl9yZXF1ZXN0cxgDIAEoBUILukgIGgYYwIQ9KAFIAIgBAUIPCg1fbWluX3JlcXVlc3RzImkKC0ltYWdlU291cmNlEh0KCXJlZmVyZW5jZRgBIAEoCUIKukgHcgUQARiABBI7CgtwdWxsX3BvbGljeRgCIAEoDjIcLm9iaWVudGUuY2xvdWQudjEuUHVsbFBvbGljeUIIukgFggECEAEiwQEKEERvY2tlcmZpbGVTb3VyY2USMAoOY29udGV4dF9zaGEyNTYYASABKAlCGLpIFXITMg5eWzAtOWEtZl17NjR9JJgBQBIhCg9kb2NrZXJmaWxlX3BhdGgYAiABKAlCCLpIBXIDGP8BEhgKBnRhcmdldBgDIAEoCUIIukgFcgMYgAESPgoEYXJncxgEIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHIp4DCg1Db21wb3NlU291cmNlEhcKBGZpbGUYASABKAlCCbpIBnIEKICAEBJdCgl2YXJpYWJsZXMYAiADKAsyLi5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuVmFyaWFibGVzRW50cnlCGrpIF5oBFBDoByIHcgUQARiAAioGcgQogIAEElcKCGNvbnRleHRzGAMgAygLMi0ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlLkNvbnRleHRzRW50cnlCFrpIE5oBEBAyIgVyAxiACCoFcgOYAUASPAoIc2VydmljZXMYBCADKAsyIC5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTZXJ2aWNlQgi6SAWSAQIQMhIbCgh3YXJuaW5ncxgFIAMoCUIJukgGkgEDEOgHGjAKDlZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLwoNQ29udGV4dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsIECg5Db21wb3NlU2VydmljZRIVCgRuYW1lGAEgASgJQge6SARyAhg/Ei4KBWltYWdlGAIgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAyABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIcCghyZXBsaWNhcxgEIAEoBUIKukgHGgUYkE4oABIeCgRwb3J0GAUgASgFQgu6SAgaBhj//wMoAUgBiAEBEkUKC2Vudmlyb25tZW50GAYgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSMwoMaGVhbHRoX2NoZWNrGAcgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5IZWFsdGhDaGVjaxIwCgZsaW1pdHMYCCABKAsyIC5vYmllbnRlLmNsb3VkLnYxLlJlc291cmNlTGltaXRzEkEKDnJlc3RhcnRfcG9saWN5GAkgASgOMh8ub2JpZW50ZS5jbG91ZC52MS5SZXN0YXJ0UG9saWN5Qgi6SAWCAQIQARIaCgdjb21tYW5kGAogAygJQgm6SAaSAQMQgAISFwoFbmVlZHMYCyADKAlCCLpIBZIBAhAyEjgKB3ZvbHVtZXMYDCADKAsyHS5vYmllbnRlLmNsb3VkLnYxLlZvbHVtZU1vdW50Qgi6SAWSAQIQQEIICgZzb3VyY2VCBwoFX3BvcnQikAEKE0Vudmlyb25tZW50VmFyaWFibGUSMgoEbmFtZRgBIAEoCUIkukghch8QARiAAjIYXltBLVphLXpfXVtBLVphLXowLTlfXSokEh0KBXZhbHVlGAIgASgJQgm6SAZyBCiAgARIAIgBARIcCgtmaW5nZXJwcmludBgDIAEoCUIHukgEcgIYDEIICgZfdmFsdWUi5AMKC0hlYWx0aENoZWNrEjsKCWF1dG9tYXRpYxgBIAEoCzImLm9iaWVudGUuY2xvdWQudjEuQXV0b21hdGljSGVhbHRoQ2hlY2tIABIxCgRodHRwGAIgASgLMiEub2JpZW50ZS5jbG91ZC52MS5IdHRwSGVhbHRoQ2hlY2tIABI3Cgdjb21tYW5kGAMgASgLMiQub2JpZW50ZS5jbG91ZC52MS5Db21tYW5kSGVhbHRoQ2hlY2tIABIvCgRub25lGAQgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Ob0hlYWx0aENoZWNrSAASPwoIaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxI+Cgd0aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SHwoHcmV0cmllcxgHIAEoBUIJukgGGgQYZCgBSAGIAQESPgoMc3RhcnRfcGVyaW9kGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwiQHDIAQg0KBGtpbmQSBbpIAggBQgoKCF9yZXRyaWVzIhYKFEF1dG9tYXRpY0hlYWx0aENoZWNrImkKD0h0dHBIZWFsdGhDaGVjaxIYCgRwYXRoGAEgASgJQgq6SAdyBRABGIAIEigKD2V4cGVjdGVkX3N0YXR1cxgCIAEoBUIKukgHGgUY1wQoZEgAiAEBQhIKEF9leHBlY3RlZF9zdGF0dXMiOAoSQ29tbWFuZEhlYWx0aENoZWNrEiIKB2NvbW1hbmQYASADKAlCEbpIDpIBCwgBEEAiBXIDGIAgIg8KDU5vSGVhbHRoQ2hlY2sikQEKDlJlc291cmNlTGltaXRzEjEKCWNwdV9jb3JlcxgBIAEoAUIZukgWEhRAARkAAAAAAACQQCl7FK5H4XqEP0gAiAEBEi0KDG1lbW9yeV9ieXRlcxgCIAEoA0ISukgPIg0YgICAgICABCiAgIADSAGIAQFCDAoKX2NwdV9jb3Jlc0IPCg1fbWVtb3J5X2J5dGVzKmEKClB1bGxQb2xpY3kSGwoXUFVMTF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIWChJQVUxMX1BPTElDWV9BTFdBWVMQARIeChpQVUxMX1BPTElDWV9JRl9OT1RfUFJFU0VOVBACKoMBCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGQoVUkVTVEFSVF9QT0xJQ1lfQUxXQVlTEAESHQoZUkVTVEFSVF9QT0xJQ1lfT05fRkFJTFVSRRACEhgKFFJFU1RBUlRfUE9MSUNZX05FVkVSEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi8AUKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASKgoDZ2l0GAwgASgLMhsub2JpZW50ZS5jbG91ZC52MS5HaXRTb3VyY2VIABIwCgZzdGF0aWMYDSABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlN0YXRpY1NvdXJjZUgAEiEKCHJlcGxpY2FzGAMgASgFQgq6SAcaBRiQTigASAGIAQESHgoEcG9ydBgEIAEoBUILukgIGgYY//8DKAFIAogBARJFCgtlbnZpcm9ubWVudBgFIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHEjMKDGhlYWx0aF9jaGVjaxgGIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuSGVhbHRoQ2hlY2sSMAoGbGltaXRzGAcgASgLMiAub2JpZW50ZS5jbG91ZC52MS5SZXNvdXJjZUxpbWl0cxJBCg5yZXN0YXJ0X3BvbGljeRgIIAEoDjIfLm9iaWVudGUuY2xvdWQudjEuUmVzdGFydFBvbGljeUIIukgFggECEAESIgoHY29tbWFuZBgJIAMoCUIRukgOkgELEIACIgZyBBiAgAISMAoHcm9sbG91dBgKIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuUm9sbG91dFBvbGljeRI4Cgd2b2x1bWVzGA4gAygLMh0ub2JpZW50ZS5jbG91ZC52MS5Wb2x1bWVNb3VudEIIukgFkgECEEBCCAoGc291cmNlQgsKCV9yZXBsaWNhc0IHCgVfcG9ydCJzCgtWb2x1bWVNb3VudBI3CgZ2b2x1bWUYASABKAlCJ7pIJHIiEAEYfzIcXltBLVphLXowLTldW0EtWmEtejAtOV8uLV0qJBIYCgRwYXRoGAIgASgJQgq6SAdyBRACGIAEEhEKCXJlYWRfb25seRgDIAEoCCL/AQoNUm9sbG91dFBvbGljeRI0Cgdyb2xsaW5nGAEgASgLMiEub2JpZW50ZS5jbG91ZC52MS5Sb2xsaW5nU3RyYXRlZ3lIABI2CghyZWNyZWF0ZRgCIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuUmVjcmVhdGVTdHJhdGVneUgAEjkKCmJsdWVfZ3JlZW4YAyABKAsyIy5vYmllbnRlLmNsb3VkLnYxLkJsdWVHcmVlblN0cmF0ZWd5SAASMgoGY2FuYXJ5GAQgASgLMiAub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdHJhdGVneUgAQhEKCHN0cmF0ZWd5EgW6SAIIASKxAQoPUm9sbGluZ1N0cmF0ZWd5EikKEW1heF9zdXJnZV9wZXJjZW50GAEgASgFQgm6SAYaBBhkKABIAIgBARIvChdtYXhfdW5hdmFpbGFibGVfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgASAGIAQESEAoIYXBwcm92YWwYAyABKAhCFAoSX21heF9zdXJnZV9wZXJjZW50QhoKGF9tYXhfdW5hdmFpbGFibGVfcGVyY2VudCIkChBSZWNyZWF0ZVN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIImIKEUJsdWVHcmVlblN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIEjsKCGtlZXBfb2xkGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyACJJCg5DYW5hcnlTdHJhdGVneRI3CgVzdGVwcxgBIAMoCzIcLm9iaWVudGUuY2xvdWQudjEuQ2FuYXJ5U3RlcEIKukgHkgEECAEQFCLcAQoKQ2FuYXJ5U3RlcBIhCg53ZWlnaHRfcGVyY2VudBgBIAEoBUIJukgGGgQYYygBEjIKCGFwcHJvdmFsGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5BcHByb3ZhbEdhdGVIABI5CgR3YWl0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyAEgAEi0KBmVycm9ycxgEIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuRXJyb3JHYXRlSABCDQoEZ2F0ZRIFukgCCAEiDgoMQXBwcm92YWxHYXRlIqkBCglFcnJvckdhdGUSPQoFd2F0Y2gYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEMgBAaoBCiIECID1JDICCAESJAoRbWF4X2Vycm9yX3BlcmNlbnQYAiABKAVCCbpIBhoEGGQoABImCgxtaW5fcmVxdWVzdHMYAyABKAVCC7pICBoGGMCEPSgBSACIAQFCDwoNX21pbl9yZXF1ZXN0cyJpCgtJbWFnZVNvdXJjZRIdCglyZWZlcmVuY2UYASABKAlCCrpIB3IFEAEYgAQSOwoLcHVsbF9wb2xpY3kYAiABKA4yHC5vYmllbnRlLmNsb3VkLnYxLlB1bGxQb2xpY3lCCLpIBYIBAhABIsEBChBEb2NrZXJmaWxlU291cmNlEjAKDmNvbnRleHRfc2hhMjU2GAEgASgJQhi6SBVyEzIOXlswLTlhLWZdezY0fSSYAUASIQoPZG9ja2VyZmlsZV9wYXRoGAIgASgJQgi6SAVyAxj/ARIYCgZ0YXJnZXQYAyABKAlCCLpIBXIDGIABEj4KBGFyZ3MYBCADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoByJaCgxTdGF0aWNTb3VyY2USMAoOY29udGV4dF9zaGEyNTYYASABKAlCGLpIFXITMg5eWzAtOWEtZl17NjR9JJgBQBIYCgZmb2xkZXIYAiABKAlCCLpIBXIDGP8BIoUCCglHaXRTb3VyY2USFwoDdXJsGAEgASgJQgq6SAdyBRABGIAIEhUKA3JlZhgCIAEoCUIIukgFcgMY/wESHgoMc3ViZGlyZWN0b3J5GAMgASgJQgi6SAVyAxj/ARISCgpzdWJtb2R1bGVzGAQgASgIEiEKD2RvY2tlcmZpbGVfcGF0aBgFIAEoCUIIukgFcgMY/wESGAoGdGFyZ2V0GAYgASgJQgi6SAVyAxiAARI+CgRhcmdzGAcgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSFwoGY29tbWl0GAggASgJQge6SARyAhhAIp4DCg1Db21wb3NlU291cmNlEhcKBGZpbGUYASABKAlCCbpIBnIEKICAEBJdCgl2YXJpYWJsZXMYAiADKAsyLi5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuVmFyaWFibGVzRW50cnlCGrpIF5oBFBDoByIHcgUQARiAAioGcgQogIAEElcKCGNvbnRleHRzGAMgAygLMi0ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlLkNvbnRleHRzRW50cnlCFrpIE5oBEBAyIgVyAxiACCoFcgOYAUASPAoIc2VydmljZXMYBCADKAsyIC5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTZXJ2aWNlQgi6SAWSAQIQMhIbCgh3YXJuaW5ncxgFIAMoCUIJukgGkgEDEOgHGjAKDlZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLwoNQ29udGV4dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsIECg5Db21wb3NlU2VydmljZRIVCgRuYW1lGAEgASgJQge6SARyAhg/Ei4KBWltYWdlGAIgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAyABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIcCghyZXBsaWNhcxgEIAEoBUIKukgHGgUYkE4oABIeCgRwb3J0GAUgASgFQgu6SAgaBhj//wMoAUgBiAEBEkUKC2Vudmlyb25tZW50GAYgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSMwoMaGVhbHRoX2NoZWNrGAcgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5IZWFsdGhDaGVjaxIwCgZsaW1pdHMYCCABKAsyIC5vYmllbnRlLmNsb3VkLnYxLlJlc291cmNlTGltaXRzEkEKDnJlc3RhcnRfcG9saWN5GAkgASgOMh8ub2JpZW50ZS5jbG91ZC52MS5SZXN0YXJ0UG9saWN5Qgi6SAWCAQIQARIaCgdjb21tYW5kGAogAygJQgm6SAaSAQMQgAISFwoFbmVlZHMYCyADKAlCCLpIBZIBAhAyEjgKB3ZvbHVtZXMYDCADKAsyHS5vYmllbnRlLmNsb3VkLnYxLlZvbHVtZU1vdW50Qgi6SAWSAQIQQEIICgZzb3VyY2VCBwoFX3BvcnQikAEKE0Vudmlyb25tZW50VmFyaWFibGUSMgoEbmFtZRgBIAEoCUIkukghch8QARiAAjIYXltBLVphLXpfXVtBLVphLXowLTlfXSokEh0KBXZhbHVlGAIgASgJQgm6SAZyBCiAgARIAIgBARIcCgtmaW5nZXJwcmludBgDIAEoCUIHukgEcgIYDEIICgZfdmFsdWUi5AMKC0hlYWx0aENoZWNrEjsKCWF1dG9tYXRpYxgBIAEoCzImLm9iaWVudGUuY2xvdWQudjEuQXV0b21hdGljSGVhbHRoQ2hlY2tIABIxCgRodHRwGAIgASgLMiEub2JpZW50ZS5jbG91ZC52MS5IdHRwSGVhbHRoQ2hlY2tIABI3Cgdjb21tYW5kGAMgASgLMiQub2JpZW50ZS5jbG91ZC52MS5Db21tYW5kSGVhbHRoQ2hlY2tIABIvCgRub25lGAQgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Ob0hlYWx0aENoZWNrSAASPwoIaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxI+Cgd0aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SHwoHcmV0cmllcxgHIAEoBUIJukgGGgQYZCgBSAGIAQESPgoMc3RhcnRfcGVyaW9kGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwiQHDIAQg0KBGtpbmQSBbpIAggBQgoKCF9yZXRyaWVzIhYKFEF1dG9tYXRpY0hlYWx0aENoZWNrImkKD0h0dHBIZWFsdGhDaGVjaxIYCgRwYXRoGAEgASgJQgq6SAdyBRABGIAIEigKD2V4cGVjdGVkX3N0YXR1cxgCIAEoBUIKukgHGgUY1wQoZEgAiAEBQhIKEF9leHBlY3RlZF9zdGF0dXMiOAoSQ29tbWFuZEhlYWx0aENoZWNrEiIKB2NvbW1hbmQYASADKAlCEbpIDpIBCwgBEEAiBXIDGIAgIg8KDU5vSGVhbHRoQ2hlY2sikQEKDlJlc291cmNlTGltaXRzEjEKCWNwdV9jb3JlcxgBIAEoAUIZukgWEhRAARkAAAAAAACQQCl7FK5H4XqEP0gAiAEBEi0KDG1lbW9yeV9ieXRlcxgCIAEoA0ISukgPIg0YgICAgICABCiAgIADSAGIAQFCDAoKX2NwdV9jb3Jlc0IPCg1fbWVtb3J5X2J5dGVzKmEKClB1bGxQb2xpY3kSGwoXUFVMTF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIWChJQVUxMX1BPTElDWV9BTFdBWVMQARIeChpQVUxMX1BPTElDWV9JRl9OT1RfUFJFU0VOVBACKoMBCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGQoVUkVTVEFSVF9QT0xJQ1lfQUxXQVlTEAESHQoZUkVTVEFSVF9QT0xJQ1lfT05fRkFJTFVSRRACEhgKFFJFU1RBUlRfUE9MSUNZX05FVkVSEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * What a deployment is wanted to be. A change of it makes a new, immutable revision.
@@ -50,6 +50,22 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
      */
     value: ComposeSource;
     case: "compose";
+  } | {
+    /**
+     * A commit of a Git repository.
+     *
+     * @generated from field: obiente.cloud.v1.GitSource git = 12;
+     */
+    value: GitSource;
+    case: "git";
+  } | {
+    /**
+     * A page that is ready to be served, uploaded beforehand.
+     *
+     * @generated from field: obiente.cloud.v1.StaticSource static = 13;
+     */
+    value: StaticSource;
+    case: "static";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -112,7 +128,7 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
    * Volumes of the project that replicas see, at most 64. One that is not there is created. Of a volume that is mounted to
    * write one replica runs at most, and its old one goes before its new one starts.
    *
-   * @generated from field: repeated obiente.cloud.v1.VolumeMount volumes = 12;
+   * @generated from field: repeated obiente.cloud.v1.VolumeMount volumes = 14;
    */
   volumes: VolumeMount[];
 };
@@ -492,6 +508,107 @@ export const DockerfileSourceSchema: GenMessage<DockerfileSource> = /*@__PURE__*
   messageDesc(file_obiente_cloud_v1_spec, 11);
 
 /**
+ * A page that is ready to be served. What serves it listens on port 8080.
+ *
+ * @generated from message obiente.cloud.v1.StaticSource
+ */
+export type StaticSource = Message<"obiente.cloud.v1.StaticSource"> & {
+  /**
+   * Lower-case hex SHA-256 of the uploaded context, a tar archive that is not compressed.
+   *
+   * @generated from field: string context_sha256 = 1;
+   */
+  contextSha256: string;
+
+  /**
+   * Folder of the context that is served. Empty means all of it. Files whose names begin with a dot are left out, but for
+   * `.well-known`.
+   *
+   * @generated from field: string folder = 2;
+   */
+  folder: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StaticSource.
+ * Use `create(StaticSourceSchema)` to create a new message.
+ */
+export const StaticSourceSchema: GenMessage<StaticSource> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 12);
+
+/**
+ * A commit of a Git repository, fetched and built on a node. `docs/git-sources.md` says what may be named.
+ *
+ * @generated from message obiente.cloud.v1.GitSource
+ */
+export type GitSource = Message<"obiente.cloud.v1.GitSource"> & {
+  /**
+   * Address to clone from: `https://host/path`, `ssh://user@host/path` or `user@host:path`, without a password. A server
+   * on the platform's own network only where the operator allows it.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * A branch, a tag, a full ref name or a whole commit id. Empty or `HEAD`: the server's default branch. Looked up once
+   * for each revision.
+   *
+   * @generated from field: string ref = 2;
+   */
+  ref: string;
+
+  /**
+   * Folder that is built, relative to the root. Empty means all of it.
+   *
+   * @generated from field: string subdirectory = 3;
+   */
+  subdirectory: string;
+
+  /**
+   * Whether submodules are fetched too.
+   *
+   * @generated from field: bool submodules = 4;
+   */
+  submodules: boolean;
+
+  /**
+   * Path of the Dockerfile within the folder. Empty: what is in the folder decides how it is built.
+   *
+   * @generated from field: string dockerfile_path = 5;
+   */
+  dockerfilePath: string;
+
+  /**
+   * Stage to stop at. Empty means the last one.
+   *
+   * @generated from field: string target = 6;
+   */
+  target: string;
+
+  /**
+   * Build arguments, at most 1,000. They stay readable in the image, so they are no place for secrets.
+   *
+   * @generated from field: repeated obiente.cloud.v1.EnvironmentVariable args = 7;
+   */
+  args: EnvironmentVariable[];
+
+  /**
+   * The commit that `ref` stood for when the revision was rolled out; empty until then. Output only.
+   *
+   * @generated from field: string commit = 8;
+   */
+  commit: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.GitSource.
+ * Use `create(GitSourceSchema)` to create a new message.
+ */
+export const GitSourceSchema: GenMessage<GitSource> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 13);
+
+/**
  * The services of a Compose file: rolled out together, all new or all old. `docs/compose.md` says what may be in it.
  *
  * @generated from message obiente.cloud.v1.ComposeSource
@@ -539,7 +656,7 @@ export type ComposeSource = Message<"obiente.cloud.v1.ComposeSource"> & {
  * Use `create(ComposeSourceSchema)` to create a new message.
  */
 export const ComposeSourceSchema: GenMessage<ComposeSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 12);
+  messageDesc(file_obiente_cloud_v1_spec, 14);
 
 /**
  * A service of a Compose file, as it is carried out. Output only.
@@ -646,7 +763,7 @@ export type ComposeService = Message<"obiente.cloud.v1.ComposeService"> & {
  * Use `create(ComposeServiceSchema)` to create a new message.
  */
 export const ComposeServiceSchema: GenMessage<ComposeService> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 13);
+  messageDesc(file_obiente_cloud_v1_spec, 15);
 
 /**
  * One variable of a container's environment.
@@ -682,7 +799,7 @@ export type EnvironmentVariable = Message<"obiente.cloud.v1.EnvironmentVariable"
  * Use `create(EnvironmentVariableSchema)` to create a new message.
  */
 export const EnvironmentVariableSchema: GenMessage<EnvironmentVariable> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 14);
+  messageDesc(file_obiente_cloud_v1_spec, 16);
 
 /**
  * When a replica counts as healthy.
@@ -763,7 +880,7 @@ export type HealthCheck = Message<"obiente.cloud.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 15);
+  messageDesc(file_obiente_cloud_v1_spec, 17);
 
 /**
  * A TCP connection to the deployment's port.
@@ -778,7 +895,7 @@ export type AutomaticHealthCheck = Message<"obiente.cloud.v1.AutomaticHealthChec
  * Use `create(AutomaticHealthCheckSchema)` to create a new message.
  */
 export const AutomaticHealthCheckSchema: GenMessage<AutomaticHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 16);
+  messageDesc(file_obiente_cloud_v1_spec, 18);
 
 /**
  * An HTTP GET to the deployment's port.
@@ -806,7 +923,7 @@ export type HttpHealthCheck = Message<"obiente.cloud.v1.HttpHealthCheck"> & {
  * Use `create(HttpHealthCheckSchema)` to create a new message.
  */
 export const HttpHealthCheckSchema: GenMessage<HttpHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 17);
+  messageDesc(file_obiente_cloud_v1_spec, 19);
 
 /**
  * A command inside the container; exit code 0 is healthy.
@@ -827,7 +944,7 @@ export type CommandHealthCheck = Message<"obiente.cloud.v1.CommandHealthCheck"> 
  * Use `create(CommandHealthCheckSchema)` to create a new message.
  */
 export const CommandHealthCheckSchema: GenMessage<CommandHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 18);
+  messageDesc(file_obiente_cloud_v1_spec, 20);
 
 /**
  * No check: a replica is healthy as soon as it runs.
@@ -842,7 +959,7 @@ export type NoHealthCheck = Message<"obiente.cloud.v1.NoHealthCheck"> & {
  * Use `create(NoHealthCheckSchema)` to create a new message.
  */
 export const NoHealthCheckSchema: GenMessage<NoHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 19);
+  messageDesc(file_obiente_cloud_v1_spec, 21);
 
 /**
  * What a replica may use at most.
@@ -870,7 +987,7 @@ export type ResourceLimits = Message<"obiente.cloud.v1.ResourceLimits"> & {
  * Use `create(ResourceLimitsSchema)` to create a new message.
  */
 export const ResourceLimitsSchema: GenMessage<ResourceLimits> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 20);
+  messageDesc(file_obiente_cloud_v1_spec, 22);
 
 /**
  * When the registry is asked for an image that a node has already. It is asked once for each revision, for its first

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/control.proto.
  */
 export const file_obiente_internal_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIItADCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCghyZXN0YXJ0cxgKIAEoBUIHukgEGgIoABIfCg5yZXN0YXJ0X3N0cmVhaxgLIAEoBUIHukgEGgIoABIzCg9uZXh0X3Jlc3RhcnRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiVwoWUmVwb3J0UmVwbGljYXNSZXNwb25zZRI9CgZ1bnNlZW4YASADKAsyIi5vYmllbnRlLmludGVybmFsLnYxLlVuc2VlblJlcGxpY2FCCbpIBpIBAxCIJyKLAQoNVW5zZWVuUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEAiigEKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIXCg9idWlsZF9hcmd1bWVudHMYBCABKAgiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJ4Ch5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/Ii4KH0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJIlgKE0ZldGNoQ29udGV4dFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESIAoOY29udGV4dF9zaGEyNTYYAiABKAlCCLpIBXIDmAFAIiUKFEZldGNoQ29udGV4dFJlc3BvbnNlEg0KBWNodW5rGAEgASgMMpIFCg5Db250cm9sU2VydmljZRJaCglFbnJvbE5vZGUSJS5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlc3BvbnNlEloKCUhlYXJ0YmVhdBIlLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVzcG9uc2USaQoOUmVwb3J0UmVwbGljYXMSKi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydFJlcGxpY2FzUmVxdWVzdBorLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXNwb25zZRJvChBGZXRjaEVudmlyb25tZW50Eiwub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEoQBChdGZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbBIzLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXF1ZXN0GjQub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlc3BvbnNlEmUKDEZldGNoQ29udGV4dBIoLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVxdWVzdBopLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVzcG9uc2UwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEirAMKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBASIpChFFbnJvbE5vZGVSZXNwb25zZRIUCgxjb250cm9sX2p3a3MYASABKAkiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIItADCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCghyZXN0YXJ0cxgKIAEoBUIHukgEGgIoABIfCg5yZXN0YXJ0X3N0cmVhaxgLIAEoBUIHukgEGgIoABIzCg9uZXh0X3Jlc3RhcnRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiVwoWUmVwb3J0UmVwbGljYXNSZXNwb25zZRI9CgZ1bnNlZW4YASADKAsyIi5vYmllbnRlLmludGVybmFsLnYxLlVuc2VlblJlcGxpY2FCCbpIBpIBAxCIJyKLAQoNVW5zZWVuUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEAiigEKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIXCg9idWlsZF9hcmd1bWVudHMYBCABKAgiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJ4Ch5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/Ii4KH0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJInYKHEZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/IiwKHUZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJYChNGZXRjaENvbnRleHRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEiAKDmNvbnRleHRfc2hhMjU2GAIgASgJQgi6SAVyA5gBQCIlChRGZXRjaENvbnRleHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCKgAgoSUmVwb3J0QnVpbGRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIYCgdhdHRlbXB0GAQgASgDQge6SAQiAiAAEicKBXBoYXNlGAUgASgJQhi6SBVyE1IHd2FpdGluZ1IIYnVpbGRpbmcSHQoMZmlyc3RfbnVtYmVyGAYgASgDQge6SAQiAigBEj4KBWxpbmVzGAcgAygLMiQub2JpZW50ZS5pbnRlcm5hbC52MS5CdWlsZE91dHB1dExpbmVCCbpIBpIBAxDQDxIQCghjb21wbGV0ZRgIIAEoCCJBCg9CdWlsZE91dHB1dExpbmUSFgoFYXRfbXMYASABKANCB7pIBCICIAASFgoEdGV4dBgCIAEoCUIIukgFcgMogEAiJwoTUmVwb3J0QnVpbGRSZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoCCJrChhGZXRjaEltYWdlU291cmNlc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQiYQoZRmV0Y2hJbWFnZVNvdXJjZXNSZXNwb25zZRIRCglyZWZlcmVuY2UYASABKAkSMQoHaG9sZGVycxgCIAMoCzIgLm9iaWVudGUuaW50ZXJuYWwudjEuSW1hZ2VIb2xkZXIiQgoLSW1hZ2VIb2xkZXISDwoHbm9kZV9pZBgBIAEoCRITCgtnYXRld2F5X3VybBgCIAEoCRINCgV0b2tlbhgDIAEoCTLoBwoOQ29udHJvbFNlcnZpY2USWgoJRW5yb2xOb2RlEiUub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXNwb25zZRJaCglIZWFydGJlYXQSJS5vYmllbnRlLmludGVybmFsLnYxLkhlYXJ0YmVhdFJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkhlYXJ0YmVhdFJlc3BvbnNlEmkKDlJlcG9ydFJlcGxpY2FzEioub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1JlcXVlc3QaKy5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydFJlcGxpY2FzUmVzcG9uc2USbwoQRmV0Y2hFbnZpcm9ubWVudBIsLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXNwb25zZRKEAQoXRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWwSMy5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVxdWVzdBo0Lm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRJ+ChVGZXRjaFNvdXJjZUNyZWRlbnRpYWwSMS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QaMi5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEmUKDEZldGNoQ29udGV4dBIoLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVxdWVzdBopLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVzcG9uc2UwARJyChFGZXRjaEltYWdlU291cmNlcxItLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hJbWFnZVNvdXJjZXNSZXF1ZXN0Gi4ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEltYWdlU291cmNlc1Jlc3BvbnNlEmAKC1JlcG9ydEJ1aWxkEicub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlcXVlc3QaKC5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEJ1aWxkUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A node introduces itself.
@@ -500,6 +500,63 @@ export const FetchRegistryCredentialResponseSchema: GenMessage<FetchRegistryCred
   messageDesc(file_obiente_internal_v1_control, 11);
 
 /**
+ * Which service of which revision.
+ *
+ * @generated from message obiente.internal.v1.FetchSourceCredentialRequest
+ */
+export type FetchSourceCredentialRequest = Message<"obiente.internal.v1.FetchSourceCredentialRequest"> & {
+  /**
+   * The deployment (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Revision.
+   *
+   * @generated from field: int32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * Service.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.FetchSourceCredentialRequest.
+ * Use `create(FetchSourceCredentialRequestSchema)` to create a new message.
+ */
+export const FetchSourceCredentialRequestSchema: GenMessage<FetchSourceCredentialRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 12);
+
+/**
+ * The credential, if there is one.
+ *
+ * @generated from message obiente.internal.v1.FetchSourceCredentialResponse
+ */
+export type FetchSourceCredentialResponse = Message<"obiente.internal.v1.FetchSourceCredentialResponse"> & {
+  /**
+   * Compact JWE (ECDH-ES+A256KW, A256GCM) of a JSON object with `kind`, and `username` and `password`, or `privateKey` and
+   * `knownHosts`. Empty: there is none.
+   *
+   * @generated from field: string jwe = 1;
+   */
+  jwe: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.FetchSourceCredentialResponse.
+ * Use `create(FetchSourceCredentialResponseSchema)` to create a new message.
+ */
+export const FetchSourceCredentialResponseSchema: GenMessage<FetchSourceCredentialResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 13);
+
+/**
  * Which context.
  *
  * @generated from message obiente.internal.v1.FetchContextRequest
@@ -525,7 +582,7 @@ export type FetchContextRequest = Message<"obiente.internal.v1.FetchContextReque
  * Use `create(FetchContextRequestSchema)` to create a new message.
  */
 export const FetchContextRequestSchema: GenMessage<FetchContextRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 12);
+  messageDesc(file_obiente_internal_v1_control, 14);
 
 /**
  * A part of a context.
@@ -546,7 +603,219 @@ export type FetchContextResponse = Message<"obiente.internal.v1.FetchContextResp
  * Use `create(FetchContextResponseSchema)` to create a new message.
  */
 export const FetchContextResponseSchema: GenMessage<FetchContextResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 13);
+  messageDesc(file_obiente_internal_v1_control, 15);
+
+/**
+ * How a build goes.
+ *
+ * @generated from message obiente.internal.v1.ReportBuildRequest
+ */
+export type ReportBuildRequest = Message<"obiente.internal.v1.ReportBuildRequest"> & {
+  /**
+   * The deployment (UUID); the calling node must be the one that builds for it.
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Revision.
+   *
+   * @generated from field: int32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * Name of the service.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * Tells the attempts of a build apart, and puts them in order: when the attempt was scheduled, milliseconds since 1970
+   * by the clock of the server that schedules them.
+   *
+   * @generated from field: int64 attempt = 4;
+   */
+  attempt: bigint;
+
+  /**
+   * `waiting` for one of the node's few places, or `building`.
+   *
+   * @generated from field: string phase = 5;
+   */
+  phase: string;
+
+  /**
+   * Number of the first of `lines` within the attempt, from 1. Higher than was to be expected: the lines between were
+   * left out.
+   *
+   * @generated from field: int64 first_number = 6;
+   */
+  firstNumber: bigint;
+
+  /**
+   * What the build printed.
+   *
+   * @generated from field: repeated obiente.internal.v1.BuildOutputLine lines = 7;
+   */
+  lines: BuildOutputLine[];
+
+  /**
+   * Whether this attempt prints nothing more.
+   *
+   * @generated from field: bool complete = 8;
+   */
+  complete: boolean;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReportBuildRequest.
+ * Use `create(ReportBuildRequestSchema)` to create a new message.
+ */
+export const ReportBuildRequestSchema: GenMessage<ReportBuildRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 16);
+
+/**
+ * A line that a build printed.
+ *
+ * @generated from message obiente.internal.v1.BuildOutputLine
+ */
+export type BuildOutputLine = Message<"obiente.internal.v1.BuildOutputLine"> & {
+  /**
+   * When the node received it, milliseconds since 1970.
+   *
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * The line without its end; without control characters and values of the deployment's variables.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.BuildOutputLine.
+ * Use `create(BuildOutputLineSchema)` to create a new message.
+ */
+export const BuildOutputLineSchema: GenMessage<BuildOutputLine> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 17);
+
+/**
+ * Stored.
+ *
+ * @generated from message obiente.internal.v1.ReportBuildResponse
+ */
+export type ReportBuildResponse = Message<"obiente.internal.v1.ReportBuildResponse"> & {
+  /**
+   * Whether the report counts. False once a later attempt has begun: nothing more of this one is wanted.
+   *
+   * @generated from field: bool accepted = 1;
+   */
+  accepted: boolean;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReportBuildResponse.
+ * Use `create(ReportBuildResponseSchema)` to create a new message.
+ */
+export const ReportBuildResponseSchema: GenMessage<ReportBuildResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 18);
+
+/**
+ * Which image.
+ *
+ * @generated from message obiente.internal.v1.FetchImageSourcesRequest
+ */
+export type FetchImageSourcesRequest = Message<"obiente.internal.v1.FetchImageSourcesRequest"> & {
+  /**
+   * The deployment that it was built for (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Docker's id of the image, `sha256:` and 64 hex digits.
+   *
+   * @generated from field: string image_id = 2;
+   */
+  imageId: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.FetchImageSourcesRequest.
+ * Use `create(FetchImageSourcesRequestSchema)` to create a new message.
+ */
+export const FetchImageSourcesRequestSchema: GenMessage<FetchImageSourcesRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 19);
+
+/**
+ * Where it is.
+ *
+ * @generated from message obiente.internal.v1.FetchImageSourcesResponse
+ */
+export type FetchImageSourcesResponse = Message<"obiente.internal.v1.FetchImageSourcesResponse"> & {
+  /**
+   * Where it was pushed to, `repository@sha256:…`; empty when it was not.
+   *
+   * @generated from field: string reference = 1;
+   */
+  reference: string;
+
+  /**
+   * Nodes that have it, as far as is known; the one that built it first.
+   *
+   * @generated from field: repeated obiente.internal.v1.ImageHolder holders = 2;
+   */
+  holders: ImageHolder[];
+};
+
+/**
+ * Describes the message obiente.internal.v1.FetchImageSourcesResponse.
+ * Use `create(FetchImageSourcesResponseSchema)` to create a new message.
+ */
+export const FetchImageSourcesResponseSchema: GenMessage<FetchImageSourcesResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 20);
+
+/**
+ * A node that has an image.
+ *
+ * @generated from message obiente.internal.v1.ImageHolder
+ */
+export type ImageHolder = Message<"obiente.internal.v1.ImageHolder"> & {
+  /**
+   * Node id.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * URL of its gateway; empty while the node does not answer, like the token.
+   *
+   * @generated from field: string gateway_url = 2;
+   */
+  gatewayUrl: string;
+
+  /**
+   * Token for `ExportImage` of this one image at this one node; valid for 5 min.
+   *
+   * @generated from field: string token = 3;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ImageHolder.
+ * Use `create(ImageHolderSchema)` to create a new message.
+ */
+export const ImageHolderSchema: GenMessage<ImageHolder> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 21);
 
 /**
  * What nodes ask of the control plane. Every call but `EnrolNode` carries a token that the node signed with its own
@@ -586,7 +855,7 @@ export const ControlService: GenService<{
     output: typeof ReportReplicasResponseSchema;
   },
   /**
-   * Answers with a revision's variables, encrypted for the calling node's key; the node must hold a replica of it.
+   * Answers with a revision's variables, encrypted for the calling node's key; the node must run or build it.
    *
    * @generated from rpc obiente.internal.v1.ControlService.FetchEnvironment
    */
@@ -607,6 +876,17 @@ export const ControlService: GenService<{
     output: typeof FetchRegistryCredentialResponseSchema;
   },
   /**
+   * Answers with the credential of the deployment's organization for the Git repository that a service is built from,
+   * encrypted for the calling node's key. Without one when there is none, and when the node does not build it just now.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.FetchSourceCredential
+   */
+  fetchSourceCredential: {
+    methodKind: "unary";
+    input: typeof FetchSourceCredentialRequestSchema;
+    output: typeof FetchSourceCredentialResponseSchema;
+  },
+  /**
    * Streams a stored build context.
    *
    * @generated from rpc obiente.internal.v1.ControlService.FetchContext
@@ -615,6 +895,28 @@ export const ControlService: GenService<{
     methodKind: "server_streaming";
     input: typeof FetchContextRequestSchema;
     output: typeof FetchContextResponseSchema;
+  },
+  /**
+   * Answers with where the calling node gets an image that was built for a deployment; the node must hold a replica that
+   * is to run it.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.FetchImageSources
+   */
+  fetchImageSources: {
+    methodKind: "unary";
+    input: typeof FetchImageSourcesRequestSchema;
+    output: typeof FetchImageSourcesResponseSchema;
+  },
+  /**
+   * Tells how a build on the calling node goes, and what it has printed since the last report. Sending a report again
+   * changes nothing.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.ReportBuild
+   */
+  reportBuild: {
+    methodKind: "unary";
+    input: typeof ReportBuildRequestSchema;
+    output: typeof ReportBuildResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_internal_v1_control, 0);

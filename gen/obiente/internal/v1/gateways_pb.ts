@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/gateways.proto.
  */
 export const file_obiente_internal_v1_gateways: GenFile = /*@__PURE__*/
-  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSJiChRTdHJlYW1TYW1wbGVzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIpCgVhZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYgoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiKAoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAkykAEKEk5vZGVHYXRld2F5U2VydmljZRJ6ChNTdHJlYW1Db250YWluZXJMb2dzEi8ub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBowLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlMAEy5AIKFlN0cmVhbWVyR2F0ZXdheVNlcnZpY2USaAoNU3RyZWFtU2FtcGxlcxIpLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtU2FtcGxlc1JlcXVlc3QaKi5vYmllbnRlLmludGVybmFsLnYxLlN0cmVhbVNhbXBsZXNSZXNwb25zZTABEm8KEEdldExhdGVzdFNhbXBsZXMSLC5vYmllbnRlLmludGVybmFsLnYxLkdldExhdGVzdFNhbXBsZXNSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRMYXRlc3RTYW1wbGVzUmVzcG9uc2USbwoQR2V0T2JzZXJ2YWJpbGl0eRIsLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkdldE9ic2VydmFiaWxpdHlSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
+  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSJlChJFeHBvcnRJbWFnZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQiJAoTRXhwb3J0SW1hZ2VSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJiChRTdHJlYW1TYW1wbGVzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIpCgVhZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYgoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiKAoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAky9AEKEk5vZGVHYXRld2F5U2VydmljZRJ6ChNTdHJlYW1Db250YWluZXJMb2dzEi8ub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBowLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlMAESYgoLRXhwb3J0SW1hZ2USJy5vYmllbnRlLmludGVybmFsLnYxLkV4cG9ydEltYWdlUmVxdWVzdBooLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0SW1hZ2VSZXNwb25zZTABMuQCChZTdHJlYW1lckdhdGV3YXlTZXJ2aWNlEmgKDVN0cmVhbVNhbXBsZXMSKS5vYmllbnRlLmludGVybmFsLnYxLlN0cmVhbVNhbXBsZXNSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1TYW1wbGVzUmVzcG9uc2UwARJvChBHZXRMYXRlc3RTYW1wbGVzEiwub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRMYXRlc3RTYW1wbGVzUmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0TGF0ZXN0U2FtcGxlc1Jlc3BvbnNlEm8KEEdldE9ic2VydmFiaWxpdHkSLC5vYmllbnRlLmludGVybmFsLnYxLkdldE9ic2VydmFiaWxpdHlSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRPYnNlcnZhYmlsaXR5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
 
 /**
  * Which lines.
@@ -95,6 +95,55 @@ export const StreamContainerLogsResponseSchema: GenMessage<StreamContainerLogsRe
   messageDesc(file_obiente_internal_v1_gateways, 1);
 
 /**
+ * Which image.
+ *
+ * @generated from message obiente.internal.v1.ExportImageRequest
+ */
+export type ExportImageRequest = Message<"obiente.internal.v1.ExportImageRequest"> & {
+  /**
+   * The deployment that it was built for (UUID), as the token says.
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Docker's id of the image, as the token says.
+   *
+   * @generated from field: string image_id = 2;
+   */
+  imageId: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ExportImageRequest.
+ * Use `create(ExportImageRequestSchema)` to create a new message.
+ */
+export const ExportImageRequestSchema: GenMessage<ExportImageRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_gateways, 2);
+
+/**
+ * A part of the archive.
+ *
+ * @generated from message obiente.internal.v1.ExportImageResponse
+ */
+export type ExportImageResponse = Message<"obiente.internal.v1.ExportImageResponse"> & {
+  /**
+   * Bytes, at most 1 MiB.
+   *
+   * @generated from field: bytes chunk = 1;
+   */
+  chunk: Uint8Array;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ExportImageResponse.
+ * Use `create(ExportImageResponseSchema)` to create a new message.
+ */
+export const ExportImageResponseSchema: GenMessage<ExportImageResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_gateways, 3);
+
+/**
  * Which samples.
  *
  * @generated from message obiente.internal.v1.StreamSamplesRequest
@@ -120,7 +169,7 @@ export type StreamSamplesRequest = Message<"obiente.internal.v1.StreamSamplesReq
  * Use `create(StreamSamplesRequestSchema)` to create a new message.
  */
 export const StreamSamplesRequestSchema: GenMessage<StreamSamplesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 2);
+  messageDesc(file_obiente_internal_v1_gateways, 4);
 
 /**
  * The samples of a round.
@@ -148,7 +197,7 @@ export type StreamSamplesResponse = Message<"obiente.internal.v1.StreamSamplesRe
  * Use `create(StreamSamplesResponseSchema)` to create a new message.
  */
 export const StreamSamplesResponseSchema: GenMessage<StreamSamplesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 3);
+  messageDesc(file_obiente_internal_v1_gateways, 5);
 
 /**
  * Which deployment.
@@ -169,7 +218,7 @@ export type GetLatestSamplesRequest = Message<"obiente.internal.v1.GetLatestSamp
  * Use `create(GetLatestSamplesRequestSchema)` to create a new message.
  */
 export const GetLatestSamplesRequestSchema: GenMessage<GetLatestSamplesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 4);
+  messageDesc(file_obiente_internal_v1_gateways, 6);
 
 /**
  * The newest samples.
@@ -190,7 +239,7 @@ export type GetLatestSamplesResponse = Message<"obiente.internal.v1.GetLatestSam
  * Use `create(GetLatestSamplesResponseSchema)` to create a new message.
  */
 export const GetLatestSamplesResponseSchema: GenMessage<GetLatestSamplesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 5);
+  messageDesc(file_obiente_internal_v1_gateways, 7);
 
 /**
  * Nothing is asked.
@@ -205,7 +254,7 @@ export type GetObservabilityRequest = Message<"obiente.internal.v1.GetObservabil
  * Use `create(GetObservabilityRequestSchema)` to create a new message.
  */
 export const GetObservabilityRequestSchema: GenMessage<GetObservabilityRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 6);
+  messageDesc(file_obiente_internal_v1_gateways, 8);
 
 /**
  * The streamer's counters.
@@ -226,11 +275,11 @@ export type GetObservabilityResponse = Message<"obiente.internal.v1.GetObservabi
  * Use `create(GetObservabilityResponseSchema)` to create a new message.
  */
 export const GetObservabilityResponseSchema: GenMessage<GetObservabilityResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 7);
+  messageDesc(file_obiente_internal_v1_gateways, 9);
 
 /**
- * What the control plane asks of a node. Every call carries a token that the control plane signed (ES256, audience
- * `node:<node id>`, at most 5 min old).
+ * What the control plane asks of a node, and one node of another. Every call carries a token that the control plane
+ * signed (ES256, audience `node:<node id>`, at most 5 min old).
  *
  * @generated from service obiente.internal.v1.NodeGatewayService
  */
@@ -244,6 +293,17 @@ export const NodeGatewayService: GenService<{
     methodKind: "server_streaming";
     input: typeof StreamContainerLogsRequestSchema;
     output: typeof StreamContainerLogsResponseSchema;
+  },
+  /**
+   * Streams an image as `docker save` writes it, to a node that is to run it. The token is of another kind: it names the
+   * image, and is good for nothing else.
+   *
+   * @generated from rpc obiente.internal.v1.NodeGatewayService.ExportImage
+   */
+  exportImage: {
+    methodKind: "server_streaming";
+    input: typeof ExportImageRequestSchema;
+    output: typeof ExportImageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_internal_v1_gateways, 0);

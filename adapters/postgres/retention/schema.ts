@@ -1,0 +1,27 @@
+import type { Generated } from 'kysely';
+import type { Moment, Optional } from '../columns.ts';
+
+/** What a run of retention is. */
+export type RetentionState = 'running' | 'succeeded' | 'failed';
+
+/** The tables of retention's own reports. */
+export interface RetentionSchema {
+  retention_runs: {
+    id: string;
+    dry_run: boolean;
+    actor_user_id: Optional<string>;
+    state: RetentionState;
+    error_message: Generated<string>;
+    place: Generated<string>;
+    started_at: Moment;
+    finished_at: Optional<Date>;
+  };
+  retention_items: {
+    run_id: string;
+    kind: string;
+    node_id: Generated<string>;
+    reason: Generated<string>;
+    count: number;
+    bytes: Optional<number>;
+  };
+}

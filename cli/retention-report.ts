@@ -1,0 +1,92 @@
+import { timestampDate } from '@bufbuild/protobuf/wkt';
+import {
+  type GetRetentionRunResponse,
+  type RetentionItem,
+  RetentionItemSchema,
+  type RetentionRun,
+  RetentionRunSchema,
+  RetentionState,
+} from '../gen/obiente/cloud/v1/retention_pb.ts';
+import { showBytes, showSpan } from './quantities.ts';
+import { age, messageJson, paintState } from './show.ts';
+import { type Column, table } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What was looked at of one kind at one place. */
+interface Line {
+  readonly kind: string;
+  readonly nodeId: string;
+  readonly removed: bigint;
+  readonly bytes: bigint | undefined;
+  readonly stays: readonly RetentionItem[];
+}
+
+/** A run and its report, in the names and forms that `curl` gets from the API. */
+export function reportJson({ run, items }: GetRetentionRunResponse): unknown {
+  if (run === undefined) return null;
+  const lines = items.map((item) => messageJson(RetentionItemSchema, item));
+  return { ...(messageJson(RetentionRunSchema, run) as object), items: lines };
+}
+
+/** The report of a run: what went, what it freed, and what stays for which reason. */
+export function showReport(terminal: Terminal, { run, items }: GetRetentionRunResponse): void {
+  const isDryRun = run?.dryRun === true;
+  const lines = toLines(items);
+  const columns: readonly Column<Line>[] = [
+    { heading: 'WHAT', cell: ({ kind }) => kind },
+    { heading: 'NODE', cell: ({ nodeId }) => nodeId || '-' },
+    { heading: isDryRun ? 'WOULD GO' : 'REMOVED', cell: ({ removed }) => String(removed), isNumber: true },
+    { heading: isDryRun ? 'WOULD FREE' : 'FREED', cell: freed, isNumber: true },
+    { heading: 'STAYS', cell: ({ stays }) => stays.map(({ count, reason }) => `${count} ${reason}`).join('; ') || '-' },
+  ];
+  if (lines.length > 0) terminal.line(table(terminal, columns, lines));
+  if (run !== undefined) terminal.line(conclusion(run, lines));
+}
+
+function conclusion({ state, dryRun, errorMessage }: RetentionRun, lines: readonly Line[]): string {
+  if (state === RetentionState.RUNNING) return 'still running';
+  const bytes = lines.reduce((sum, line) => sum + (line.bytes ?? 0n), 0n);
+  const isUnknown = lines.some((line) => line.removed > 0n && line.bytes === undefined);
+  const sum = `${isUnknown ? 'at least ' : ''}${showBytes(bytes)}`;
+  const done = dryRun ? `a run would free ${sum}` : `freed ${sum}`;
+  return state === RetentionState.FAILED ? `${done}, but not all was done: ${errorMessage}` : done;
+}
+
+function freed({ removed, bytes }: Line): string {
+  if (bytes !== undefined) return showBytes(bytes);
+  return removed > 0n ? 'unknown' : '-';
+}
+
+function toLines(items: readonly RetentionItem[]): Line[] {
+  const groups = Map.groupBy(items, ({ kind, nodeId }) => `${nodeId} ${kind}`);
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const gone = group.find(({ reason }) => reason === '');
+    const stays = group.filter(({ reason }) => reason !== '');
+    return [{ kind: first.kind, nodeId: first.nodeId, removed: gone?.count ?? 0n, bytes: gone?.bytes, stays }];
+  });
+}
+
+/** The runs that are kept, newest first. */
+export function showRuns(terminal: Terminal, runs: readonly RetentionRun[]): void {
+  const columns: readonly Column<RetentionRun>[] = [
+    { heading: 'RUN', cell: ({ id }) => id },
+    { heading: 'KIND', cell: ({ dryRun }) => (dryRun ? 'dry run' : 'run') },
+    { heading: 'STATE', cell: stateOf, paint: (text) => paintState(terminal, text) },
+    { heading: 'AGO', cell: ({ startedAt }) => age(startedAt), isNumber: true },
+    { heading: 'TOOK', cell: took, isNumber: true },
+    { heading: 'ASKED BY', cell: ({ actorUserId }) => actorUserId || 'schedule' },
+  ];
+  terminal.line(table(terminal, columns, runs));
+}
+
+function stateOf({ state }: RetentionRun): string {
+  if (state === RetentionState.RUNNING) return 'running';
+  return state === RetentionState.SUCCEEDED ? 'succeeded' : 'failed';
+}
+
+function took({ startedAt, finishedAt }: RetentionRun): string {
+  if (startedAt === undefined || finishedAt === undefined) return '-';
+  return showSpan(timestampDate(finishedAt).getTime() - timestampDate(startedAt).getTime());
+}

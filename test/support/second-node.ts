@@ -1,0 +1,62 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createLog } from '../../adapters/logging/log.ts';
+import { openNodeIdentity } from '../../adapters/node-identity/node-identity.ts';
+import { generateNodeKeys } from '../../adapters/tokens/keys.ts';
+import { startNode } from '../../workers/node.ts';
+import { freePort } from './free-port.ts';
+import type { PlatformFacts } from './platform.ts';
+import { startSecondDocker } from './second-docker.ts';
+
+/** A node of a test's platform beside its own one, with a daemon of its own. */
+export interface SecondNode {
+  readonly nodeId: string;
+  readonly docker: Awaited<ReturnType<typeof startSecondDocker>>['client'];
+  /** Ends the node; its daemon goes on with what it runs. */
+  stop(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** Comes before every other: where nodes are equally loaded, it is chosen. */
+const NODE_ID = 'node-000000000000';
+
+/** Starts the node in this process. Its containers have no ports that can be reached, see `second-docker.ts`. */
+export async function startSecondNode({
+  stateDir,
+  instance,
+  apiUrl,
+  temporalAddress,
+}: PlatformFacts): Promise<SecondNode> {
+  const [docker, gatewayPort] = await Promise.all([startSecondDocker(), freePort()]);
+  const keyDir = join(stateDir, 'second-node');
+  await mkdir(keyDir, { mode: 0o700 });
+  await openNodeIdentity(keyDir, () => {
+    const { signing, encryption } = generateNodeKeys();
+    return { signingJwk: JSON.stringify(signing.privateJwk), encryptionJwk: JSON.stringify(encryption.privateJwk) };
+  });
+  await writeFile(join(keyDir, 'node-id'), NODE_ID, { mode: 0o600 });
+  const environment = {
+    ...{ OBIENTE_INSTANCE: instance, CONTROL_URL: apiUrl, TEMPORAL_ADDRESS: temporalAddress },
+    PAYLOAD_KEY_FILE: join(stateDir, 'keys/payload.key'),
+    NODE_JOIN_TOKEN_FILE: join(stateDir, 'keys/join.token'),
+    NODE_KEY_DIR: keyDir,
+    NODE_GATEWAY_PORT: String(gatewayPort),
+    DOCKER_SOCKET: docker.socketPath,
+  };
+  const node = await startNode(environment, createLog({ role: 'node', level: 'silent' })).catch(
+    async (error: unknown) => {
+      await docker.remove();
+      throw error;
+    },
+  );
+  let isStopped = false;
+  const stop = async (): Promise<void> => {
+    if (!isStopped) await node.stop();
+    isStopped = true;
+  };
+  const remove = async (): Promise<void> => {
+    await stop();
+    await docker.remove();
+  };
+  return { nodeId: NODE_ID, docker: docker.client, stop, remove };
+}

@@ -1,0 +1,71 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { z } from 'zod';
+import { createSweepDatabase } from '../../activities/sweep-database.ts';
+import type { Log } from '../../adapters/logging/log.ts';
+import { openDatabase } from '../../adapters/postgres/database.ts';
+import { createRetentionStore } from '../../adapters/postgres/retention/retention-store.ts';
+import { sweepDatabase } from '../../adapters/postgres/retention/sweeps.ts';
+import { createTemporalClient, type TemporalAddress } from '../../adapters/temporal/client.ts';
+import { ensureRetentionSchedule } from '../../adapters/temporal/schedules.ts';
+import type { orchestratorVariables } from '../../config/orchestrator.ts';
+import { DEFAULT_RETENTION_TIMING } from '../../contracts/retention.ts';
+import { DEFAULT_RETENTION, type RetentionPolicy } from '../../domain/retention/policy.ts';
+
+type Config = z.infer<typeof orchestratorVariables>;
+
+/** A night's work takes its time: connections of its own, which never keep a rollout waiting. */
+const DATABASE = { maxConnections: 2, statementTimeoutMs: 30_000 };
+
+/** Pause before a Temporal server that was away is asked for the schedule again. */
+const RETRY_MS = 10_000;
+
+/** What the orchestrator has of retention. */
+export interface OrchestratedRetention {
+  /** Activities for the control queue. */
+  readonly activities: object;
+  close(): Promise<void>;
+}
+
+/** Opens the activities of retention, and sees to it that its schedule is there. */
+export function openRetention(config: Config, temporal: TemporalAddress, log: Log): OrchestratedRetention {
+  const database = openDatabase({ url: config.DATABASE_URL, ...DATABASE });
+  const { client, close } = createTemporalClient(temporal);
+  const closing = new AbortController();
+  const schedule = { hour: config.RETENTION_HOUR, timing: DEFAULT_RETENTION_TIMING };
+  const scheduled = keepTrying(() => ensureRetentionSchedule(client, schedule), log, closing.signal);
+  return {
+    activities: {
+      ...createRetentionStore(database, policyOf(config)),
+      ...createSweepDatabase((scope, options) => sweepDatabase(database, scope, options)),
+    },
+    close: async () => {
+      closing.abort();
+      await close();
+      await scheduled;
+      await database.destroy();
+    },
+  };
+}
+
+function policyOf(config: Config): RetentionPolicy {
+  return {
+    ...DEFAULT_RETENTION,
+    revisions: config.RETENTION_KEEP_REVISIONS,
+    historyMs: config.RETENTION_HISTORY,
+    imagesMs: config.RETENTION_IMAGE_AGE,
+    buildCacheBytes: config.RETENTION_BUILD_CACHE_BYTES ?? null,
+  };
+}
+
+/** Without its schedule retention can be asked for all the same, so nothing waits for it. */
+async function keepTrying(work: () => Promise<void>, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error }, 'the schedule of retention cannot be made yet');
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type {
+  ContextActivities,
+  NodeRetentionActivities,
+  RetentionStore,
+  RetentionSweeps,
+  RetentionTiming,
+} from '../contracts/retention.ts';
+import { CONTEXTS_QUEUE, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
+import { oneAtATime } from './one-at-a-time.ts';
+
+/** Short reads and writes of the control database. Without an end of their retries: a run outlives any outage of it. */
+export const retentionStore = oneAtATime(
+  proxyLocalActivities<RetentionStore>({
+    startToCloseTimeout: '30s',
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' },
+  }),
+);
+
+/** Tries of a piece of work: what a frozen or broken host does not do in three, it does the next night. */
+const ATTEMPTS = 3;
+
+/** Pages of the control database, tried until it is back. */
+export function sweeps({ workMs, heartbeatMs }: RetentionTiming): RetentionSweeps {
+  return proxyActivities<RetentionSweeps>({
+    taskQueue: CONTROL_QUEUE,
+    startToCloseTimeout: workMs,
+    heartbeatTimeout: heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 100 },
+  });
+}
+
+/** Pages of files, on whoever has them. */
+export function onContexts(timing: RetentionTiming): ContextActivities {
+  return proxyActivities<ContextActivities>({ taskQueue: CONTEXTS_QUEUE, ...bounded(timing) });
+}
+
+/** Work on one node's images, on its own queue. */
+export function retainingOn(nodeId: string, timing: RetentionTiming): NodeRetentionActivities {
+  return proxyActivities<NodeRetentionActivities>({ taskQueue: nodeQueue(nodeId), ...bounded(timing) });
+}
+
+/** However it fails, silence included, the wait for it has an end. */
+function bounded({ pickUpMs, workMs, heartbeatMs }: RetentionTiming) {
+  return {
+    scheduleToStartTimeout: pickUpMs,
+    startToCloseTimeout: workMs,
+    scheduleToCloseTimeout: pickUpMs + workMs,
+    heartbeatTimeout: heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: ATTEMPTS },
+  };
+}
