@@ -34,7 +34,8 @@ CREATE TABLE build_logs (
   -- Whether the attempt prints nothing more.
   complete boolean NOT NULL DEFAULT false,
   PRIMARY KEY (deployment_id, revision, service),
-  FOREIGN KEY (deployment_id, revision, service) REFERENCES builds (deployment_id, revision, service) ON DELETE CASCADE,
+  FOREIGN KEY (deployment_id, revision, service) REFERENCES builds (deployment_id, revision, service)
+    ON UPDATE CASCADE ON DELETE CASCADE,
   CHECK (last_number >= base_number)
 );
 
@@ -52,7 +53,7 @@ CREATE TABLE build_log_chunks (
   stored_at timestamptz(3) NOT NULL DEFAULT now(),
   PRIMARY KEY (deployment_id, revision, service, first_number),
   FOREIGN KEY (deployment_id, revision, service) REFERENCES build_logs (deployment_id, revision, service)
-    ON DELETE CASCADE,
+    ON UPDATE CASCADE ON DELETE CASCADE,
   CHECK (last_number >= first_number)
 );
 -- For retention by age; that by build goes by the key.

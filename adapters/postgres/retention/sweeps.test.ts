@@ -10,6 +10,7 @@ import { useTestDatabase } from '../../../test/support/database.ts';
 import { recordBuildContext, renewBuildContext } from '../build-contexts.ts';
 import { createDeploymentStore } from '../deployment-store.ts';
 import { findDeployment } from '../deployments.ts';
+import { findImageSources } from '../image-sources.ts';
 import { listRevisions } from '../revisions.ts';
 import { findNeededContexts } from './needed-contexts.ts';
 import { findNeededImages } from './needed-images.ts';
@@ -207,6 +208,11 @@ describe('revisions', () => {
       imageId: image('1'),
     };
     await store.recordBuild(built);
+    const ofBuild = { deployment_id: deploymentId, revision: 1, service: 'app' };
+    await database.db
+      .insertInto('build_logs')
+      .values({ ...ofBuild, attempt: 1 })
+      .execute();
     await rollOut(store, deploymentId, app.first);
     await rollOut(store, deploymentId, await app.rollback(1));
     await rollOut(store, deploymentId, await app.rollback(2));
@@ -216,9 +222,12 @@ describe('revisions', () => {
     expect(counts).toMatchObject({ revisions: 3 });
     const builds = await database.db.selectFrom('builds').select(['revision', 'image_id']).execute();
     expect(builds).toContainEqual({ revision: 2, image_id: image('1') });
+    expect(await database.db.selectFrom('build_logs').select('revision').execute()).toEqual([{ revision: 2 }]);
     const again = await app.rollback(2);
-    const plan = await store.beginRollout({ deploymentId, operationId: again.operationId });
-    expect(plan.reserved.map(({ nodeId }) => nodeId)).toEqual(reserved.map(({ nodeId }) => nodeId));
+    const { reserved: later } = await store.beginRollout({ deploymentId, operationId: again.operationId });
+    const asks = { deploymentId, imageId: image('1'), nodeId: later[0]?.nodeId ?? '' };
+    const { holders } = await findImageSources(database.db, asks);
+    expect(holders.map(({ nodeId }) => nodeId)).toEqual([reserved[0]?.nodeId]);
   });
 });
 
