@@ -25,6 +25,8 @@ export interface ContainerRuntime {
   ensureNetwork(network: { name: string; labels: Readonly<Record<string, string>> }): Promise<void>;
   forgetNetwork(name: string): void;
   removeNetworkIfUnused(name: string): Promise<void>;
+  ensureVolume(volume: { name: string; labels: Readonly<Record<string, string>> }): Promise<void>;
+  removeVolume(name: string): Promise<void>;
   findContainer(idOrName: string): Promise<ObservedContainer | undefined>;
   createContainer(wanted: WantedContainer): Promise<{ readonly id: string; readonly adopted: boolean }>;
   startContainer(id: string): Promise<void>;

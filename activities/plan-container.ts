@@ -1,7 +1,8 @@
 import type { EnsureReplicaInput } from '../contracts/activities.ts';
+import type { ReplicaTemplate } from '../contracts/rollout.ts';
 import { NODE_LABEL, type WantedContainer } from '../domain/container.ts';
 import { rulesOf, toHealthLabel } from '../domain/health-rules.ts';
-import { containerName, replicaLabels } from '../domain/naming.ts';
+import { containerName, replicaLabels, volumeName } from '../domain/naming.ts';
 import { ONLY_SERVICE } from '../domain/spec.ts';
 import { networkOf } from './prepare-replica.ts';
 
@@ -41,7 +42,16 @@ export function planContainer(
     restartPolicy: template.restartPolicy,
     healthCheck,
     settings: container,
+    ...volumesOf(template, on.instance),
     network: networkOf(template, on.instance).name,
     alias: isOnly ? serviceName : service,
+  };
+}
+
+/** Nothing at all without volumes, so that containers of before there were any are still the same. */
+function volumesOf({ volumes = [] }: ReplicaTemplate, instance: string): Pick<WantedContainer, 'volumes'> {
+  if (volumes.length === 0) return {};
+  return {
+    volumes: volumes.map(({ volumeId, path, readOnly }) => ({ name: volumeName(instance, volumeId), path, readOnly })),
   };
 }

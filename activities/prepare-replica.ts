@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { EnsureReplicaInput } from '../contracts/activities.ts';
 import type { NamedImage, ReplicaTemplate } from '../contracts/rollout.ts';
 import type { PresentImage } from '../domain/container.ts';
-import { containerName, LABEL, networkName, ownedLabels } from '../domain/naming.ts';
+import { containerName, LABEL, networkName, ownedLabels, volumeLabels, volumeName } from '../domain/naming.ts';
 import { ONLY_SERVICE } from '../domain/spec.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { ReplicaPorts } from './node-ports.ts';
@@ -18,6 +18,7 @@ export async function prepare(
     ensureImage(input, ports, heartbeats),
     hasEnvironment ? ports.fetchEnvironment({ deploymentId, revision, service }) : {},
     ports.runtime.ensureNetwork(networkOf(input.template, ports.instance)),
+    ensureVolumes(input.template, ports),
   ]);
   return { image, environment };
 }
@@ -41,6 +42,13 @@ async function ensureImage(
     fetchCredential: () => ports.fetchRegistryCredential({ deploymentId, revision, service }),
     ...{ signal, onProgress },
   });
+}
+
+async function ensureVolumes({ projectId, volumes = [] }: ReplicaTemplate, { instance, runtime }: ReplicaPorts) {
+  for (const volumeId of new Set(volumes.map((volume) => volume.volumeId))) {
+    const labels = volumeLabels({ instance, projectId, volumeId });
+    await runtime.ensureVolume({ name: volumeName(instance, volumeId), labels });
+  }
 }
 
 /** A tag may have moved since an earlier attempt created the container, which is adopted as it is. */

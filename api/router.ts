@@ -15,6 +15,7 @@ import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
 import { createErrorInterceptor } from './interceptors/errors.ts';
@@ -34,6 +35,7 @@ import { createRegistriesService } from './services/registries.ts';
 import { createRetentionService, type RetentionDeps } from './services/retention.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
+import { createVolumesService, type VolumesDeps } from './services/volumes.ts';
 import { createWebhooksService } from './services/webhooks.ts';
 import type { ApiTelemetry } from './telemetry.ts';
 
@@ -53,15 +55,24 @@ export const PUBLIC_SERVICES = [
   RetentionService,
   RoutesService,
   SourcesService,
+  VolumesService,
   WebhooksService,
 ] as const;
 
 /** What all services together need. */
-export interface RouterDeps extends DeploymentsDeps, OperationsDeps, LogsDeps, ControlDeps, KeysDeps, RetentionDeps {
+export interface RouterDeps
+  extends DeploymentsDeps,
+    OperationsDeps,
+    LogsDeps,
+    ControlDeps,
+    KeysDeps,
+    VolumesDeps,
+    RetentionDeps {
   readonly workflows: DeploymentsDeps['workflows'] &
     OperationsDeps['workflows'] &
     ControlDeps['workflows'] &
-    KeysDeps['workflows'];
+    KeysDeps['workflows'] &
+    VolumesDeps['workflows'];
   readonly heartbeatMs: number;
   readonly metrics: ServiceImpl<typeof MetricsService>;
   readonly log: Log;
@@ -103,6 +114,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(RetentionService, createRetentionService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)
+      .service(VolumesService, createVolumesService(deps), forUsers)
       .service(WebhooksService, createWebhooksService(deps), forUsers)
       .service(ControlService, createControlService(deps), forNodes);
   };

@@ -31,6 +31,7 @@ const PARTS: Readonly<Record<string, SpecPart>> = {
   limits: 'limits',
   restart_policy: 'restartPolicy',
   command: 'command',
+  volumes: 'volumes',
   rollout: 'rollout',
 };
 

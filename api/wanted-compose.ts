@@ -31,11 +31,11 @@ export function readCompose(
 }
 
 function besides(spec: WireSpec): string | undefined {
-  const { replicas, port, environment, healthCheck, limits, restartPolicy, command } = spec;
+  const { replicas, port, environment, healthCheck, limits, restartPolicy, command, volumes } = spec;
   const set = {
     ...{ replicas: replicas !== undefined, port: port !== undefined, environment: environment.length > 0 },
     ...{ health_check: healthCheck !== undefined, limits: limits !== undefined },
-    ...{ restart_policy: restartPolicy !== 0, command: command.length > 0 },
+    ...{ restart_policy: restartPolicy !== 0, command: command.length > 0, volumes: volumes.length > 0 },
   };
   return Object.entries(set).find(([, isSet]) => isSet)?.[0];
 }

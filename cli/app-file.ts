@@ -77,6 +77,7 @@ const appSchema = z.strictObject({
   memory: size.optional(),
   restart: z.enum(['always', 'on-failure', 'never']).optional(),
   command: z.array(z.string()).max(256).optional(),
+  volumes: z.array(z.string().min(1).max(1024)).max(64).optional(),
   env: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
   health: health.optional(),
   rollout: rollout.optional(),

@@ -15,6 +15,7 @@ import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { retryInterceptor } from './retry.ts';
 import type { TokenSource } from './tokens.ts';
@@ -32,6 +33,7 @@ export const SERVICES = {
   organizations: OrganizationsService,
   projects: ProjectsService,
   registries: RegistriesService,
+  volumes: VolumesService,
   retention: RetentionService,
   routes: RoutesService,
   sources: SourcesService,
@@ -74,6 +76,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     organizations: createClient(OrganizationsService, transport),
     projects: createClient(ProjectsService, transport),
     registries: createClient(RegistriesService, transport),
+    volumes: createClient(VolumesService, transport),
     retention: createClient(RetentionService, transport),
     routes: createClient(RoutesService, transport),
     sources: createClient(SourcesService, transport),

@@ -1,7 +1,9 @@
 import { parseEnv } from 'node:util';
+import type { VolumeMount } from '../domain/spec.ts';
 import type { AppFile, AppHealth, AppRollout } from './app-file.ts';
 import { refuse } from './failures.ts';
 import { parseCores, parseMemory, parseWhole } from './quantities.ts';
+import { readVolumes } from './volume-options.ts';
 
 /** What was typed after `obiente deploy`, unparsed. */
 export interface DeployOptions {
@@ -27,6 +29,7 @@ export interface DeployOptions {
   readonly memory?: string;
   readonly restart?: string;
   readonly command?: readonly string[];
+  readonly volume?: readonly string[] | false;
 }
 
 /** What `obiente deploy` takes beside the options that make the spec. */
@@ -70,6 +73,7 @@ export interface Wishes {
   readonly memoryBytes: bigint | undefined;
   readonly restart: 'always' | 'on-failure' | 'never' | undefined;
   readonly command: readonly string[] | undefined;
+  readonly volumes: readonly VolumeMount[] | undefined;
   readonly health: AppHealth | undefined;
   readonly rollout: AppRollout | undefined;
   /** Variables to set, by name. */
@@ -105,6 +109,7 @@ export function readWishes(input: {
     memoryBytes: options.memory === undefined ? app.memory : parseMemory('--memory', options.memory),
     restart: options.restart === undefined ? app.restart : readRestart(options.restart),
     command: options.command ?? app.command,
+    volumes: readVolumes(options.volume, app.volumes),
     health: readHealth(options) ?? app.health,
     rollout: app.rollout,
     variables: readVariables({ app, envFiles, typed: options.env ?? [], env }),

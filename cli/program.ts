@@ -23,6 +23,7 @@ import { addRetention } from './commands/retention.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { addUpdate } from './commands/update.ts';
+import { addVolumes } from './commands/volumes.ts';
 import { addWebhook } from './commands/webhook.ts';
 import { addWhoAmI } from './commands/whoami.ts';
 import { AlreadyShown, EXIT, type Failure, isAbort, OperationFailed, toFailure } from './failures.ts';
@@ -46,6 +47,7 @@ const COMMANDS = [
   addRoutes,
   addProjects,
   addRegistries,
+  addVolumes,
   addGit,
   addWebhook,
   addRetention,

@@ -13,6 +13,7 @@ import {
   PullPolicy,
   RestartPolicy,
   StaticSourceSchema,
+  VolumeMountSchema,
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import type { AppHealth } from './app-file.ts';
 import type { GitWish, Pull, Wishes } from './deploy-options.ts';
@@ -83,7 +84,7 @@ function composeSpec(
 
 /** Puts what the caller wishes into a spec, but for source and variables. @returns the contract's names of what it put. */
 export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
-  const { replicas, port, health, restart, command, cpuCores, memoryBytes, rollout } = wishes;
+  const { replicas, port, health, restart, command, volumes, cpuCores, memoryBytes, rollout } = wishes;
   const changed: string[] = [];
   const put = (path: string, isWished: boolean, change: () => void): void => {
     if (!isWished) return;
@@ -99,6 +100,9 @@ export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
     Object.assign(spec, { restartPolicy: restart && RESTART[restart] }),
   );
   put('command', command !== undefined, () => Object.assign(spec, { command: [...(command ?? [])] }));
+  put('volumes', volumes !== undefined, () => {
+    spec.volumes = (volumes ?? []).map((mount) => create(VolumeMountSchema, mount));
+  });
   put('rollout', rollout !== undefined, () => Object.assign(spec, { rollout: rollout && toRolloutPolicy(rollout) }));
   put('limits', cpuCores !== undefined || memoryBytes !== undefined, () => {
     spec.limits = {
@@ -112,7 +116,7 @@ export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
 }
 
 /** The number of replicas is left out: without one as many run as now, also when that changes meanwhile. */
-function keptOf({ port, healthCheck, limits, restartPolicy, command, rollout }: DeploymentSpec) {
+function keptOf({ port, healthCheck, limits, restartPolicy, command, volumes, rollout }: DeploymentSpec) {
   return {
     ...(rollout === undefined ? {} : { rollout }),
     ...(port === undefined ? {} : { port }),
@@ -120,6 +124,7 @@ function keptOf({ port, healthCheck, limits, restartPolicy, command, rollout }: 
     ...(limits === undefined ? {} : { limits }),
     restartPolicy,
     command,
+    volumes,
   };
 }
 

@@ -20,6 +20,7 @@ export const nodeVariables = temporalVariables.extend({
   CONTROL_URL: url('http', 'https').default('http://127.0.0.1:7400'),
   NODE_JOIN_TOKEN_FILE: z.string(),
   NODE_KEY_DIR: z.string(),
+  NODE_SNAPSHOT_DIR: z.string().optional(),
   NODE_ADDRESS: hostAddress(),
   BIND_ADDRESS: bindAddress(),
   NODE_GATEWAY_PORT: port(7410),

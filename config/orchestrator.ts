@@ -18,6 +18,7 @@ export const orchestratorVariables = temporalVariables.extend({
   DOMAIN: domain(),
   DEPLOYMENT_STRATEGY: choice(['least-loaded'], 'least-loaded'),
   MAX_DEPLOYMENTS_PER_NODE: integer({ min: 1, max: 10_000, default: 50 }),
+  SNAPSHOTS_KEPT: integer({ min: 1, max: 1000, default: 7 }),
   WORKFLOW_CACHE_SIZE: integer({ min: 0, max: 10_000, default: 200 }),
   RETENTION_HOUR: integer({ min: 0, max: 23, default: 3 }),
   /** A rollback needs one to return to; more than 200 of each deployment nobody looks through. */

@@ -12,6 +12,7 @@ import type {
   StartedReplica,
   WantedImage,
 } from './rollout.ts';
+import type { DataRemovals, DoomedData } from './volumes.ts';
 
 /** Which operation of which deployment. */
 export interface OperationRef {
@@ -125,7 +126,7 @@ export interface Leftovers {
 }
 
 /** What a node still has and shall not. */
-export interface DoomedOnNode {
+export interface DoomedOnNode extends DoomedData {
   readonly replicas: readonly (Omit<DoomedReplica, 'nodeId'> & { readonly deploymentId: string })[];
   readonly deployments: readonly { readonly deploymentId: string; readonly projectId: string }[];
 }
@@ -162,7 +163,7 @@ export interface WatchErrorsInput {
 }
 
 /** Activities on one node's Docker daemon, on that node's own queue. */
-export interface NodeActivities {
+export interface NodeActivities extends DataRemovals {
   /**
    * Makes the image present, creates and starts one replica, and returns once it is healthy.
    *

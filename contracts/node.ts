@@ -11,6 +11,9 @@ export function nodeWorkflowId(nodeId: string): string {
 /** Signal: the node has enrolled (again), so watching it is worth trying at once. No argument. */
 export const ENROLLED_SIGNAL = 'enrolled';
 
+/** Signal: something that the node still has is to go. No argument: what it is stands in the database. */
+export const DOOMED_SIGNAL = 'doomed';
+
 /** Input of the node workflow. Times in milliseconds. */
 export interface NodeInput {
   readonly nodeId: string;

@@ -34,6 +34,13 @@ export interface ExistingReplica extends RecordedReplica, PlannedReplica {
   readonly nodeLost: boolean;
 }
 
+/** A volume of the platform as a container sees it. */
+export interface MountedVolume {
+  readonly volumeId: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
 /** What all replicas of one service of one revision have in common, as a node needs it to start one. */
 export interface ReplicaTemplate {
   readonly deploymentId: string;
@@ -50,6 +57,8 @@ export interface ReplicaTemplate {
   readonly limits: ResourceLimits;
   readonly restartPolicy: RestartPolicy;
   readonly container: ContainerSettings;
+  /** Absent is the same as none. */
+  readonly volumes?: readonly MountedVolume[];
   /** Whether the revision has variables: the node then fetches them, encrypted for its own key. */
   readonly hasEnvironment: boolean;
 }
@@ -90,6 +99,8 @@ export interface ServicePlan {
 export interface RolloutPlan {
   readonly policy: RolloutPolicy;
   readonly goal: readonly ServiceGoal[];
+  /** Services of the goal that write a volume, so that two replicas of one never exist side by side; absent: none. */
+  readonly exclusive?: readonly string[];
   /** Whether replicas that fit the goal already are replaced all the same. */
   readonly renew: boolean;
   /** By service, for each of the goal that wants replicas. */

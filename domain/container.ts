@@ -43,6 +43,14 @@ export interface ObservedContainer {
   readonly dockerHealth: 'starting' | 'healthy' | 'unhealthy' | null;
 }
 
+/** A volume that a container mounts. */
+export interface ContainerVolume {
+  /** Docker's name of it. */
+  readonly name: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
 /** A container to be made. Everything else about it is the same for all: see the hardening in `adapters/docker`. */
 export interface WantedContainer {
   readonly name: string;
@@ -58,6 +66,8 @@ export interface WantedContainer {
   readonly restartPolicy: RestartPolicy;
   readonly healthCheck: HealthCheck;
   readonly settings: ContainerSettings;
+  /** Volumes by Docker's names; absent is the same as none. */
+  readonly volumes?: readonly ContainerVolume[];
   /** Private network of the project or the deployment. */
   readonly network: string;
   /** Name under which others on that network reach it. */

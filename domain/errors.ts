@@ -25,6 +25,9 @@ export type ErrorCode =
   | 'REPLICA_UNHEALTHY'
   | 'REPLICA_EXITED'
   | 'REPLICA_CONFLICT'
+  | 'VOLUME_IN_USE'
+  | 'STILL_USED'
+  | 'SNAPSHOT_DAMAGED'
   | 'INGRESS_UNCONFIRMED'
   | 'CANARY_REFUSED'
   | 'DOCKER_UNAVAILABLE'
@@ -62,6 +65,9 @@ export const RETRYABLE: Record<ErrorCode, boolean> = {
   REPLICA_UNHEALTHY: false,
   REPLICA_EXITED: false,
   REPLICA_CONFLICT: false,
+  VOLUME_IN_USE: true,
+  STILL_USED: false,
+  SNAPSHOT_DAMAGED: false,
   INGRESS_UNCONFIRMED: true,
   CANARY_REFUSED: false,
   DOCKER_UNAVAILABLE: true,

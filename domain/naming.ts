@@ -11,6 +11,7 @@ export const LABEL = {
   revision: 'cloud.obiente.revision',
   replica: 'cloud.obiente.replica',
   operation: 'cloud.obiente.operation',
+  volumeId: 'cloud.obiente.volume_id',
 } as const;
 
 /** Who a replica is: enough to name its container on any node. */
@@ -43,6 +44,25 @@ export function containerName(replica: ReplicaIdentity): string {
 /** Name of the private bridge network of a project, or of a deployment of several services, on each node. */
 export function networkName(instance: string, ownerId: string): string {
   return `obiente-${instance}-${ownerId.replaceAll('-', '')}`;
+}
+
+/** Docker's name of a volume. */
+export function volumeName(instance: string, volumeId: string): string {
+  return `obiente-${instance}-vol-${volumeId.replaceAll('-', '')}`;
+}
+
+/** Labels of a volume: they tell who wants it kept. */
+export function volumeLabels(volume: {
+  readonly instance: string;
+  readonly projectId: string;
+  readonly volumeId: string;
+}): Record<string, string> {
+  return {
+    [LABEL.managed]: 'true',
+    [LABEL.instance]: volume.instance,
+    [LABEL.projectId]: volume.projectId,
+    [LABEL.volumeId]: volume.volumeId,
+  };
 }
 
 /** How the repositories of all images begin that an installation builds. */

@@ -14,6 +14,7 @@ import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import {
   assertEveryRpcHasAnEntry,
@@ -41,6 +42,7 @@ const SERVICES = [
   RetentionService,
   RoutesService,
   SourcesService,
+  VolumesService,
   WebhooksService,
 ];
 

@@ -17,6 +17,9 @@ export type Permission =
   | 'project.create'
   | 'project.update'
   | 'project.delete'
+  | 'volume.read'
+  | 'volume.create'
+  | 'volume.delete'
   | 'registry.read'
   | 'registry.manage'
   | 'git.read'
@@ -38,6 +41,7 @@ const VIEWER: readonly Permission[] = [
   'organization.read',
   'organization.members.read',
   'project.read',
+  'volume.read',
   'deployment.read',
   'deployment.logs',
 ];
@@ -45,6 +49,7 @@ const VIEWER: readonly Permission[] = [
 const MEMBER: readonly Permission[] = [
   ...VIEWER,
   'registry.read',
+  'volume.create',
   'git.read',
   'project.create',
   'project.update',
@@ -62,6 +67,7 @@ const MEMBER: readonly Permission[] = [
 const ADMIN: readonly Permission[] = [
   ...MEMBER,
   'project.delete',
+  'volume.delete',
   'registry.manage',
   'git.manage',
   'deployment.manage',
@@ -156,6 +162,18 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.RegistriesService/ListRegistryCredentials': inOrganization('registry.read'),
   'obiente.cloud.v1.RegistriesService/DeleteRegistryCredential': inOrganization('registry.manage'),
 
+  'obiente.cloud.v1.VolumesService/CreateVolume': inProject('volume.create'),
+  'obiente.cloud.v1.VolumesService/GetVolume': inProject('volume.read'),
+  'obiente.cloud.v1.VolumesService/ListVolumes': {
+    permission: 'volume.read',
+    resource: { kind: 'organization', field: 'organization_id' },
+    filters: [{ kind: 'project', field: 'project_id' }],
+  },
+  'obiente.cloud.v1.VolumesService/DeleteVolume': inProject('volume.delete'),
+  'obiente.cloud.v1.VolumesService/CreateSnapshot': inProject('volume.create'),
+  'obiente.cloud.v1.VolumesService/ListSnapshots': inProject('volume.read'),
+  'obiente.cloud.v1.VolumesService/RestoreSnapshot': inProject('volume.create'),
+  'obiente.cloud.v1.VolumesService/DeleteSnapshot': inProject('volume.delete'),
   'obiente.cloud.v1.GitService/SetGitCredential': inOrganization('git.manage'),
   'obiente.cloud.v1.GitService/ListGitCredentials': inOrganization('git.read'),
   'obiente.cloud.v1.GitService/DeleteGitCredential': inOrganization('git.manage'),

@@ -1,6 +1,6 @@
 import { DomainError } from './errors.ts';
 import { makesRevision, type OperationKind } from './operation.ts';
-import type { RolloutReplica } from './rollout.ts';
+import type { RolloutReplica, WantedService } from './rollout.ts';
 import { DEFAULT_ROLLOUT, type RolloutPolicy } from './rollout-policy.ts';
 
 /** What is wanted of one service: so many replicas of one revision. */
@@ -8,6 +8,16 @@ export interface ServiceGoal {
   readonly name: string;
   readonly revision: number;
   readonly replicas: number;
+}
+
+/** The services of a plan as its steps are decided by. */
+export function wantedServices(plan: {
+  readonly goal: readonly ServiceGoal[];
+  readonly exclusive?: readonly string[];
+}): readonly WantedService[] {
+  return plan.goal.map(({ name, replicas }) => {
+    return { name, replicas, exclusive: plan.exclusive?.includes(name) ?? false };
+  });
 }
 
 /** What a deployment is wanted to be when an operation has succeeded. */

@@ -76,6 +76,11 @@ function describeStep(step: RolloutStep): string {
   return `switch +${step.serve.length} -${step.drain.length}${weight}`;
 }
 
+const shop = [
+  { name: 'web', replicas: 2 },
+  { name: 'db', replicas: 1, exclusive: true },
+];
+
 describe('a rollout', () => {
   it.each<{ name: string; state: Partial<RolloutState>; words: string[] }>([
     { name: 'the first one', state: {}, words: ['start 2 app', 'switch +2 -0'] },
@@ -182,6 +187,52 @@ describe('a rollout', () => {
       },
       words: ['remove 1', 'switch +2 -1', 'remove 1'],
     },
+    {
+      name: 'one that writes a volume',
+      state: { services: [{ name: 'app', replicas: 1, exclusive: true }], replicas: old(1) },
+      words: ['switch +0 -1', 'remove 1', 'start 1 app', 'switch +1 -0'],
+    },
+    {
+      name: 'the first one that writes a volume',
+      state: { services: [{ name: 'app', replicas: 1, exclusive: true }] },
+      words: ['start 1 app', 'switch +1 -0'],
+    },
+    {
+      name: 'one that writes a volume, beside others',
+      state: { services: shop, replicas: [...old(2, 'web'), ...old(1, 'db')] },
+      words: ['start 2 web', 'switch +0 -1', 'remove 1', 'start 1 db', 'switch +3 -2', 'remove 2'],
+    },
+    {
+      name: 'one that writes a volume and that a person decides about',
+      state: {
+        policy: { ...DEFAULT_ROLLOUT, approval: true } as RolloutPolicy,
+        services: shop,
+        replicas: [...old(2, 'web'), ...old(1, 'db')],
+      },
+      words: [
+        ...['start 2 web', 'gate before-switch', 'switch +0 -1', 'remove 1', 'start 1 db'],
+        ...['switch +3 -2', 'remove 2'],
+      ],
+    },
+    {
+      name: 'one that writes a volume, beside others that go one by one',
+      state: { policy: rolling(50), services: shop, replicas: [...old(2, 'web'), ...old(1, 'db')] },
+      words: [
+        ...['start 1 web', 'switch +1 -1', 'remove 1', 'start 1 web', 'switch +0 -1', 'remove 1'],
+        ...['switch +1 -1', 'remove 1', 'start 1 db', 'switch +1 -0'],
+      ],
+    },
+    {
+      name: 'a return to one that writes a volume and has gone already',
+      state: {
+        services: [{ name: 'web', replicas: 1 }, ...shop.slice(1)],
+        replicas: [
+          ...[aReplica('web-old', true, 'serving', 'web'), aReplica('web-new', false, 'spent', 'web')],
+          aReplica('db-new', false, 'spent', 'db'),
+        ],
+      },
+      words: ['remove 2', 'start 1 db', 'switch +1 -0'],
+    },
   ])('goes step by step: $name', ({ state, words }) => {
     expect(play(aState(state)).words).toEqual(words);
   });
@@ -216,13 +267,19 @@ const states: fc.Arbitrary<RolloutState> = fc
     policy: policies,
     web: fc.integer({ min: 0, max: 12 }),
     db: fc.option(fc.integer({ min: 0, max: 3 })),
+    exclusive: fc.boolean(),
     replicas: fc.array(
       fc.record({ service: fc.constantFrom('web', 'db', 'gone'), wanted: fc.boolean(), phase: phases }),
       { maxLength: 20 },
     ),
   })
-  .map(({ policy, web, db, replicas }) => {
-    const services = [{ name: 'web', replicas: web }, ...(db === null ? [] : [{ name: 'db', replicas: db }])];
+  .map(({ policy, web, db, exclusive, replicas: all }) => {
+    const services = [
+      { name: 'web', replicas: web },
+      ...(db === null ? [] : [{ name: 'db', replicas: exclusive ? Math.min(1, db) : db, exclusive }]),
+    ];
+    const onlyDb = all.find(({ service }) => service === 'db');
+    const replicas = exclusive ? all.filter((replica) => replica.service !== 'db' || replica === onlyDb) : all;
     const left = new Map(services.map(({ name, replicas: count }) => [name, count]));
     const placed = replicas.map(({ service, wanted, phase }, index): RolloutReplica => {
       const fits = wanted && (left.get(service) ?? 0) > 0 && (phase === 'serving' || phase === 'ready');
@@ -257,7 +314,8 @@ describe('any rollout', () => {
     fc.assert(
       fc.property(states, (state) => {
         fc.pre(state.policy.strategy !== 'recreate');
-        for (const { name, replicas } of state.services) {
+        for (const { name, replicas, exclusive } of state.services) {
+          if (exclusive) continue;
           const counts = play(state).states.map((at) => servingOf(at, name));
           const unavailable = unavailableOf(state.policy, replicas);
           const floor = Math.min(counts[0] ?? 0, replicas - unavailable);
@@ -294,6 +352,36 @@ describe('any rollout', () => {
         for (const at of play(from).states) {
           const fresh = at.replicas.some((replica) => replica.wanted);
           expect(fresh && at.replicas.some((replica) => !replica.wanted)).toBe(false);
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  it('never has two replicas of an exclusive service side by side, under no strategy', () => {
+    fc.assert(
+      fc.property(states, (state) => {
+        fc.pre(state.services.some(({ exclusive }) => exclusive));
+        for (const at of play(state).states) {
+          expect(at.replicas.filter(({ service }) => service === 'db').length).toBeLessThanOrEqual(1);
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  it('takes nothing of an exclusive service away before all else that is new is there', () => {
+    fc.assert(
+      fc.property(states, (state) => {
+        const db = state.services.find(({ exclusive }) => exclusive);
+        fc.pre(db?.replicas === 1 && (state.policy.strategy === 'rolling' || state.policy.strategy === 'blue-green'));
+        const { states: all } = play(state);
+        for (const [index, at] of all.entries()) {
+          const goes = servingOf(at, 'db') > servingOf(all[index + 1] ?? at, 'db');
+          if (!goes) continue;
+          const [web] = at.services;
+          const present = at.replicas.filter(({ service, wanted }) => service === 'web' && wanted).length;
+          expect(present).toBe(web?.replicas);
         }
       }),
       RUNS,

@@ -19,6 +19,8 @@ export interface RolloutReplica {
 export interface WantedService {
   readonly name: string;
   readonly replicas: number;
+  /** Whether two replicas of it must never exist side by side: it writes a volume. Then it has one replica at most. */
+  readonly exclusive?: boolean;
 }
 
 /** Everything that the next step depends on. */
@@ -61,6 +63,10 @@ const KEEP_OLD = 'keep-old';
  * `rolling`, `blue-green` and `canary` the routes lose an old replica only when those that serve still add up to the
  * wanted number less what may be unavailable, so a rollout by itself never lowers capacity below that. New replicas of
  * all services begin to serve in one switch, when all that fit beside the old ones are healthy.
+ *
+ * An exclusive service is the exception: under every strategy its old replica is taken away before its new one starts,
+ * once everything else that is new is healthy, and before anything else that is old goes. So the time without it is
+ * that of one start, and the way back from a new one that fails needs no other service to be started again.
  */
 export function nextStep(state: RolloutState): RolloutStep {
   const spent = inPhase(state, 'spent');
@@ -81,12 +87,21 @@ function keepOld({ policy, passed }: RolloutState): RolloutStep | undefined {
 function roll(state: RolloutState): RolloutStep {
   const starts = start(state, (service) => Math.min(missing(state, service), room(state, service)));
   if (starts.kind === 'start' && hasRoomForAll(state.policy)) return starts;
+  const inTheWay = makeRoom(state);
+  if (inTheWay.length > 0) return gateBefore(state, inTheWay) ?? toSwitch([], inTheWay);
   const ready = inPhase(state, 'ready');
   const drain = state.services.flatMap((service) => excess(state, service)).concat(strangers(state));
   if (ready.length + drain.length > 0 || state.weightPercent !== null) {
     return gateBefore(state, ready) ?? toSwitch(ready, drain);
   }
   return starts;
+}
+
+/** What serves of exclusive services and is to be replaced, once nothing else is left to start. */
+function makeRoom(state: RolloutState): RolloutReplica[] {
+  if (state.services.some((service) => !service.exclusive && missing(state, service) > 0)) return [];
+  const names = state.services.filter((service) => service.exclusive && missing(state, service) > 0);
+  return serving(state, false).filter((replica) => names.some(({ name }) => name === replica.service));
 }
 
 /** The old ones go first, since two must never run side by side; an old one that nothing replaces goes at once too. */
@@ -107,7 +122,11 @@ function canary(state: RolloutState, steps: readonly CanaryStep[]): RolloutStep 
   const short = (service: WantedService): number =>
     Math.max(
       0,
-      Math.min(missing(state, service), ceilShare(service.replicas, weightPercent) - present(state, service)),
+      Math.min(
+        missing(state, service),
+        room(state, service),
+        ceilShare(service.replicas, weightPercent) - present(state, service),
+      ),
     );
   if (state.services.some((service) => short(service) > 0)) return start(state, short);
   const ready = inPhase(state, 'ready');
@@ -132,8 +151,9 @@ function gateBefore({ policy, passed }: RolloutState, touched: readonly RolloutR
   return { kind: 'gate', id: BEFORE_SWITCH, gate: { kind: 'approval' } };
 }
 
-/** Old serving replicas of a service that the others make superfluous. */
+/** Old serving replicas of a service that the others make superfluous; see `makeRoom` for exclusive ones. */
 function excess(state: RolloutState, service: WantedService): RolloutReplica[] {
+  if (service.exclusive && missing(state, service) > 0) return [];
   const old = serving(state, false).filter((replica) => replica.service === service.name);
   const floor = service.replicas - bounds(state.policy, service.replicas).unavailable;
   const spare = Math.max(0, available(state, service) + old.length - floor);
@@ -153,6 +173,7 @@ function missing(state: RolloutState, service: WantedService): number {
 
 function room(state: RolloutState, service: WantedService): number {
   const all = state.replicas.filter((replica) => replica.service === service.name).length;
+  if (service.exclusive) return Math.max(0, 1 - all);
   return Math.max(0, service.replicas + bounds(state.policy, service.replicas).surge - all);
 }
 

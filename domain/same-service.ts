@@ -39,11 +39,12 @@ function fingerprintOf({
   restartPolicy,
   command,
   container,
+  volumes = [],
 }: ServiceSpec): string {
   const args = toComparable(argumentsOf(source));
   return JSON.stringify(
     sorted({
-      ...{ name, port, healthCheck, limits, restartPolicy, command, container },
+      ...{ name, port, healthCheck, limits, restartPolicy, command, container, volumes },
       source: { ...source, args },
       environment: toComparable(environment),
     }),

@@ -53,6 +53,7 @@ describe('a spec', () => {
   it('gets its defaults', () => {
     expect(parseSpec(aRawSpec(), RULES)).toEqual({
       source: { kind: 'image', reference: 'nginx:1' },
+      volumes: [],
       replicas: null,
       port: null,
       environment: [],

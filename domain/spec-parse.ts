@@ -16,8 +16,10 @@ import {
   SPEC_LIMITS,
   type SpecInput,
   type VariableInput,
+  type VolumeMount,
 } from './spec.ts';
 import { checkParts } from './spec-change.ts';
+import { parseVolumes } from './volumes.ts';
 
 /** A spec as it came in, whatever the transport: nothing of it is trusted, and what is `undefined` gets a default. */
 export interface RawSpec {
@@ -30,6 +32,7 @@ export interface RawSpec {
   readonly memoryBytes: number | undefined;
   readonly restartPolicy: RestartPolicy | undefined;
   readonly command: readonly string[];
+  readonly volumes?: readonly VolumeMount[];
   readonly rollout: RolloutPolicy | undefined;
 }
 
@@ -54,7 +57,7 @@ const MAX_MEMORY_BYTES = 2 ** 44;
 /** Parts of a spec that can be changed one by one; variables have words of their own. */
 export type SpecPart = keyof Omit<SpecInput, 'environment'>;
 
-type Parsers = { [Part in SpecPart]: (raw: RawSpec, rules: SourceRules) => SpecInput[Part] };
+type Parsers = { [Part in SpecPart]-?: (raw: RawSpec, rules: SourceRules) => SpecInput[Part] };
 
 const PARSERS: Parsers = {
   source: ({ source }, rules) => parseSource(source, rules),
@@ -65,6 +68,7 @@ const PARSERS: Parsers = {
   limits: (raw) => parseLimits(raw),
   restartPolicy: ({ restartPolicy }) => restartPolicy ?? 'always',
   command: ({ command }) => parseCommand('spec.command', command, SPEC_LIMITS.commandBytes),
+  volumes: ({ volumes }) => parseVolumes('spec.volumes', volumes ?? []),
   rollout: ({ rollout }) => parseRolloutPolicy('spec.rollout', rollout),
 };
 

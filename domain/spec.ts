@@ -103,6 +103,15 @@ export interface ResourceLimits {
   readonly memoryBytes: number;
 }
 
+/** A volume of the project as a service sees it. */
+export interface VolumeMount {
+  /** Name of the volume in the project. */
+  readonly volume: string;
+  /** Absolute, without `.` and `..`. */
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
 /** What happens when a replica exits. */
 export type RestartPolicy = 'always' | 'on-failure' | 'never';
 
@@ -122,6 +131,8 @@ export interface ServiceParts<Variable = SealedVariable> {
   readonly restartPolicy: RestartPolicy;
   /** Command in place of the image's; empty means the image's own. */
   readonly command: readonly string[];
+  /** Absent is the same as none. What is in them outlives the deployment. */
+  readonly volumes?: readonly VolumeMount[];
 }
 
 /** What only a Compose file says of a container. */

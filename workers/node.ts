@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { z } from 'zod';
 import type { Docker } from '../adapters/docker/docker.ts';
+import { createSnapshotFiles } from '../adapters/files/snapshot-files.ts';
 import type { Log } from '../adapters/logging/log.ts';
 import { readKeyring } from '../adapters/sealing/keyring.ts';
 import { readSecretFile } from '../adapters/sealing/secret-file.ts';
@@ -61,9 +62,10 @@ export async function startNode(environment: Record<string, string | undefined>,
   const startSlot = pLimit(STARTS_PER_CORE * cores);
   const observers = await observeReplicas({ docker, keys, dir: config.NODE_KEY_DIR, startSlot, log });
   const { hub, keeper, monitor, reporter } = observers;
+  const snapshots = createSnapshotFiles(config.NODE_SNAPSHOT_DIR ?? join(config.NODE_KEY_DIR, 'snapshots'));
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
-    nodeQueues({ config, keys, docker, git, registry, daemon, ...observers, cores, startSlot }),
+    nodeQueues({ config, keys, docker, git, registry, daemon, ...observers, snapshots, cores, startSlot }),
     { signal, log },
   );
   const enrolment = createEnrolment({

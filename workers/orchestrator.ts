@@ -6,6 +6,7 @@ import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../adapters/postgres/deployment-store.ts';
 import { createRotationRecords } from '../adapters/postgres/key-rotations.ts';
 import { createKeyRewrapper } from '../adapters/postgres/rewrap-keys.ts';
+import { createSnapshotRecords } from '../adapters/postgres/snapshot-records.ts';
 import { readKeyring } from '../adapters/sealing/keyring.ts';
 import { bundleWorkflows, connectWorkers, installTemporalLog, startWorker } from '../adapters/temporal/worker.ts';
 import { createIngressProbe } from '../adapters/traefik/generation-probe.ts';
@@ -37,12 +38,19 @@ export async function startOrchestrator(
     placement: { strategy: config.DEPLOYMENT_STRATEGY, maxDeploymentsPerNode: config.MAX_DEPLOYMENTS_PER_NODE },
   });
   const keys = { ...createRotationRecords(database), ...createRewrapKeys(createKeyRewrapper(database, masterKeys)) };
+  const snapshots = createSnapshotRecords(database, { kept: config.SNAPSHOTS_KEPT });
   const probe = createIngressProbe({ urls: config.TRAEFIK_INTERNAL_URLS.split(',') });
   const retention = openRetention(config, temporal, log);
   const [connection, workflowBundle] = await Promise.all([connectWorkers(temporal), bundleWorkflows(log)]);
   const worker = await startWorker(connection, temporal, {
     taskQueue: CONTROL_QUEUE,
-    activities: withFailures({ ...store, ...keys, ...createIngressActivities(probe), ...retention.activities }),
+    activities: withFailures({
+      ...store,
+      ...keys,
+      ...snapshots,
+      ...createIngressActivities(probe),
+      ...retention.activities,
+    }),
     workflowBundle,
     maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
     maxActivities: MAX_ACTIVITIES,

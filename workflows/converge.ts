@@ -9,7 +9,7 @@ import type {
 } from '../contracts/rollout.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
 import { nextStep, type RolloutPhase, type RolloutStep } from '../domain/rollout.ts';
-import { assess } from '../domain/rollout-goal.ts';
+import { assess, wantedServices } from '../domain/rollout-goal.ts';
 import { atIngress, onStoppingNode, store } from './activity-stubs.ts';
 import { noLongerHealthy } from './failures.ts';
 import { passGate } from './gates.ts';
@@ -69,7 +69,7 @@ export async function converge(rollout: Rollout): Promise<void> {
 }
 
 function planned({ plan, tracked, weightPercent, passed }: Rollout): RolloutStep {
-  const services = plan.goal.map(({ name, replicas }) => ({ name, replicas }));
+  const services = wantedServices(plan);
   return nextStep({ policy: plan.policy, services, replicas: [...tracked.values()], weightPercent, passed });
 }
 

@@ -9,27 +9,32 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { DoomedOnNode, NodeActivities, NodeStateChange } from '../contracts/activities.ts';
-import { ENROLLED_SIGNAL, type NodeInput } from '../contracts/node.ts';
+import type { NodeActivities, NodeStateChange } from '../contracts/activities.ts';
+import { DOOMED_SIGNAL, ENROLLED_SIGNAL, type NodeInput } from '../contracts/node.ts';
 import { nodeQueue } from '../contracts/task-queues.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import { onNode, onStoppingNode, store } from './activity-stubs.ts';
 
 const enrolledSignal = defineSignal(ENROLLED_SIGNAL);
+const doomedSignal = defineSignal(DOOMED_SIGNAL);
 
 /**
  * Watches one node. Exactly one per enrolled node, `node/<node id>`, for as long as it is enrolled.
  *
  * A long activity on the node's own queue heartbeats; its silence is how the node's death is noticed, its result how a
  * change of its Docker daemon is. What it finds is recorded; a lost node is tried again after a pause, or as soon as
- * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. A node that is ready is first
- * rid of what was to be removed while it did not answer. The last known state survives continue-as-new.
+ * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. A node that is ready is rid
+ * of what was to be removed while it did not answer, and, when told, at once of what somebody deletes. The last known state
+ * survives continue-as-new.
  */
 export async function node(input: NodeInput): Promise<void> {
   let known: NodeStateChange['state'] = input.carried?.known ?? 'lost';
   let enrolments = 0;
   setHandler(enrolledSignal, () => {
     enrolments += 1;
+  });
+  setHandler(doomedSignal, async () => {
+    if (known === 'ready') await removeDoomed(input.nodeId);
   });
   while (!workflowInfo().continueAsNewSuggested) {
     const seen = enrolments;
@@ -65,7 +70,9 @@ async function watch(input: NodeInput, known: NodeStateChange['state']): Promise
 /** What fails is tried again after the next watch. */
 async function removeDoomed(nodeId: string): Promise<void> {
   const doomed = await store.listDoomed({ nodeId });
-  if (doomed.replicas.length + doomed.deployments.length === 0) return;
+  const { volumes: doomedVolumes = [], snapshots: doomedSnapshots = [] } = doomed;
+  const data = doomedVolumes.length + doomedSnapshots.length;
+  if (doomed.replicas.length + doomed.deployments.length + data === 0) return;
   const { stopGraceMs } = DEFAULT_TIMING;
   const timing = { ...DEFAULT_TIMING, nodeWorkMs: 60_000 };
   const replicas = await succeeding(doomed.replicas, (replica) =>
@@ -74,14 +81,18 @@ async function removeDoomed(nodeId: string): Promise<void> {
   const deployments = await succeeding(doomed.deployments, (deployment) =>
     onNode(nodeId, timing).removeLeftovers(deployment),
   );
-  await store.forgetDoomed({ nodeId, replicas, deployments });
-  log.info('removed what was left on the node', { replicas: replicas.length, deployments: deployments.length });
+  const volumes = await succeeding(doomedVolumes, (volume) => onNode(nodeId, timing).removeVolume(volume));
+  const snapshots = await succeeding(doomedSnapshots, (snapshot) => onNode(nodeId, timing).dropSnapshot(snapshot));
+  await store.forgetDoomed({ nodeId, replicas, deployments, ...(data > 0 ? { volumes, snapshots } : {}) });
+  const counts = {
+    replicas: replicas.length,
+    deployments: deployments.length,
+    data: volumes.length + snapshots.length,
+  };
+  log.info('removed what was left on the node', counts);
 }
 
-async function succeeding<Item extends DoomedOnNode['replicas' | 'deployments'][number]>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<void>,
-): Promise<Item[]> {
+async function succeeding<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<Item[]> {
   const outcomes = await Promise.allSettled(items.map(work));
   return items.filter((_, index) => outcomes[index]?.status === 'fulfilled');
 }

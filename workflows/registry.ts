@@ -5,3 +5,4 @@ export { node } from './node.ts';
 export { retention } from './retention.ts';
 export { retentionDue } from './retention-due.ts';
 export { rotateKeys } from './rotate-keys.ts';
+export { restoreVolume, snapshotVolume } from './snapshot-volume.ts';

@@ -24,7 +24,7 @@ const START_INTERVAL_MS = 1_000;
 
 /**
  * Says to Docker what to create. Hardened in the same way for everybody: nothing here comes from a tenant but image,
- * command, environment, port, limits, and what can only make a container smaller (`ContainerSettings`).
+ * command, environment, port, limits, paths of volumes, and what can only make a container smaller (`ContainerSettings`).
  *
  * @param imageLabels labels baked into the image; those that mean something to the platform or the ingress are blanked.
  * @param nodeAddress address on which the port is published; Docker picks the host port.
@@ -64,6 +64,7 @@ export function toCreateOptions(
       ReadonlyRootfs: wanted.settings.readOnly,
       ...(wanted.settings.init ? { Init: true } : {}),
       ...tmpfsOf(wanted.settings),
+      ...mountsOf(wanted),
       Privileged: false,
       PublishAllPorts: false,
       RestartPolicy: fromRestartPolicy(wanted.restartPolicy),
@@ -93,6 +94,16 @@ function tmpfsOf({ tmpfs }: ContainerSettings) {
   if (tmpfs.length === 0) return {};
   return {
     Tmpfs: Object.fromEntries(tmpfs.map(({ path, sizeBytes }) => [path, `rw,nosuid,nodev,size=${sizeBytes}`])),
+  };
+}
+
+/** Volumes of the platform only: a tenant's spec names no folder of the node and no driver. */
+function mountsOf({ volumes = [] }: WantedContainer) {
+  if (volumes.length === 0) return {};
+  return {
+    Mounts: volumes.map(({ name: Source, path: Target, readOnly: ReadOnly }) => {
+      return { Type: 'volume' as const, Source, Target, ReadOnly };
+    }),
   };
 }
 

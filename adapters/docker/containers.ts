@@ -7,6 +7,7 @@ import { answerOf, type DockerConnection, statusOf } from './connection.ts';
 import { configHash, toCreateOptions } from './container-options.ts';
 import { toObservedContainer } from './observed-container.ts';
 import { fromRestartPolicy } from './restart-policy.ts';
+import { createWriterGuard } from './volumes.ts';
 
 /** The containers of this installation on one daemon. */
 export interface DockerContainers {
@@ -17,7 +18,8 @@ export interface DockerContainers {
   /**
    * Creates a container, or adopts the one of that name that an earlier attempt created from the same configuration.
    *
-   * @throws REPLICA_CONFLICT (final) when the name is taken by anything else; DOCKER_UNAVAILABLE (retryable) while the
+   * @throws REPLICA_CONFLICT (final) when the name is taken by anything else; VOLUME_IN_USE (retryable) while another
+   * container writes a volume that this one writes; DOCKER_UNAVAILABLE (retryable) while the
    * daemon is still making or removing one of that name; INVALID_ARGUMENT (final) when neither image nor spec has a
    * command.
    */
@@ -51,6 +53,7 @@ export function createDockerContainers(
 ): DockerContainers {
   const { client, call } = docker;
   const labelsOfImages = createImageLabels(docker);
+  const asOnlyWriter = createWriterGuard(docker);
 
   const find = async (idOrName: string): Promise<ObservedContainer | undefined> => {
     try {
@@ -91,7 +94,7 @@ export function createDockerContainers(
       return found.map((container) => container.Id);
     },
     createContainer: async (wanted) => {
-      const id = await create(wanted);
+      const id = await asOnlyWriter(wanted, () => create(wanted));
       if (id !== undefined) return { id, adopted: false };
       const found = await find(wanted.name);
       if (found && !isSame(found, wanted)) throw conflict(wanted.name);

@@ -14,12 +14,16 @@ import { createOwnImages, type OwnImages } from './own-images.ts';
 import { createPullRecords, type PullRecords } from './pull-records.ts';
 import { createPushedImages, type PushedImages } from './pushed-images.ts';
 import { recordBaseImages } from './recorded-images.ts';
+import { createDockerVolumeArchives, type DockerVolumeArchives } from './volume-archives.ts';
+import { createDockerVolumes, type DockerVolumes } from './volumes.ts';
 
 /** One node's Docker daemon, as one installation sees it. */
 export type Docker = DockerImages &
   CarriedImages &
   PushedImages &
   DockerNetworks &
+  DockerVolumes &
+  DockerVolumeArchives &
   DockerContainers &
   DockerLogs &
   DockerEvents &
@@ -62,6 +66,8 @@ export function createDocker(options: DockerOptions): Docker {
     ...createCarriedImages(connection, { instance, own }),
     ...createPushedImages(connection, { instance, registrySilenceMs }),
     ...createDockerNetworks(connection),
+    ...createDockerVolumes(connection),
+    ...createDockerVolumeArchives(connection, options),
     ...createDockerContainers(connection, options),
     ...createDockerLogs(connection),
     ...createDockerEvents(connection, options.instance),

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { DomainError } from '../../domain/errors.ts';
 import { makesRevision } from '../../domain/operation.ts';
 import { choosePlacement, type PlacementRules } from '../../domain/placement/placement.ts';
 import { toPlacementError } from '../../domain/placement/refusal.ts';
@@ -16,17 +17,31 @@ export interface Placing {
   readonly count: number;
   /** Whether it has to be where the other services are: their network does not reach beyond a node. */
   readonly sharesNode: boolean;
+  /** Volumes of all services that share the node, or of this one: where those are, it has to be. */
+  readonly volumes: readonly string[];
 }
 
-/** The node on which services of the deployment stay or are reserved already; else the best one with room for all. */
+/**
+ * The node on which services of the deployment stay or are reserved already, or which holds their volumes; else the best
+ * one with room for all.
+ *
+ * @throws NO_NODE_READY when the volumes are on another node than the services that stay.
+ */
 export async function chooseSharedNode(
   tx: DatabaseTransaction,
-  of: { readonly deployment: LockedDeployment; readonly operationId: string; readonly placings: readonly Placing[] },
+  of: {
+    readonly deployment: LockedDeployment;
+    readonly operationId: string;
+    readonly placings: readonly Placing[];
+    /** The node that holds the volumes; `null` while they have none. */
+    readonly home: string | null;
+  },
   rules: PlacementRules,
 ): Promise<string> {
-  const { deployment, operationId, placings } = of;
+  const { deployment, operationId, placings, home } = of;
   const anchor = await findAnchor(tx, deployment, operationId);
-  if (anchor !== undefined) return anchor;
+  if (anchor !== undefined && home !== null && anchor !== home) throw apart(deployment.name, { anchor, home });
+  if (anchor !== undefined || home !== null) return anchor ?? home ?? '';
   const sum = (partOf: (limits: ServiceSpec['limits']) => number): number =>
     placings.reduce((total, { service, count }) => total + count * partOf(service.limits), 0);
   const request: PlacementRequest = {
@@ -42,6 +57,13 @@ export async function chooseSharedNode(
   const { assignments, refusal } = choosePlacementOfKind({ request, rules, nodes, builtFor });
   if (refusal) throw toPlacementError(request, refusal);
   return assignments[0] ?? '';
+}
+
+function apart(name: string, { anchor, home }: { readonly anchor: string; readonly home: string }): DomainError {
+  const where = `its volumes are on ${home}, and services that stay on ${anchor}`;
+  return new DomainError('NO_NODE_READY', `cannot place ${name}: ${where}`, {
+    hint: 'Stop the deployment first, so that all of it starts where its volumes are.',
+  });
 }
 
 async function findBuiltForOneOf(
@@ -89,7 +111,7 @@ export async function chooseNodes(
     replicas: count,
     cpuCores: service.limits.cpuCores,
     memoryBytes: service.limits.memoryBytes,
-    together: false,
+    together: (service.volumes ?? []).length > 0,
   };
   const nodes = await readNodes(tx, deployment.id);
   const able = only === null ? nodes : nodes.filter(({ nodeId }) => nodeId === only);

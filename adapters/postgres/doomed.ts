@@ -74,13 +74,29 @@ export async function listDoomed(db: Database, { nodeId }: { readonly nodeId: st
     .orderBy('recorded_at')
     .limit(BATCH)
     .execute();
-  return { replicas, deployments };
+  const volumes = await db
+    .selectFrom('volumes')
+    .select('id as volumeId')
+    .where('node_id', '=', nodeId)
+    .where('removing', '=', true)
+    .orderBy('id')
+    .limit(BATCH)
+    .execute();
+  const snapshots = await db
+    .selectFrom('volume_snapshots')
+    .select('id as snapshotId')
+    .where('node_id', '=', nodeId)
+    .where('removing', '=', true)
+    .orderBy('id')
+    .limit(BATCH)
+    .execute();
+  return { replicas, deployments, volumes, snapshots };
 }
 
 /** Forgets what has been removed from a node. */
 export async function forgetDoomed(
   db: Database,
-  { nodeId, replicas, deployments }: { readonly nodeId: string } & DoomedOnNode,
+  { nodeId, replicas, deployments, volumes = [], snapshots = [] }: { readonly nodeId: string } & DoomedOnNode,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     for (const { deploymentId, revision, index } of replicas) {
@@ -91,6 +107,12 @@ export async function forgetDoomed(
         .where('revision', '=', revision)
         .where('index', '=', index)
         .execute();
+    }
+    for (const { volumeId } of volumes) {
+      await tx.deleteFrom('volumes').where('id', '=', volumeId).where('removing', '=', true).execute();
+    }
+    for (const { snapshotId } of snapshots) {
+      await tx.deleteFrom('volume_snapshots').where('id', '=', snapshotId).where('removing', '=', true).execute();
     }
     for (const { deploymentId } of deployments) {
       await tx

@@ -4,6 +4,7 @@ import type { OperationFailure, RemovalPlan } from '../../contracts/rollout.ts';
 import { makesRevision, OPEN_STATES } from '../../domain/operation.ts';
 import { servicesOf } from '../../domain/spec.ts';
 import { endBuilds } from './builds.ts';
+import { orphanVolumes, releaseVolumes } from './claim-volumes.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import {
   endOperation,
@@ -19,6 +20,9 @@ import { doomDeployment } from './doomed.ts';
 import { MAX_MESSAGE_LENGTH, recordEvents, toStorableText } from './events.ts';
 import { readGoal } from './plan-rollout.ts';
 import { deleteOtherRoutes } from './routes.ts';
+
+/** Volumes that the message about a removal names. */
+const NAMED_VOLUMES = 20;
 
 /** Longest hint that the table takes. */
 const MAX_HINT_LENGTH = 1024;
@@ -58,6 +62,7 @@ export async function finishOperation(db: Database, { deploymentId, operationId 
       .insertInto('deployment_services')
       .values(goal.services.map((service) => ({ deployment_id: deploymentId, ...service })))
       .execute();
+    await releaseVolumes(tx, deployment, goal.services);
     if (revision === deployment.revision) await deleteOldRoutes(tx, deploymentId, revision);
     const message = goal.stopped ? 'it is stopped' : `revision ${revision} is running`;
     await recordEvents(tx, deployment, [{ kind: 'operation.succeeded', message, operationId }]);
@@ -138,7 +143,10 @@ export async function purgeDeployment(
     if (deployment) {
       await doomDeployment(tx, deployment, { replicas: unreachableReplicas, nodeIds: unreachableNodes });
       const left = unreachableNodes.length === 0 ? '' : `; ${unreachableNodes.length} nodes clean up when they answer`;
-      const message = `${deployment.name} is deleted${left}`;
+      const volumes = await orphanVolumes(tx, deploymentId);
+      const stay = volumes.length === 0 ? '' : `; its volumes stay: ${volumes.slice(0, NAMED_VOLUMES).join(', ')}`;
+      const others = volumes.length > NAMED_VOLUMES ? ` and ${volumes.length - NAMED_VOLUMES} more` : '';
+      const message = `${deployment.name} is deleted${left}${stay}${others}`;
       await recordEvents(tx, deployment, [{ kind: 'operation.succeeded', message, operationId }]);
     }
     await tx.deleteFrom('deployments').where('id', '=', deploymentId).execute();

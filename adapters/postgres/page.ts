@@ -15,7 +15,14 @@ export interface CreatedPage {
 
 /** Rows after the cursor, in the order of creation and id. */
 export function isAfter(
-  table: 'organizations' | 'projects' | 'deployments' | 'registry_credentials' | 'git_credentials',
+  table:
+    | 'organizations'
+    | 'projects'
+    | 'deployments'
+    | 'registry_credentials'
+    | 'git_credentials'
+    | 'volumes'
+    | 'volume_snapshots',
   { createdAt, id }: CreatedCursor,
 ) {
   const [created, key] = [sql.ref(`${table}.created_at`), sql.ref(`${table}.id`)];

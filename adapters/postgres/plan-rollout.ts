@@ -11,9 +11,11 @@ import {
   returnPolicy,
   type ServiceGoal,
   toRun,
+  wantedServices,
 } from '../../domain/rollout-goal.ts';
 import { DEFAULT_ROLLOUT, type RolloutPolicy } from '../../domain/rollout-policy.ts';
 import { type Source, servicesOf } from '../../domain/spec.ts';
+import { checkWriterReplicas, writesVolumes } from '../../domain/volumes.ts';
 import { planBuilds } from './builds.ts';
 import { ended } from './control-operation.ts';
 import { readCurrent } from './current-goal.ts';
@@ -29,6 +31,7 @@ import {
 import { recordEvents } from './events.ts';
 import { keepServices } from './kept-services.ts';
 import { isOneOfTexts } from './page.ts';
+import { resolveVolumes } from './place-volumes.ts';
 import { listReserved, reserve } from './reserve-replicas.ts';
 import { listImages } from './revision-images.ts';
 import { findCommit } from './revision-sources.ts';
@@ -137,10 +140,23 @@ async function draft(
   { operation, goal, policy, renew }: Draft,
 ): Promise<RolloutPlan> {
   const services: ServicePlan[] = [];
+  const exclusive: string[] = [];
   for (const service of goal.filter(({ replicas }) => replicas > 0)) {
-    services.push(await planService(tx, deployment, operation, service));
+    const plan = await planService(tx, deployment, operation, service);
+    services.push(plan);
+    if (!writesVolumes(plan.template)) continue;
+    checkWriterReplicas('replicas', service.replicas);
+    exclusive.push(service.name);
   }
-  return { policy, goal, renew, services, reserved: [], existing: await listReplicas(tx, deployment.id, operation.id) };
+  return {
+    policy,
+    goal,
+    exclusive,
+    renew,
+    services,
+    reserved: [],
+    existing: await listReplicas(tx, deployment.id, operation.id),
+  };
 }
 
 async function planService(
@@ -160,6 +176,7 @@ async function planService(
       service: name,
       serviceName: deployment.name,
       ...{ operationId: operation.id, revision, port, command, healthCheck, limits, restartPolicy, container },
+      ...(spec.volumes ? { volumes: await resolveVolumes(tx, deployment, spec) } : {}),
       hasEnvironment: spec.environment.length > 0,
     },
     source: await planSource(tx, spec.source, { deploymentId: deployment.id, revision, service: name }),
@@ -202,7 +219,7 @@ async function listReplicas(
 /** What the first step starts, once leftovers are out of the way. */
 function firstStarts(plan: RolloutPlan): { service: string; revision: number; count: number }[] {
   const replicas = assess(plan.goal, plan.existing, plan).filter(({ phase }) => phase !== 'spent');
-  const services = plan.goal.map(({ name, replicas: wanted }) => ({ name, replicas: wanted }));
+  const services = wantedServices(plan);
   const step = nextStep({ policy: plan.policy, services, replicas, weightPercent: null, passed: [] });
   if (step.kind !== 'start') return [];
   return step.starts.flatMap(({ service, count }) => {

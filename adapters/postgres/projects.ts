@@ -102,8 +102,8 @@ async function deleteIfEmpty(
     return numDeletedRows > 0n;
   } catch (error) {
     if (!isForeignKeyViolation(error)) throw error;
-    throw new DomainError('PROJECT_NOT_EMPTY', 'cannot delete the project: it has deployments', {
-      hint: 'Delete its deployments first.',
+    throw new DomainError('PROJECT_NOT_EMPTY', 'cannot delete the project: it has deployments or volumes', {
+      hint: 'Delete its deployments and volumes first.',
     });
   }
 }

@@ -4,10 +4,12 @@ import type { PlannedReplica } from '../../contracts/rollout.ts';
 import { replicaId } from '../../domain/naming.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
 import { isCompose, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
+import { volumeNames } from '../../domain/volumes.ts';
 import { chooseNodes, chooseSharedNode, type Placing } from './choose-nodes.ts';
 import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from './database.ts';
 import { getSpec, type LockedDeployment, lockExisting } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
+import { findVolumeNode, placeVolumes } from './place-volumes.ts';
 
 /** Any number; all who reserve take this lock, so they read what the others have reserved. */
 const PLACEMENT_LOCK = 7_302_451;
@@ -59,15 +61,19 @@ export async function reserve(
   await sql`SELECT pg_advisory_xact_lock(${PLACEMENT_LOCK})`.execute(tx);
   const placings: Placing[] = [];
   for (const start of starts) placings.push({ ...start, ...(await getService(tx, deployment.id, start)) });
+  const volumes = [...new Set(placings.flatMap((placing) => placing.volumes))];
+  const home = await findVolumeNode(tx, deployment, volumes);
   const nodeId = placings.some(({ sharesNode }) => sharesNode)
-    ? await chooseSharedNode(tx, { deployment, operationId, placings }, rules)
-    : null;
+    ? await chooseSharedNode(tx, { deployment, operationId, placings, home }, rules)
+    : home;
   const planned: PlannedReplica[] = [];
   for (const placing of placings) {
     const placed = await place(tx, deployment, { placing, nodeId }, rules);
     await insert(tx, { deployment, operationId, batch, service: placing.service, placed });
     planned.push(...placed);
   }
+  const [first] = planned;
+  if (first) await placeVolumes(tx, deployment, { names: volumes, nodeId: first.nodeId });
   const message = describePlacement(planned.map(({ nodeId }) => nodeId));
   await recordEvents(tx, deployment, [{ kind: 'replica.placed', message, operationId }]);
   return planned;
@@ -77,10 +83,10 @@ async function getService(
   tx: DatabaseTransaction,
   deploymentId: string,
   { service: name, revision }: { readonly service: string; readonly revision: number },
-): Promise<Pick<Placing, 'service' | 'sharesNode'>> {
+): Promise<Pick<Placing, 'service' | 'sharesNode' | 'volumes'>> {
   const spec = await getSpec(tx, deploymentId, revision);
   const service = servicesOf(spec).find((one) => one.name === name);
-  if (service) return { service, sharesNode: isCompose(spec) };
+  if (service) return { service, sharesNode: isCompose(spec), volumes: volumeNames(spec) };
   throw new Error(`revision ${revision} has no service ${name}`);
 }
 

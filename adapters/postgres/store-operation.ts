@@ -3,6 +3,7 @@ import type { OperationAccepted, OperationRequest } from '../../contracts/deploy
 import { DomainError, invalidArgument, notFound } from '../../domain/errors.ts';
 import { isOpen, makesRevision } from '../../domain/operation.ts';
 import { servicesOf } from '../../domain/spec.ts';
+import { checkWriterReplicas, writesVolumes } from '../../domain/volumes.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { getSpec, type LockedDeployment, lockDeployment } from './deployment-lock.ts';
 import { isForeignKeyViolation } from './errors.ts';
@@ -73,8 +74,11 @@ async function checkScale(
   request: OperationRequest,
 ): Promise<void> {
   if (request.kind !== 'scale') return;
-  const names = servicesOf(await getSpec(tx, deployment.id, deployment.revision)).map(({ name }) => name);
-  if (names.includes(request.service)) return;
+  const services = servicesOf(await getSpec(tx, deployment.id, deployment.revision));
+  const names = services.map(({ name }) => name);
+  const scaled = services.find(({ name }) => name === request.service);
+  if (scaled && writesVolumes(scaled)) checkWriterReplicas('replicas', request.replicas);
+  if (scaled) return;
   throw invalidArgument('service', `found ${JSON.stringify(request.service)}`, `one of ${names.join(', ')}`);
 }
 

@@ -3,6 +3,8 @@ import { DomainError } from '../../domain/errors.ts';
 import { OPEN_STATES } from '../../domain/operation.ts';
 import { type DeploymentSpec, isCompose, ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
 import { applyChange } from '../../domain/spec-change.ts';
+import { checkVolumes } from '../../domain/volumes.ts';
+import { claimVolumes, inProject } from './claim-volumes.ts';
 import { readCurrent } from './current-goal.ts';
 import type { DatabaseTransaction } from './database.ts';
 import { getSpec, type LockedDeployment } from './deployment-lock.ts';
@@ -33,6 +35,8 @@ export async function storeRevision(
 ): Promise<StoredRevision> {
   const number = deployment.revision + 1;
   const { spec, copyOf } = await specOf(tx, deployment, request);
+  checkVolumes(spec);
+  await claimVolumes(tx, deployment, spec);
   await tx
     .insertInto('revisions')
     .values({
@@ -62,7 +66,7 @@ async function specOf(
   const replicas = await wantedReplicas(tx, deployment);
   if (request.kind === 'deploy') {
     const { spec } = request;
-    if (isCompose(spec)) return { spec, copyOf: null };
+    if (isCompose(spec)) return { spec: inProject(spec, deployment.name), copyOf: null };
     return { spec: { ...spec, replicas: spec.replicas ?? replicas.get(ONLY_SERVICE) ?? 1 }, copyOf: null };
   }
   if (request.kind === 'update') {

@@ -2,10 +2,11 @@ import {
   type Client,
   isGrpcServiceError,
   WithStartWorkflowOperation,
+  WorkflowExecutionAlreadyStartedError,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
-import { ApplicationFailure, type WorkflowIdConflictPolicy } from '@temporalio/common';
+import { ApplicationFailure, type WorkflowIdConflictPolicy, type WorkflowIdReusePolicy } from '@temporalio/common';
 import {
   type ControlRequest,
   DEPLOYMENT_WORKFLOW,
@@ -22,9 +23,17 @@ import {
   type RotationAccepted,
   type RotationInput,
 } from '../../contracts/keys.ts';
-import { ENROLLED_SIGNAL, NODE_WORKFLOW, type NodeInput, nodeWorkflowId } from '../../contracts/node.ts';
+import { DOOMED_SIGNAL, ENROLLED_SIGNAL, NODE_WORKFLOW, type NodeInput, nodeWorkflowId } from '../../contracts/node.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { type RolloutTiming, WORKFLOW_TASK_MS } from '../../contracts/timing.ts';
+import {
+  RESTORE_WORKFLOW,
+  type RestoreInput,
+  restoreWorkflowId,
+  SNAPSHOT_WORKFLOW,
+  type SnapshotInput,
+  snapshotWorkflowId,
+} from '../../contracts/volumes.ts';
 import { DomainError, toErrorCode } from '../../domain/errors.ts';
 import { createLimiter } from './limiter.ts';
 
@@ -44,6 +53,12 @@ export interface WorkflowGateway {
   control(call: DeploymentCall<ControlRequest>): Promise<void>;
   /** Makes sure that the node is watched, and is looked at now. */
   nodeEnrolled(nodeId: string): Promise<void>;
+  /** Tells a node's workflow that something there is to go. @throws WORKFLOWS_UNAVAILABLE */
+  nodeDoomed(nodeId: string): Promise<void>;
+  /** Starts taking a snapshot; one that is under way goes on. @throws WORKFLOWS_UNAVAILABLE */
+  takeSnapshot(call: Omit<SnapshotInput, 'timing'>): Promise<void>;
+  /** Starts making a volume of a snapshot; what is under way goes on. @throws WORKFLOWS_UNAVAILABLE */
+  restoreSnapshot(call: Omit<RestoreInput, 'timing'>): Promise<void>;
   /** Starts a rotation of the master key, or joins the one that is under way. @throws WORKFLOWS_UNAVAILABLE */
   rotateKeys(call: RotationCall): Promise<RotationAccepted>;
 }
@@ -75,7 +90,12 @@ export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway 
         updateWithStart<OperationAccepted>(options, OPERATION_UPDATES[call.request.kind], call),
       ),
     control: (call) => limited(call.deploymentId, () => updateWithStart<void>(options, call.request.control, call)),
-    nodeEnrolled: (nodeId) => watchNode(options, nodeId),
+    nodeEnrolled: (nodeId) => signalNode(options, nodeId, ENROLLED_SIGNAL),
+    nodeDoomed: (nodeId) => signalNode(options, nodeId, DOOMED_SIGNAL),
+    takeSnapshot: (call) =>
+      startOnce(options, { type: SNAPSHOT_WORKFLOW, id: snapshotWorkflowId(call.snapshotId), call }),
+    restoreSnapshot: (call) =>
+      startOnce(options, { type: RESTORE_WORKFLOW, id: restoreWorkflowId(call.volumeId), call }),
     rotateKeys: (call) => rotateKeys(options, call),
   };
 }
@@ -135,7 +155,7 @@ function updateIdOf(request: OperationRequest | ControlRequest): string {
   return 'control' in request ? `${request.idempotencyKey}-${hash}` : `${request.operationId}-${hash}`;
 }
 
-async function watchNode({ client, node }: GatewayOptions, nodeId: string): Promise<void> {
+async function signalNode({ client, node }: GatewayOptions, nodeId: string, signal: string): Promise<void> {
   const input: NodeInput = { ...node, nodeId };
   await answered(() =>
     client.workflow.signalWithStart(NODE_WORKFLOW, {
@@ -143,8 +163,29 @@ async function watchNode({ client, node }: GatewayOptions, nodeId: string): Prom
       taskQueue: CONTROL_QUEUE,
       args: [input],
       workflowTaskTimeout: WORKFLOW_TASK_MS,
-      signal: ENROLLED_SIGNAL,
+      signal,
     }),
+  );
+}
+
+/** A repeated call finds the workflow that runs; one that has ended is not started again. */
+async function startOnce(
+  { client, timing: { nodePickUpMs, heartbeatMs } }: GatewayOptions,
+  { type, id, call }: { readonly type: string; readonly id: string; readonly call: object },
+): Promise<void> {
+  await answered(() =>
+    client.workflow
+      .start(type, {
+        workflowId: id,
+        taskQueue: CONTROL_QUEUE,
+        workflowTaskTimeout: WORKFLOW_TASK_MS,
+        args: [{ ...call, timing: { nodePickUpMs, heartbeatMs } }],
+        workflowIdConflictPolicy: 'USE_EXISTING' as WorkflowIdConflictPolicy,
+        workflowIdReusePolicy: 'REJECT_DUPLICATE' as WorkflowIdReusePolicy,
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      }),
   );
 }
 

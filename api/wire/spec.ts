@@ -64,6 +64,7 @@ export function fromWireSpec(spec: WireSpec | undefined): RawSpec {
     memoryBytes: limits?.memoryBytes === undefined ? undefined : Number(limits.memoryBytes),
     restartPolicy: FROM_RESTART_POLICY[wire.restartPolicy],
     command: wire.command,
+    volumes: wire.volumes.map(({ volume, path, readOnly }) => ({ volume, path, readOnly })),
     rollout: fromWireRollout(wire.rollout),
   };
 }
@@ -152,6 +153,7 @@ function toParts(parts: ServiceParts) {
     limits: { cpuCores: parts.limits.cpuCores, memoryBytes: BigInt(parts.limits.memoryBytes) },
     restartPolicy: TO_RESTART_POLICY[parts.restartPolicy],
     command: [...parts.command],
+    volumes: (parts.volumes ?? []).map(({ volume, path, readOnly }) => ({ volume, path, readOnly })),
   };
 }
 

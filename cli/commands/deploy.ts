@@ -36,6 +36,8 @@ export function addDeploy(program: Command, context: CliContext): void {
     .option('--cpu <cores>', 'limit of CPU, for example 0.5')
     .option('--memory <size>', 'limit of memory, for example 256MiB')
     .option('--restart <policy>', 'always, on-failure or never')
+    .option('-v, --volume <name:/path>', 'mount a volume of the project, with :ro to read only (repeatable)', collect)
+    .option('--no-volume', 'mount none any more; their data stays')
     .option('--command <word...>', 'command in place of the image’s, word by word')
     .option('--replace', 'start from nothing instead of from the present settings')
     .option('-m, --reason <text>', 'why, for the history')

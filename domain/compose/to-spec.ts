@@ -17,7 +17,7 @@ export interface ComposeSurroundings {
  * The ingress leads to the first published port of a service; further ones are kept to the other services, with a
  * warning.
  *
- * @throws INVALID_ARGUMENT for a folder that is not uploaded, and a volume (not supported yet).
+ * @throws INVALID_ARGUMENT for a folder that is not uploaded.
  */
 export function toComposeInput(
   application: ComposeApplication,
@@ -39,17 +39,13 @@ function toService(service: ComposeService, contexts: ComposeSurroundings['conte
     source: toSource(service, contexts),
     port: service.ports[0] ?? null,
     container: toSettings(service),
+    ...volumesOf(service),
     needs: service.dependsOn.flatMap(({ service: needed, condition }) => (condition === 'healthy' ? [needed] : [])),
   };
 }
 
 function toSettings(service: ComposeService): ContainerSettings {
   const { entrypoint, user, workingDir, readOnly, init } = service;
-  const volume = service.volumes.find(({ kind }) => kind === 'volume');
-  if (volume) {
-    const field = `services.${service.name}.volumes`;
-    throw invalidArgument(field, `a volume at ${volume.path}; volumes are not supported yet`, 'tmpfs');
-  }
   return {
     ...{ entrypoint, user, workingDir, readOnly, init },
     tmpfs: service.volumes.flatMap((mount) =>
@@ -58,6 +54,16 @@ function toSettings(service: ComposeService): ContainerSettings {
     stopGraceMs: service.stopGracePeriodMs,
     checkPort: service.ports[0] ?? service.expose[0] ?? null,
   };
+}
+
+/** By the names of the file; where the revision is stored they become the project's. */
+function volumesOf({ volumes }: ComposeService): Pick<ServiceSpec, 'volumes'> {
+  const mounts = volumes.flatMap((mount) => {
+    if (mount.kind !== 'volume') return [];
+    const { volume, path, readOnly } = mount;
+    return [{ volume, path, readOnly }];
+  });
+  return mounts.length === 0 ? {} : { volumes: mounts };
 }
 
 function toSource({ name, source }: ComposeService, contexts: ComposeSurroundings['contexts']): Source<VariableInput> {

@@ -29,11 +29,14 @@ async function leftovers(instance: string): Promise<string[]> {
   for (const { Id } of containers) await client.getContainer(Id).remove({ force: true, v: true });
   const networks = await client.listNetworks({ filters });
   for (const { Id } of networks) await client.getNetwork(Id).remove();
+  const { Volumes: volumes } = await client.listVolumes({ filters });
+  for (const { Name } of volumes) await client.getVolume(Name).remove();
   const images = await client.listImages({ filters });
   for (const { Id } of images) await client.getImage(Id).remove({ force: true });
   return [
     ...containers.map(({ Names }) => `container ${Names[0]}`),
     ...networks.map(({ Name }) => `network ${Name}`),
+    ...volumes.map(({ Name }) => `volume ${Name}`),
     ...images.map(({ RepoTags }) => `image ${RepoTags?.[0]}`),
   ];
 }

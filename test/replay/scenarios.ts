@@ -3,6 +3,7 @@ import { Context, heartbeat } from '@temporalio/activity';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { createKeyring } from '../../adapters/sealing/keyring.ts';
 import { createRetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
+import type { DoomedOnNode, StoreActivities } from '../../contracts/activities.ts';
 import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
 import { ROTATION_WORKFLOW_ID } from '../../contracts/keys.ts';
@@ -14,13 +15,15 @@ import {
   retentionWorkflowId,
 } from '../../contracts/retention.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
+import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
 import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
-import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
+import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../support/fake-cluster.ts';
 import { createFakeKeys } from '../support/fake-keys.ts';
 import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
+import { createFakeVolumes, type FakeVolumes } from '../support/fake-volumes.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
 
 type Rig = Awaited<ReturnType<typeof startWorkflowRig>>;
@@ -65,6 +68,14 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'retention', run: retained },
   { name: 'retention-due', run: retentionDue },
   { name: 'keys-rotated', run: (rig) => keysRotated(rig, ['old', 'old', 'old', 'old', 'new']) },
+  { name: 'volume-written', run: (rig) => operations(rig, {}, [withVolume('one'), withVolume('two')]) },
+  {
+    name: 'volume-returned',
+    run: (rig) => operations(rig, { onStart: refuseSecond }, [withVolume('one'), withVolume('two')]),
+  },
+  { name: 'volume-removed', run: volumeRemoved },
+  { name: 'snapshot-taken', run: (rig) => snapshotTaken(rig, {}) },
+  { name: 'snapshot-failed', run: (rig) => snapshotTaken(rig, { takeSnapshot: diskFull, restoreSnapshot: diskFull }) },
   { name: 'keys-refused', run: (rig) => keysRotated(rig, ['old', 'lost']) },
 ];
 
@@ -110,6 +121,16 @@ const rollback =
   (toRevision: number): Act =>
   () =>
     aRequest({ kind: 'rollback', toRevision });
+
+const withVolume = (image: string): Act => {
+  const volumes = [{ volume: 'data', path: '/data', readOnly: false }];
+  const spec = aSpec({ replicas: 1, volumes, source: { kind: 'image', reference: `${image}:1` } });
+  return () => aDeployRequest({ spec, ...(image === 'one' ? {} : { createAs: null }) });
+};
+
+async function diskFull(): Promise<never> {
+  throw toApplicationFailure(new DomainError('INSUFFICIENT_CAPACITY', 'the disk is full'));
+}
 
 async function operations(rig: Rig, behaviour: FakeBehaviour, acts: readonly Act[]): Promise<readonly string[]> {
   const cluster = createFakeCluster(behaviour);
@@ -226,6 +247,66 @@ async function nodeWatched(rig: Rig): Promise<readonly string[]> {
     });
   });
   return [`node/${nodeId}`];
+}
+
+/** A node that is watched is told of a volume and a snapshot that somebody has deleted. */
+async function volumeRemoved(rig: Rig): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const workflowId = nodeWorkflowId(NODE);
+  await rig.client.workflow
+    .getHandle(workflowId)
+    .terminate()
+    .catch(() => undefined);
+  let doomed: DoomedOnNode = { replicas: [], deployments: [] };
+  const more: Partial<StoreActivities> = {
+    listDoomed: async () => doomed,
+    forgetDoomed: async () => {
+      doomed = { replicas: [], deployments: [] };
+    },
+  };
+  let watches = 0;
+  const watchNode: typeof cluster.node.watchNode = async () => {
+    watches += 1;
+    if (watches > 1) await untilShutdown();
+    return { state: 'ready', reason: '' };
+  };
+  const gone = ['remove volume v', 'drop snapshot s'];
+  await rig.withCluster(
+    { ...cluster, node: { ...cluster.node, watchNode } },
+    async () => {
+      await rig.gateway.nodeEnrolled(NODE);
+      await eventually(() => {
+        if (watches < 2) throw new Error(`watched ${watches} times`);
+      });
+      doomed = { ...doomed, volumes: [{ volumeId: 'v' }], snapshots: [{ snapshotId: 's' }] };
+      await rig.gateway.nodeDoomed(NODE);
+      await eventually(() => {
+        const isGone = gone.every((step) => cluster.steps.includes(step)) && doomed.volumes === undefined;
+        if (!isGone) throw new Error('still there');
+      });
+    },
+    more,
+  );
+  return [workflowId];
+}
+
+/** A snapshot, and a volume that is made of it. */
+async function snapshotTaken(rig: Rig, changes: Partial<FakeVolumes['node']>): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const { node, records } = createFakeVolumes();
+  const [snapshotId, volumeId, projectId] = [randomUUID(), randomUUID(), randomUUID()];
+  const ids = [snapshotWorkflowId(snapshotId), restoreWorkflowId(volumeId)];
+  const restore = { snapshotId, volumeId, projectId, nodeId: NODE, sizeBytes: 3, sha256: 'c'.repeat(64) };
+  await rig.withCluster(
+    { ...cluster, node: { ...cluster.node, ...node, ...changes } },
+    async () => {
+      await rig.gateway.takeSnapshot({ snapshotId, volumeId, nodeId: NODE });
+      await rig.gateway.restoreSnapshot(restore);
+      for (const id of ids) await rig.client.workflow.getHandle(id).result();
+    },
+    records,
+  );
+  return ids;
 }
 
 /** Every part of a run, with a node that is lost and one that nobody works for. */

@@ -143,6 +143,9 @@ function createFakeWorkflows(
       check();
       enrolled.push(nodeId);
     },
+    nodeDoomed: async () => check(),
+    takeSnapshot: async () => check(),
+    restoreSnapshot: async () => check(),
   };
   /** A rotation is carried out by an orchestrator with the same master keys, and answered when it is recorded. */
   const rotateWith = async (masterKeys: Keyring, call: RotationCall): Promise<RotationAccepted> => {

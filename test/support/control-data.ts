@@ -54,6 +54,8 @@ export async function aReadyNode(
 
 /** Removes every node, so that a test has only its own. */
 export async function withoutNodes(db: Database): Promise<void> {
+  await db.deleteFrom('volume_snapshots').execute();
+  await db.deleteFrom('volumes').execute();
   await db.deleteFrom('deployments').execute();
   await db.deleteFrom('nodes').execute();
 }

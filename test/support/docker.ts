@@ -50,6 +50,7 @@ export async function openTestDocker(
     listContainers,
     remove: async () => {
       for (const id of await listContainers()) await client.getContainer(id).remove({ force: true, v: true });
+      for (const { Name } of (await client.listVolumes({ filters })).Volumes) await client.getVolume(Name).remove();
       for (const { Id } of await client.listNetworks({ filters })) await client.getNetwork(Id).remove();
       for (const { Id } of await client.listImages({ filters })) await client.getImage(Id).remove({ force: true });
       await client.getImage(image).remove({ force: true });

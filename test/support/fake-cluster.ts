@@ -29,10 +29,12 @@ import {
   returnPolicy,
   type ServiceGoal,
   toRun,
+  wantedServices,
 } from '../../domain/rollout-goal.ts';
 import { DEFAULT_ROLLOUT } from '../../domain/rollout-policy.ts';
 import { type DeploymentSpec, isCompose, type Source, servicesOf } from '../../domain/spec.ts';
 import { applyChange } from '../../domain/spec-change.ts';
+import { writesVolumes } from '../../domain/volumes.ts';
 
 interface FakeReplica {
   service: string;
@@ -156,7 +158,11 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       ...{ replicaId: id, service, revision, index, serving, nodeId: NODE, nodeLost: false, healthy: true },
       resumable: started && drainedBy === ref.operationId,
     }));
-    return { ...way, goal, services, existing, reserved: [] };
+    const exclusive = goal.flatMap(({ name, revision, replicas: count }) => {
+      const spec = servicesOf(specOf(revision)).find((service) => service.name === name);
+      return spec && count > 0 && writesVolumes(spec) ? [name] : [];
+    });
+    return { ...way, goal, exclusive, services, existing, reserved: [] };
   };
 
   const store: StoreActivities = {
@@ -192,7 +198,13 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       const policy = policyFor(kind, newest > 0 ? specOf(newest).rollout : DEFAULT_ROLLOUT);
       const plan = draft(ref, goal, { policy, renew: kind === 'restart' });
       const rows = assess(goal, plan.existing, plan).filter(({ phase }) => phase !== 'spent');
-      const step = nextStep({ policy, services: goal, replicas: rows, weightPercent: null, passed: [] });
+      const step = nextStep({
+        policy,
+        services: wantedServices(plan),
+        replicas: rows,
+        weightPercent: null,
+        passed: [],
+      });
       const starts = step.kind === 'start' ? step.starts : [];
       const wanted = starts.map(({ service, count }) => ({ service, count, revision: revisionOf(goal, service) }));
       return { ...plan, reserved: reserve(ref.operationId, wanted) };
@@ -279,6 +291,12 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     },
     removeLeftovers: async () => {
       steps.push('remove leftovers');
+    },
+    removeVolume: async ({ volumeId }) => {
+      steps.push(`remove volume ${volumeId}`);
+    },
+    dropSnapshot: async ({ snapshotId }) => {
+      steps.push(`drop snapshot ${snapshotId}`);
     },
     resolveSource: async ({ ref }) => {
       heartbeat();

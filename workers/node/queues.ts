@@ -7,8 +7,10 @@ import type { GitPorts } from '../../activities/git-ports.ts';
 import type { BuildPorts, DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
+import { createRemoveVolume } from '../../activities/remove-volume.ts';
 import { createResolveSource } from '../../activities/resolve-source.ts';
 import { createRetainImages } from '../../activities/retain-images.ts';
+import { createVolumeSnapshots, type SnapshotPorts } from '../../activities/volume-snapshots.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
@@ -41,6 +43,7 @@ export interface NodeParts {
   readonly hub: ContainerHub;
   readonly keeper: RestartKeeper;
   readonly monitor: HealthMonitor;
+  readonly snapshots: SnapshotPorts['files'];
   readonly cores: number;
   /** Runs a start when one of the few that may run at a time is free. */
   readonly startSlot: ReplicaPorts['startSlot'];
@@ -48,7 +51,7 @@ export interface NodeParts {
 
 /** Says what this node's two workers poll for: replicas, and builds, which then wait here for one of few places. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, git, registry, daemon, hub, keeper, monitor, startSlot } = parts;
+  const { config, keys, docker, git, registry, daemon, hub, keeper, monitor, snapshots, startSlot } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -85,6 +88,8 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createRemoveLeftovers({ ...replica, git }),
         ...createResolveSource(git),
         ...createRetainImages(docker),
+        ...createRemoveVolume(replica),
+        ...createVolumeSnapshots({ instance, runtime: docker, files: snapshots }),
         ...createWatchNode(daemon),
       }),
       maxActivities: MOST_ACTIVITIES,

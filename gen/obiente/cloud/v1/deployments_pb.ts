@@ -658,7 +658,7 @@ export type UpdateDeploymentRequest = Message<"obiente.cloud.v1.UpdateDeployment
 
   /**
    * Fields of `spec` to change; unset (with no change of variables below) means all of it. Allowed are `source`, `replicas`,
-   * `port`, `health_check`, `limits`, `restart_policy`, `command` and `rollout`; variables have the two fields below.
+   * `port`, `health_check`, `limits`, `restart_policy`, `command`, `volumes` and `rollout`; variables have the two fields below.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 6;
    */

@@ -1,0 +1,24 @@
+import type { NodeActivities } from '../contracts/activities.ts';
+import { volumeName } from '../domain/naming.ts';
+import { withHeartbeats } from './heartbeats.ts';
+import type { ReplicaPorts } from './node-ports.ts';
+
+/**
+ * Creates the activity that removes a volume with all that is in it.
+ *
+ * Safe to run twice: what is gone counts as removed.
+ *
+ * @throws VOLUME_IN_USE (retryable) while a container mounts it.
+ */
+export function createRemoveVolume({
+  instance,
+  runtime,
+}: {
+  readonly instance: string;
+  readonly runtime: Pick<ReplicaPorts['runtime'], 'removeVolume'>;
+}): Pick<NodeActivities, 'removeVolume'> {
+  return {
+    removeVolume: ({ volumeId }) =>
+      withHeartbeats({ step: 'remove volume' }, () => runtime.removeVolume(volumeName(instance, volumeId))),
+  };
+}

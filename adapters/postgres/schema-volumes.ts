@@ -1,0 +1,38 @@
+import type { Generated } from 'kysely';
+import type { Moment, Optional } from './columns.ts';
+
+/** How far a snapshot is. */
+export type SnapshotState = 'running' | 'succeeded' | 'failed';
+
+/** The tables of volumes as `migrations/` makes them. */
+export interface VolumeTables {
+  volumes: {
+    id: string;
+    organization_id: string;
+    project_id: string;
+    name: string;
+    node_id: Optional<string>;
+    writer_deployment_id: Optional<string>;
+    writer_service: Optional<string>;
+    removing: Generated<boolean>;
+    created_at: Moment;
+    restoring_from: Optional<string>;
+    restore_error: Optional<string>;
+  };
+  volume_snapshots: {
+    id: string;
+    organization_id: string;
+    project_id: string;
+    volume_id: string;
+    volume_name: string;
+    node_id: string;
+    state: SnapshotState;
+    size_bytes: Optional<number>;
+    sha256: Optional<string>;
+    error_code: Optional<string>;
+    error_message: Optional<string>;
+    removing: Generated<boolean>;
+    created_at: Moment;
+    finished_at: Optional<Date>;
+  };
+}

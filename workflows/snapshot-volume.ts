@@ -1,0 +1,56 @@
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  proxyActivities,
+  proxyLocalActivities,
+} from '@temporalio/workflow';
+import { nodeQueue } from '../contracts/task-queues.ts';
+import type { RestoreInput, SnapshotInput, SnapshotRecords, VolumeActivities } from '../contracts/volumes.ts';
+import { toOperationFailure } from './failures.ts';
+
+/** Short writes. Without an end of their retries: a snapshot outlives any outage of the database. */
+const records = proxyLocalActivities<SnapshotRecords>({
+  startToCloseTimeout: '15s',
+  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+});
+
+/** Terabytes take hours; a process that hangs is noticed by its heartbeats, and one that died is tried again. */
+function onNode({ nodeId, timing }: Pick<SnapshotInput, 'nodeId' | 'timing'>): VolumeActivities {
+  return proxyActivities<VolumeActivities>({
+    taskQueue: nodeQueue(nodeId),
+    scheduleToStartTimeout: timing.nodePickUpMs,
+    startToCloseTimeout: '24h',
+    heartbeatTimeout: timing.heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 5 },
+  });
+}
+
+/**
+ * Takes a snapshot of a volume. One per snapshot, `snapshot/<snapshot id>`. Ends with its outcome recorded, also when it
+ * is cancelled; what a failed one leaves is removed by its node.
+ */
+export async function snapshotVolume({ snapshotId, volumeId, ...on }: SnapshotInput): Promise<void> {
+  try {
+    const content = await onNode(on).takeSnapshot({ snapshotId, volumeId });
+    await CancellationScope.nonCancellable(() => records.finishSnapshot({ snapshotId, ...content }));
+  } catch (error) {
+    const failure = toOperationFailure(error, 'the snapshot was cancelled');
+    await CancellationScope.nonCancellable(() => records.failSnapshot({ snapshotId, failure }));
+  }
+}
+
+/**
+ * Makes a volume of a snapshot. One per volume that is made, `volume/<volume id>/restore`. Nobody mounts the volume until
+ * it is recorded as whole, so nobody ever sees half of it.
+ */
+export async function restoreVolume({ nodeId, timing, ...restore }: RestoreInput): Promise<void> {
+  const { volumeId } = restore;
+  try {
+    await onNode({ nodeId, timing }).restoreSnapshot(restore);
+    await CancellationScope.nonCancellable(() => records.endRestore({ volumeId, failure: null }));
+  } catch (error) {
+    const failure = toOperationFailure(error, 'the restore was cancelled');
+    await CancellationScope.nonCancellable(() => records.endRestore({ volumeId, failure }));
+  }
+}
