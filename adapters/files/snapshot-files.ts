@@ -4,6 +4,7 @@ import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { DomainError } from '../../domain/errors.ts';
+import { syncFolder } from './sync-folder.ts';
 
 /** A snapshot as it was written. */
 export interface WrittenSnapshot {
@@ -92,15 +93,6 @@ async function checkSpace(path: string): Promise<void> {
   throw new DomainError('INSUFFICIENT_CAPACITY', 'cannot take the snapshot: the disk of the snapshots is nearly full', {
     hint: 'Free disk space in NODE_SNAPSHOT_DIR of that node, or remove older snapshots.',
   });
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function hashOf(path: string): Promise<string> {

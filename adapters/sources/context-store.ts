@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../../domain/errors.ts';
+import { syncFolder } from '../files/sync-folder.ts';
 import { type ContextLimits, inspectArchive } from './inspect-archive.ts';
 
 /** A stored context. */
@@ -93,16 +94,6 @@ async function* read(folder: string, sha256: string): AsyncIterable<Uint8Array> 
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw new DomainError('NOT_FOUND', 'context not found', { hint: 'Upload the context again.', cause: error });
-  }
-}
-
-/** A rename is durable once its folder is. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 
