@@ -12,7 +12,8 @@ export async function cleaningUp<Result>(work: (stack: AsyncDisposableStack) => 
     return cleaned;
   };
   const onSignal = (): void => void cleanUp().finally(() => process.exit(EXIT_INTERRUPTED));
-  for (const signal of SIGNALS) process.once(signal, onSignal);
+  // One interrupt may arrive several times: from the terminal, and from each process that passes it on.
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     return await work(stack);
   } finally {
