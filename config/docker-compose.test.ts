@@ -33,12 +33,15 @@ const CHOSEN: Record<string, string> = {
 
 /** Fills in `${NAME:-default}` and `${NAME:?message}` as Compose does. */
 function interpolate(text: string): string {
-  return String(text).replace(/\$\{([A-Z_]+)(?::([-?])([^}]*))?\}/g, (_, name: string, mark?: string, rest = '') => {
+  return String(text).replace(/\$\{([A-Z\d_]+)(?::([-?])([^}]*))?\}/g, (_, name: string, mark?: string, rest = '') => {
     const value = CHOSEN[name] ?? (mark === '-' ? rest : undefined);
     if (value === undefined) throw new Error(`${name} has neither a default nor a value in .env`);
     return value;
   });
 }
+
+/** Names from before, for which another one is given. */
+const REPLACED = ['ZITADEL_URL'];
 
 const ROLES = ['api', 'orchestrator', 'node', 'streamer'];
 
@@ -61,6 +64,13 @@ describe('docker-compose.yml', () => {
       expect(Object.keys(environment).filter((name) => !(name in schema.shape))).toEqual([]);
     },
   );
+
+  it.each(ROLES)('lets a person set whatever the role %s knows', async (role) => {
+    const exported: Record<string, z.ZodObject> = await import(`./${role}.ts`);
+    const given = compose.services[role]?.environment ?? {};
+    const missing = Object.keys(exported[`${role}Variables`]?.shape ?? {}).filter((name) => !(name in given));
+    expect(missing.filter((name) => !REPLACED.includes(name))).toEqual([]);
+  });
 
   it('keeps the control plane from nodes: no database, no key but what a node may know', () => {
     for (const role of ['node', 'streamer']) {

@@ -24,6 +24,7 @@ export const orchestratorVariables = temporalVariables.extend({
   /** A rollback needs one to return to; more than 200 of each deployment nobody looks through. */
   RETENTION_KEEP_REVISIONS: integer({ min: 2, max: 200, default: 20 }),
   RETENTION_HISTORY: durationMs('2160h'),
+  RETENTION_BUILD_LOGS: durationMs('720h'),
   RETENTION_IMAGE_AGE: durationMs('1h'),
   RETENTION_BUILD_CACHE_BYTES: optionalInteger({ min: 0, max: Number.MAX_SAFE_INTEGER }),
 });

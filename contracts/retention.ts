@@ -77,6 +77,7 @@ export const RETENTION_KINDS = {
   /** Rows, in the bytes that PostgreSQL has for them; its files do not shrink, the space is used again. */
   revisions: 'revisions',
   builds: 'builds',
+  buildLogs: 'build-logs',
   operations: 'operations',
   events: 'events',
   idempotencyKeys: 'idempotency-keys',

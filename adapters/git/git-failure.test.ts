@@ -92,7 +92,11 @@ describe("git's environment", () => {
     const programs = { git: '/usr/bin/git', ssh: undefined, prlimit: undefined, searchPath: '/usr/bin:/bin' };
     const environment = gitEnvironment({ programs, work: '/fetched/x' });
     expect(environment.PATH).toMatch(/:\/usr\/bin:\/bin$/);
-    expect(environment).toMatchObject({ HOME: '/fetched/x', GIT_ALLOW_PROTOCOL: 'none', GIT_CONFIG_GLOBAL: '/dev/null' });
+    expect(environment).toMatchObject({
+      HOME: '/fetched/x',
+      GIT_ALLOW_PROTOCOL: 'none',
+      GIT_CONFIG_GLOBAL: '/dev/null',
+    });
     const foreign = Object.keys(process.env).filter((name) => !['PATH', 'HOME', 'LC_ALL', 'TMPDIR'].includes(name));
     expect(foreign.filter((name) => name in environment && environment[name] === process.env[name])).toEqual([]);
     const count = Number(environment.GIT_CONFIG_COUNT);

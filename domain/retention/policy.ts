@@ -4,6 +4,8 @@ export interface RetentionPolicy {
   readonly revisions: number;
   /** Operations and events that are older go. */
   readonly historyMs: number;
+  /** What a build printed goes so long after its end; that it was stays with its revision. */
+  readonly buildLogsMs: number;
   /** So many of the newest operations of a deployment stay within that time. */
   readonly operations: number;
   /** The same of its events. */
@@ -32,6 +34,7 @@ const DAY_MS = 24 * HOUR_MS;
 export const DEFAULT_RETENTION: RetentionPolicy = {
   revisions: 20,
   historyMs: 90 * DAY_MS,
+  buildLogsMs: 30 * DAY_MS,
   operations: 1_000,
   events: 10_000,
   historyFloorMs: DAY_MS,

@@ -52,6 +52,7 @@ function policyOf(config: Config): RetentionPolicy {
     ...DEFAULT_RETENTION,
     revisions: config.RETENTION_KEEP_REVISIONS,
     historyMs: config.RETENTION_HISTORY,
+    buildLogsMs: config.RETENTION_BUILD_LOGS,
     imagesMs: config.RETENTION_IMAGE_AGE,
     buildCacheBytes: config.RETENTION_BUILD_CACHE_BYTES ?? null,
   };

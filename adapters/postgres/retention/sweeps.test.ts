@@ -8,9 +8,11 @@ import { aDeployRequest, aRequest, aSpec } from '../../../test/support/builders.
 import { aCreation, aReadyNode, aTenant, rollOut, withoutNodes } from '../../../test/support/control-data.ts';
 import { useTestDatabase } from '../../../test/support/database.ts';
 import { recordBuildContext, renewBuildContext } from '../build-contexts.ts';
+import { readLogChunk } from '../build-logs.ts';
 import { createDeploymentStore } from '../deployment-store.ts';
 import { findDeployment } from '../deployments.ts';
 import { findImageSources } from '../image-sources.ts';
+import { reportBuild } from '../report-build.ts';
 import { listRevisions } from '../revisions.ts';
 import { findNeededContexts } from './needed-contexts.ts';
 import { findNeededImages } from './needed-images.ts';
@@ -109,6 +111,7 @@ async function letDaysPass(days: number): Promise<void> {
     ['deployment_events', 'at'],
     ['mutation_keys', 'created_at'],
     ['build_contexts', 'last_used_at'],
+    ['builds', 'finished_at'],
   ]) {
     const moment = sql.ref(column ?? '');
     await sql`UPDATE ${sql.table(table ?? '')} SET ${moment} = ${moment} - ${span}`.execute(database.db);
@@ -286,6 +289,38 @@ describe('history', () => {
       .execute();
     expect(left).toContainEqual({ operation_id: null, count: 500 });
     expect(left.find((row) => row.operation_id === open.operationId)?.count).toBeGreaterThanOrEqual(1500);
+  });
+});
+
+describe('logs of builds', () => {
+  it('go thirty days after the build, all of them, and a remark says so; others stay', async () => {
+    const app = await aDeployment(dockerfile('a'));
+    const { deploymentId } = app;
+    const build = async ({ operationId, revision }: { operationId: string; revision: number }) => {
+      const { reserved } = await store.beginRollout({ deploymentId, operationId });
+      await reportBuild(database.db, {
+        ...{ deploymentId, revision, service: 'app', nodeId: reserved[0]?.nodeId ?? '', attempt: 1, phase: 'building' },
+        ...{ firstNumber: 1, lines: ['one', 'two'].map((text) => ({ atMs: 1, text })), complete: true },
+      });
+      await store.recordBuild({ deploymentId, operationId, service: 'app', revision, imageId: image(`${revision}`) });
+      const failure = { code: 'REPLICA_EXITED', message: 'exited', hint: '' };
+      await store.failOperation({ deploymentId, operationId, failure });
+    };
+    await build(app.first);
+    await letDaysPass(29);
+    await build(await app.deploy(dockerfile('b')));
+    expect((await retain()).items).toEqual([]);
+    await letDaysPass(2);
+    const dry = await retain({ isDryRun: true });
+    const run = await retain();
+    expect([run.counts, run.items]).toEqual([{ 'build-logs': 1 }, dry.items]);
+    const textsOf = async (revision: number) => {
+      const chunk = await readLogChunk(database.db, { deploymentId, revision, service: 'app', after: 0 });
+      return { from: chunk?.firstNumber, texts: chunk?.lines.map(([, text]) => text) };
+    };
+    expect(await textsOf(1)).toEqual({ from: 2, texts: [expect.stringContaining('the log was removed')] });
+    expect(await textsOf(2)).toEqual({ from: 1, texts: ['one', 'two'] });
+    expect((await retain()).items).toEqual([]);
   });
 });
 

@@ -2,6 +2,7 @@ import type { RetentionScope } from '../../../contracts/retention.ts';
 import type { Database } from '../database.ts';
 import { createPass, type Pass } from './pass.ts';
 import { addItems } from './runs.ts';
+import { buildLogs } from './sweep-build-logs.ts';
 import { contextRecords } from './sweep-context-records.ts';
 import { deployments } from './sweep-deployments.ts';
 import { mutationKeys } from './sweep-mutation-keys.ts';
@@ -19,7 +20,7 @@ export interface Sweep {
 }
 
 /** All of them, in order: what only a revision that goes has named is found after it. Others may be added anywhere. */
-export const SWEEPS: readonly Sweep[] = [deployments, contextRecords, mutationKeys];
+export const SWEEPS: readonly Sweep[] = [deployments, buildLogs, contextRecords, mutationKeys];
 
 /** Where a run is: the name of the sweep, and the place in it. */
 const PLACE = /^([a-z-]+):(.*)$/s;
