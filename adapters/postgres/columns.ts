@@ -11,3 +11,8 @@ export type Json<Value> = ColumnType<Value, string, string>;
 
 /** A column that starts as `null` unless it is given. */
 export type Optional<Type> = ColumnType<Type | null, Type | null | undefined, Type | null>;
+
+/** A time that a column holds, or JSON that was made of it. */
+export function toTime(value: Date | string | null): Date | null {
+  return value === null ? null : new Date(value);
+}

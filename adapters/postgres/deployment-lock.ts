@@ -18,6 +18,18 @@ export interface LockedDeployment {
   readonly deleting: boolean;
 }
 
+/** The columns of a {@link LockedDeployment}. */
+export const LOCKED_COLUMNS = [
+  'id',
+  'organization_id as organizationId',
+  'project_id as projectId',
+  'name',
+  'revision',
+  'current_revision as currentRevision',
+  'stopped',
+  'deleting',
+] as const;
+
 /**
  * Locks a deployment for the rest of the transaction; `undefined` when it does not exist.
  *
@@ -27,8 +39,7 @@ export interface LockedDeployment {
 export async function lockDeployment(tx: DatabaseTransaction, id: string): Promise<LockedDeployment | undefined> {
   return await tx
     .selectFrom('deployments')
-    .select(['id', 'organization_id as organizationId', 'project_id as projectId', 'name', 'revision'])
-    .select(['current_revision as currentRevision', 'stopped', 'deleting'])
+    .select(LOCKED_COLUMNS)
     .where('id', '=', id)
     .forNoKeyUpdate()
     .executeTakeFirst();
@@ -52,28 +63,44 @@ export interface StoredOperation {
   readonly kept: Readonly<Record<string, number>>;
 }
 
+const STORED_COLUMNS = [
+  ...(['id', 'kind', 'state', 'revision'] as const),
+  ...(['scale_service', 'scale_replicas', 'kept_services as kept'] as const),
+] as const;
+
+type StoredRow = Omit<StoredOperation, 'scale'> & {
+  readonly scale_service: string | null;
+  readonly scale_replicas: number | null;
+};
+
+function toStored({ scale_service: service, scale_replicas: replicas, ...rest }: StoredRow): StoredOperation {
+  return { ...rest, scale: service !== null && replicas !== null ? { service, replicas } : null };
+}
+
 /** Reads an operation. @throws NOT_FOUND */
 export async function getOperation(tx: DatabaseTransaction, operationId: string): Promise<StoredOperation> {
   const operation = await tx
     .selectFrom('operations')
-    .select(['id', 'kind', 'state', 'revision', 'scale_service', 'scale_replicas', 'kept_services as kept'])
+    .select(STORED_COLUMNS)
     .where('id', '=', operationId)
     .executeTakeFirst();
-  if (!operation) throw notFound('operation');
-  const { scale_service: service, scale_replicas: replicas, ...rest } = operation;
-  return { ...rest, scale: service !== null && replicas !== null ? { service, replicas } : null };
+  if (operation) return toStored(operation);
+  throw notFound('operation');
 }
 
-/** Marks an operation as running. @returns whether this call did it: `false` for a repeated one. */
-export async function startOperation(tx: DatabaseTransaction, operationId: string): Promise<boolean> {
+/** Marks an operation as running, and reads it. @returns `undefined` when it is not queued: for a repeated call. */
+export async function startOperation(
+  tx: DatabaseTransaction,
+  operationId: string,
+): Promise<StoredOperation | undefined> {
   const started = await tx
     .updateTable('operations')
     .set((eb) => ({ state: 'running', started_at: eb.fn<Date>('now') }))
     .where('id', '=', operationId)
     .where('state', '=', 'queued')
-    .returning('id')
+    .returning(STORED_COLUMNS)
     .executeTakeFirst();
-  return started !== undefined;
+  return started && toStored(started);
 }
 
 /** How an operation ends. */
@@ -104,8 +131,20 @@ export async function endOperation(tx: DatabaseTransaction, operationId: string,
   return ended !== undefined;
 }
 
+/** Specs that a transaction has read: a revision never changes. */
+const specs = new WeakMap<DatabaseTransaction, Map<string, DeploymentSpec>>();
+
 /** What a revision wants. @throws NOT_FOUND */
 export async function getSpec(tx: DatabaseTransaction, deploymentId: string, number: number): Promise<DeploymentSpec> {
+  const known = specs.get(tx) ?? new Map<string, DeploymentSpec>();
+  specs.set(tx, known);
+  const key = `${deploymentId} ${number}`;
+  const spec = known.get(key) ?? (await readSpec(tx, deploymentId, number));
+  known.set(key, spec);
+  return spec;
+}
+
+async function readSpec(tx: DatabaseTransaction, deploymentId: string, number: number): Promise<DeploymentSpec> {
   const revision = await tx
     .selectFrom('revisions')
     .select('spec')

@@ -1,10 +1,19 @@
+import type { SelectQueryBuilder } from 'kysely';
+import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres';
 import type { ServiceGoal } from '../../domain/rollout-goal.ts';
 import { type DeploymentSpec, ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
 import type { Database } from './database.ts';
-import { newestOperations, type OperationRecord } from './operations.ts';
-import { type CreatedPage, isAfter, isOneOf } from './page.ts';
-import { listReplicaStandings, listReplicas, type ReplicaRecord, type ReplicaStanding } from './replicas.ts';
-import type { PinnedImage } from './revision-images.ts';
+import { OPERATION_COLUMNS, type OperationRecord, toOperationRecord } from './operations.ts';
+import { type CreatedPage, isAfter } from './page.ts';
+import {
+  REPLICA_COLUMNS,
+  type ReplicaRecord,
+  type ReplicaStanding,
+  STANDING_COLUMNS,
+  toReplicaRecord,
+  toStanding,
+} from './replicas.ts';
+import type { Schema } from './schema.ts';
 
 /** A deployment with what its status follows from. */
 export interface DeploymentRecord<Replica = ReplicaStanding> {
@@ -35,14 +44,13 @@ export interface DeploymentRecord<Replica = ReplicaStanding> {
   readonly updatedAt: Date;
 }
 
-/** Finds a deployment with its replicas. */
+/** Finds a deployment with its replicas, as of one moment. */
 export async function findDeployment(db: Database, id: string): Promise<DeploymentRecord<ReplicaRecord> | undefined> {
-  const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
-  return await snapshot.execute(async (tx) => {
-    const rows = await selectDeployments(tx).where('deployments.id', '=', id).execute();
-    const [deployment] = await complete(tx, rows, await listReplicas(tx, [id]));
-    return deployment;
-  });
+  const row = await selectDeployments(db)
+    .select((eb) => jsonArrayFrom(inOrder(eb.selectFrom('replicas').select(REPLICA_COLUMNS))).as('replicas'))
+    .where('deployments.id', '=', id)
+    .executeTakeFirst();
+  return row && toRecord({ ...row, replicas: row.replicas.map(toReplicaRecord) });
 }
 
 /** Which deployments, and which page of them. */
@@ -54,24 +62,32 @@ export interface DeploymentsPage extends CreatedPage {
   readonly name?: string | undefined;
 }
 
-/** Lists the deployments of an organization, oldest first. */
+/** Lists the deployments of an organization, oldest first, as of one moment. */
 export async function listDeployments(
   db: Database,
   { organizationId, projectId, name, limit, after }: DeploymentsPage,
 ): Promise<DeploymentRecord[]> {
-  const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
-  return await snapshot.execute(async (tx) => {
-    let query = selectDeployments(tx).where('deployments.organization_id', '=', organizationId);
-    if (projectId !== undefined) query = query.where('deployments.project_id', '=', projectId);
-    if (name !== undefined) query = query.where('deployments.name', '=', name);
-    if (after !== undefined) query = query.where(isAfter('deployments', after));
-    const rows = await query.orderBy('deployments.created_at').orderBy('deployments.id').limit(limit).execute();
-    return await complete(tx, rows, await listReplicaStandings(tx, idsOf(rows)));
-  });
+  const rows = await selectDeployments(db)
+    .select((eb) => jsonArrayFrom(inOrder(eb.selectFrom('replicas').select(STANDING_COLUMNS))).as('replicas'))
+    .where('deployments.organization_id', '=', organizationId)
+    .$if(projectId !== undefined, (query) => query.where('deployments.project_id', '=', projectId ?? ''))
+    .$if(name !== undefined, (query) => query.where('deployments.name', '=', name ?? ''))
+    .$if(after !== undefined, (query) => (after ? query.where(isAfter('deployments', after)) : query))
+    .orderBy('deployments.created_at')
+    .orderBy('deployments.id')
+    .limit(limit)
+    .execute();
+  return rows.flatMap((row) => toRecord({ ...row, replicas: row.replicas.map(toStanding) }) ?? []);
 }
 
-type DeploymentRow = Awaited<ReturnType<ReturnType<typeof selectDeployments>['execute']>>[number];
+/** Replicas of the row's deployment, by revision and index. */
+function inOrder<Output>(
+  replicas: SelectQueryBuilder<Schema & { wanted: Schema['revisions'] }, 'replicas' | 'deployments', Output>,
+) {
+  return replicas.whereRef('replicas.deployment_id', '=', 'deployments.id').orderBy('revision').orderBy('index');
+}
 
+/** One statement, so that all of a row is as of one moment, and a row costs one way to the database. */
 function selectDeployments(db: Database) {
   return db
     .selectFrom('deployments')
@@ -97,85 +113,68 @@ function selectDeployments(db: Database) {
       'deployments.updated_at as updatedAt',
       'wanted.spec',
       'sources.commit',
+    ])
+    .select((eb) => [
+      jsonObjectFrom(
+        eb
+          .selectFrom('operations')
+          .select(OPERATION_COLUMNS)
+          .whereRef('operations.deployment_id', '=', 'deployments.id')
+          .orderBy('sequence', 'desc')
+          .limit(1),
+      ).as('operation'),
+      jsonArrayFrom(
+        eb
+          .selectFrom('routes')
+          .select('hostname')
+          .whereRef('routes.deployment_id', '=', 'deployments.id')
+          .orderBy('created_at')
+          .orderBy('hostname'),
+      ).as('routes'),
+      jsonArrayFrom(
+        eb
+          .selectFrom('deployment_services')
+          .select(['deployment_services.name', 'deployment_services.revision', 'replicas'])
+          .whereRef('deployment_services.deployment_id', '=', 'deployments.id')
+          .orderBy('deployment_services.name'),
+      ).as('goal'),
+      jsonArrayFrom(
+        eb
+          .selectFrom('revision_images')
+          .select(['service', 'revision_images.revision', 'image_digest as digest'])
+          .whereRef('revision_images.deployment_id', '=', 'deployments.id')
+          .where((image) =>
+            image.or([
+              image('revision_images.revision', '=', image.ref('deployments.revision')),
+              image('revision_images.revision', '=', image.ref('deployments.serving_revision')),
+            ]),
+          )
+          .orderBy('service'),
+      ).as('images'),
     ]);
 }
 
-async function complete<Replica extends ReplicaStanding>(
-  db: Database,
-  rows: readonly DeploymentRow[],
-  replicas: ReadonlyMap<string, readonly Replica[]>,
-): Promise<DeploymentRecord<Replica>[]> {
-  const ids = idsOf(rows);
-  const operations = await newestOperations(db, ids);
-  const hostnames = await hostnamesOf(db, ids);
-  const goals = await goalsOf(db, ids);
-  const images = await imagesOf(db, ids);
-  return rows.flatMap(({ servingRevision, commit, ...row }) => {
-    const operation = operations.get(row.id);
-    if (!operation) return [];
-    const own = images.get(row.id) ?? [];
-    const isPinned = (service: string): boolean =>
-      own.some((image) => image.revision === row.revision && image.service === service);
-    const imageMissing = servicesOf(row.spec).some(({ name, source }) => source.kind !== 'image' && !isPinned(name));
-    const imageDigest = own.find((image) => image.revision === servingRevision)?.digest ?? null;
-    const serving = servingRevision > 0 ? { revision: servingRevision, imageDigest } : null;
-    const place = { hostnames: hostnames.get(row.id) ?? [], replicas: replicas.get(row.id) ?? [] };
-    return [
-      { ...row, ...place, commit: commit ?? '', goal: goals.get(row.id) ?? [], imageMissing, serving, operation },
-    ];
-  });
-}
+type DeploymentRow = Awaited<ReturnType<ReturnType<typeof selectDeployments>['executeTakeFirstOrThrow']>>;
 
-async function goalsOf(db: Database, deploymentIds: readonly string[]): Promise<Map<string, ServiceGoal[]>> {
-  if (deploymentIds.length === 0) return new Map();
-  const rows = await db
-    .selectFrom('deployment_services')
-    .select(['deployment_id', 'name', 'revision', 'replicas'])
-    .where(isOneOf('deployment_id', deploymentIds))
-    .orderBy('name')
-    .execute();
-  return grouped(rows, ({ deployment_id: _, ...goal }) => goal);
-}
-
-/** Images of the revisions that are wanted and that serve. */
-async function imagesOf(db: Database, deploymentIds: readonly string[]): Promise<Map<string, PinnedImage[]>> {
-  if (deploymentIds.length === 0) return new Map();
-  const rows = await db
-    .selectFrom('revision_images')
-    .innerJoin('deployments', 'deployments.id', 'revision_images.deployment_id')
-    .select(['revision_images.deployment_id', 'service', 'revision_images.revision', 'image_digest as digest'])
-    .where(isOneOf('revision_images.deployment_id', deploymentIds))
-    .where((eb) =>
-      eb.or([
-        eb('revision_images.revision', '=', eb.ref('deployments.revision')),
-        eb('revision_images.revision', '=', eb.ref('deployments.serving_revision')),
-      ]),
-    )
-    .orderBy('service')
-    .execute();
-  return grouped(rows, ({ deployment_id: _, ...image }) => image);
-}
-
-function grouped<Row extends { readonly deployment_id: string }, Value>(
-  rows: readonly Row[],
-  toValue: (row: Row) => Value,
-): Map<string, Value[]> {
-  const byDeployment = Map.groupBy(rows, (row) => row.deployment_id);
-  return new Map([...byDeployment].map(([id, group]) => [id, group.map(toValue)]));
-}
-
-async function hostnamesOf(db: Database, deploymentIds: readonly string[]): Promise<Map<string, string[]>> {
-  if (deploymentIds.length === 0) return new Map();
-  const rows = await db
-    .selectFrom('routes')
-    .select(['deployment_id', 'hostname'])
-    .where(isOneOf('deployment_id', deploymentIds))
-    .orderBy('created_at')
-    .orderBy('hostname')
-    .execute();
-  return grouped(rows, ({ hostname }) => hostname);
-}
-
-function idsOf(rows: readonly DeploymentRow[]): string[] {
-  return rows.map((row) => row.id);
+function toRecord<Replica extends ReplicaStanding>({
+  servingRevision,
+  commit,
+  operation,
+  routes,
+  images,
+  ...row
+}: DeploymentRow & { readonly replicas: readonly Replica[] }): DeploymentRecord<Replica> | undefined {
+  if (!operation) return undefined;
+  const isPinned = (service: string): boolean =>
+    images.some((image) => image.revision === row.revision && image.service === service);
+  const imageMissing = servicesOf(row.spec).some(({ name, source }) => source.kind !== 'image' && !isPinned(name));
+  const imageDigest = images.find((image) => image.revision === servingRevision)?.digest ?? null;
+  return {
+    ...row,
+    commit: commit ?? '',
+    imageMissing,
+    serving: servingRevision > 0 ? { revision: servingRevision, imageDigest } : null,
+    hostnames: routes.map(({ hostname }) => hostname),
+    operation: toOperationRecord(operation),
+  };
 }

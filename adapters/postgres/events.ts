@@ -112,15 +112,16 @@ export async function recordEvents(
   }));
   for (let from = 0; from < rows.length; from += ROWS_PER_INSERT) {
     await tx
+      .with('touched', (db) =>
+        db
+          .updateTable('deployments')
+          .set((eb) => ({ updated_at: eb.fn<Date>('now') }))
+          .where('id', '=', deployment.id),
+      )
       .insertInto('deployment_events')
       .values(rows.slice(from, from + ROWS_PER_INSERT))
       .execute();
   }
-  await tx
-    .updateTable('deployments')
-    .set((eb) => ({ updated_at: eb.fn<Date>('now') }))
-    .where('id', '=', deployment.id)
-    .execute();
 }
 
 /** Cuts a text to what the table takes; the database refuses NUL, which the output of a build may hold. */

@@ -1,4 +1,5 @@
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
+import { toTime } from './columns.ts';
 import type { Database } from './database.ts';
 import { isOneOf } from './page.ts';
 
@@ -41,35 +42,20 @@ export async function findOperationByKey(
     .where('organization_id', '=', organizationId)
     .where('idempotency_key', '=', idempotencyKey)
     .executeTakeFirst();
-  return row && toRecord(row);
+  return row && toOperationRecord(row);
 }
 
 /** Finds an operation by its id; outlives its deployment. */
 export async function findOperation(db: Database, id: string): Promise<OperationRecord | undefined> {
   const row = await selectOperations(db).where('id', '=', id).executeTakeFirst();
-  return row && toRecord(row);
+  return row && toOperationRecord(row);
 }
 
 /** Finds operations by their ids. */
 export async function findOperations(db: Database, ids: readonly string[]): Promise<Map<string, OperationRecord>> {
   if (ids.length === 0) return new Map();
   const rows = await selectOperations(db).where(isOneOf('id', ids)).execute();
-  return new Map(rows.map((row) => [row.id, toRecord(row)]));
-}
-
-/** The newest operation of each of the deployments. */
-export async function newestOperations(
-  db: Database,
-  deploymentIds: readonly string[],
-): Promise<Map<string, OperationRecord>> {
-  if (deploymentIds.length === 0) return new Map();
-  const rows = await selectOperations(db)
-    .distinctOn('deployment_id')
-    .where(isOneOf('deployment_id', deploymentIds))
-    .orderBy('deployment_id')
-    .orderBy('sequence', 'desc')
-    .execute();
-  return new Map(rows.map((row) => [row.deploymentId, toRecord(row)]));
+  return new Map(rows.map((row) => [row.id, toOperationRecord(row)]));
 }
 
 /** An operation with its place among all of them. */
@@ -89,42 +75,55 @@ export async function listOperations(
     .orderBy('sequence', 'desc')
     .limit(wanted.limit)
     .execute();
-  return rows.map((row) => ({ ...toRecord(row), sequence: row.sequence }));
+  return rows.map((row) => ({ ...toOperationRecord(row), sequence: row.sequence }));
 }
+
+/** The columns of an {@link OperationRecord}, of the table or of JSON. */
+export const OPERATION_COLUMNS = [
+  'operations.id',
+  'operations.organization_id as organizationId',
+  'operations.project_id as projectId',
+  'operations.deployment_id as deploymentId',
+  'operations.deployment_name as deploymentName',
+  'operations.request_hash as requestHash',
+  'operations.kind',
+  'operations.state',
+  'operations.revision',
+  'operations.actor_user_id as actorUserId',
+  'operations.reason',
+  'operations.scale_service as scaleService',
+  'operations.scale_replicas as scaleReplicas',
+  'operations.waits_for as waitsFor',
+  'operations.superseded_by as supersededBy',
+  'operations.error_code as errorCode',
+  'operations.error_message as errorMessage',
+  'operations.error_hint as errorHint',
+  'operations.created_at as createdAt',
+  'operations.started_at as startedAt',
+  'operations.finished_at as finishedAt',
+] as const;
 
 function selectOperations(db: Database) {
-  return db
-    .selectFrom('operations')
-    .select([
-      'id',
-      'organization_id as organizationId',
-      'project_id as projectId',
-      'deployment_id as deploymentId',
-      'deployment_name as deploymentName',
-      'request_hash as requestHash',
-      'kind',
-      'state',
-      'revision',
-      'actor_user_id as actorUserId',
-      'reason',
-      'scale_service as scaleService',
-      'scale_replicas as scaleReplicas',
-      'waits_for as waitsFor',
-      'superseded_by as supersededBy',
-      'error_code as errorCode',
-      'error_message as errorMessage',
-      'error_hint as errorHint',
-      'created_at as createdAt',
-      'started_at as startedAt',
-      'finished_at as finishedAt',
-    ]);
+  return db.selectFrom('operations').select(OPERATION_COLUMNS);
 }
 
-type Nullable = Pick<OperationRecord, 'errorCode' | 'errorMessage' | 'errorHint'>;
+type Nullable = 'errorCode' | 'errorMessage' | 'errorHint';
+type Times = 'createdAt' | 'startedAt' | 'finishedAt';
 
-function toRecord(
-  row: Omit<OperationRecord, keyof Nullable> & { [Key in keyof Nullable]: string | null },
-): OperationRecord {
-  const { errorCode, errorMessage, errorHint } = row;
-  return { ...row, errorCode: errorCode ?? '', errorMessage: errorMessage ?? '', errorHint: errorHint ?? '' };
+/** A row of a table, or of JSON, where times are text. */
+type OperationRow = Omit<OperationRecord, Nullable | Times> & { readonly [Key in Nullable]: string | null } & {
+  readonly [Key in Times]: OperationRecord[Key] | string;
+};
+
+/** Makes a record of a row. */
+export function toOperationRecord({ errorCode, errorMessage, errorHint, ...row }: OperationRow): OperationRecord {
+  return {
+    ...row,
+    createdAt: new Date(row.createdAt),
+    startedAt: toTime(row.startedAt),
+    finishedAt: toTime(row.finishedAt),
+    errorCode: errorCode ?? '',
+    errorMessage: errorMessage ?? '',
+    errorHint: errorHint ?? '',
+  };
 }

@@ -69,9 +69,10 @@ async function begin(
   deployment: LockedDeployment,
   operationId: string,
 ): Promise<StoredOperation> {
-  const operation = await getOperation(tx, operationId);
+  const started = await startOperation(tx, operationId);
+  const operation = started ?? (await getOperation(tx, operationId));
   if (!isOpen(operation.state)) throw ended(operation.state);
-  if (!(await startOperation(tx, operationId))) return operation;
+  if (!started) return operation;
   const { kind, revision } = operation;
   const kept = makesRevision(kind) ? await keepServices(tx, deployment, operation) : {};
   const names = Object.keys(kept);

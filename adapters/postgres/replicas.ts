@@ -1,3 +1,4 @@
+import { toTime } from './columns.ts';
 import type { Database } from './database.ts';
 import { isOneOf } from './page.ts';
 import type { ReplicaState } from './schema.ts';
@@ -20,17 +21,17 @@ export interface ReplicaStanding {
   readonly gone: boolean;
 }
 
-/** The columns of a {@link ReplicaStanding}. */
-const STANDING = [
-  'service',
-  'replica_id as replicaId',
-  'revision',
-  'state',
-  'exit_code as exitCode',
-  'out_of_memory as outOfMemory',
-  'restarts',
-  'next_restart_at as nextRestartAt',
-  'gone',
+/** The columns of a {@link ReplicaStanding}, of the table or of JSON. */
+export const STANDING_COLUMNS = [
+  'replicas.service',
+  'replicas.replica_id as replicaId',
+  'replicas.revision',
+  'replicas.state',
+  'replicas.exit_code as exitCode',
+  'replicas.out_of_memory as outOfMemory',
+  'replicas.restarts',
+  'replicas.next_restart_at as nextRestartAt',
+  'replicas.gone',
 ] as const;
 
 /** A replica: where it runs and what it is. */
@@ -46,6 +47,19 @@ export interface ReplicaRecord extends ReplicaStanding {
   readonly startedAt: Date | null;
 }
 
+/** The columns of a {@link ReplicaRecord}, of the table or of JSON. */
+export const REPLICA_COLUMNS = [
+  ...STANDING_COLUMNS,
+  'replicas.index',
+  'replicas.node_id as nodeId',
+  'replicas.container_id as containerId',
+  'replicas.serving',
+  'replicas.address_host as host',
+  'replicas.address_port as port',
+  'replicas.image_digest as imageDigest',
+  'replicas.started_at as startedAt',
+] as const;
+
 /** The replicas of each of the deployments, by revision and index. */
 export async function listReplicas(
   db: Database,
@@ -54,50 +68,33 @@ export async function listReplicas(
   if (deploymentIds.length === 0) return new Map();
   const rows = await db
     .selectFrom('replicas')
-    .select([
-      'deployment_id as deploymentId',
-      ...STANDING,
-      'index',
-      'node_id as nodeId',
-      'container_id as containerId',
-      'serving',
-      'address_host as host',
-      'address_port as port',
-      'image_digest as imageDigest',
-      'started_at as startedAt',
-    ])
-    .where(isOneOf('deployment_id', deploymentIds))
-    .orderBy('revision')
-    .orderBy('index')
-    .execute();
-  const byDeployment = Map.groupBy(rows, (row) => row.deploymentId);
-  return new Map([...byDeployment].map(([id, group]) => [id, group.map(toRecord)]));
-}
-
-function toRecord({
-  deploymentId: _,
-  host,
-  port,
-  ...row
-}: Omit<ReplicaRecord, 'address'> & { deploymentId: string; host: string | null; port: number | null }): ReplicaRecord {
-  return { ...row, address: host !== null && port !== null ? { host, port } : null };
-}
-
-/** The same for lists: what a status needs and nothing more. */
-export async function listReplicaStandings(
-  db: Database,
-  deploymentIds: readonly string[],
-): Promise<Map<string, ReplicaStanding[]>> {
-  if (deploymentIds.length === 0) return new Map();
-  const rows = await db
-    .selectFrom('replicas')
-    .select(['deployment_id as deploymentId', ...STANDING])
+    .select(['deployment_id as deploymentId', ...REPLICA_COLUMNS])
     .where(isOneOf('deployment_id', deploymentIds))
     .orderBy('revision')
     .orderBy('index')
     .execute();
   const byDeployment = Map.groupBy(rows, (row) => row.deploymentId);
   return new Map(
-    [...byDeployment].map(([id, group]) => [id, group.map(({ deploymentId: _, ...standing }) => standing)]),
+    [...byDeployment].map(([id, group]) => [id, group.map(({ deploymentId: _, ...row }) => toReplicaRecord(row))]),
   );
+}
+
+/** A row of a table, or of JSON, where times are text. */
+type StandingRow = Omit<ReplicaStanding, 'nextRestartAt'> & { readonly nextRestartAt: Date | string | null };
+type ReplicaRow = Omit<ReplicaRecord, 'nextRestartAt' | 'startedAt' | 'address'> &
+  StandingRow & {
+    readonly startedAt: Date | string | null;
+    readonly host: string | null;
+    readonly port: number | null;
+  };
+
+/** Makes a record of a row. */
+export function toReplicaRecord({ host, port, ...row }: ReplicaRow): ReplicaRecord {
+  const address = host !== null && port !== null ? { host, port } : null;
+  return { ...row, ...toStanding(row), startedAt: toTime(row.startedAt), address };
+}
+
+/** Makes what a status needs of a row. */
+export function toStanding<Row extends StandingRow>(row: Row): Row & { readonly nextRestartAt: Date | null } {
+  return { ...row, nextRestartAt: toTime(row.nextRestartAt) };
 }

@@ -110,8 +110,7 @@ export async function ensureRoutes(
   deployment: LockedDeployment,
   { services, domain }: { readonly services: readonly ServiceSpec[]; readonly domain: string },
 ): Promise<void> {
-  const existing = await tx.selectFrom('routes').select('service').where('deployment_id', '=', deployment.id).execute();
-  const named = new Set(existing.map(({ service }) => service));
+  const named = new Set(deployment.revision === 0 ? [] : await routedServices(tx, deployment.id));
   for (const { name: service, port } of services) {
     if (port === null || named.has(service)) continue;
     await createRoute(tx, deployment, {
@@ -121,6 +120,11 @@ export async function ensureRoutes(
     });
     named.add(service);
   }
+}
+
+async function routedServices(tx: DatabaseTransaction, deploymentId: string): Promise<string[]> {
+  const routes = await tx.selectFrom('routes').select('service').where('deployment_id', '=', deploymentId).execute();
+  return routes.map(({ service }) => service);
 }
 
 /** Labels to try, one after the other; the last one nobody else can have. 63 characters at most. */

@@ -5,7 +5,7 @@ import { isOpen, makesRevision } from '../../domain/operation.ts';
 import { servicesOf } from '../../domain/spec.ts';
 import { checkWriterReplicas, writesVolumes } from '../../domain/volumes.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
-import { getSpec, type LockedDeployment, lockDeployment } from './deployment-lock.ts';
+import { getSpec, LOCKED_COLUMNS, type LockedDeployment, lockDeployment } from './deployment-lock.ts';
 import { isForeignKeyViolation } from './errors.ts';
 import { recordEvents } from './events.ts';
 import { idempotencyConflict, nameTaken } from './mutation-keys.ts';
@@ -104,18 +104,16 @@ async function findRepeated(
 }
 
 /**
- * Locks the deployment, after creating it when the request does and nobody has. What is there is looked at anew after
- * every step, since another attempt of the same request may have stored it in between.
+ * Creates the deployment when the request does and nobody has, else locks it. One that is created for a request that was
+ * carried out already, and whose deployment has gone since, goes with this transaction.
  */
 async function createOrLock(
   tx: DatabaseTransaction,
   input: StoreInput<OperationRequest>,
 ): Promise<LockedDeployment | undefined> {
-  const locked = await lockDeployment(tx, input.deploymentId);
   const name = input.request.kind === 'deploy' ? input.request.createAs : null;
-  if (locked || name === null) return locked;
-  if (!(await findRepeated(tx, input))) await insertDeployment(tx, input, name);
-  const deployment = await lockDeployment(tx, input.deploymentId);
+  if (name === null) return await lockDeployment(tx, input.deploymentId);
+  const deployment = (await insertDeployment(tx, input, name)) ?? (await lockDeployment(tx, input.deploymentId));
   if (!deployment && !(await findRepeated(tx, input))) throw nameTaken(name, 'the project');
   return deployment;
 }
@@ -124,13 +122,14 @@ async function insertDeployment(
   tx: DatabaseTransaction,
   { deploymentId, organizationId, projectId }: StoreInput<OperationRequest>,
   name: string,
-): Promise<void> {
+): Promise<LockedDeployment | undefined> {
   try {
-    await tx
+    return await tx
       .insertInto('deployments')
       .values({ id: deploymentId, organization_id: organizationId, project_id: projectId, name, revision: 0 })
       .onConflict((conflict) => conflict.doNothing())
-      .execute();
+      .returning(LOCKED_COLUMNS)
+      .executeTakeFirst();
   } catch (error) {
     throw isForeignKeyViolation(error) ? notFound('project') : error;
   }

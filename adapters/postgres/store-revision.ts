@@ -38,6 +38,7 @@ export async function storeRevision(
   checkVolumes(spec);
   await claimVolumes(tx, deployment, spec);
   await tx
+    .with('newest', (db) => db.updateTable('deployments').set({ revision: number }).where('id', '=', deployment.id))
     .insertInto('revisions')
     .values({
       deployment_id: deployment.id,
@@ -47,7 +48,6 @@ export async function storeRevision(
       copy_of: copyOf,
     })
     .execute();
-  await tx.updateTable('deployments').set({ revision: number }).where('id', '=', deployment.id).execute();
   if (copyOf !== null) await copyImages(tx, deployment.id, { from: copyOf, to: number, spec });
   const sameSource = copyOf ?? (keepsSource(request) ? deployment.revision : null);
   if (sameSource !== null) await copySources(tx, deployment.id, { from: sameSource, to: number });

@@ -30,10 +30,16 @@ export interface PlatformFacts {
   readonly gitPorts: readonly number[];
 }
 
-/** Starts a whole platform of its own: own state, own ports, own instance id on the shared Docker daemon. */
-export async function startTestPlatform(): Promise<PlatformFacts & { stop(): Promise<void> }> {
+/**
+ * Starts a whole platform of its own: own state, own ports, own instance id on the shared Docker daemon.
+ *
+ * @param settings further variables of its roles.
+ */
+export async function startTestPlatform(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PlatformFacts & { stop(): Promise<void> }> {
   const { stateDir, instance, registryPorts, gitPorts, environment, remove } = await createTestInstallation();
-  const starting = startPlatform({ stateDir, environment: { ...environment, ...BRISK }, instance });
+  const starting = startPlatform({ stateDir, environment: { ...environment, ...BRISK, ...settings }, instance });
   const platform = await starting.catch(async (error: unknown) => {
     await remove();
     throw error;
