@@ -15,7 +15,7 @@ export interface ContainerRuntime {
     wanted: NamedImage,
     options: {
       deploymentId: string;
-      earlierImageId?: string | undefined;
+      findEarlierImageId?: (() => Promise<string | undefined>) | undefined;
       fetchCredential?: () => Promise<RegistryCredential | null>;
       signal?: AbortSignal;
       onProgress?: (status: string) => void;

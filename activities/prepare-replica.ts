@@ -38,7 +38,7 @@ async function ensureImage(
   }
   return await ports.runtime.ensureImage(image, {
     deploymentId,
-    earlierImageId: await findEarlierImage(input, image, ports),
+    findEarlierImageId: () => findEarlierImage(input, image, ports),
     fetchCredential: () => ports.fetchRegistryCredential({ deploymentId, revision, service }),
     ...{ signal, onProgress },
   });

@@ -5,7 +5,7 @@ import { OperationState } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { createSubject, firstProject } from '../test/integration/deployed.ts';
 import { type Bed, onPlatform } from './bed.ts';
 import { type Bench, type Figure, percentile } from './figure.ts';
-import { anIdleSpec, followStarts, removeAndWait, startBare } from './idle-containers.ts';
+import { anIdleSpec, followStarts, removeAndWait, SMALL, startBare } from './idle-containers.ts';
 
 const DEPLOYS = 32;
 const ROUNDS = 3;
@@ -31,7 +31,7 @@ async function measure({ api, docker, platform }: Bed): Promise<Figure[]> {
   const network = networkName(platform.instance, projectId);
   const starts = await followStarts(docker, platform.instance);
   // It keeps the project's network alive from round to round.
-  const keeper = await createSubject(api, anIdleSpec(docker.image));
+  const keeper = await createSubject(api, anIdleSpec(docker.image, SMALL));
   const { state, errorMessage } = await keeper.outcome();
   if (state !== OperationState.SUCCEEDED) throw new Error(`the first deployment did not come up: ${errorMessage}`);
   const [ours, bare]: [number[], number[]] = [[], []];
@@ -45,7 +45,7 @@ async function measure({ api, docker, platform }: Bed): Promise<Figure[]> {
     const begun = performance.now();
     const deploymentIds = await Promise.all(
       Array.from({ length: DEPLOYS }, async () => {
-        const request = { projectId, name: `bench-${randomUUID().slice(0, 8)}`, spec: anIdleSpec(docker.image) };
+        const request = { projectId, name: `bench-${randomUUID().slice(0, 8)}`, spec: anIdleSpec(docker.image, SMALL) };
         const { deployment } = await api.deployments.createDeployment({ idempotencyKey: randomUUID(), ...request });
         return deployment?.id ?? '';
       }),

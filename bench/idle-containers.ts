@@ -10,13 +10,19 @@ import { eventually } from '../test/support/eventually.ts';
 /** Does nothing, and ends when it is asked to: as PID 1 a bare `sleep` ignores SIGTERM. */
 const COMMAND = ['/bin/sh', '-c', 'trap "exit 0" TERM; sleep 3600 & wait'];
 
-/** A replica that does nothing: no health gate and no route, as bare Docker has neither. */
-export function anIdleSpec(image: string): SpecInit {
+/** Limits with which many replicas have room on one node. A tenth of a core makes Docker start it some 80 ms later. */
+export const SMALL = { cpuCores: 0.1, memoryBytes: 16n * 1024n * 1024n };
+
+/**
+ * A replica that does nothing: no health gate and no route, as bare Docker has neither. With the platform's limits for
+ * whoever says none, unless it is told others.
+ */
+export function anIdleSpec(image: string, limits: NonNullable<SpecInit['limits']> = {}): SpecInit {
   return {
     source: { case: 'image', value: { reference: image } },
     command: COMMAND,
     healthCheck: { kind: { case: 'none', value: {} } },
-    limits: { cpuCores: 0.1, memoryBytes: 16n * 1024n * 1024n },
+    limits,
   };
 }
 

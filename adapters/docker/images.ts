@@ -7,7 +7,7 @@ import { createNamedImages, type NamedImages, type Puller } from './named-images
 import type { OwnImages } from './own-images.ts';
 import type { PullRecords } from './pull-records.ts';
 import { recordPulls } from './recorded-images.ts';
-import { createRegistryCalls, imageUnavailable } from './registry-calls.ts';
+import { createRegistryCalls, imageUnavailable, nameOf } from './registry-calls.ts';
 
 /** What may stand in a path of the daemon's API: no `..`, no leading dash, nothing that needs escaping. */
 const SAFE_REFERENCE = /^(?!.*\.\.)[a-zA-Z0-9][a-zA-Z0-9._/:@-]*$/;
@@ -35,8 +35,8 @@ export interface DockerImages {
 export interface EnsureImageOptions extends Puller {
   /** Whose replica will run it. */
   readonly deploymentId: string;
-  /** Docker's `sha256:…` of the image that an earlier attempt for the same replica came to: it is taken again. */
-  readonly earlierImageId?: string | undefined;
+  /** Finds Docker's `sha256:…` of the image that an earlier attempt for the same replica came to: it is taken again. */
+  readonly findEarlierImageId?: (() => Promise<string | undefined>) | undefined;
 }
 
 /** What the images of a daemon are seen with. */
@@ -81,12 +81,18 @@ export function createDockerImages(docker: DockerConnection, deps: DockerImagesD
 async function ensureNamed(
   { find, named }: { find: FindImage; named: NamedImages },
   wanted: NamedImage,
-  { earlierImageId, ...puller }: EnsureImageOptions,
+  { findEarlierImageId, ...puller }: EnsureImageOptions,
 ) {
   const reference = parseImageReference(wanted.reference);
   if (wanted.digest !== null) return await named.ensurePinned(reference, wanted.digest, puller);
-  const earlier = earlierImageId === undefined ? undefined : await find(earlierImageId, reference.repository);
-  return earlier ?? (await named.ensureFirst(reference, wanted.pullPolicy, puller));
+  const { repository, tag, digest } = reference;
+  const findEarlier = async () => {
+    const imageId = await findEarlierImageId?.();
+    return imageId === undefined ? undefined : await find(imageId, repository);
+  };
+  const present = find(nameOf({ repository, version: digest ?? tag }), repository);
+  const [earlier, held] = await Promise.all([findEarlier(), present]);
+  return earlier ?? (await named.ensureFirst(reference, { policy: wanted.pullPolicy, present: held }, puller));
 }
 
 /** Docker's own store knows digests from registries only, containerd's of every image. */

@@ -15,12 +15,19 @@ export interface Puller {
   readonly onProgress?: ((status: string) => void) | undefined;
 }
 
+/** How a revision's first image is looked for. */
+export interface FirstWish {
+  readonly policy: PullPolicy | undefined;
+  /** What the daemon has under the reference. */
+  readonly present: StoredImage | undefined;
+}
+
 /** Images that references name. */
 export interface NamedImages {
   /** The image of a revision whose first replica came to this digest: on this node, else exactly it from its registry. */
   ensurePinned(reference: ImageReference, digest: string, puller: Puller): Promise<StoredImage>;
   /** The image of a revision's first replica: what this tenant was given before, else what the registry answers with. */
-  ensureFirst(reference: ImageReference, policy: PullPolicy | undefined, puller: Puller): Promise<StoredImage>;
+  ensureFirst(reference: ImageReference, wish: FirstWish, puller: Puller): Promise<StoredImage>;
 }
 
 /** What images are looked for with. */
@@ -97,10 +104,9 @@ export function createNamedImages({ find, registry, records, digestsTellNothing 
       if (!found) throw sentAnother({ ...reference, digest });
       return found;
     },
-    ensureFirst: async (reference, policy, puller) => {
-      const { repository, tag, digest } = reference;
+    ensureFirst: async (reference, { policy, present }, puller) => {
+      const { tag, digest } = reference;
       const wish = { policy, tag, digest };
-      const present = await find(nameOf({ repository, version: digest ?? tag }), repository);
       const step = nextImageStep(present && (await judge(present, reference)), wish);
       if (present && step === 'use') return present;
       const credential = (await puller.fetchCredential?.()) ?? null;
