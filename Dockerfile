@@ -16,6 +16,7 @@ RUN mkdir -p /var/cache/obiente /var/lib/obiente /etc/obiente/keys /etc/obiente/
     && chown -R node:node /var/cache/obiente /var/lib/obiente /etc/obiente
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY . .
+RUN node workers/make-bundle.ts
 # The roles `node` and `streamer` reach the Docker socket: run these two as root or in the socket's group.
 USER node
 ENTRYPOINT ["node", "cli/main.ts"]

@@ -1,19 +1,23 @@
-import { fileURLToPath } from 'node:url';
 import {
-  bundleWorkflowCode,
   DefaultLogger,
   type LogEntry,
   NativeConnection,
   Runtime,
   Worker,
-  type WorkflowBundleWithSourceMap,
+  type WorkflowBundle,
 } from '@temporalio/worker';
 import type { Log } from '../logging/log.ts';
 import type { TemporalAddress } from './client.ts';
-import { createDataConverter, FAILURE_CONVERTER_PATH } from './data-converter.ts';
+import { createDataConverter } from './data-converter.ts';
 
 /** How long a worker lets activities finish, and when it gives up on them: a start takes seconds, a force ends a hang. */
 const SHUTDOWN = { shutdownGraceTime: '30s', shutdownForceTime: '45s' } as const;
+
+/**
+ * How long a step waits for the worker that has its workflow in memory. One that was killed takes none, so by the
+ * default of 10 s each of its operations would stand still for so long; one that is just slow has another replay them.
+ */
+const STICKY_MS = 3_000;
 
 /** A worker that polls; `stop` drains it, and `ended` rejects when it dies by itself. */
 export interface RunningWorker {
@@ -33,21 +37,12 @@ export function installTemporalLog(log: Log): void {
 
 const LEVEL = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
-/** Bundles the workflows with everything that they import; the sandbox runs nothing else. */
-export async function bundleWorkflows(log: Log): Promise<WorkflowBundleWithSourceMap> {
-  return await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../workflows/registry.ts', import.meta.url)),
-    failureConverterPath: FAILURE_CONVERTER_PATH,
-    logger: new DefaultLogger('WARN', ({ message }) => log.warn({ stage: 'bundle' }, message)),
-  });
-}
-
 /** What one worker polls for. */
 export interface WorkerOptions {
   readonly taskQueue: string;
   readonly activities: object;
   /** Absent on workers that run activities only. */
-  readonly workflowBundle?: WorkflowBundleWithSourceMap;
+  readonly workflowBundle?: WorkflowBundle;
   readonly maxCachedWorkflows?: number;
   readonly maxActivities: number;
 }
@@ -70,6 +65,7 @@ export async function startWorker(
     activities: options.activities,
     dataConverter: createDataConverter({ payloadKeys: to.payloadKeys }),
     maxConcurrentActivityTaskExecutions: options.maxActivities,
+    stickyQueueScheduleToStartTimeout: STICKY_MS,
     maxHeartbeatThrottleInterval: '2s',
     defaultHeartbeatThrottleInterval: '2s',
     ...SHUTDOWN,

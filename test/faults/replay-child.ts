@@ -5,7 +5,8 @@ import { Worker } from '@temporalio/worker';
 import { createLog } from '../../adapters/logging/log.ts';
 import { createKeyring } from '../../adapters/sealing/keyring.ts';
 import { createDataConverter } from '../../adapters/temporal/data-converter.ts';
-import { bundleWorkflows, installTemporalLog } from '../../adapters/temporal/worker.ts';
+import { installTemporalLog } from '../../adapters/temporal/worker.ts';
+import { bundleWorkflows } from '../../adapters/temporal/workflow-bundle.ts';
 import type { ReplayAnswer, ReplayTask } from './replays.ts';
 import { REPORTS_DIR } from './report.ts';
 

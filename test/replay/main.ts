@@ -6,7 +6,8 @@ import { Worker } from '@temporalio/worker';
 import { createLog } from '../../adapters/logging/log.ts';
 import { readKeyring } from '../../adapters/sealing/keyring.ts';
 import { createDataConverter } from '../../adapters/temporal/data-converter.ts';
-import { bundleWorkflows, installTemporalLog } from '../../adapters/temporal/worker.ts';
+import { installTemporalLog } from '../../adapters/temporal/worker.ts';
+import { bundleWorkflows } from '../../adapters/temporal/workflow-bundle.ts';
 
 /**
  * Replays histories that `obiente operation <id> --history <file>` has written with the workflows of this checkout, away

@@ -2,24 +2,25 @@ import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import proto from '@temporalio/proto';
-import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import { createDataConverter, FAILURE_CONVERTER_PATH } from '../../adapters/temporal/data-converter.ts';
-import { bundleWorkflows, installTemporalLog } from '../../adapters/temporal/worker.ts';
+import { installTemporalLog } from '../../adapters/temporal/worker.ts';
+import { bundleWorkflows } from '../../adapters/temporal/workflow-bundle.ts';
 import { RECORDING_KEYS, SCENARIOS } from './scenarios.ts';
 
 const HISTORIES = join(import.meta.dirname, 'histories');
 const silent = createLog({ role: 'test', level: 'silent' });
 
-async function replay(workflowBundle: WorkflowBundleWithSourceMap, file: string): Promise<void> {
+async function replay(workflowBundle: WorkflowBundle, file: string): Promise<void> {
   const history = proto.temporal.api.history.v1.History.decode(await readFile(join(HISTORIES, file)));
   const dataConverter = createDataConverter({ payloadKeys: RECORDING_KEYS });
   await Worker.runReplayHistory({ workflowBundle, dataConverter }, history);
 }
 
 describe('replay', { timeout: 60_000 }, () => {
-  let today: WorkflowBundleWithSourceMap;
+  let today: WorkflowBundle;
   beforeAll(async () => {
     installTemporalLog(silent);
     today = await bundleWorkflows(silent);

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createLog } from '../../adapters/logging/log.ts';
 import { createTemporalClient } from '../../adapters/temporal/client.ts';
-import { bundleWorkflows, connectWorkers, installTemporalLog, startWorker } from '../../adapters/temporal/worker.ts';
+import { connectWorkers, installTemporalLog, startWorker } from '../../adapters/temporal/worker.ts';
+import { bundleWorkflows } from '../../adapters/temporal/workflow-bundle.ts';
 import { createWorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../../contracts/task-queues.ts';
 import { QUICK } from './builders.ts';
