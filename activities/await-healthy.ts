@@ -34,22 +34,17 @@ export async function awaitHealthy(
   const { template, replicaId, restartsBefore, secrets } = replica;
   const health = rulesOf(template);
   const { check } = health;
-  const failed = (container: ObservedContainer) => ({
-    replicaId,
-    container,
-    memoryBytes: template.limits.memoryBytes,
-    secrets,
-  });
+  const failed = (container: ObservedContainer) => ({ template, replicaId, container, secrets });
   const rules = { retries: check.retries, restartsBefore };
   const wakeUp = createWakeUp();
   const unsubscribe = ports.onContainerChange(replica.container.id, wakeUp.ring);
   try {
     let { container } = replica;
     for (let gate = openGate(performance.now()); ; ) {
-      if (hasGivenUp(container, rules)) throw await replicaExited(failed(container), ports.runtime);
+      if (hasGivenUp(container, rules)) throw await replicaExited(failed(container), ports);
       const verdict = passGate(gate, await lookAtReplica(container, health, ports.prober), check, performance.now());
       if (verdict.kind === 'healthy') return container;
-      if (verdict.kind === 'unhealthy') throw await replicaUnhealthy(failed(container), verdict.reason, ports.runtime);
+      if (verdict.kind === 'unhealthy') throw await replicaUnhealthy(failed(container), verdict.reason, ports);
       gate = verdict.gate;
       await wakeUp.wait(verdict.delayMs, signal);
       container = await stillThere(container.id, ports);

@@ -13,7 +13,7 @@ import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck, PLAIN_CONTAINER
 import { openTestDocker, type TestDocker } from '../test/support/docker.ts';
 import { withoutGit } from '../test/support/without-git.ts';
 import { createEnsureReplica } from './ensure-replica.ts';
-import type { ReplicaPorts } from './node-ports.ts';
+import type { FailureReport, ReplicaPorts } from './node-ports.ts';
 import { createRemoveLeftovers } from './remove-leftovers.ts';
 import { createRemoveReplica } from './remove-replica.ts';
 
@@ -28,6 +28,8 @@ let environment: Record<string, string>;
 const listeners = new Map<string, Set<() => void>>();
 const following = new AbortController();
 const healthy: string[] = [];
+/** Logs of replicas that were given up. */
+const kept: FailureReport[] = [];
 /** Containers that nobody else may restart at this moment. */
 const claimed = new Set<string>();
 /** What a container was when it was said to be stopped on purpose. */
@@ -58,6 +60,7 @@ beforeAll(async () => {
       return () => listeners.get(id)?.delete(listener);
     },
     foundHealthy: ({ id }) => healthy.push(id),
+    keepFailureLog: async (report) => void kept.push(report),
   };
   void tellListeners(test.docker.followEvents(following.signal));
 });
@@ -258,11 +261,22 @@ describe('a replica that does not come up', () => {
   it('has its last lines in the error, without the values of its variables', async () => {
     environment = { PASSWORD: 'hunter22-secret' };
     const command = ['/bin/sh', '-c', 'for i in $(seq 1 40); do echo "line $i $PASSWORD"; done; exit 1'];
-    const { started } = ensure(anInput({ hasEnvironment: true, restartPolicy: 'never', command }));
-    const error = (await started.catch((failure: unknown) => failure)) as Error;
+    const input = anInput({ hasEnvironment: true, restartPolicy: 'never', command });
+    const error = (await ensure(input).started.catch((failure: unknown) => failure)) as Error;
     expect(error.message).toContain('line 40 ***');
     expect(error.message).not.toContain('hunter22');
     expect(error.message).not.toContain('line 20 ');
+    const { deploymentId } = input.template;
+    const whole = Array.from({ length: 40 }, (_, index) => ({ stream: 'stdout', text: `line ${index + 1} ***` }));
+    expect(kept.at(-1)).toMatchObject({ deploymentId, replicaId: 'r3-1', lines: whole, shortened: false });
+  });
+
+  it('fails with its reason also when its log cannot be kept', async () => {
+    const command = ['/bin/sh', '-c', 'echo bye; exit 1'];
+    const keepFailureLog = () => Promise.reject(new Error('the control plane is away'));
+    const { started } = ensure(anInput({ restartPolicy: 'never', command }), { keepFailureLog });
+    await expect(started).rejects.toMatchObject({ code: 'REPLICA_EXITED', message: expect.stringContaining('bye') });
+    expect(await test.listContainers()).toEqual([]);
   });
 
   it('because its name is taken by something else is refused, and the other left alone', async () => {

@@ -63,6 +63,16 @@ export interface ReplicaRestarts {
   retire(container: Pick<ObservedContainer, 'id' | 'labels' | 'daemonPolicy'>): Promise<void>;
 }
 
+/** What a replica had printed when it was given up, without values of its variables. */
+export interface FailureReport {
+  readonly deploymentId: string;
+  readonly replicaId: string;
+  /** Oldest first. */
+  readonly lines: readonly LogLine[];
+  /** Whether there were lines before these. */
+  readonly shortened: boolean;
+}
+
 /** What the replica activities need from the world. */
 export interface ReplicaPorts {
   /** Instance id of the installation. */
@@ -85,6 +95,8 @@ export interface ReplicaPorts {
   startSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
   /** Calls back whenever something happened to a container, or may have; answers with how to stop that. */
   onContainerChange(containerId: string, listener: () => void): () => void;
+  /** Keeps what a replica had printed when it was given up, so that it outlives the container. @throws when it cannot */
+  keepFailureLog(report: FailureReport): Promise<void>;
   /** Told of a container that has just passed its gate, so that nobody else doubts it until its next check. */
   foundHealthy(container: ObservedContainer): void;
 }

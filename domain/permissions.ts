@@ -211,6 +211,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.WebhooksService/DeleteWebhook': ofDeployment('deployment.update'),
 
   'obiente.cloud.v1.LogsService/StreamLogs': ofDeployment('deployment.logs'),
+  'obiente.cloud.v1.LogsService/ListFailureLogs': ofDeployment('deployment.logs'),
   'obiente.cloud.v1.LogsService/StreamBuildLogs': ofDeployment('deployment.logs'),
 
   'obiente.cloud.v1.MetricsService/StreamMetrics': ofDeployment('deployment.read'),

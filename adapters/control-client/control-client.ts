@@ -4,6 +4,7 @@ import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import type { BuildReport } from '../../activities/build-reporter.ts';
 import type { ImageSources } from '../../activities/built-images.ts';
+import type { FailureReport } from '../../activities/node-ports.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { HostFacts } from '../../domain/container.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
@@ -14,6 +15,9 @@ import { toControlError, toRetryableControlError } from './control-errors.ts';
 
 /** A call that takes longer than this is tried again; an API that drains or fails over answers sooner. */
 const CALL_TIMEOUT_MS = 10_000;
+
+/** The verdict on a replica waits for it, and matters more. */
+const LAST_WORDS_MS = 3_000;
 
 /** Tells a dead connection from a silent one within 15 s. */
 const KEEP_ALIVE = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000, pingIdleConnection: true } as const;
@@ -49,6 +53,8 @@ export interface ControlClient {
   fetchImageSources(of: { deploymentId: string; imageId: string }): Promise<ImageSources>;
   /** Tells how a build goes. @returns whether the report counts. @throws NOT_FOUND when it is not this node's build. */
   reportBuild(report: BuildReport): Promise<boolean>;
+  /** Tells what a replica had printed when it was given up. @throws NOT_FOUND when it is not this node's */
+  reportFailure(report: FailureReport): Promise<void>;
   /** @returns the credential for a service's Git repository as a JWE for this node's key; empty without one. */
   fetchSourceCredential(of: ServiceRef): Promise<string>;
   /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
@@ -112,6 +118,13 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
         lines: lines.map(({ atMs, text }) => ({ atMs: BigInt(atMs), text })),
       });
       return (await explained('report a build', answer, toRetryableControlError)).accepted;
+    },
+    reportFailure: async ({ deploymentId, replicaId, shortened, lines }) => {
+      const printed = lines.map(({ at, stream, text }) => ({
+        ...{ atMs: BigInt(Date.parse(at)), isError: stream === 'stderr', text },
+      }));
+      const report = { deploymentId, replicaId, shortened, lines: printed };
+      await explained('report a failure', client.reportFailure(report, { timeoutMs: LAST_WORDS_MS }));
     },
     fetchSourceCredential: async (of) => {
       const what = `fetch the git credential for ${nameOf(of)}`;

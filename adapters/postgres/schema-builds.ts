@@ -7,7 +7,10 @@ export type BuildState = 'waiting' | 'building' | 'succeeded' | 'failed' | 'canc
 /** A line of a build's log: when, milliseconds since 1970; what; and a third element where the platform says it. */
 export type StoredLogLine = readonly [number, string] | readonly [number, string, 1];
 
-/** The tables of what builds print and of where their images are. */
+/** A line of a failed replica: when, milliseconds since 1970; 1 for stderr; what. */
+export type StoredFailureLine = readonly [number, 0 | 1, string];
+
+/** The tables of what builds and failed replicas print, and of where built images are. */
 export interface BuildTables {
   build_logs: {
     deployment_id: string;
@@ -33,6 +36,16 @@ export interface BuildTables {
     size_bytes: number;
     lines: Json<readonly StoredLogLine[]>;
     stored_at: Moment;
+  };
+  failure_logs: {
+    deployment_id: string;
+    operation_id: string;
+    replica_id: string;
+    service: string;
+    revision: number;
+    failed_at: Moment;
+    shortened: boolean;
+    lines: Json<readonly StoredFailureLine[]>;
   };
   image_copies: {
     deployment_id: string;

@@ -1,6 +1,7 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
+import { keepFailureLog } from '../../adapters/postgres/failure-logs.ts';
 import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { findImageSources } from '../../adapters/postgres/image-sources.ts';
 import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
@@ -122,6 +123,14 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
     async reportBuild(report, context) {
       const { nodeId } = getCallingNode(context);
       return { accepted: await reportBuild(db, { nodeId, ...toBuildReport(report) }) };
+    },
+    async reportFailure({ deploymentId, replicaId, shortened, lines: sent }, context) {
+      const { nodeId } = getCallingNode(context);
+      const lines = sent.map(({ atMs, isError, text }) => {
+        return { atMs: Number(atMs), stream: isError ? ('stderr' as const) : ('stdout' as const), text };
+      });
+      await keepFailureLog(db, { nodeId, deploymentId, replicaId, shortened, lines });
+      return {};
     },
   };
 }

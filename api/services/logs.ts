@@ -1,9 +1,10 @@
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { timestampFromDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { findLoggedBuilds, readLogChunk } from '../../adapters/postgres/build-logs.ts';
 import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findDeployment } from '../../adapters/postgres/deployments.ts';
+import { listFailureLogs } from '../../adapters/postgres/failure-logs.ts';
 import { listNodesOfDeployment } from '../../adapters/postgres/nodes.ts';
 import { notFound } from '../../domain/errors.ts';
 import type { LogsService } from '../../gen/obiente/cloud/v1/logs_pb.ts';
@@ -53,6 +54,16 @@ export function createLogsService(deps: LogsDeps): ServiceImpl<typeof LogsServic
       for await (const { line, cursor } of streamLogs(stream, wanted, signal)) {
         yield line ? { line: { ...line, at: toTimestamp(line.atNanos) }, cursor } : { cursor };
       }
+    },
+    async listFailureLogs({ deploymentId }) {
+      const logs = await listFailureLogs(deps.db, deploymentId.toLowerCase());
+      return {
+        logs: logs.map(({ failedAt, lines, ...log }) => ({
+          ...log,
+          failedAt: timestampFromDate(failedAt),
+          lines: lines.map(({ atMs, ...line }) => ({ ...line, replicaId: log.replicaId, at: timestampFromMs(atMs) })),
+        })),
+      };
     },
     async *streamBuildLogs({ deploymentId: id, revision, service, after, follow }, { signal }) {
       const deploymentId = id.toLowerCase();

@@ -2,6 +2,7 @@ import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
 import type { Command } from 'commander';
 import {
   BuildLogLineSchema,
+  FailureLogSchema,
   type LogLine,
   LogLineSchema,
   type StreamLogsResponse,
@@ -17,6 +18,7 @@ import { messageJson } from '../show.ts';
 
 interface LogsOptions {
   readonly build?: boolean;
+  readonly failed?: boolean;
   readonly revision?: string;
   readonly service?: string;
   readonly follow?: boolean;
@@ -36,6 +38,7 @@ export function addLogs(program: Command, context: CliContext): void {
     .option('-n, --tail <lines>', 'how many of the newest lines of each replica to begin with', '100')
     .option('-t, --timestamps', 'show when each line was printed')
     .option('--replica <id>', 'only of this replica')
+    .option('--failed', 'what replicas had printed when their rollout gave them up, the newest last')
     .option('--build', 'what the build of the image printed')
     .option('--revision <number>', 'with --build: of this revision (default: the newest that was built)')
     .option('--service <name>', 'with --build: of this service')
@@ -44,6 +47,7 @@ export function addLogs(program: Command, context: CliContext): void {
 }
 
 async function printLogs(invocation: Invocation, options: LogsOptions, name: string): Promise<void> {
+  if (options.failed === true) return await printFailureLogs(invocation, options, name);
   if (options.build === true) return await printBuildLog(invocation, options, name);
   for (const option of ['revision', 'service'] as const) {
     if (options[option] !== undefined) throw refuse(`--${option}`, 'says which build, and goes with --build');
@@ -64,6 +68,25 @@ async function printLogs(invocation: Invocation, options: LogsOptions, name: str
     if (line === undefined) continue;
     terminal.record(messageJson(LogLineSchema, line));
     terminal.line(showLine(invocation, line, options.timestamps === true));
+  }
+}
+
+async function printFailureLogs(invocation: Invocation, options: LogsOptions, name: string): Promise<void> {
+  const { openApi, organization, terminal } = invocation;
+  for (const option of ['follow', 'build', 'revision', 'service'] as const) {
+    if (options[option] !== undefined) throw refuse(`--${option}`, 'does not go with --failed');
+  }
+  const api = await openApi();
+  const { id: deploymentId } = await getDeployment(api, { name, organization, project: options.project });
+  const { logs } = await api.logs.listFailureLogs({ deploymentId });
+  const wanted = logs.filter(({ replicaId }) => options.replica === undefined || replicaId === options.replica);
+  if (wanted.length === 0) terminal.note('no log of a failed replica is kept');
+  for (const log of wanted.reverse()) {
+    terminal.record(messageJson(FailureLogSchema, log));
+    const at = log.failedAt === undefined ? '' : ` at ${timestampDate(log.failedAt).toISOString()}`;
+    const before = log.shortened ? '; lines before these are not kept' : '';
+    terminal.line(terminal.paint.yellow(`[${log.replicaId} was given up${at}, operation ${log.operationId}${before}]`));
+    for (const line of log.lines) terminal.line(showLine(invocation, line, options.timestamps === true));
   }
 }
 

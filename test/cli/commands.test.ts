@@ -334,6 +334,27 @@ describe('other commands', () => {
     expect(await obiente(['logs', 'web', '--revision', '1'])).toMatchObject({ exitCode: 3 });
   });
 
+  it('prints what replicas had printed when they were given up, the newest last', async () => {
+    await deployImage();
+    const none = await obiente(['logs', 'web', '--failed']);
+    expect(none).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(none.stderr).toContain('no log of a failed replica is kept');
+    const failedAt = timestampFromMs(1_700_000_000_000);
+    platform.behaviour.failureLogs = [
+      { operationId: 'op-2', replicaId: 'r2-0', failedAt, lines: [{ replicaId: 'r2-0', text: 'new\x1b[2J' }] },
+      { operationId: 'op-1', replicaId: 'r1-0', shortened: true, lines: [{ replicaId: 'r1-0', text: 'old' }] },
+    ];
+    expect((await obiente(['logs', 'web', '--failed'])).stdout).toBe(
+      [
+        '[r1-0 was given up, operation op-1; lines before these are not kept]\nr1-0 | old\n',
+        '[r2-0 was given up at 2023-11-14T22:13:20.000Z, operation op-2]\nr2-0 | new\n',
+      ].join(''),
+    );
+    const asJson = await obiente(['logs', 'web', '--failed', '--replica', 'r2-0', '--json']);
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ operationId: 'op-2', replicaId: 'r2-0' });
+    expect(await obiente(['logs', 'web', '--failed', '-f'])).toMatchObject({ exitCode: 3 });
+  });
+
   it('says that a revision was not built', async () => {
     await deployImage();
     expect(await obiente(['logs', 'web', '--build'])).toMatchObject({ exitCode: 4, stdout: '' });

@@ -24,6 +24,7 @@ import {
 } from '../../gen/obiente/cloud/v1/keys_pb.ts';
 import {
   type BuildLogLineSchema,
+  type FailureLogSchema,
   LogsService,
   type StreamLogsResponseSchema,
 } from '../../gen/obiente/cloud/v1/logs_pb.ts';
@@ -60,6 +61,8 @@ export interface Behaviour {
   logs: MessageInitShape<typeof StreamLogsResponseSchema>[];
   /** What a build prints; the numbers are theirs. */
   buildLog: MessageInitShape<typeof BuildLogLineSchema>[];
+  /** Newest first. */
+  failureLogs: MessageInitShape<typeof FailureLogSchema>[];
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
   /** How often a run of retention is not over yet when it is asked for, and how it ends. */
   retention: { waits: number; error: string; attended: boolean };
@@ -95,6 +98,7 @@ export async function startFakePlatform() {
     hangs: false,
     logs: [],
     buildLog: [],
+    failureLogs: [],
     samples: [],
     retention: { waits: 0, error: '', attended: false },
     keys: {},
@@ -293,6 +297,10 @@ export async function startFakePlatform() {
           behaviour.beforeMessage(index + 1);
           yield { ...message, cursor: String(index + 1) };
         }
+      },
+      listFailureLogs: (request, context) => {
+        note(request, context);
+        return { logs: behaviour.failureLogs };
       },
       streamBuildLogs: async function* streamBuildLogs(request, context) {
         note(request, context);

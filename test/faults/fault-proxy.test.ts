@@ -215,6 +215,38 @@ describe.each([
   });
 });
 
+it('tells a caller of gRPC that the server ends its connection, whose calls are still answered', async () => {
+  const answering = Promise.withResolvers<void>();
+  const server = createHttp2Server();
+  server.on('stream', (stream) => {
+    stream.on('error', () => undefined);
+    stream.session?.close();
+    void answering.promise.then(() => {
+      stream.respond({ ':status': 200 }, { waitForTrailers: true });
+      stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.end('x'.repeat(100_000));
+    });
+  });
+  const proxy = await startFaultProxy({ to: await listen(server as unknown as Server, 'tcp'), unit: 'grpc' });
+  stack.defer(proxy.stop);
+  const session = connect(`http://127.0.0.1:${'port' in proxy.endpoint ? proxy.endpoint.port : 0}`);
+  stack.defer(() => session.destroy());
+  const call = session.request({ ':method': 'POST', ':path': '/do' });
+  const ended = once(session, 'goaway');
+  const closed = once(session, 'close');
+  let length = 0;
+  call.on('data', (chunk) => {
+    length += chunk.length;
+  });
+  call.end('body');
+  await ended;
+  const trailers = once(call, 'trailers');
+  answering.resolve();
+  expect((await trailers)[0]).toMatchObject({ 'grpc-status': '0' });
+  expect(length).toBe(100_000);
+  await closed;
+});
+
 describe('the rules of a fault proxy', () => {
   it('leave out the first calls when told to', async () => {
     const { proxy, ask } = await aServer('http', 'tcp');

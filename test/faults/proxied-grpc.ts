@@ -28,9 +28,15 @@ export function serveGrpc({ to, decide }: Serving): Served {
     const upstream = connect(toUrl(to));
     upstreams.add(upstream);
     upstream.on('error', () => session.destroy());
+    // A Temporal server ends every connection after five minutes: the caller is told, and makes another one.
+    let isEnded = false;
+    upstream.once('goaway', () => {
+      isEnded = true;
+      session.close();
+    });
     upstream.once('close', () => {
       upstreams.delete(upstream);
-      session.destroy();
+      if (!isEnded) session.destroy();
     });
     session.on('error', () => undefined);
     // What was struck is carried out to its end even when the caller has left; everything else ends with its caller.
@@ -65,7 +71,10 @@ async function handle(call: Call, upstream: ClientHttp2Session): Promise<void> {
     return incoming.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
   if (fault?.kind === 'delay') await delay(fault.ms);
-  if (!incoming.destroyed && !upstream.destroyed) forward(call, upstream);
+  if (incoming.destroyed || upstream.destroyed) return;
+  // The caller has not heard yet that this connection takes no more calls: it may make this one elsewhere.
+  if (upstream.closed) return incoming.close(constants.NGHTTP2_REFUSED_STREAM);
+  forward(call, upstream);
 }
 
 function forward({ incoming, headers, name, fault }: Call, upstream: ClientHttp2Session): void {

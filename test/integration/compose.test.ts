@@ -89,6 +89,9 @@ describe('an application of several services', { timeout: 240_000 }, () => {
     const outcome = await subject.outcome(asked.id);
     expect(outcome.state).toBe(OperationState.FAILED);
     expect(outcome.errorMessage).toContain('no prices today');
+    const { logs } = await api.logs.listFailureLogs({ deploymentId: subject.id });
+    expect(logs).toMatchObject([{ operationId: asked.id, service: 'prices', revision: 2 }]);
+    expect(logs[0]?.lines.map(({ text }) => text)).toContain('no prices today');
     expect(await containersOf(subject)).toEqual(before);
     expect(await pageOf(subject)).toBe('web-1 prices-1 stock-1');
     expect(await subject.get()).toMatchObject({ status: DeploymentStatus.RUNNING });

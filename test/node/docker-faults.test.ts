@@ -40,6 +40,7 @@ beforeAll(async () => {
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,
     foundHealthy: () => undefined,
+    keepFailureLog: async () => undefined,
   };
 });
 

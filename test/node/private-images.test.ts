@@ -34,6 +34,7 @@ beforeAll(async () => {
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,
     foundHealthy: () => undefined,
+    keepFailureLog: async () => undefined,
   };
 });
 afterAll(async () => {

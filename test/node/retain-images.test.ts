@@ -323,6 +323,7 @@ function aReplicasPorts(changes: Partial<ReplicaPorts>): ReplicaPorts {
     startSlot: (task) => task(),
     onContainerChange: () => () => undefined,
     foundHealthy: () => undefined,
+    keepFailureLog: async () => undefined,
     ...changes,
   };
 }

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/logs.proto.
  */
 export const file_obiente_cloud_v1_logs: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL2xvZ3MucHJvdG8SEG9iaWVudGUuY2xvdWQudjEiowEKEVN0cmVhbUxvZ3NSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAiABKAlCB7pIBHICGEASHQoEdGFpbBgDIAEoBUIKukgHGgUYkE4oAEgAiAEBEg4KBmZvbGxvdxgEIAEoCBIYCgZjdXJzb3IYBSABKAlCCLpIBXIDGIAgQgcKBV90YWlsIlcKElN0cmVhbUxvZ3NSZXNwb25zZRInCgRsaW5lGAEgASgLMhkub2JpZW50ZS5jbG91ZC52MS5Mb2dMaW5lEhgKBmN1cnNvchgCIAEoCUIIukgFcgMYgCAijgEKB0xvZ0xpbmUSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKCnJlcGxpY2FfaWQYAiABKAlCB7pIBHICGEASJQoGc3RyZWFtGAMgASgJQhW6SBJyEFIGc3Rkb3V0UgZzdGRlcnISFwoEdGV4dBgEIAEoCUIJukgGcgQogIAEIpYBChZTdHJlYW1CdWlsZExvZ3NSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigAEhgKB3NlcnZpY2UYAyABKAlCB7pIBHICGD8SFgoFYWZ0ZXIYBCABKANCB7pIBCICKAASDgoGZm9sbG93GAUgASgIIkcKF1N0cmVhbUJ1aWxkTG9nc1Jlc3BvbnNlEiwKBGxpbmUYASABKAsyHi5vYmllbnRlLmNsb3VkLnYxLkJ1aWxkTG9nTGluZSKsAQoMQnVpbGRMb2dMaW5lEhcKBm51bWJlchgBIAEoA0IHukgEIgIoARImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoEdGV4dBgDIAEoCUIIukgFcgMogEASDgoGcmVtYXJrGAQgASgIEhkKCHJldmlzaW9uGAUgASgFQge6SAQaAigBEhgKB3NlcnZpY2UYBiABKAlCB7pIBHICGD8y3AEKC0xvZ3NTZXJ2aWNlEl4KClN0cmVhbUxvZ3MSIy5vYmllbnRlLmNsb3VkLnYxLlN0cmVhbUxvZ3NSZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5TdHJlYW1Mb2dzUmVzcG9uc2UiA5ACATABEm0KD1N0cmVhbUJ1aWxkTG9ncxIoLm9iaWVudGUuY2xvdWQudjEuU3RyZWFtQnVpbGRMb2dzUmVxdWVzdBopLm9iaWVudGUuY2xvdWQudjEuU3RyZWFtQnVpbGRMb2dzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL2xvZ3MucHJvdG8SEG9iaWVudGUuY2xvdWQudjEiowEKEVN0cmVhbUxvZ3NSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAiABKAlCB7pIBHICGEASHQoEdGFpbBgDIAEoBUIKukgHGgUYkE4oAEgAiAEBEg4KBmZvbGxvdxgEIAEoCBIYCgZjdXJzb3IYBSABKAlCCLpIBXIDGIAgQgcKBV90YWlsIlcKElN0cmVhbUxvZ3NSZXNwb25zZRInCgRsaW5lGAEgASgLMhkub2JpZW50ZS5jbG91ZC52MS5Mb2dMaW5lEhgKBmN1cnNvchgCIAEoCUIIukgFcgMYgCAijgEKB0xvZ0xpbmUSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKCnJlcGxpY2FfaWQYAiABKAlCB7pIBHICGEASJQoGc3RyZWFtGAMgASgJQhW6SBJyEFIGc3Rkb3V0UgZzdGRlcnISFwoEdGV4dBgEIAEoCUIJukgGcgQogIAEIjkKFkxpc3RGYWlsdXJlTG9nc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQEiTwoXTGlzdEZhaWx1cmVMb2dzUmVzcG9uc2USNAoEbG9ncxgBIAMoCzIcLm9iaWVudGUuY2xvdWQudjEuRmFpbHVyZUxvZ0IIukgFkgECEAUi9QEKCkZhaWx1cmVMb2cSHgoMb3BlcmF0aW9uX2lkGAEgASgJQgi6SAVyA7ABARIbCgpyZXBsaWNhX2lkGAIgASgJQge6SARyAhhAEhgKB3NlcnZpY2UYAyABKAlCB7pIBHICGD8SGQoIcmV2aXNpb24YBCABKAVCB7pIBBoCKAESLQoJZmFpbGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglzaG9ydGVuZWQYBiABKAgSMwoFbGluZXMYByADKAsyGS5vYmllbnRlLmNsb3VkLnYxLkxvZ0xpbmVCCbpIBpIBAxD0AyKWAQoWU3RyZWFtQnVpbGRMb2dzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoABIYCgdzZXJ2aWNlGAMgASgJQge6SARyAhg/EhYKBWFmdGVyGAQgASgDQge6SAQiAigAEg4KBmZvbGxvdxgFIAEoCCJHChdTdHJlYW1CdWlsZExvZ3NSZXNwb25zZRIsCgRsaW5lGAEgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5CdWlsZExvZ0xpbmUirAEKDEJ1aWxkTG9nTGluZRIXCgZudW1iZXIYASABKANCB7pIBCICKAESJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKBHRleHQYAyABKAlCCLpIBXIDKIBAEg4KBnJlbWFyaxgEIAEoCBIZCghyZXZpc2lvbhgFIAEoBUIHukgEGgIoARIYCgdzZXJ2aWNlGAYgASgJQge6SARyAhg/MskCCgtMb2dzU2VydmljZRJeCgpTdHJlYW1Mb2dzEiMub2JpZW50ZS5jbG91ZC52MS5TdHJlYW1Mb2dzUmVxdWVzdBokLm9iaWVudGUuY2xvdWQudjEuU3RyZWFtTG9nc1Jlc3BvbnNlIgOQAgEwARJrCg9MaXN0RmFpbHVyZUxvZ3MSKC5vYmllbnRlLmNsb3VkLnYxLkxpc3RGYWlsdXJlTG9nc1JlcXVlc3QaKS5vYmllbnRlLmNsb3VkLnYxLkxpc3RGYWlsdXJlTG9nc1Jlc3BvbnNlIgOQAgESbQoPU3RyZWFtQnVpbGRMb2dzEigub2JpZW50ZS5jbG91ZC52MS5TdHJlYW1CdWlsZExvZ3NSZXF1ZXN0Gikub2JpZW50ZS5jbG91ZC52MS5TdHJlYW1CdWlsZExvZ3NSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Which lines.
@@ -135,6 +135,111 @@ export const LogLineSchema: GenMessage<LogLine> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_logs, 2);
 
 /**
+ * Whose.
+ *
+ * @generated from message obiente.cloud.v1.ListFailureLogsRequest
+ */
+export type ListFailureLogsRequest = Message<"obiente.cloud.v1.ListFailureLogsRequest"> & {
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListFailureLogsRequest.
+ * Use `create(ListFailureLogsRequestSchema)` to create a new message.
+ */
+export const ListFailureLogsRequestSchema: GenMessage<ListFailureLogsRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_logs, 3);
+
+/**
+ * The logs.
+ *
+ * @generated from message obiente.cloud.v1.ListFailureLogsResponse
+ */
+export type ListFailureLogsResponse = Message<"obiente.cloud.v1.ListFailureLogsResponse"> & {
+  /**
+   * Newest first.
+   *
+   * @generated from field: repeated obiente.cloud.v1.FailureLog logs = 1;
+   */
+  logs: FailureLog[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListFailureLogsResponse.
+ * Use `create(ListFailureLogsResponseSchema)` to create a new message.
+ */
+export const ListFailureLogsResponseSchema: GenMessage<ListFailureLogsResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_logs, 4);
+
+/**
+ * What one replica had printed.
+ *
+ * @generated from message obiente.cloud.v1.FailureLog
+ */
+export type FailureLog = Message<"obiente.cloud.v1.FailureLog"> & {
+  /**
+   * The operation whose rollout it was (UUID).
+   *
+   * @generated from field: string operation_id = 1;
+   */
+  operationId: string;
+
+  /**
+   * The replica.
+   *
+   * @generated from field: string replica_id = 2;
+   */
+  replicaId: string;
+
+  /**
+   * Its service.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * Its revision.
+   *
+   * @generated from field: int32 revision = 4;
+   */
+  revision: number;
+
+  /**
+   * When it was given up.
+   *
+   * @generated from field: google.protobuf.Timestamp failed_at = 5;
+   */
+  failedAt?: Timestamp | undefined;
+
+  /**
+   * Whether there were lines before these: 500 lines and 128 KiB are kept.
+   *
+   * @generated from field: bool shortened = 6;
+   */
+  shortened: boolean;
+
+  /**
+   * Oldest first; values of the deployment's variables are blanked.
+   *
+   * @generated from field: repeated obiente.cloud.v1.LogLine lines = 7;
+   */
+  lines: LogLine[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.FailureLog.
+ * Use `create(FailureLogSchema)` to create a new message.
+ */
+export const FailureLogSchema: GenMessage<FailureLog> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_logs, 5);
+
+/**
  * Which lines.
  *
  * @generated from message obiente.cloud.v1.StreamBuildLogsRequest
@@ -181,7 +286,7 @@ export type StreamBuildLogsRequest = Message<"obiente.cloud.v1.StreamBuildLogsRe
  * Use `create(StreamBuildLogsRequestSchema)` to create a new message.
  */
 export const StreamBuildLogsRequestSchema: GenMessage<StreamBuildLogsRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_logs, 3);
+  messageDesc(file_obiente_cloud_v1_logs, 6);
 
 /**
  * A line, or a heartbeat without one.
@@ -202,7 +307,7 @@ export type StreamBuildLogsResponse = Message<"obiente.cloud.v1.StreamBuildLogsR
  * Use `create(StreamBuildLogsResponseSchema)` to create a new message.
  */
 export const StreamBuildLogsResponseSchema: GenMessage<StreamBuildLogsResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_logs, 4);
+  messageDesc(file_obiente_cloud_v1_logs, 7);
 
 /**
  * One line of a build's log.
@@ -258,7 +363,7 @@ export type BuildLogLine = Message<"obiente.cloud.v1.BuildLogLine"> & {
  * Use `create(BuildLogLineSchema)` to create a new message.
  */
 export const BuildLogLineSchema: GenMessage<BuildLogLine> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_logs, 5);
+  messageDesc(file_obiente_cloud_v1_logs, 8);
 
 /**
  * What applications print, and what builds of their images print.
@@ -275,6 +380,16 @@ export const LogsService: GenService<{
     methodKind: "server_streaming";
     input: typeof StreamLogsRequestSchema;
     output: typeof StreamLogsResponseSchema;
+  },
+  /**
+   * Lists what replicas had printed when their rollout gave them up; their containers are gone. Newest first, 5 at most.
+   *
+   * @generated from rpc obiente.cloud.v1.LogsService.ListFailureLogs
+   */
+  listFailureLogs: {
+    methodKind: "unary";
+    input: typeof ListFailureLogsRequestSchema;
+    output: typeof ListFailureLogsResponseSchema;
   },
   /**
    * Streams the lines that the build of a revision's image has printed, in order. They are kept: of a long log the
