@@ -53,7 +53,7 @@ async function runningImage({ id }: Subject): Promise<string> {
 
 /** Tags of a deployment's images in the registry. */
 async function pushedTags({ id }: Subject): Promise<readonly string[]> {
-  const repository = `builds/${platform.instance}/${id}`;
+  const repository = `builds/${platform.instance}/${id.replaceAll('-', '')}`;
   const authorization = `Basic ${btoa(`${username}:${password}`)}`;
   const answer = await fetch(`http://${registry.host}/v2/${repository}/tags/list`, { headers: { authorization } });
   return answer.ok ? ((await answer.json()) as { tags: string[] }).tags : [];
