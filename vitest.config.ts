@@ -12,7 +12,7 @@ const FAULTS = ['test/faults/sampled/**/*.test.ts'];
 /** Tests that start servers of their own, or talk to the Docker daemon. */
 const SERVERS = [
   'activities/node-activities.test.ts',
-  'adapters/{docker,postgres,timescale,traefik,cgroup,dev-oidc,git}/**/*.test.ts',
+  'adapters/{docker,postgres,timescale,traefik,cgroup,dev-oidc,git,object-storage}/**/*.test.ts',
   'api/**/*.test.ts',
   'streamer/**/*.test.ts',
   'test/{cli,ingress,node,streamer,supervisor,workflows}/**/*.test.ts',

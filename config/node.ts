@@ -21,6 +21,24 @@ export const nodeVariables = temporalVariables.extend({
   NODE_JOIN_TOKEN_FILE: z.string(),
   NODE_KEY_DIR: z.string(),
   NODE_SNAPSHOT_DIR: z.string().optional(),
+  /** A bucket for snapshots in place of the folder. */
+  SNAPSHOT_S3_BUCKET: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket')
+    .optional(),
+  /** Where it is, for every storage but Amazon's. */
+  SNAPSHOT_S3_ENDPOINT: url('https', 'http').optional(),
+  SNAPSHOT_S3_REGION: z
+    .string()
+    .regex(/^[\w-]+$/, 'must be a region such as eu-central-1')
+    .default('us-east-1'),
+  /** What keys begin with, before the instance. */
+  SNAPSHOT_S3_PREFIX: z
+    .string()
+    .regex(/^(?:[\w.-]+\/)*$/, 'must be folders such as backups/obiente/')
+    .default(''),
+  /** File with `access-key-id:secret-access-key`. */
+  SNAPSHOT_S3_CREDENTIAL_FILE: z.string().optional(),
   NODE_ADDRESS: hostAddress(),
   BIND_ADDRESS: bindAddress(),
   NODE_GATEWAY_PORT: port(7410),

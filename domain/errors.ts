@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'VOLUME_IN_USE'
   | 'STILL_USED'
   | 'SNAPSHOT_DAMAGED'
+  | 'OBJECT_STORAGE_UNAVAILABLE'
   | 'INGRESS_UNCONFIRMED'
   | 'CANARY_REFUSED'
   | 'DOCKER_UNAVAILABLE'
@@ -68,6 +69,7 @@ export const RETRYABLE: Record<ErrorCode, boolean> = {
   VOLUME_IN_USE: true,
   STILL_USED: false,
   SNAPSHOT_DAMAGED: false,
+  OBJECT_STORAGE_UNAVAILABLE: true,
   INGRESS_UNCONFIRMED: true,
   CANARY_REFUSED: false,
   DOCKER_UNAVAILABLE: true,

@@ -19,6 +19,7 @@ import { readIfThere, writeWhole } from './machine/write-file.mjs';
  * @property {{ kind: 'embedded', binDir: string } | { kind: 'external' }} [postgres]
  * @property {string} [busybox] a statically linked one
  * @property {{ path?: string }} [registry] an image registry, for tests
+ * @property {{ path?: string }} [versitygw] an object storage, for tests
  * @property {import('./components/sshd.mjs').SshServerFacts} [sshd] an OpenSSH server, for tests
  */
 

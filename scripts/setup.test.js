@@ -13,6 +13,7 @@ import { initdbCommand, serverCommand } from './components/postgres.mjs';
 import { acceptedVersion as acceptedRegistry } from './components/registry.mjs';
 import { acceptedVersion as acceptedTemporal } from './components/temporal.mjs';
 import { acceptedVersion as acceptedTraefik } from './components/traefik.mjs';
+import { acceptedVersion as acceptedGateway } from './components/versitygw.mjs';
 import { traversalCapability } from './machine/database-user.mjs';
 import { isDebian } from './machine/debian.mjs';
 import { chooseAddressPool } from './machine/docker-daemon.mjs';
@@ -73,6 +74,13 @@ describe('versions', () => {
     ['registry github.com/distribution/distribution/v3 v3.0.0', undefined],
     ['docker-registry github.com/docker/distribution 2.6.2', undefined],
   ])('of the image registry: %s', (answer, version) => expect(acceptedRegistry(answer)).toBe(version));
+
+  it.each([
+    ['Version  : v1.8.0', '1.8.0'],
+    ['versitygw version 1.0.20', '1.0.20'],
+    ['Version  : v2.0.0', undefined],
+    ['Version  : git', undefined],
+  ])('of the object storage: %s', (answer, version) => expect(acceptedGateway(answer)).toBe(version));
 
   it.each([
     ['git version 2.39.5', '2.39.5'],

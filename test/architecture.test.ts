@@ -70,19 +70,24 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['cli', 'workers', 'adapters', 'domain', 'contracts', 'gen', 'scripts', 'config', 'package.json'],
 };
 
-/** A driver package is imported in its folder only, so that replacing it is the work of one folder. */
+/**
+ * A driver package is imported in its folder only, so that replacing it is the work of one folder. A floor of a bench is
+ * the bare driver.
+ */
 const DRIVERS: Record<string, readonly string[]> = {
   dockerode: ['adapters/docker/'],
   pg: ['adapters/postgres/', 'adapters/timescale/'],
-  kysely: ['adapters/postgres/', 'adapters/timescale/'],
+  kysely: ['adapters/postgres/', 'adapters/timescale/', 'bench/floor/'],
   jose: ['adapters/tokens/', 'adapters/dev-oidc/'],
   'tar-stream': ['adapters/sources/'],
   'tar-fs': ['cli/'],
   'oidc-provider': ['adapters/dev-oidc/'],
-  '@temporalio/client': ['adapters/temporal/'],
-  '@temporalio/worker': ['adapters/temporal/'],
+  '@temporalio/client': ['adapters/temporal/', 'bench/floor/'],
+  '@temporalio/worker': ['adapters/temporal/', 'bench/floor/'],
   ioredis: ['adapters/redis/'],
   ajv: ['adapters/compose/'],
+  '@aws-sdk/client-s3': ['adapters/object-storage/'],
+  '@aws-sdk/lib-storage': ['adapters/object-storage/'],
 };
 
 function packageOf(specifier: string): string {

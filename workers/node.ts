@@ -4,7 +4,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { z } from 'zod';
 import type { Docker } from '../adapters/docker/docker.ts';
-import { createSnapshotFiles } from '../adapters/files/snapshot-files.ts';
 import type { Log } from '../adapters/logging/log.ts';
 import { readKeyring } from '../adapters/sealing/keyring.ts';
 import { readSecretFile } from '../adapters/sealing/secret-file.ts';
@@ -23,6 +22,7 @@ import { connectIdentity, type NodeKeys } from './node/keys.ts';
 import { observeReplicas } from './node/observe-replicas.ts';
 import { openDocker } from './node/open-docker.ts';
 import { nodeQueues } from './node/queues.ts';
+import { openSnapshotStore } from './node/snapshot-store.ts';
 import { keepWorking } from './node/temporal-work.ts';
 import type { RunningRole } from './run-role.ts';
 
@@ -62,7 +62,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const startSlot = pLimit(STARTS_PER_CORE * cores);
   const observers = await observeReplicas({ docker, keys, dir: config.NODE_KEY_DIR, startSlot, log });
   const { hub, keeper, monitor, reporter } = observers;
-  const snapshots = createSnapshotFiles(config.NODE_SNAPSHOT_DIR ?? join(config.NODE_KEY_DIR, 'snapshots'));
+  const snapshots = await openSnapshotStore(config);
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
     nodeQueues({ config, keys, docker, git, registry, daemon, ...observers, snapshots, cores, startSlot }),

@@ -3,27 +3,20 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { SnapshotContent } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { syncFolder } from './sync-folder.ts';
 
-/** A snapshot as it was written. */
-export interface WrittenSnapshot {
-  readonly sizeBytes: number;
-  /** Hex. */
-  readonly sha256: string;
-}
-
-/** The snapshots of one node: one file each, in one folder. */
-export interface SnapshotFiles {
+/** Where a node keeps its snapshots. */
+export interface SnapshotStore {
   /**
-   * Writes a snapshot, whole or not at all, mode 0600: what was killed half-way leaves a temporary file that the next
-   * attempt replaces.
+   * Writes a snapshot, whole or not at all: what was killed half-way leaves something that the next attempt replaces.
    *
-   * @throws INSUFFICIENT_CAPACITY (final) before the disk is full.
+   * @throws INSUFFICIENT_CAPACITY, CONFIGURATION (final); OBJECT_STORAGE_UNAVAILABLE (retryable)
    */
-  write(snapshotId: string, archive: Readable, onBytes: (bytes: number) => void): Promise<WrittenSnapshot>;
+  write(snapshotId: string, archive: Readable, onBytes: (bytes: number) => void): Promise<SnapshotContent>;
   /** Opens a snapshot after reading all of it. @throws SNAPSHOT_DAMAGED (final) when it is another, or none. */
-  openChecked(snapshotId: string, written: WrittenSnapshot): Promise<Readable>;
+  openChecked(snapshotId: string, content: SnapshotContent): Promise<Readable>;
   /** Removes a snapshot and what is left of attempts at it. Safe to run twice. */
   remove(snapshotId: string): Promise<void>;
 }
@@ -34,8 +27,11 @@ const LEAVE_FREE_BYTES = 512 * 1024 * 1024;
 /** The free space is looked at each time that so much was written. */
 const LOOK_EVERY_BYTES = 32 * 1024 * 1024;
 
-/** Opens the folder of the snapshots, which need not exist yet. */
-export function createSnapshotFiles(folder: string): SnapshotFiles {
+/**
+ * Opens the folder of the snapshots, one file of mode 0600 each, which need not exist yet. Writing ends with
+ * INSUFFICIENT_CAPACITY before its disk is full.
+ */
+export function createSnapshotFiles(folder: string): SnapshotStore {
   const pathOf = (snapshotId: string): string => join(folder, `${snapshotId}.tar`);
   const temporaryOf = (snapshotId: string): string => `${pathOf(snapshotId)}.part`;
   return {
@@ -51,7 +47,10 @@ export function createSnapshotFiles(folder: string): SnapshotFiles {
     openChecked: async (snapshotId, { sizeBytes, sha256 }) => {
       const path = pathOf(snapshotId);
       const found = await stat(path).catch(() => undefined);
-      if (found?.size !== sizeBytes || (await hashOf(path)) !== sha256) throw damaged(snapshotId, found !== undefined);
+      if (!found) throw damagedSnapshot(snapshotId, 'its file is not there');
+      if (found.size !== sizeBytes || (await hashOf(path)) !== sha256) {
+        throw damagedSnapshot(snapshotId, 'its file is not what was written');
+      }
       return createReadStream(path);
     },
     remove: async (snapshotId) => {
@@ -61,7 +60,7 @@ export function createSnapshotFiles(folder: string): SnapshotFiles {
   };
 }
 
-async function writeAll(path: string, archive: Readable, onBytes: (bytes: number) => void): Promise<WrittenSnapshot> {
+async function writeAll(path: string, archive: Readable, onBytes: (bytes: number) => void): Promise<SnapshotContent> {
   const hash = createHash('sha256');
   let sizeBytes = 0;
   let lookAt = 0;
@@ -101,9 +100,9 @@ async function hashOf(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-function damaged(snapshotId: string, isThere: boolean): DomainError {
-  const finding = isThere ? 'its file is not what was written' : 'its file is not there';
+/** Says that a snapshot is not what was written. */
+export function damagedSnapshot(snapshotId: string, finding: string): DomainError {
   return new DomainError('SNAPSHOT_DAMAGED', `cannot use snapshot ${snapshotId}: ${finding}`, {
-    hint: 'Restore another snapshot, and look at the disk of that node.',
+    hint: 'Restore another snapshot, and look at where that node keeps them.',
   });
 }

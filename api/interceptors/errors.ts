@@ -30,6 +30,7 @@ export const CONNECT_CODE: Record<ErrorCode, Code> = {
   VOLUME_IN_USE: Code.Unavailable,
   STILL_USED: Code.FailedPrecondition,
   SNAPSHOT_DAMAGED: Code.DataLoss,
+  OBJECT_STORAGE_UNAVAILABLE: Code.Unavailable,
   INGRESS_UNCONFIRMED: Code.Unavailable,
   CANARY_REFUSED: Code.FailedPrecondition,
   DOCKER_UNAVAILABLE: Code.Unavailable,

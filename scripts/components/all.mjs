@@ -9,6 +9,7 @@ import * as registry from './registry.mjs';
 import * as sshd from './sshd.mjs';
 import * as temporal from './temporal.mjs';
 import * as traefik from './traefik.mjs';
+import * as versitygw from './versitygw.mjs';
 
 /**
  * A part of the machine that the set-up cares for.
@@ -33,4 +34,4 @@ export const COMPONENTS = [dependencies, node24, docker, busybox, examples, git,
  *
  * @type {readonly Component[]}
  */
-export const TEST_COMPONENTS = [registry, sshd];
+export const TEST_COMPONENTS = [registry, sshd, versitygw];
