@@ -14,6 +14,7 @@ import { eventually } from '../support/eventually.ts';
 import { startTestObjectStorage, type TestObjectStorage } from '../support/object-storage.ts';
 import { obiente, openApi, startTestPlatform } from '../support/platform.ts';
 import { REGISTRY_USERS, removeImagesOf, startTestRegistry, type TestRegistry } from '../support/registry.ts';
+import { removeInstance } from '../support/remove-instance.ts';
 import { aBuilt, eventsOf, upload } from './built.ts';
 import { createSubject, firstProject, type SpecInit, type Subject } from './deployed.ts';
 
@@ -44,6 +45,7 @@ beforeAll(async () => {
 afterAll(async () => {
   api?.close();
   await platform?.stop();
+  if (platform) await removeInstance(docker, platform.instance);
   await objects?.remove();
   await registry?.remove(docker);
   await rm(folder, { recursive: true, force: true });

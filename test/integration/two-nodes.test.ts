@@ -9,6 +9,7 @@ import { NodeState } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { DOCKER_SOCKET } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { openApi, startTestPlatform } from '../support/platform.ts';
+import { removeInstance } from '../support/remove-instance.ts';
 import { type SecondNode, startSecondNode } from '../support/second-node.ts';
 import { aBuilt, readLog } from './built.ts';
 import { createSubject, type SpecInit, type Subject } from './deployed.ts';
@@ -28,6 +29,7 @@ afterAll(async () => {
   api?.close();
   await second?.remove();
   await platform?.stop();
+  if (platform) await removeInstance(first, platform.instance);
 }, 120_000);
 
 async function untilSecondIs(state: NodeState): Promise<void> {

@@ -8,5 +8,7 @@ export async function removeInstance(client: Dockerode, instance: string): Promi
     await client.getContainer(Id).remove({ force: true, v: true });
   }
   for (const { Id } of await client.listNetworks({ filters })) await client.getNetwork(Id).remove();
+  const { Volumes: volumes } = await client.listVolumes({ filters });
+  for (const { Name } of volumes ?? []) await client.getVolume(Name).remove();
   for (const { Id } of await client.listImages({ filters })) await client.getImage(Id).remove({ force: true });
 }
