@@ -6,7 +6,8 @@ const BENIGN = new Set(['INGRESS_UNCONFIRMED']);
 
 /**
  * Turns a {@link DomainError} into the failure that Temporal stores: the type is the code, final where no retry can
- * help, hint and field as details. Anything else is returned as it is, and so retried by policy.
+ * help, hint and field as details, and whether it may pass by itself. Anything else is returned as it is, and so retried
+ * by policy.
  */
 export function toApplicationFailure(error: unknown): unknown {
   if (!isDomainError(error)) return error;
@@ -14,7 +15,7 @@ export function toApplicationFailure(error: unknown): unknown {
     type: error.code,
     message: error.message,
     nonRetryable: !RETRYABLE[error.code],
-    details: [{ hint: error.hint ?? '', field: error.field ?? '' }],
+    details: [{ hint: error.hint ?? '', field: error.field ?? '', ...(error.mayPass ? { mayPass: true } : {}) }],
     ...(BENIGN.has(error.code) ? { category: ApplicationFailureCategory.BENIGN } : {}),
     ...(error.cause instanceof Error ? { cause: error.cause } : {}),
   });

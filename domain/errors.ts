@@ -87,6 +87,8 @@ export interface ErrorDetails {
   readonly field?: string;
   /** One imperative sentence: what to do. */
   readonly hint?: string;
+  /** Whether it may pass by itself: nothing is wrong with what was asked for. Default `false`. */
+  readonly mayPass?: boolean;
   /** The error underneath, for the log only. */
   readonly cause?: unknown;
 }
@@ -102,12 +104,14 @@ export class DomainError extends Error {
   readonly code: ErrorCode;
   readonly field: string | undefined;
   readonly hint: string | undefined;
+  readonly mayPass: boolean;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? {} : { cause: details.cause });
     this.code = code;
     this.field = details.field;
     this.hint = details.hint;
+    this.mayPass = details.mayPass ?? false;
   }
 }
 

@@ -5,6 +5,7 @@ import { store } from './activity-stubs.ts';
 import { converge, type Rollout, track } from './converge.ts';
 import { ensureImages } from './ensure-images.ts';
 import { toOperationFailure } from './failures.ts';
+import { waitForNode } from './wait-for-node.ts';
 import type { Words } from './words.ts';
 
 /** What somebody who cancels still waits for: ordinary requests of what is taken back have ended by then. */
@@ -32,7 +33,7 @@ export async function rollOut(run: OperationRun): Promise<void> {
   const ref = { deploymentId, operationId: operation.operationId };
   let rollout: Rollout | undefined;
   try {
-    const plan = await store.beginRollout(ref);
+    const plan = await waitForNode(() => store.beginRollout(ref), timing.nodePickUpMs);
     rollout = track({ ref, plan, timing, words });
     await ensureImages(rollout);
     await converge(rollout);

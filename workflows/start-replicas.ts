@@ -3,6 +3,7 @@ import type { RolloutStep } from '../domain/rollout.ts';
 import { onNode, store } from './activity-stubs.ts';
 import { allOrCancelled } from './all-or-cancelled.ts';
 import type { Rollout, Tracked } from './converge.ts';
+import { waitForNode } from './wait-for-node.ts';
 
 /** How many replicas of one rollout are started at a time; a node bounds its own share further. */
 const START_BATCH = 100;
@@ -46,7 +47,9 @@ async function reserveMissing(rollout: Rollout, starts: Parameters<typeof startR
   });
   if (wanted.length === 0) return;
   rollout.batch += 1;
-  const reserved = await store.reserveReplicas({ ...rollout.ref, batch: rollout.batch, starts: wanted });
+  const { ref, batch, timing } = rollout;
+  const reserve = () => store.reserveReplicas({ ...ref, batch, starts: wanted });
+  const reserved = await waitForNode(reserve, timing.nodePickUpMs);
   rollout.unstarted = [...rollout.unstarted, ...reserved];
 }
 

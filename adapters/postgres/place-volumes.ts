@@ -59,6 +59,7 @@ export async function findVolumeNode(
   const where = `its volume ${first.name} is on ${first.hostname}, which is ${first.state}`;
   throw new DomainError('NO_NODE_READY', `cannot place ${name}: ${where}`, {
     hint: 'Bring that node back, or deploy with another volume.',
+    mayPass: true,
   });
 }
 

@@ -12,6 +12,7 @@ export function toPlacementError(request: PlacementRequest, refusal: PlacementRe
     const found = refusal.nodes === 0 ? 'there is no node' : `none of ${count(refusal.nodes, 'node')} is ready`;
     return new DomainError('NO_NODE_READY', `cannot place ${wanted}: ${found}`, {
       hint: 'Look at the nodes with "obiente nodes", then deploy again.',
+      mayPass: true,
     });
   }
   const named = refusal.room.slice(0, NAMED_NODES).map((room) => describeRoom(room, request));

@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { withFailures } from '../../activities/failures.ts';
+import { deploymentWorkflowId } from '../../contracts/deployment.ts';
+import { DomainError } from '../../domain/errors.ts';
+import { aDeployRequest, aSpec } from '../support/builders.ts';
+import { eventually } from '../support/eventually.ts';
+import { createFakeCluster } from '../support/fake-cluster.ts';
+import { aPlace, startWorkflowRig } from '../support/workflow-rig.ts';
+
+let rig: Awaited<ReturnType<typeof startWorkflowRig>>;
+beforeAll(async () => {
+  rig = await startWorkflowRig();
+}, 60_000);
+afterAll(async () => await rig.stop());
+
+const noNode = (mayPass: boolean) => new DomainError('NO_NODE_READY', 'none of 1 node is ready', { mayPass });
+
+/** A deploy whose rollout is refused a place so often. */
+async function deployWith(
+  refusals: { times: number; mayPass: boolean },
+  use: (
+    on: { operationId: string; cluster: ReturnType<typeof createFakeCluster>; asked: () => number } & ReturnType<
+      typeof aPlace
+    >,
+  ) => Promise<void>,
+): Promise<void> {
+  const cluster = createFakeCluster();
+  const place = aPlace();
+  let asked = 0;
+  const beginRollout: typeof cluster.store.beginRollout = async (ref) => {
+    asked += 1;
+    if (asked <= refusals.times) throw noNode(refusals.mayPass);
+    return await cluster.store.beginRollout(ref);
+  };
+  const store = withFailures({ ...cluster.store, beginRollout });
+  await rig.withCluster(
+    cluster,
+    async () => {
+      const request = aDeployRequest({ spec: aSpec({ replicas: 1 }) });
+      const { operationId } = await rig.gateway.submit({ ...place, request });
+      await use({ operationId, cluster, asked: () => asked, ...place });
+      await rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId)).terminate();
+    },
+    store,
+  );
+}
+
+describe('a rollout that finds no node', { timeout: 60_000 }, () => {
+  it('waits for one, and is carried out then', async () => {
+    await deployWith({ times: 4, mayPass: true }, async ({ operationId, cluster, asked }) => {
+      await eventually(() => expect(cluster.operations.get(operationId)?.state).toBe('succeeded'));
+      expect(asked()).toBe(5);
+    });
+  });
+
+  it('fails at once when waiting would not help', async () => {
+    await deployWith({ times: 4, mayPass: false }, async ({ operationId, cluster, asked }) => {
+      await eventually(() => expect(cluster.operations.get(operationId)?.state).toBe('failed'));
+      expect(asked()).toBe(1);
+    });
+  });
+
+  it('is cancelled while it waits', async () => {
+    await deployWith({ times: 1_000, mayPass: true }, async ({ operationId, cluster, asked, ...place }) => {
+      await eventually(() => expect(asked()).toBeGreaterThan(2));
+      const words = { control: 'cancel', idempotencyKey: randomUUID(), requestHash: 'a'.repeat(64) } as const;
+      await rig.gateway.control({ ...place, request: { ...words, operationId, actorUserId: randomUUID() } });
+      await eventually(() => expect(cluster.operations.get(operationId)?.state).toBe('cancelled'));
+    });
+  });
+
+  it('fails with the reason after it has waited for long enough', async () => {
+    await deployWith({ times: 1_000, mayPass: true }, async ({ operationId, cluster, asked }) => {
+      await eventually(() => expect(cluster.operations.get(operationId)?.state).toBe('failed'), { patienceMs: 30_000 });
+      const failure = { code: 'NO_NODE_READY', message: 'none of 1 node is ready' };
+      expect(cluster.operations.get(operationId)).toMatchObject({ failure });
+      expect(asked()).toBeGreaterThan(2);
+    });
+  });
+});
