@@ -44,6 +44,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'deploy-then-remove', run: (rig) => operations(rig, {}, [deploy(), aRemoveRequest]) },
   { name: 'unhealthy-is-undone', run: (rig) => operations(rig, { onStart: refuseSecond }, [deploy(), again()]) },
   { name: 'removal-cancels-rollout', run: removalCancelsRollout },
+  { name: 'waits-for-node', run: (rig) => operations(rig, { refuseBegin: noNodeAtFirst() }, [deploy()]) },
   { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, [deploy()]) },
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
   { name: 'build-from-git', run: (rig) => operations(rig, {}, [deployCommit()]) },
@@ -90,6 +91,15 @@ const CANARY: RolloutPolicy = {
     { weightPercent: 50, gate: { kind: 'wait', waitMs: 10 } },
   ],
 };
+
+/** No node is ready the first two times. */
+function noNodeAtFirst(): NonNullable<FakeBehaviour['refuseBegin']> {
+  let asked = 0;
+  return () => {
+    asked += 1;
+    return asked <= 2 ? new DomainError('NO_NODE_READY', 'none of 1 node is ready', { mayPass: true }) : undefined;
+  };
+}
 
 const refuseSecond: NonNullable<FakeBehaviour['onStart']> = async ({ replicaId }) => {
   if (replicaId.startsWith('r2-')) throw toApplicationFailure(new DomainError('REPLICA_UNHEALTHY', 'never listened'));

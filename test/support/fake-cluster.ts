@@ -66,6 +66,8 @@ export interface FakeBehaviour {
   onResolve?: (ref: string) => Promise<string>;
   onErrors?: () => Promise<void>;
   refuseStore?: () => DomainError | undefined;
+  /** Called each time that a rollout is to begin. */
+  refuseBegin?: () => DomainError | undefined;
   /** Replicas that have died since they began to serve. */
   unhealthy?: () => readonly string[];
 }
@@ -190,6 +192,8 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     },
     supersedeOperation: async ({ operationId }) => setState(operationId, 'superseded'),
     beginRollout: async (ref) => {
+      const refusal = behaviour.refuseBegin?.();
+      if (refusal) throw toApplicationFailure(refusal);
       if (!isOpen(get(ref.operationId).state)) throw ApplicationFailure.nonRetryable('it is over', 'OPERATION_ENDED');
       setState(ref.operationId, 'running');
       const { kind } = get(ref.operationId);

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { withFailures } from '../../activities/failures.ts';
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { aDeployRequest, aSpec } from '../support/builders.ts';
@@ -14,8 +13,6 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => await rig.stop());
 
-const noNode = (mayPass: boolean) => new DomainError('NO_NODE_READY', 'none of 1 node is ready', { mayPass });
-
 /** A deploy whose rollout is refused a place so often. */
 async function deployWith(
   refusals: { times: number; mayPass: boolean },
@@ -25,25 +22,20 @@ async function deployWith(
     >,
   ) => Promise<void>,
 ): Promise<void> {
-  const cluster = createFakeCluster();
-  const place = aPlace();
   let asked = 0;
-  const beginRollout: typeof cluster.store.beginRollout = async (ref) => {
+  const refuseBegin = (): DomainError | undefined => {
     asked += 1;
-    if (asked <= refusals.times) throw noNode(refusals.mayPass);
-    return await cluster.store.beginRollout(ref);
+    const { times, mayPass } = refusals;
+    return asked <= times ? new DomainError('NO_NODE_READY', 'none of 1 node is ready', { mayPass }) : undefined;
   };
-  const store = withFailures({ ...cluster.store, beginRollout });
-  await rig.withCluster(
-    cluster,
-    async () => {
-      const request = aDeployRequest({ spec: aSpec({ replicas: 1 }) });
-      const { operationId } = await rig.gateway.submit({ ...place, request });
-      await use({ operationId, cluster, asked: () => asked, ...place });
-      await rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId)).terminate();
-    },
-    store,
-  );
+  const cluster = createFakeCluster({ refuseBegin });
+  const place = aPlace();
+  await rig.withCluster(cluster, async () => {
+    const request = aDeployRequest({ spec: aSpec({ replicas: 1 }) });
+    const { operationId } = await rig.gateway.submit({ ...place, request });
+    await use({ operationId, cluster, asked: () => asked, ...place });
+    await rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId)).terminate();
+  });
 }
 
 describe('a rollout that finds no node', { timeout: 60_000 }, () => {
