@@ -4,7 +4,9 @@ import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/clie
 import type { WorkflowIdConflictPolicy } from '@temporalio/common';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
 import { sql } from 'kysely';
+import { createLog } from '../../adapters/logging/log.ts';
 import { openDatabase } from '../../adapters/postgres/database.ts';
+import { installTemporalLog } from '../../adapters/temporal/worker.ts';
 import type { PlatformFacts } from '../../test/support/platform.ts';
 import type { FloorActivities } from './workflows.ts';
 
@@ -19,6 +21,7 @@ export interface AnswerFloor {
 
 /** Starts a worker of its own on the platform's Temporal server and database: no encryption, no authorisation, one row. */
 export async function startAnswerFloor({ temporalAddress: address, databaseUrl }: PlatformFacts): Promise<AnswerFloor> {
+  installTemporalLog(createLog({ role: 'bench', level: 'silent' }));
   const database = openDatabase({ url: databaseUrl, maxConnections: 2 });
   await sql`CREATE SCHEMA answer_floor`.execute(database);
   await sql`CREATE TABLE answer_floor.rows (id uuid PRIMARY KEY)`.execute(database);
