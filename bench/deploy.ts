@@ -107,22 +107,10 @@ async function deployOnce(
     spec: anIdleSpec(wanted.image),
   };
   const begun = performance.now();
-  (await import('node:fs')).appendFileSync(
-    '/tmp/trace.log',
-    `${(performance.timeOrigin + performance.now()).toFixed(1)} call\n`,
-  );
   const { deployment } = await api.deployments.createDeployment({ idempotencyKey: randomUUID(), ...request });
   const answerMs = performance.now() - begun;
-  (await import('node:fs')).appendFileSync(
-    '/tmp/trace.log',
-    `${(performance.timeOrigin + performance.now()).toFixed(1)} answer\n`,
-  );
   const deploymentId = deployment?.id ?? '';
   const runningMs = (await wanted.starts.untilStarted(deploymentId)) - begun;
-  (await import('node:fs')).appendFileSync(
-    '/tmp/trace.log',
-    `${(performance.timeOrigin + performance.now()).toFixed(1)} running\n`,
-  );
   return { deploymentId, runningMs, answerMs };
 }
 
