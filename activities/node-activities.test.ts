@@ -271,6 +271,15 @@ describe('a replica that does not come up', () => {
     expect(kept.at(-1)).toMatchObject({ deploymentId, replicaId: 'r3-1', lines: whole, shortened: false });
   });
 
+  it('shows no value of several lines either, however short each of them is', async () => {
+    environment = { CODES: 'q1z\nq2z\nq3z' };
+    const command = ['/bin/sh', '-c', 'echo "$CODES"; exit 1'];
+    const { started } = ensure(anInput({ hasEnvironment: true, restartPolicy: 'never', command }));
+    const error = (await started.catch((failure: unknown) => failure)) as Error;
+    expect(error.message).toContain('***');
+    expect(error.message).not.toContain('q2z');
+  });
+
   it('fails with its reason also when its log cannot be kept', async () => {
     const command = ['/bin/sh', '-c', 'echo bye; exit 1'];
     const keepFailureLog = () => Promise.reject(new Error('the control plane is away'));

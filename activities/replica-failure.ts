@@ -59,7 +59,13 @@ async function lastLines(failed: FailedReplica, { runtime, keepFailureLog }: Fai
   await keepFailureLog({ deploymentId, replicaId, ...log }).catch((error: unknown) => {
     Context.current().log.warn('the log of a replica that failed could not be kept', { error });
   });
-  const newest = log.lines.slice(-LAST_LINES).map(({ text }) => text);
-  const cut = Buffer.from(newest.join('\n')).subarray(-LAST_LINES_BYTES).toString('utf8').replace(/^�+/, '');
+  // Once more as one text: a value of several short lines is only found in all of them.
+  const newest = mask(
+    log.lines
+      .slice(-LAST_LINES)
+      .map(({ text }) => text)
+      .join('\n'),
+  );
+  const cut = Buffer.from(newest).subarray(-LAST_LINES_BYTES).toString('utf8').replace(/^�+/, '');
   return cut === '' ? '; it printed nothing' : `; last lines:\n${cut}`;
 }

@@ -77,7 +77,8 @@ function keyOf({ deployment_id, revision, service }: LogRow) {
   return { deployment_id, revision, service };
 }
 
-function isOf({ deployment_id, revision, service }: ReturnType<typeof keyOf>) {
+/** Rows of what a build printed. */
+export function isOf({ deployment_id, revision, service }: ReturnType<typeof keyOf>) {
   return sql<boolean>`(deployment_id, revision, service) = (${deployment_id}::uuid, ${revision}, ${service})`;
 }
 

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { unpackDebianPackage } from '../machine/debian.mjs';
-import { checkBinary, ensureBinary } from '../machine/server-binary.mjs';
-import { SetupError } from '../machine/setup-error.mjs';
+import { checkBinary, ensureTestBinary } from '../machine/server-binary.mjs';
 
 /** @typedef {import('../machine/context.mjs').SetupContext} SetupContext */
 
@@ -38,21 +37,8 @@ export const name = 'registry';
 /** @param {SetupContext} context */
 export const check = (context) => checkBinary(context, registry);
 
-/**
- * Finds or fetches it. Where it can be had neither way, only the tests that need it fail.
- *
- * @param {SetupContext} context
- * @returns {Promise<{ path?: string }>}
- */
-export async function ensure(context) {
-  try {
-    return await ensureBinary(context, registry);
-  } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    context.progress.note(`no image registry, so its tests will fail: ${error.message}`);
-    return {};
-  }
-}
+/** @param {SetupContext} context */
+export const ensure = (context) => ensureTestBinary(context, registry, 'image registry');
 
 /**
  * @param {string} answer of `docker-registry --version`

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { runGo } from '../machine/go-toolchain.mjs';
-import { checkBinary, ensureBinary } from '../machine/server-binary.mjs';
-import { SetupError } from '../machine/setup-error.mjs';
+import { checkBinary, ensureTestBinary } from '../machine/server-binary.mjs';
 
 /** @typedef {import('../machine/context.mjs').SetupContext} SetupContext */
 
@@ -41,21 +40,8 @@ export const name = 'versitygw';
 /** @param {SetupContext} context */
 export const check = (context) => checkBinary(context, versitygw);
 
-/**
- * Finds or builds it. Where it can be had neither way, only the tests that need it fail.
- *
- * @param {SetupContext} context
- * @returns {Promise<{ path?: string }>}
- */
-export async function ensure(context) {
-  try {
-    return await ensureBinary(context, versitygw);
-  } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    context.progress.note(`no object storage, so its tests will fail: ${error.message}`);
-    return {};
-  }
-}
+/** @param {SetupContext} context */
+export const ensure = (context) => ensureTestBinary(context, versitygw, 'object storage');
 
 /**
  * @param {string} answer of `versitygw --version`

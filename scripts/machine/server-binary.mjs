@@ -78,6 +78,24 @@ export async function ensureBinary(context, binary) {
   return { path: cachedPath(context, binary) };
 }
 
+/**
+ * The same for a program that only tests need. Where it can be had neither way, only the tests that need it fail.
+ *
+ * @param {SetupContext} context
+ * @param {ServerBinary} binary
+ * @param {string} what it is, for people
+ * @returns {Promise<{ path?: string }>}
+ */
+export async function ensureTestBinary(context, binary, what) {
+  try {
+    return await ensureBinary(context, binary);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    context.progress.note(`no ${what}, so its tests will fail: ${error.message}`);
+    return {};
+  }
+}
+
 /** Under the lock, what other builds left is what killed ones left. @param {string} folder @param {ServerBinary} binary */
 function removeUnfinished(folder, { name }) {
   for (const entry of readdirSync(folder)) {

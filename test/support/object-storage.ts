@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ListBucketsCommand, type S3Client } from '@aws-sdk/client-s3';
 import { createObjectClient } from '../../adapters/object-storage/client.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
+import { programPath } from './program-path.ts';
 
 /** A real object storage of this test run: an S3 gateway over a folder. */
 export interface TestObjectStorage {
@@ -40,7 +41,7 @@ export async function startTestObjectStorage(): Promise<TestObjectStorage> {
   const sidecar = join(root, 'entity-tags');
   await mkdir(sidecar);
   const args = ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', sidecar, join(root, 'buckets')];
-  const server: ChildProcess = spawn(await programPath(), args, { env, stdio: 'ignore' });
+  const server: ChildProcess = spawn(await programPath('versitygw'), args, { env, stdio: 'ignore' });
   const place = { endpoint: `http://127.0.0.1:${port}`, accessKeyId, secretAccessKey };
   const client = clientOf(place);
   const remove = async (): Promise<void> => {
@@ -59,14 +60,4 @@ export async function startTestObjectStorage(): Promise<TestObjectStorage> {
     throw error;
   }
   return { ...place, bucket, client, remove };
-}
-
-async function programPath(): Promise<string> {
-  const stateDir = process.env.OBIENTE_STATE_DIR ?? join(import.meta.dirname, '../../.obiente');
-  const toolchain = JSON.parse(await readFile(join(stateDir, 'toolchain.json'), 'utf8')) as {
-    versitygw?: { path?: string };
-  };
-  const path = toolchain.versitygw?.path;
-  if (path !== undefined) return path;
-  throw new Error('there is no object storage: run "npm run setup versitygw", which says why');
 }

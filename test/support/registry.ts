@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Dockerode from 'dockerode';
@@ -8,6 +8,7 @@ import { stringify } from 'yaml';
 import { tarOf } from './docker.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
+import { programPath } from './program-path.ts';
 
 /** Somebody whom a registry knows. */
 export interface RegistryUser {
@@ -77,7 +78,7 @@ export async function startTestRegistry(options: { authenticated: boolean; port?
     ...(options.authenticated ? { auth } : {}),
   };
   await writeFile(configFile, stringify(config));
-  const program = await registryPath();
+  const program = await programPath('registry');
   let server: ChildProcess | undefined;
   const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const headers = new Headers(init.headers);
@@ -160,14 +161,4 @@ async function finished(client: Dockerode, stream: NodeJS.ReadableStream): Promi
       else resolve();
     });
   });
-}
-
-async function registryPath(): Promise<string> {
-  const stateDir = process.env.OBIENTE_STATE_DIR ?? join(import.meta.dirname, '../../.obiente');
-  const toolchain = JSON.parse(await readFile(join(stateDir, 'toolchain.json'), 'utf8')) as {
-    registry?: { path?: string };
-  };
-  const path = toolchain.registry?.path;
-  if (path !== undefined) return path;
-  throw new Error('there is no image registry: run "npm run setup registry", which says why');
 }

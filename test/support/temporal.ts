@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { createKeyring, type Keyring } from '../../adapters/sealing/keyring.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
+import { programPath } from './program-path.ts';
 
 /** A real Temporal server of this test run. */
 export interface TestTemporal {
@@ -20,7 +21,7 @@ export async function startTemporal(): Promise<TestTemporal> {
   const port = await freePort();
   const args = ['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(port)];
   const file = ['--db-filename', join(folder, 'temporal.db'), '--log-level', 'error'];
-  const server = spawn(await temporalPath(), [...args, ...file], { stdio: 'ignore' });
+  const server = spawn(await programPath('temporal'), [...args, ...file], { stdio: 'ignore' });
   const address = `127.0.0.1:${port}`;
   await eventually(async () => {
     const connection = await Connection.connect({ address });
@@ -33,14 +34,6 @@ export async function startTemporal(): Promise<TestTemporal> {
       await rm(folder, { recursive: true });
     },
   };
-}
-
-async function temporalPath(): Promise<string> {
-  const stateDir = process.env.OBIENTE_STATE_DIR ?? join(import.meta.dirname, '../../.obiente');
-  const toolchain = JSON.parse(await readFile(join(stateDir, 'toolchain.json'), 'utf8')) as {
-    temporal: { path: string };
-  };
-  return toolchain.temporal.path;
 }
 
 async function ended(process: ChildProcess): Promise<void> {

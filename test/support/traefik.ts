@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeStaticConfig } from '../../adapters/traefik/static-config.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
+import { programPath } from './program-path.ts';
 
 /** A real Traefik of this test run. */
 export interface TestTraefik {
@@ -25,7 +26,7 @@ export async function startTraefik(source: { configUrl: string; token: string })
   const local = { bindAddress: '127.0.0.1', internalAddress: '127.0.0.1' };
   await writeStaticConfig(configFile, { ...local, ...source, httpPort, httpsPort, internalPort });
   const internalUrl = `http://127.0.0.1:${internalPort}`;
-  const binary = await traefikPath();
+  const binary = await programPath('traefik');
   const start = async (): Promise<ChildProcess> => {
     const started = spawn(binary, [`--configFile=${configFile}`], { stdio: 'ignore' });
     await eventually(() => fetch(`${internalUrl}/ping`));
@@ -45,14 +46,6 @@ export async function startTraefik(source: { configUrl: string; token: string })
       await rm(folder, { recursive: true });
     },
   };
-}
-
-async function traefikPath(): Promise<string> {
-  const stateDir = process.env.OBIENTE_STATE_DIR ?? join(import.meta.dirname, '../../.obiente');
-  const toolchain = JSON.parse(await readFile(join(stateDir, 'toolchain.json'), 'utf8')) as {
-    traefik: { path: string };
-  };
-  return toolchain.traefik.path;
 }
 
 async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

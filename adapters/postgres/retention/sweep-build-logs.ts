@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { RETENTION_KINDS } from '../../../contracts/retention.ts';
-import type { BuildKey } from '../build-logs.ts';
+import { isOf } from '../build-logs.ts';
 import type { DatabaseTransaction } from '../database.ts';
-import { addMeasures, type Measure, measureOf, type Pass } from './pass.ts';
+import { type Measure, measureOf, type Pass } from './pass.ts';
 import type { Sweep } from './sweeps.ts';
 
 /** Builds whose logs one transaction removes: each has up to 10 MiB. */
@@ -15,21 +15,18 @@ const REMOVED = 'the log was removed: it is kept for a time after its build';
 export const buildLogs: Sweep = {
   name: 'build-logs',
   sweepPage: async (pass) => {
-    const found = await pass.step(async (tx, count) => {
-      const builds = await findOld(tx, pass);
-      let measure: Measure = { count: 0, bytes: 0 };
-      for (const build of builds) measure = addMeasures(measure, await measureLog(tx, build));
-      count(RETENTION_KINDS.buildLogs, { ...measure, count: builds.length });
-      if (!pass.isDryRun) for (const build of builds) await removeLog(tx, build);
-      return builds.length;
+    const removed = await pass.step(async (tx, count) => {
+      const measure = pass.isDryRun ? await measureAll(tx, pass) : await removeSome(tx, pass);
+      count(RETENTION_KINDS.buildLogs, measure);
+      return measure.count;
     });
-    return pass.isDryRun || found < PAGE ? null : 'on';
+    return pass.isDryRun || removed < PAGE ? null : 'on';
   },
 };
 
-/** Builds that ended long ago and whose log is still there. Of a dry run all of them, else a page, which is held. */
-async function findOld(tx: DatabaseTransaction, { policy, isDryRun }: Pass): Promise<readonly BuildKey[]> {
-  const old = tx
+/** Builds that ended long ago and whose log is still there. */
+function selectOld(tx: DatabaseTransaction, { policy }: Pass) {
+  return tx
     .selectFrom('builds')
     .innerJoin('build_logs', (join) =>
       join
@@ -37,24 +34,46 @@ async function findOld(tx: DatabaseTransaction, { policy, isDryRun }: Pass): Pro
         .onRef('build_logs.revision', '=', 'builds.revision')
         .onRef('build_logs.service', '=', 'builds.service'),
     )
-    .select(['builds.deployment_id as deploymentId', 'builds.revision', 'builds.service'])
+    .select(['builds.deployment_id', 'builds.revision', 'builds.service'])
     .where(sql<boolean>`builds.finished_at < now() - ${policy.buildLogsMs} * interval '1 millisecond'`)
-    .where(sql<boolean>`build_logs.head_lines + build_logs.tail_lines > 0`)
-    .orderBy('builds.finished_at');
-  return await (isDryRun ? old : old.limit(PAGE).forUpdate('build_logs').skipLocked()).execute();
+    .where(sql<boolean>`build_logs.head_lines + build_logs.tail_lines > 0`);
 }
 
-async function measureLog(tx: DatabaseTransaction, build: BuildKey): Promise<Measure> {
-  return await tx
+async function measureAll(tx: DatabaseTransaction, pass: Pass): Promise<Measure> {
+  const { count } = await tx
+    .selectFrom(selectOld(tx, pass).as('old'))
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  const { bytes } = await tx
     .selectFrom('build_log_chunks')
     .select(measureOf('build_log_chunks'))
-    .where(isOf(build))
+    .where((eb) => {
+      const old = selectOld(tx, pass).$asTuple('deployment_id', 'revision', 'service');
+      return eb(eb.refTuple('deployment_id', 'revision', 'service'), 'in', old);
+    })
     .executeTakeFirstOrThrow();
+  return { count, bytes };
 }
 
-/** Leaves a remark in place of the last line. */
-async function removeLog(tx: DatabaseTransaction, build: BuildKey): Promise<void> {
-  await tx.deleteFrom('build_log_chunks').where(isOf(build)).execute();
+async function removeSome(tx: DatabaseTransaction, pass: Pass): Promise<Measure> {
+  const builds = await selectOld(tx, pass)
+    .orderBy('builds.finished_at')
+    .limit(PAGE)
+    .forUpdate('build_logs')
+    .skipLocked()
+    .execute();
+  let bytes = 0;
+  for (const build of builds) bytes += await removeLog(tx, build);
+  return { count: builds.length, bytes };
+}
+
+/** Leaves a remark in place of the last line. @returns the bytes that PostgreSQL had for the log */
+async function removeLog(tx: DatabaseTransaction, build: Parameters<typeof isOf>[0]): Promise<number> {
+  const removed = await tx
+    .deleteFrom('build_log_chunks')
+    .where(isOf(build))
+    .returning(sql<number>`pg_column_size(build_log_chunks.*)`.as('bytes'))
+    .execute();
   const counts = { head_bytes: 0, head_lines: 0, tail_bytes: 0, tail_lines: 0 };
   const { last_number: last } = await tx
     .updateTable('build_logs')
@@ -65,13 +84,9 @@ async function removeLog(tx: DatabaseTransaction, build: BuildKey): Promise<void
   await tx
     .insertInto('build_log_chunks')
     .values({
-      ...{ deployment_id: build.deploymentId, revision: build.revision, service: build.service },
-      ...{ first_number: last, last_number: last, is_head: true, size_bytes: Buffer.byteLength(REMOVED) },
+      ...{ ...build, first_number: last, last_number: last, is_head: true, size_bytes: Buffer.byteLength(REMOVED) },
       lines: JSON.stringify([[Date.now(), REMOVED, 1]]),
     })
     .execute();
-}
-
-function isOf({ deploymentId, revision, service }: BuildKey) {
-  return sql<boolean>`(deployment_id, revision, service) = (${deploymentId}::uuid, ${revision}, ${service})`;
+  return removed.reduce((sum, row) => sum + row.bytes, 0);
 }
