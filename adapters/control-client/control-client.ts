@@ -131,7 +131,10 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
       return (await explained(what, client.fetchSourceCredential(of), toRetryableControlError)).jwe;
     },
     fetchContext: (of, signal) =>
-      toContextStream(chunksOf(client.fetchContext(of, { signal, timeoutMs: 0 })), of.contextSha256),
+      toContextStream(
+        chunksOf(() => client.fetchContext(of, { signal, timeoutMs: 0 })),
+        of.contextSha256,
+      ),
     close: () => sessionManager.abort(),
   };
 }
@@ -148,9 +151,13 @@ async function explained<Answer>(what: string, answer: Promise<Answer>, toError 
   }
 }
 
-async function* chunksOf(answers: AsyncIterable<{ readonly chunk: Uint8Array }>): AsyncGenerator<Uint8Array> {
+/**
+ * Asks once somebody reads, and not before: Node.js takes an HTTP/2 answer that had ended before its first read for one
+ * that broke off ("Premature close"), though all of it has arrived.
+ */
+async function* chunksOf(ask: () => AsyncIterable<{ readonly chunk: Uint8Array }>): AsyncGenerator<Uint8Array> {
   try {
-    for await (const { chunk } of answers) yield chunk;
+    for await (const { chunk } of ask()) yield chunk;
   } catch (error) {
     throw toRetryableControlError('fetch the build context', error);
   }
