@@ -8,6 +8,9 @@ import type { ReplicaPorts } from './node-ports.ts';
 import { replicaExited, replicaUnhealthy } from './replica-failure.ts';
 import { createWakeUp } from './wake-up.ts';
 
+/** Docker may say that a container exited before it says that its memory was the reason; it does so within this. */
+const LATE_REASON_MS = 500;
+
 /** A replica whose container has been started. */
 export interface StartingReplica {
   readonly template: ReplicaTemplate;
@@ -41,7 +44,13 @@ export async function awaitHealthy(
   try {
     let { container } = replica;
     for (let gate = openGate(performance.now()); ; ) {
-      if (hasGivenUp(container, rules)) throw await replicaExited(failed(container), ports);
+      if (hasGivenUp(container, rules)) {
+        if (mayHaveRunOutOfMemory(container)) {
+          await wakeUp.wait(LATE_REASON_MS, signal);
+          container = await stillThere(container.id, ports);
+        }
+        throw await replicaExited(failed(container), ports);
+      }
       const verdict = passGate(gate, await lookAtReplica(container, health, ports.prober), check, performance.now());
       if (verdict.kind === 'healthy') return container;
       if (verdict.kind === 'unhealthy') throw await replicaUnhealthy(failed(container), verdict.reason, ports);
@@ -52,6 +61,11 @@ export async function awaitHealthy(
   } finally {
     unsubscribe();
   }
+}
+
+/** 137 is how a process ends that was killed, by whomever. */
+function mayHaveRunOutOfMemory({ exitCode, outOfMemory }: ObservedContainer): boolean {
+  return exitCode === 137 && !outOfMemory;
 }
 
 /** Somebody's hand, or a clean-up, may take a container away while it starts; making it again may well succeed. */

@@ -94,8 +94,7 @@ async function createAndStart(
     try {
       await runtime.startContainer(id);
     } catch (error) {
-      if (!again || !isDomainError(error) || error.code !== 'NOT_FOUND') throw vanished(error);
-      // The project's network, or the container itself, went away since it was seen: made once more from the start.
+      if (!again || !mayStartWhenMadeAgain(error)) throw vanished(error);
       runtime.forgetNetwork(wanted.network);
       await runtime.removeContainer(id);
       await runtime.ensureNetwork(networkOf(template, instance));
@@ -105,6 +104,14 @@ async function createAndStart(
     if (container) return { container, restartsBefore };
     throw new DomainError('DOCKER_UNAVAILABLE', `container ${wanted.name} was removed just after it was started`);
   }
+}
+
+/**
+ * The project's network, or the container itself, went away since it was seen; or the daemon refused to run it, which is
+ * mostly the command's fault, but a daemon in trouble says so of any.
+ */
+function mayStartWhenMadeAgain(error: unknown): boolean {
+  return isDomainError(error) && (error.code === 'NOT_FOUND' || error.code === 'REPLICA_EXITED');
 }
 
 /** Something that goes away under our hands is no final answer. */

@@ -8,6 +8,7 @@ import { createProber } from '../adapters/probe/prober.ts';
 import type { EnsureReplicaInput } from '../contracts/activities.ts';
 import type { ReplicaTemplate, StartedReplica } from '../contracts/rollout.ts';
 import type { ContainerEvent } from '../domain/container.ts';
+import { DomainError } from '../domain/errors.ts';
 import { containerName, networkName } from '../domain/naming.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck, PLAIN_CONTAINER } from '../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../test/support/docker.ts';
@@ -196,6 +197,28 @@ describe('bringing a replica up', () => {
     expect((await ensure(input).started).containerId).toBe(left?.id);
   });
 
+  it('makes a container once more whose start the daemon refused, and takes the second refusal for an answer', async () => {
+    const refusal = new DomainError('REPLICA_EXITED', "the replica's command cannot be run: runc: exit status 255");
+    const refused: string[] = [];
+    const refusing = (times: number): Partial<ReplicaPorts['runtime']> => ({
+      startContainer: async (id) => {
+        if (refused.length >= times) return await test.docker.startContainer(id);
+        refused.push(id);
+        throw refusal;
+      },
+    });
+    const { containerId } = await ensure(anInput(), { runtime: { ...test.docker, ...refusing(1) } }).started;
+    expect(refused).toHaveLength(1);
+    expect(await test.listContainers()).toEqual([containerId]);
+
+    refused.length = 0;
+    await expect(ensure(anInput(), { runtime: { ...test.docker, ...refusing(9) } }).started).rejects.toThrow(
+      'exit status',
+    );
+    expect(new Set(refused).size).toBe(2);
+    expect(await test.listContainers()).toEqual([containerId]);
+  });
+
   it('makes the network again when it vanished in between', async () => {
     const input = anInput();
     await ensure(input).started;
@@ -257,6 +280,21 @@ describe('a replica that does not come up', () => {
       expect(await test.listContainers()).toEqual([]);
     },
   );
+
+  it('is told to have run out of memory also where Docker says so after the exit', async () => {
+    let exitsSeen = 0;
+    const late: Partial<ReplicaPorts['runtime']> = {
+      findContainer: async (id) => {
+        const found = await test.docker.findContainer(id);
+        if (found?.exitCode !== 137) return found;
+        exitsSeen += 1;
+        return { ...found, outOfMemory: exitsSeen > 1 };
+      },
+    };
+    const input = anInput({ restartPolicy: 'never', command: ['/bin/sh', '-c', 'exit 137'] });
+    const { started } = ensure(input, { runtime: { ...test.docker, ...late } });
+    await expect(started).rejects.toThrow(/exited with code 137, killed for using more than/);
+  });
 
   it('has its last lines in the error, without the values of its variables', async () => {
     environment = { PASSWORD: 'hunter22-secret' };

@@ -18,6 +18,7 @@ import { createDeploymentStore } from './deployment-store.ts';
 import { findDeployment } from './deployments.ts';
 import { listEvents } from './events.ts';
 import { findOperation } from './operations.ts';
+import { pinImages } from './revision-images.ts';
 import { listRevisions } from './revisions.ts';
 import { readIngressSnapshot } from './routes.ts';
 
@@ -387,6 +388,8 @@ describe('a rollout', () => {
 
   it('pins its revision once: another digest does not replace it', async () => {
     const { deploymentId } = await aRunning();
+    const other = { service: 'app', revision: 1, digest: 'sha256:other' };
+    expect(await database.db.transaction().execute((tx) => pinImages(tx, deploymentId, [other]))).toEqual([]);
     const images = database.db.updateTable('revision_images').where('deployment_id', '=', deploymentId);
     await expect(images.set({ image_digest: 'sha256:other' }).execute()).rejects.toThrow(/immutable/);
     const revisions = database.db.updateTable('revisions').where('deployment_id', '=', deploymentId);

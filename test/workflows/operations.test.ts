@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toApplicationFailure } from '../../activities/failures.ts';
-import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
+import { type Control, deploymentWorkflowId, type OperationRequest, VIEW_QUERY } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
 import { aDeployRequest, aRequest, aSpec } from '../support/builders.ts';
@@ -249,14 +249,18 @@ describe('a person', { timeout: 60_000 }, () => {
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
-    await onCluster({ onStart: () => held }, async ({ cluster, deploy, outcome, say }) => {
+    await onCluster({ onStart: () => held }, async ({ cluster, place, deploy, outcome, say, succeed }) => {
       const first = await deploy();
       const second = await deploy({ createAs: null });
       await say('cancel', second);
+      const workflow = rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId));
+      expect(await workflow.query(VIEW_QUERY)).toMatchObject({ current: { operationId: first }, pending: [] });
       release();
       expect(await outcome(second)).toMatchObject({ state: 'cancelled' });
       expect(await outcome(first)).toMatchObject({ state: 'succeeded' });
-      expect(running(cluster)).toEqual(['r1-0']);
+      await succeed(aRequest({ kind: 'restart' }));
+      expect(cluster.steps.filter((step) => step.startsWith('start'))).toEqual(['start r1-0', 'start r1-1']);
+      expect(running(cluster)).toEqual(['r1-1']);
     });
   });
 

@@ -86,10 +86,10 @@ async function runSteps(lane: Lane, steps: readonly Step[]): Promise<PointOutcom
   );
   const failures = [
     ...lost.map(({ operation }) => `an answered ${operation} is not stored`),
-    ...accepted.flatMap(({ operation, ending }, index) =>
+    ...accepted.flatMap(({ operation, ending, said }, index) =>
       endings[index]?.test(ending)
         ? []
-        : [`${operation}, operation ${index + 1}, is "${ending}", not ${endings[index]}`],
+        : [`${operation}, operation ${index + 1}, is "${ending}" (${said ?? ''}), not ${endings[index]}`],
     ),
     ...(await untilAsWanted(lane, subject, { wanted, revision: accepted.filter(makesRevision).length })),
   ];
@@ -123,15 +123,15 @@ async function untilAllEnded(lane: Lane, subject: Subject, requests: readonly Re
   const read = () =>
     lane.platform.db
       .selectFrom('operations')
-      .select(['id', 'state', 'error_code'])
+      .select(['id', 'state', 'error_code', 'error_message'])
       .where('deployment_id', '=', subject.id)
       .orderBy('sequence')
       .execute();
   await Promise.all((await read()).map(({ id }) => untilEnded(lane, subject, id)));
-  return (await read()).map(({ id, state, error_code }) => {
+  return (await read()).map(({ id, state, error_code, error_message: said }) => {
     const request = requests.find(({ operationId }) => operationId === id);
     if (!request) throw new Error(`operation ${id} was asked for by nobody`);
     const { operation, version } = request;
-    return { id, operation, version, ending: [state, error_code ?? ''].join(' ').trim() };
+    return { id, operation, version, ending: [state, error_code ?? ''].join(' ').trim(), said };
   });
 }
