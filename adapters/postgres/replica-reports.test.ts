@@ -70,6 +70,14 @@ async function generation(): Promise<number> {
 }
 
 describe('a report of a node', () => {
+  it('that a replica is starting is old news once that start was found healthy, and news after another start', async () => {
+    const before = await lastEvents(1);
+    await report(observed('r1-0', { state: 'starting', startedAt: new Date('2026-01-01T00:00:00.124Z') }));
+    expect([await statesOf(), await lastEvents(1)]).toEqual([['healthy', 'healthy'], before]);
+    await report(observed('r1-0', { state: 'starting', startedAt: new Date('2026-01-01T00:00:07Z') }));
+    expect(await statesOf()).toEqual(['starting', 'healthy']);
+  });
+
   it('that says nothing new changes nothing', async () => {
     const before = await generation();
     const events = await lastEvents(1);

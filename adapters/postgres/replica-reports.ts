@@ -132,7 +132,7 @@ function isSameContainer(row: ReplicaRow, seen: ObservedReplica): boolean {
 function observedChange(row: ReplicaRow, seen: ObservedReplica): RowChange | undefined {
   if (seen.state === 'removed') return row.gone ? undefined : goneChange(row);
   const wanted: Required<Change> = {
-    state: seen.state,
+    state: isOldNews(row, seen) ? row.state : seen.state,
     container_id: seen.containerId,
     address_port: row.address_port === null ? null : (seen.hostPort ?? row.address_port),
     started_at: seen.startedAt ?? row.started_at,
@@ -147,6 +147,19 @@ function observedChange(row: ReplicaRow, seen: ObservedReplica): RowChange | und
     (key) => row[key]?.valueOf() === wanted[key]?.valueOf(),
   );
   return isSame ? undefined : { row, change: wanted, events: eventsOf(row, seen) };
+}
+
+/** Two times of one start differ by less: one was rounded to microseconds, the other cut to milliseconds. */
+const SAME_START_MS = 2;
+
+/**
+ * Whether a report was on its way while the rollout found the replica healthy: once it has been, it is only starting
+ * again when it has been started again.
+ */
+function isOldNews({ state, started_at, container_id }: ReplicaRow, seen: ObservedReplica): boolean {
+  if (seen.state !== 'starting' || (state !== 'healthy' && state !== 'unhealthy')) return false;
+  if (started_at === null || seen.startedAt === null || container_id !== seen.containerId) return false;
+  return Math.abs(started_at.getTime() - seen.startedAt.getTime()) < SAME_START_MS;
 }
 
 function goneChange(row: ReplicaRow): RowChange {
