@@ -11,6 +11,7 @@ import type { ContainerEvent } from '../domain/container.ts';
 import { DomainError } from '../domain/errors.ts';
 import { containerName, networkName } from '../domain/naming.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck, PLAIN_CONTAINER } from '../domain/spec.ts';
+import { whatPrints } from '../test/support/container-exec.ts';
 import { openTestDocker, type TestDocker } from '../test/support/docker.ts';
 import { withoutGit } from '../test/support/without-git.ts';
 import { createEnsureReplica } from './ensure-replica.ts';
@@ -217,6 +218,27 @@ describe('bringing a replica up', () => {
     );
     expect(new Set(refused).size).toBe(2);
     expect(await test.listContainers()).toEqual([containerId]);
+  });
+
+  it('finds the services of its cohort by name, and none that ran before it', async () => {
+    const [deploymentId, projectId] = [randomUUID(), randomUUID()];
+    const bring = async (service: string, number: number) => {
+      const cohort = { number, services: ['app', 'prices'] };
+      const input = anInput({ deploymentId, projectId, service, cohort, revision: number });
+      return await ensure({ ...input, index: service === 'app' ? 0 : 1 }).started;
+    };
+    const finds = async ({ containerId }: StartedReplica, name: string) => {
+      const said = await whatPrints(test.client, containerId, ['nslookup', '-type=a', name]);
+      return said.match(/(?<=^Address: )[\d.]+$/gm);
+    };
+    const addressOf = async ({ containerId }: StartedReplica) =>
+      (await test.docker.findContainer(containerId))?.ipAddress;
+    const old = { prices: await bring('prices', 1), app: await bring('app', 1) };
+    const young = { prices: await bring('prices', 2), app: await bring('app', 2) };
+    for (const { app, prices } of [old, young]) {
+      expect(await finds(app, 'prices')).toEqual([await addressOf(prices)]);
+      expect(await finds(prices, 'app')).toEqual([await addressOf(app)]);
+    }
   });
 
   it('makes the network again when it vanished in between', async () => {

@@ -1,10 +1,10 @@
 import type { EnsureReplicaInput } from '../contracts/activities.ts';
 import type { ReplicaTemplate } from '../contracts/rollout.ts';
+import { cohortName } from '../domain/cohort.ts';
 import { NODE_LABEL, type WantedContainer } from '../domain/container.ts';
 import { rulesOf, toHealthLabel } from '../domain/health-rules.ts';
 import { containerName, replicaLabels, volumeName } from '../domain/naming.ts';
-import { ONLY_SERVICE } from '../domain/spec.ts';
-import { networkOf } from './prepare-replica.ts';
+import { isAlone, networkOf } from './prepare-replica.ts';
 
 /**
  * Says which container a replica is, without making it. The same input gives the same container, so a retry
@@ -19,7 +19,6 @@ export function planContainer(
   const { port, healthCheck, container } = template;
   const replica = { instance: on.instance, deploymentId: template.deploymentId, revision: template.revision, index };
   const { projectId, service, serviceName, operationId } = template;
-  const isOnly = service === ONLY_SERVICE;
   return {
     name: containerName(replica),
     imageId: on.imageId,
@@ -32,7 +31,7 @@ export function planContainer(
       ...(port === null ? {} : { PORT: String(port) }),
       ...on.environment,
       OBIENTE_DEPLOYMENT: serviceName,
-      ...(isOnly ? {} : { OBIENTE_SERVICE: service }),
+      ...(isAlone(template) ? {} : { OBIENTE_SERVICE: service }),
       OBIENTE_REVISION: String(template.revision),
       OBIENTE_REPLICA: replicaId,
     },
@@ -44,8 +43,17 @@ export function planContainer(
     settings: container,
     ...volumesOf(template, on.instance),
     network: networkOf(template, on.instance).name,
-    alias: isOnly ? serviceName : service,
+    alias: isAlone(template) ? serviceName : service,
+    ...namesOf(template),
   };
+}
+
+/** Nothing at all without a cohort, so that containers of before there were any are still the same. */
+function namesOf({ service, cohort }: ReplicaTemplate): Pick<WantedContainer, 'names'> {
+  if (!cohort) return {};
+  const { number, services } = cohort;
+  const lookUp = Object.fromEntries(services.map((name) => [name, cohortName(name, number)]));
+  return { names: { own: cohortName(service, number), lookUp } };
 }
 
 /** Nothing at all without volumes, so that containers of before there were any are still the same. */

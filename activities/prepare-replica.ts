@@ -63,12 +63,18 @@ async function findEarlierImage(
   return found?.labels[LABEL.operation] === operationId ? found.imageId : undefined;
 }
 
+/** Whether a service is the only one of its deployment. One of several may be called the same; its cohort tells. */
+export function isAlone({ service, cohort }: ReplicaTemplate): boolean {
+  return service === ONLY_SERVICE && cohort === undefined;
+}
+
 /**
  * The private network of a replica on this host: its project's, where deployments reach each other by their names, or
  * its deployment's own, where services do.
  */
-export function networkOf({ deploymentId, projectId, service }: ReplicaTemplate, instance: string) {
-  if (service === ONLY_SERVICE) {
+export function networkOf(template: ReplicaTemplate, instance: string) {
+  const { deploymentId, projectId } = template;
+  if (isAlone(template)) {
     return { name: networkName(instance, projectId), labels: ownedLabels({ instance, projectId }) };
   }
   return { name: networkName(instance, deploymentId), labels: ownedLabels({ instance, projectId, deploymentId }) };

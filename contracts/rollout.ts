@@ -41,6 +41,13 @@ export interface MountedVolume {
   readonly readOnly: boolean;
 }
 
+/** Services that find each other by name, and nothing that ran before them under the same names. */
+export interface Cohort {
+  readonly number: number;
+  /** Names of all its services. */
+  readonly services: readonly string[];
+}
+
 /** What all replicas of one service of one revision have in common, as a node needs it to start one. */
 export interface ReplicaTemplate {
   readonly deploymentId: string;
@@ -61,6 +68,8 @@ export interface ReplicaTemplate {
   readonly volumes?: readonly MountedVolume[];
   /** Whether the revision has variables: the node then fetches them, encrypted for its own key. */
   readonly hasEnvironment: boolean;
+  /** Absent for a service that is alone. */
+  readonly cohort?: Cohort;
 }
 
 /** What stays out of a history: the node fetches the values of build arguments, encrypted for its own key. */

@@ -72,6 +72,13 @@ export interface WantedContainer {
   readonly network: string;
   /** Name under which others on that network reach it. */
   readonly alias: string;
+  /** Absent where names mean the same to everybody on that network. */
+  readonly names?: {
+    /** Another name under which it is reached. */
+    readonly own: string;
+    /** By name, which other name is looked up in its place, by this container alone. */
+    readonly lookUp: Readonly<Record<string, string>>;
+  };
 }
 
 /** An image that the daemon holds. */

@@ -49,7 +49,7 @@ export function toCreateOptions(
     },
     Healthcheck: toHealthConfig(wanted.healthCheck),
     ExposedPorts: port === null ? {} : { [port]: {} },
-    NetworkingConfig: { EndpointsConfig: { [wanted.network]: { Aliases: [wanted.alias] } } },
+    NetworkingConfig: { EndpointsConfig: { [wanted.network]: namesOf(wanted) } },
     HostConfig: {
       NetworkMode: wanted.network,
       PortBindings: port === null ? {} : { [port]: [{ HostIp: nodeAddress, HostPort: '' }] },
@@ -71,6 +71,12 @@ export function toCreateOptions(
       LogConfig: { Type: 'json-file', Config: LOG_LIMITS },
     },
   };
+}
+
+function namesOf({ alias, names }: WantedContainer) {
+  if (!names) return { Aliases: [alias] };
+  const links = Object.entries(names.lookUp).map(([name, meaning]) => `${meaning}:${name}`);
+  return { Aliases: [alias, names.own], Links: links };
 }
 
 function commandOf({ command, settings: { entrypoint } }: WantedContainer): Partial<ContainerCreateOptions> {

@@ -15,6 +15,8 @@ export interface LockedDeployment {
   /** The revision that was brought up last; 0 before any was. */
   readonly currentRevision: number;
   readonly stopped: boolean;
+  /** Of its services that run; `null` where they were made before there were cohorts, and where there is one service. */
+  readonly cohort: number | null;
   readonly deleting: boolean;
 }
 
@@ -27,6 +29,7 @@ export const LOCKED_COLUMNS = [
   'revision',
   'current_revision as currentRevision',
   'stopped',
+  'cohort',
   'deleting',
 ] as const;
 
@@ -61,10 +64,13 @@ export interface StoredOperation {
   readonly scale: { readonly service: string; readonly replicas: number } | null;
   /** Services that it leaves as they run, and of which revision that is. Decided when it begins. */
   readonly kept: Readonly<Record<string, number>>;
+  readonly sequence: number;
+  /** The cohort that it begins, if it does. Decided when it begins. */
+  readonly cohort: number | null;
 }
 
 const STORED_COLUMNS = [
-  ...(['id', 'kind', 'state', 'revision'] as const),
+  ...(['id', 'kind', 'state', 'revision', 'sequence', 'cohort'] as const),
   ...(['scale_service', 'scale_replicas', 'kept_services as kept'] as const),
 ] as const;
 

@@ -54,7 +54,7 @@ export async function finishOperation(db: Database, { deploymentId, operationId 
     const revision = makesRevision(operation.kind) ? operation.revision : deployment.currentRevision;
     await tx
       .updateTable('deployments')
-      .set({ current_revision: revision, stopped: goal.stopped })
+      .set({ current_revision: revision, stopped: goal.stopped, cohort: operation.cohort ?? deployment.cohort })
       .where('id', '=', deploymentId)
       .execute();
     await tx.deleteFrom('deployment_services').where('deployment_id', '=', deploymentId).execute();

@@ -14,7 +14,7 @@ import {
   wantedServices,
 } from '../../domain/rollout-goal.ts';
 import { DEFAULT_ROLLOUT, type RolloutPolicy } from '../../domain/rollout-policy.ts';
-import { type Source, servicesOf } from '../../domain/spec.ts';
+import { isCompose, type Source, servicesOf } from '../../domain/spec.ts';
 import { checkWriterReplicas, writesVolumes } from '../../domain/volumes.ts';
 import { planBuilds } from './builds.ts';
 import { ended } from './control-operation.ts';
@@ -29,7 +29,7 @@ import {
   startOperation,
 } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
-import { keepServices } from './kept-services.ts';
+import { decideWhatStays } from './kept-services.ts';
 import { isOneOfTexts } from './page.ts';
 import { resolveVolumes } from './place-volumes.ts';
 import { listReserved, reserve } from './reserve-replicas.ts';
@@ -52,7 +52,8 @@ export async function beginRollout(
     const operation = await begin(tx, deployment, operationId);
     const goal = toRun(await readGoal(tx, deployment, operation));
     const policy = policyFor(operation.kind, await policyOf(tx, deploymentId, goal));
-    const whole = await draft(tx, deployment, { operation, goal, policy, renew: operation.kind === 'restart' });
+    const { cohort } = operation;
+    const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew: operation.kind === 'restart' });
     const reserved = await listReserved(tx, { deploymentId, operationId, batch: 0 });
     const isReserved = new Set(reserved.map(({ replicaId }) => replicaId));
     const plan = { ...whole, existing: whole.existing.filter(({ replicaId }) => !isReserved.has(replicaId)) };
@@ -74,13 +75,13 @@ async function begin(
   if (!isOpen(operation.state)) throw ended(operation.state);
   if (!started) return operation;
   const { kind, revision } = operation;
-  const kept = makesRevision(kind) ? await keepServices(tx, deployment, operation) : {};
+  const { kept, cohort } = await decideWhatStays(tx, deployment, operation);
   const names = Object.keys(kept);
   const rest =
     names.length === 0 ? '' : `; ${names.join(', ')} ${names.length === 1 ? 'stays as it is' : 'stay as they are'}`;
   const message = revision > 0 ? `rollout of revision ${revision} began${rest}` : `${kind} began`;
   await recordEvents(tx, deployment, [{ kind: 'operation.started', message, operationId }]);
-  return { ...operation, kept };
+  return { ...operation, kept, cohort };
 }
 
 /** Says how to return to what was before the operation, from whatever there is now. Reserves nothing. */
@@ -100,7 +101,7 @@ export async function planReturn(
       .execute();
     const goal = toRun(await readCurrent(tx, deployment));
     const policy = returnPolicy(await policyOf(tx, deploymentId, goal));
-    return await draft(tx, deployment, { operation, goal, policy, renew: false });
+    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false });
   });
 }
 
@@ -132,18 +133,20 @@ interface Draft {
   readonly goal: readonly ServiceGoal[];
   readonly policy: RolloutPolicy;
   readonly renew: boolean;
+  /** The cohort that begins; `null` to stay in the present one. */
+  readonly cohort: number | null;
 }
 
 /** The plan without reservations. */
 async function draft(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
-  { operation, goal, policy, renew }: Draft,
+  { operation, goal, policy, renew, cohort }: Draft,
 ): Promise<RolloutPlan> {
   const services: ServicePlan[] = [];
   const exclusive: string[] = [];
   for (const service of goal.filter(({ replicas }) => replicas > 0)) {
-    const plan = await planService(tx, deployment, operation, service);
+    const plan = await planService(tx, deployment, { operation, goal, cohort }, service);
     services.push(plan);
     if (!writesVolumes(plan.template)) continue;
     checkWriterReplicas('replicas', service.replicas);
@@ -163,12 +166,14 @@ async function draft(
 async function planService(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
-  operation: StoredOperation,
+  { operation, goal, cohort }: Pick<Draft, 'operation' | 'goal' | 'cohort'>,
   { name, revision }: ServiceGoal,
 ): Promise<ServicePlan> {
-  const spec = servicesOf(await getSpec(tx, deployment.id, revision)).find((service) => service.name === name);
+  const whole = await getSpec(tx, deployment.id, revision);
+  const spec = servicesOf(whole).find((service) => service.name === name);
   if (!spec) throw new Error(`revision ${revision} has no service ${name}`);
   const images = await listImages(tx, deployment.id, revision);
+  const number = isCompose(whole) ? (cohort ?? deployment.cohort) : null;
   const { port, command, healthCheck, limits, restartPolicy, container, needs } = spec;
   return {
     template: {
@@ -179,6 +184,7 @@ async function planService(
       ...{ operationId: operation.id, revision, port, command, healthCheck, limits, restartPolicy, container },
       ...(spec.volumes ? { volumes: await resolveVolumes(tx, deployment, spec) } : {}),
       hasEnvironment: spec.environment.length > 0,
+      ...(number === null ? {} : { cohort: { number, services: goal.map((service) => service.name) } }),
     },
     source: await planSource(tx, spec.source, { deploymentId: deployment.id, revision, service: name }),
     needs,

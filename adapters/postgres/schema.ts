@@ -55,6 +55,7 @@ export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSche
     serving_revision: Generated<number>;
     current_revision: Generated<number>;
     stopped: Generated<boolean>;
+    cohort: Optional<number>;
     canary_revision: Optional<number>;
     canary_weight_percent: Optional<number>;
     deleting: Generated<boolean>;
@@ -111,6 +112,7 @@ export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSche
     scale_service: Optional<string>;
     scale_replicas: Optional<number>;
     kept_services: Json<Readonly<Record<string, number>>>;
+    cohort: Optional<number>;
     waits_for: Generated<string>;
     superseded_by: Optional<string>;
     error_code: Optional<string>;

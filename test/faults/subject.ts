@@ -99,12 +99,19 @@ export function codeOf(error: unknown): string {
   return detail?.code ?? '';
 }
 
+/** How an operation ended; code and what was said are empty unless it failed. */
+export interface OperationEnd {
+  readonly state: string;
+  readonly code: string;
+  readonly said: string;
+}
+
 /** Waits until an operation has ended, however it did: looks at its row whenever the database tells of a change. */
 export async function untilEnded(
   { platform: { db, changes } }: Lane,
   { id }: Subject,
   operationId: string,
-): Promise<{ state: string; code: string }> {
+): Promise<OperationEnd> {
   const changed = createWakeUp();
   const unsubscribe = changes.subscribe({ deploymentId: id }, changed.ring);
   const overdue = AbortSignal.timeout(PATIENCE_MS);
@@ -112,11 +119,11 @@ export async function untilEnded(
     for (;;) {
       const row = await db
         .selectFrom('operations')
-        .select(['state', 'error_code as code'])
+        .select(['state', 'error_code as code', 'error_message as said'])
         .where('id', '=', operationId)
         .executeTakeFirst()
         .catch(whileAway);
-      if (row && !isOpen(row.state)) return { state: row.state, code: row.code ?? '' };
+      if (row && !isOpen(row.state)) return { state: row.state, code: row.code ?? '', said: row.said ?? '' };
       if (overdue.aborted) throw new Error(`operation ${operationId} is ${row?.state ?? 'not stored'} for too long`);
       await changed.wait(LOOK_AGAIN_MS, overdue).catch(() => undefined);
     }
@@ -135,10 +142,9 @@ export async function perform(
   lane: Lane,
   subject: Subject,
   of: { operation: OperationName; version: number },
-): Promise<Asked & { readonly state: string }> {
+): Promise<Asked & OperationEnd> {
   const asked = await ask(lane, subject, of);
-  const { state } = await untilEnded(lane, subject, asked.operationId);
-  return { ...asked, state };
+  return { ...asked, ...(await untilEnded(lane, subject, asked.operationId)) };
 }
 
 /**

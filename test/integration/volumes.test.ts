@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import { type Operation, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { whatPrints } from '../support/container-exec.ts';
 import { eventually } from '../support/eventually.ts';
 import { askThroughIngress } from '../support/http.ts';
 import { openApi } from '../support/platform.ts';
@@ -73,15 +74,8 @@ async function ledgerOf({ id }: Subject, service: string): Promise<string[]> {
   const filters = { label: [`${LABEL.deploymentId}=${id}`, `${LABEL.service}=${service}`] };
   const [container, ...more] = await docker.corner.client.listContainers({ filters });
   expect(more).toEqual([]);
-  const exec = await docker.corner.client.getContainer(container?.Id ?? '').exec({
-    Cmd: ['/bin/cat', '/ledger/index.html'],
-    AttachStdout: true,
-    Tty: true,
-  });
-  const stream = await exec.start({ Tty: true });
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString().trim().split(/\s+/);
+  const ledger = await whatPrints(docker.corner.client, container?.Id ?? '', ['/bin/cat', '/ledger/index.html']);
+  return ledger.trim().split(/\s+/);
 }
 
 /** How many containers of a service there are at a time at most, as Docker's own events tell it. */

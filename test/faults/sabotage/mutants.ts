@@ -117,6 +117,20 @@ export const MUTANTS: readonly Mutant[] = [
     test: { project: 'servers', file: operations, name: 'goes back when what it started died' },
   },
   {
+    name: 'a report from before a replica was found healthy takes its health away',
+    file: 'adapters/postgres/replica-reports.ts',
+    text: 'state: isOldNews(row, seen) ? row.state : seen.state,',
+    replacement: 'state: seen.state,',
+    test: { project: 'servers', file: 'adapters/postgres/replica-reports.test.ts', name: 'is old news' },
+  },
+  {
+    name: 'a new revision finds services of the old one',
+    file: 'activities/plan-container.ts',
+    text: 'return { names: { own: cohortName(service, number), lookUp } };',
+    replacement: 'return { names: { own: cohortName(service, number), lookUp: {} } };',
+    test: { project: 'servers', file: node, name: 'finds the services of its cohort' },
+  },
+  {
     name: 'requests reach a new revision without the word of a person',
     file: 'workflows/converge.ts',
     text: '  await passGate(rollout, step.gate);\n',

@@ -94,12 +94,12 @@ async function live(
   let slowestMs = 0;
   for (const [index, operation] of operations.entries()) {
     const startedAt = performance.now();
-    const { state } = await perform(lane, subject, { operation, version: index + 1 });
+    const { state, said } = await perform(lane, subject, { operation, version: index + 1 });
     slowestMs = Math.max(slowestMs, performance.now() - startedAt);
     done.push({ operation, version: index + 1 });
     const { wanted } = expectAfter(subject, done);
     const differences = await untilAsWanted(lane, subject, { wanted, revision: done.filter(makesRevision).length });
-    const found = [...(state === 'succeeded' ? [] : [`it ${state}`]), ...differences];
+    const found = [...(state === 'succeeded' ? [] : [`it ${state}: ${said}`]), ...differences];
     failures.push(...found.map((finding) => `${operation} of ${subject.name}: ${finding}`));
   }
   return { failures, slowestMs };
