@@ -15,6 +15,10 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: '100 redeploys under 50 requests/s, of one image and of three services: failed requests (20 min)',
     load: () => import('./redeploys.ts'),
   },
+  placement: {
+    about: 'one placement of 100 replicas on 100 to 100,000 nodes by each strategy, against a sort and a scan',
+    load: () => import('./placement.ts'),
+  },
   metrics: {
     about: 'time to two live samples; CPU and memory of a sample, against the counters of the kernel',
     load: () => import('./metrics.ts'),

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import about from '../package.json' with { type: 'json' };
 import { addApi } from './commands/api.ts';
 import { addControl } from './commands/control.ts';
+import { addNode } from './commands/cordon.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addGit } from './commands/git.ts';
@@ -44,6 +45,7 @@ const COMMANDS = [
   addMetrics,
   addRemove,
   addNodes,
+  addNode,
   addRoutes,
   addProjects,
   addRegistries,

@@ -1,6 +1,17 @@
 import { z } from 'zod';
 import { temporalVariables } from './orchestrator.ts';
-import { bindAddress, durationMs, hostAddress, integer, list, logLevel, port, sizeBytes, url } from './variables.ts';
+import {
+  bindAddress,
+  durationMs,
+  hostAddress,
+  integer,
+  list,
+  logLevel,
+  nodeLabels,
+  port,
+  sizeBytes,
+  url,
+} from './variables.ts';
 
 /** The official image of nginx that needs no root, and where it serves from. */
 const DEFAULT_SITE = { image: 'nginxinc/nginx-unprivileged:stable-alpine', folder: '/usr/share/nginx/html' };
@@ -40,6 +51,8 @@ export const nodeVariables = temporalVariables.extend({
   /** File with `access-key-id:secret-access-key`. */
   SNAPSHOT_S3_CREDENTIAL_FILE: z.string().optional(),
   NODE_ADDRESS: hostAddress(),
+  /** What placement may know of this host, such as `region=eu,disk=ssd`. */
+  NODE_LABELS: nodeLabels(),
   BIND_ADDRESS: bindAddress(),
   NODE_GATEWAY_PORT: port(7410),
   STREAMER_GATEWAY_PORT: port(7411),

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { isLabelWord } from '../domain/node-labels.ts';
+import { STRATEGY_NAMES } from '../domain/placement/strategies.ts';
 import { choice, domain, durationMs, integer, logLevel, optionalInteger, url } from './variables.ts';
 
 /** Where the Temporal server is, and the key of everything stored there. */
@@ -16,7 +18,9 @@ export const orchestratorVariables = temporalVariables.extend({
   MASTER_KEY_FILE: z.string(),
   TRAEFIK_INTERNAL_URLS: z.string().default('http://127.0.0.1:7401'),
   DOMAIN: domain(),
-  DEPLOYMENT_STRATEGY: choice(['least-loaded'], 'least-loaded'),
+  DEPLOYMENT_STRATEGY: choice(STRATEGY_NAMES, 'least-loaded'),
+  /** The label of nodes across whose values `spread` puts replicas; without one each node is a place of its own. */
+  DEPLOYMENT_SPREAD_LABEL: z.string().refine(isLabelWord, 'must be the name of a label, such as region').optional(),
   MAX_DEPLOYMENTS_PER_NODE: integer({ min: 1, max: 10_000, default: 50 }),
   SNAPSHOTS_KEPT: integer({ min: 1, max: 1000, default: 7 }),
   WORKFLOW_CACHE_SIZE: integer({ min: 0, max: 10_000, default: 200 }),

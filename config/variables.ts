@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import type { DomainError } from '../domain/errors.ts';
 import { isRoutableHostname } from '../domain/hostname.ts';
+import { parseNodeLabels } from '../domain/node-labels.ts';
 
 /** A TCP port, 1 to 65535, with its default. */
 export function port(defaultPort: number) {
@@ -61,6 +63,22 @@ export function list() {
     .string()
     .default('')
     .transform((text) => text.split(',').flatMap((word) => word.trim().toLowerCase() || []));
+}
+
+/** Pairs between commas, such as `region=eu,disk=ssd`. */
+export function nodeLabels() {
+  return z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      try {
+        return parseNodeLabels(text);
+      } catch (error) {
+        const { message, hint = '' } = error as DomainError;
+        context.addIssue({ code: 'custom', message: `${message}. ${hint}` });
+        return z.NEVER;
+      }
+    });
 }
 
 /** A secret of at least `minLength` characters. */

@@ -219,6 +219,8 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
 
   'obiente.cloud.v1.NodesService/GetNode': SIGNED_IN,
   'obiente.cloud.v1.NodesService/ListNodes': SIGNED_IN,
+  'obiente.cloud.v1.NodesService/CordonNode': OPERATORS,
+  'obiente.cloud.v1.NodesService/UncordonNode': OPERATORS,
 
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
 

@@ -71,6 +71,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const enrolment = createEnrolment({
     control: keys.control,
     introduce: async () => ({
+      labels: config.NODE_LABELS,
       ...(await docker.describeHost()),
       ...keys.publicHalf,
       joinToken,

@@ -36,7 +36,11 @@ export async function startOrchestrator(
   void tellMissingMasterKeys(database, masterKeys, log);
   const store = createDeploymentStore(database, {
     domain: config.DOMAIN,
-    placement: { strategy: config.DEPLOYMENT_STRATEGY, maxDeploymentsPerNode: config.MAX_DEPLOYMENTS_PER_NODE },
+    placement: {
+      strategy: config.DEPLOYMENT_STRATEGY,
+      ...(config.DEPLOYMENT_SPREAD_LABEL === undefined ? {} : { spreadLabel: config.DEPLOYMENT_SPREAD_LABEL }),
+      maxDeploymentsPerNode: config.MAX_DEPLOYMENTS_PER_NODE,
+    },
   });
   const keys = { ...createRotationRecords(database), ...createRewrapKeys(createKeyRewrapper(database, masterKeys)) };
   const snapshots = createSnapshotRecords(database, { kept: config.SNAPSHOTS_KEPT });

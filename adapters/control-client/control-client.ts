@@ -7,6 +7,7 @@ import type { ImageSources } from '../../activities/built-images.ts';
 import type { FailureReport } from '../../activities/node-ports.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { HostFacts } from '../../domain/container.ts';
+import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { tolerateLateSessionErrors } from '../http2/late-session-errors.ts';
@@ -31,6 +32,7 @@ export interface Introduction extends HostFacts {
   readonly encryptionJwk: string;
   /** Address at which published ports are reached. */
   readonly address: string;
+  readonly labels: NodeLabels;
   readonly gatewayUrl: string;
   readonly streamerUrl: string;
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { DomainError } from '../../domain/errors.ts';
 import { makesRevision } from '../../domain/operation.ts';
+import { explainPlacement } from '../../domain/placement/explain.ts';
 import { choosePlacement, type PlacementRules } from '../../domain/placement/placement.ts';
 import { toPlacementError } from '../../domain/placement/refusal.ts';
 import { choosePlacementOfKind, type KindOfNode } from '../../domain/placement/same-kind.ts';
@@ -21,6 +22,12 @@ export interface Placing {
   readonly volumes: readonly string[];
 }
 
+/** A node, and why it was chosen, for people. */
+export interface ChosenNode {
+  readonly nodeId: string;
+  readonly why: string;
+}
+
 /**
  * The node on which services of the deployment stay or are reserved already, or which holds their volumes; else the best
  * one with room for all.
@@ -37,11 +44,12 @@ export async function chooseSharedNode(
     readonly home: string | null;
   },
   rules: PlacementRules,
-): Promise<string> {
+): Promise<ChosenNode> {
   const { deployment, operationId, placings, home } = of;
   const anchor = await findAnchor(tx, deployment, operationId);
   if (anchor !== undefined && home !== null && anchor !== home) throw apart(deployment.name, { anchor, home });
-  if (anchor !== undefined || home !== null) return anchor ?? home ?? '';
+  if (anchor !== undefined) return { nodeId: anchor, why: 'other services of it are there' };
+  if (home !== null) return { nodeId: home, why: 'its volumes are there' };
   const sum = (partOf: (limits: ServiceSpec['limits']) => number): number =>
     placings.reduce((total, { service, count }) => total + count * partOf(service.limits), 0);
   const request: PlacementRequest = {
@@ -52,11 +60,33 @@ export async function chooseSharedNode(
     together: true,
     largestCpuCores: Math.max(...placings.map(({ service }) => service.limits.cpuCores)),
   };
-  const nodes = await readNodes(tx, deployment.id);
+  const question = { request, rules, nodes: await readNodes(tx, deployment.id), after: await readRotation(tx, rules) };
   const builtFor = await findBuiltForOneOf(tx, deployment.id, placings);
-  const { assignments, refusal } = choosePlacementOfKind({ request, rules, nodes, builtFor });
+  const { assignments, refusal } = choosePlacementOfKind({ ...question, builtFor });
   if (refusal) throw toPlacementError(request, refusal);
-  return assignments[0] ?? '';
+  await turnRotation(tx, rules, assignments);
+  return { nodeId: assignments[0] ?? '', why: explainPlacement(question, assignments) };
+}
+
+/** The node at which a rotation goes on; `null` before it began, and for strategies that have none. */
+async function readRotation(tx: DatabaseTransaction, { strategy }: PlacementRules): Promise<string | null> {
+  if (strategy !== 'round-robin') return null;
+  const row = await tx.selectFrom('placement_rotation').select('node_id').executeTakeFirst();
+  return row?.node_id ?? null;
+}
+
+async function turnRotation(
+  tx: DatabaseTransaction,
+  { strategy }: PlacementRules,
+  assignments: readonly string[],
+): Promise<void> {
+  const node_id = assignments.at(-1);
+  if (strategy !== 'round-robin' || node_id === undefined) return;
+  await tx
+    .insertInto('placement_rotation')
+    .values({ node_id })
+    .onConflict((conflict) => conflict.column('only_row').doUpdateSet({ node_id }))
+    .execute();
 }
 
 function apart(name: string, { anchor, home }: { readonly anchor: string; readonly home: string }): DomainError {
@@ -98,13 +128,18 @@ async function findAnchor(
   return found?.nodeId;
 }
 
-/** Chooses a node for each replica; a built image gets to whichever it is of its architecture. @throws INSUFFICIENT_CAPACITY, NO_NODE_READY */
+/**
+ * Chooses a node for each replica, and says why those; a built image gets to whichever it is of its architecture.
+ *
+ * @param only the node that was chosen already; `null` for whichever is best.
+ * @throws INSUFFICIENT_CAPACITY, NO_NODE_READY
+ */
 export async function chooseNodes(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
   { placing, only }: { readonly placing: Placing; readonly only: string | null },
   rules: PlacementRules,
-): Promise<readonly string[]> {
+): Promise<{ readonly assignments: readonly string[]; readonly why: string }> {
   const { service, count } = placing;
   const request: PlacementRequest = {
     name: deployment.name,
@@ -115,15 +150,14 @@ export async function chooseNodes(
   };
   const nodes = await readNodes(tx, deployment.id);
   const able = only === null ? nodes : nodes.filter(({ nodeId }) => nodeId === only);
+  const question = { request, rules, nodes: able, after: only === null ? await readRotation(tx, rules) : null };
   const { assignments, refusal } =
     service.source.kind === 'dockerfile'
-      ? choosePlacementOfKind({
-          ...{ request, rules, nodes: able },
-          builtFor: await findBuiltForOneOf(tx, deployment.id, [placing]),
-        })
-      : choosePlacement({ request, rules, nodes: able });
+      ? choosePlacementOfKind({ ...question, builtFor: await findBuiltForOneOf(tx, deployment.id, [placing]) })
+      : choosePlacement(question);
   if (refusal) throw toPlacementError(request, refusal);
-  return assignments;
+  if (only === null) await turnRotation(tx, rules, assignments);
+  return { assignments, why: explainPlacement(question, assignments) };
 }
 
 /**
@@ -138,6 +172,8 @@ async function readNodes(tx: DatabaseTransaction, deploymentId: string): Promise
       'nodes.id as nodeId',
       'nodes.state',
       'nodes.architecture',
+      'nodes.labels',
+      'nodes.cordoned',
       'nodes.cpu_cores as cpuCores',
       'nodes.memory_bytes as memoryBytes',
       sql<number>`coalesce(sum(replicas.cpu_cores), 0)`.as('reservedCpuCores'),
@@ -147,9 +183,16 @@ async function readNodes(tx: DatabaseTransaction, deploymentId: string): Promise
         .distinct()
         .filterWhere('replicas.deployment_id', '<>', deploymentId)
         .as('otherDeployments'),
+      eb.fn
+        .count<number>('replicas.replica_id')
+        .filterWhere('replicas.deployment_id', '=', deploymentId)
+        .as('ownReplicas'),
     ])
     .groupBy('nodes.id')
     .orderBy('nodes.id')
     .execute();
-  return nodes.map(({ state, ...node }) => ({ ...node, ready: state === 'ready' }));
+  return nodes.map(({ state, cordoned, ...node }) => {
+    const ready = state === 'ready' && !cordoned;
+    return { ...node, ready, unready: state === 'ready' ? 'cordoned' : state };
+  });
 }

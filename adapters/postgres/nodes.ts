@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { DomainError } from '../../domain/errors.ts';
+import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { Database } from './database.ts';
 import type { NodeState, PublicJwk } from './schema.ts';
 
@@ -15,6 +16,7 @@ export interface NodeEnrolment {
   readonly address: string;
   readonly gatewayUrl: string;
   readonly streamerUrl: string;
+  readonly labels: NodeLabels;
   readonly signingJwk: PublicJwk;
   readonly encryptionJwk: PublicJwk;
   /** How long the first lease holds, milliseconds. */
@@ -24,6 +26,8 @@ export interface NodeEnrolment {
 /** A node and what is reserved on it. */
 export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs'> {
   readonly state: NodeState;
+  /** Whether an operator has taken it out of placement. */
+  readonly cordoned: boolean;
   /** For people; empty when all is well. */
   readonly reason: string;
   readonly reservedCpuCores: number;
@@ -51,6 +55,7 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<void
     address: node.address,
     gateway_url: node.gatewayUrl,
     streamer_url: node.streamerUrl,
+    labels: JSON.stringify(node.labels),
     lease_expires_at: leaseEnd(node.leaseMs),
     last_seen_at: sql<Date>`now()`,
   };
@@ -72,6 +77,12 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<void
       hint: 'Let the node make a new id by emptying its key folder.',
     });
   }
+}
+
+/** Takes a node out of placement, or puts it back. What runs there stays. @returns whether the node is known. */
+export async function setCordoned(db: Database, nodeId: string, cordoned: boolean): Promise<boolean> {
+  const changed = await db.updateTable('nodes').set({ cordoned }).where('id', '=', nodeId).returning('id').execute();
+  return changed.length > 0;
 }
 
 /** Renews a node's lease. Answers with whether the node is known; if not, it has to enrol again. */
@@ -142,6 +153,8 @@ function selectNodes(db: Database) {
       'nodes.memory_bytes as memoryBytes',
       'nodes.docker_version as dockerVersion',
       'nodes.architecture',
+      'nodes.labels',
+      'nodes.cordoned',
       'nodes.address',
       'nodes.gateway_url as gatewayUrl',
       'nodes.streamer_url as streamerUrl',

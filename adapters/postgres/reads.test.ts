@@ -105,7 +105,13 @@ describe('nodes', () => {
     const nodeId = 'node-cccc';
     const node = {
       ...{ nodeId, hostname: 'host', cpuCores: 4, memoryBytes: GIB, dockerVersion: '28', architecture: 'amd64' },
-      ...{ address: '10.0.0.1', gatewayUrl: 'http://10.0.0.1:1', streamerUrl: 'http://10.0.0.1:2', leaseMs: 1000 },
+      ...{
+        address: '10.0.0.1',
+        gatewayUrl: 'http://10.0.0.1:1',
+        streamerUrl: 'http://10.0.0.1:2',
+        labels: {},
+        leaseMs: 1000,
+      },
       signingJwk: { kty: 'EC', x: 'one', y: 'two' },
       encryptionJwk: { kty: 'EC', x: 'three', y: 'four' },
     };

@@ -63,18 +63,22 @@ export async function reserve(
   for (const start of starts) placings.push({ ...start, ...(await getService(tx, deployment.id, start)) });
   const volumes = [...new Set(placings.flatMap((placing) => placing.volumes))];
   const home = await findVolumeNode(tx, deployment, volumes);
-  const nodeId = placings.some(({ sharesNode }) => sharesNode)
+  const chosen = placings.some(({ sharesNode }) => sharesNode)
     ? await chooseSharedNode(tx, { deployment, operationId, placings, home }, rules)
-    : home;
+    : home === null
+      ? null
+      : { nodeId: home, why: 'its volumes are there' };
   const planned: PlannedReplica[] = [];
+  let reason = chosen?.why ?? '';
   for (const placing of placings) {
-    const placed = await place(tx, deployment, { placing, nodeId }, rules);
+    const { placed, why } = await place(tx, deployment, { placing, nodeId: chosen?.nodeId ?? null }, rules);
+    if (!chosen) reason = why;
     await insert(tx, { deployment, operationId, batch, service: placing.service, placed });
     planned.push(...placed);
   }
   const [first] = planned;
   if (first) await placeVolumes(tx, deployment, { names: volumes, nodeId: first.nodeId });
-  const message = describePlacement(planned.map(({ nodeId }) => nodeId));
+  const message = `${describePlacement(planned.map(({ nodeId }) => nodeId))} (${reason})`;
   await recordEvents(tx, deployment, [{ kind: 'replica.placed', message, operationId }]);
   return planned;
 }
@@ -95,14 +99,15 @@ async function place(
   deployment: LockedDeployment,
   { placing, nodeId }: { readonly placing: Placing; readonly nodeId: string | null },
   rules: PlacementRules,
-): Promise<PlannedReplica[]> {
+): Promise<{ readonly placed: PlannedReplica[]; readonly why: string }> {
   const { service, revision, count } = placing;
-  const assignments = await chooseNodes(tx, deployment, { placing, only: nodeId }, rules);
+  const { assignments, why } = await chooseNodes(tx, deployment, { placing, only: nodeId }, rules);
   const from = await takeIndexes(tx, deployment.id, { revision, count });
-  return assignments.map((nodeId, position) => {
+  const placed = assignments.map((nodeId, position) => {
     const index = from + position;
     return { replicaId: replicaId(revision, index), service: service.name, revision, index, nodeId };
   });
+  return { placed, why };
 }
 
 /** Indexes are given once and never again. @returns the first of them. */

@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
@@ -150,7 +151,13 @@ export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSche
     encryption_jwk: Json<PublicJwk>;
     lease_expires_at: Date;
     last_seen_at: Date;
+    labels: Json<NodeLabels>;
+    cordoned: Generated<boolean>;
     created_at: Moment;
+  };
+  placement_rotation: {
+    only_row: Generated<boolean>;
+    node_id: string;
   };
   replicas: {
     deployment_id: string;

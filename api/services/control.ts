@@ -141,9 +141,9 @@ function variablesOf({ environment, source }: ServiceSpec, buildArguments: boole
 }
 
 function toEnrolment(request: EnrolNodeRequest) {
-  const { nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl } = request;
+  const { nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl, labels } = request;
   return {
-    ...{ nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl },
+    ...{ nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl, labels },
     memoryBytes: Number(request.memoryBytes),
     signingJwk: publicJwk(request.signingJwk, 'signing_jwk'),
     encryptionJwk: publicJwk(request.encryptionJwk, 'encryption_jwk'),

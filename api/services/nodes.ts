@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { Database } from '../../adapters/postgres/database.ts';
-import { findNode, listNodes, type NodeRecord } from '../../adapters/postgres/nodes.ts';
+import { findNode, listNodes, type NodeRecord, setCordoned } from '../../adapters/postgres/nodes.ts';
 import { notFound } from '../../domain/errors.ts';
 import { type NodeSchema, NodeState, type NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { readPage } from '../wire/page.ts';
@@ -15,9 +15,17 @@ const STATE: Record<NodeRecord['state'], NodeState> = {
   cordoned: NodeState.CORDONED,
 };
 
-/** Creates the service of nodes: names and sizes, for every signed-in user. */
+/** Creates the service of nodes: names, sizes and labels for every signed-in user; changes for operators of the platform. */
 export function createNodesService({ db }: { readonly db: Database }): ServiceImpl<typeof NodesService> {
+  const cordon = async (nodeId: string, cordoned: boolean) => {
+    await setCordoned(db, nodeId, cordoned);
+    const node = await findNode(db, nodeId);
+    if (!node) throw notFound('node');
+    return { node: toWire(node) };
+  };
   return {
+    cordonNode: ({ nodeId }) => cordon(nodeId, true),
+    uncordonNode: ({ nodeId }) => cordon(nodeId, false),
     async getNode({ nodeId }) {
       const node = await findNode(db, nodeId);
       if (!node) throw notFound('node');
@@ -39,7 +47,9 @@ function toWire(node: NodeRecord): MessageInitShape<typeof NodeSchema> {
   return {
     id: node.nodeId,
     hostname: node.hostname,
-    state: STATE[node.state],
+    // A node in trouble is told as that: the more urgent of the two.
+    state: STATE[node.cordoned && node.state === 'ready' ? 'cordoned' : node.state],
+    labels: { ...node.labels },
     cpuCores: node.cpuCores,
     memoryBytes: BigInt(node.memoryBytes),
     reservedCpuCores: node.reservedCpuCores,

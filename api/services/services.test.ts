@@ -13,7 +13,7 @@ import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
-import { type ApiRig, startApiRig } from '../../test/support/api-rig.ts';
+import { type ApiRig, OPERATOR, startApiRig } from '../../test/support/api-rig.ts';
 import { aStarted } from '../../test/support/control-data.ts';
 import { anEnrolment } from '../../test/support/enrolment.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
@@ -158,6 +158,18 @@ describe('nodes and routes', () => {
       ...{ hostname: 'routed.localhost', url: 'http://routed.localhost:8080', revision: 1 },
       upstreams: ['127.0.0.1:40000', '127.0.0.1:40001'],
     });
+  });
+});
+
+describe('a node that is cordoned', () => {
+  it('says so, and takes replicas again afterwards; for operators of the platform alone', async () => {
+    const nodes = rig.clientOf(NodesService, 'alice');
+    expect(await refusalOf(nodes.cordonNode({ nodeId: NODE }))).toMatchObject({ code: 'PermissionDenied' });
+    const operator = rig.clientOf(NodesService, OPERATOR);
+    expect((await operator.cordonNode({ nodeId: NODE })).node?.state).toBe(NodeState.CORDONED);
+    expect((await nodes.getNode({ nodeId: NODE })).node?.state).toBe(NodeState.CORDONED);
+    expect((await operator.uncordonNode({ nodeId: NODE })).node?.state).toBe(NodeState.READY);
+    expect(await refusalOf(operator.cordonNode({ nodeId: 'node-unknown' }))).toMatchObject({ code: 'NotFound' });
   });
 });
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type Node, NodeSchema } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { allPages } from '../pages.ts';
+import { plainText } from '../plain-text.ts';
 import { showBytes } from '../quantities.ts';
 import { age, messageJson, paintState, words } from '../show.ts';
 import { type Column, table } from '../table.ts';
@@ -30,12 +31,18 @@ export function addNodes(program: Command, context: CliContext): void {
             isNumber: true,
           },
           { heading: 'DOCKER', cell: ({ dockerVersion }) => dockerVersion },
+          { heading: 'LABELS', cell: ({ labels }) => showLabels(labels) },
           { heading: 'SEEN', cell: ({ lastSeenAt }) => age(lastSeenAt), isNumber: true },
         ];
         terminal.document(nodes.map((node) => messageJson(NodeSchema, node)));
         terminal.line(nodes.length === 0 ? 'no node has enrolled yet' : table(terminal, columns, nodes));
       }),
     );
+}
+
+function showLabels(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  return plainText(pairs.sort().join(','));
 }
 
 function round(cores: number): string {

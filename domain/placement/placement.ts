@@ -1,11 +1,13 @@
-import { chooseLeastLoaded } from './least-loaded.ts';
-import type { Capacity, NodeRoom, PlacementRequest, Strategy } from './strategy.ts';
+import { STRATEGIES, type StrategyName } from './strategies.ts';
+import type { Capacity, NodeRoom, PlacementRequest } from './strategy.ts';
 
 /** A node as placement sees it. */
 export interface PlacementNode {
   readonly nodeId: string;
   /** Whether it takes new replicas. */
   readonly ready: boolean;
+  /** Why not, in a word or two; absent: its state says so. */
+  readonly unready?: string;
   /** What it has. */
   readonly cpuCores: number;
   readonly memoryBytes: number;
@@ -14,11 +16,17 @@ export interface PlacementNode {
   readonly reservedMemoryBytes: number;
   /** How many other deployments have replicas on it. */
   readonly otherDeployments: number;
+  /** How many replicas of this deployment are on it. */
+  readonly ownReplicas: number;
+  /** What its operator says of it. */
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /** How nodes are filled. */
 export interface PlacementRules {
-  readonly strategy: 'least-loaded';
+  readonly strategy: StrategyName;
+  /** The label of which `spread` uses all values; without one each node is a place of its own. */
+  readonly spreadLabel?: string;
   /** A node takes replicas of this many deployments. */
   readonly maxDeploymentsPerNode: number;
   /**
@@ -43,6 +51,8 @@ export interface PlacementQuestion {
   readonly request: PlacementRequest;
   readonly nodes: readonly PlacementNode[];
   readonly rules: PlacementRules;
+  /** The node that was chosen last for any deployment, where a rotation goes on; absent: none was. */
+  readonly after?: string | null;
 }
 
 /**
@@ -53,23 +63,23 @@ export interface PlacementQuestion {
  * gets more memory than it has, more cores than its overcommit allows, a replica with more cores than it has, or more
  * deployments than the rules allow.
  */
-export function choosePlacement({ request, nodes, rules }: PlacementQuestion): Placement {
+export function choosePlacement({ request, nodes, rules, after = null }: PlacementQuestion): Placement {
   const ready = nodes.filter((node) => node.ready);
   if (ready.length === 0) return { refusal: { code: 'NO_NODE_READY', nodes: nodes.length } };
   const room = ready.map((node) => roomOf(node, rules)).sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
   const capacity = new Map(ready.map((node) => [node.nodeId, capacityOf(node, rules)]));
   const open = room.filter((node) => !node.isFull && node.ownCpuCores >= (request.largestCpuCores ?? request.cpuCores));
-  const assignments = STRATEGIES[rules.strategy]({ request, room: open, capacity });
+  const assignments = STRATEGIES[rules.strategy]({ request, room: open, capacity, after });
   return assignments ? { assignments } : { refusal: { code: 'INSUFFICIENT_CAPACITY', room } };
 }
 
-const STRATEGIES: Record<PlacementRules['strategy'], Strategy> = { 'least-loaded': chooseLeastLoaded };
-
-function capacityOf(node: PlacementNode, rules: PlacementRules): Capacity {
+/** What a node may reserve in all. */
+export function capacityOf(node: PlacementNode, rules: PlacementRules): Capacity {
   return { cpuCores: node.cpuCores * rules.cpuOvercommit, memoryBytes: node.memoryBytes };
 }
 
-function roomOf(node: PlacementNode, rules: PlacementRules): NodeRoom {
+/** What a node can still take. */
+export function roomOf(node: PlacementNode, rules: PlacementRules): NodeRoom {
   const capacity = capacityOf(node, rules);
   return {
     nodeId: node.nodeId,
@@ -77,5 +87,13 @@ function roomOf(node: PlacementNode, rules: PlacementRules): NodeRoom {
     memoryBytes: Math.max(0, capacity.memoryBytes - node.reservedMemoryBytes),
     ownCpuCores: node.cpuCores,
     isFull: node.otherDeployments >= rules.maxDeploymentsPerNode,
+    ownReplicas: node.ownReplicas,
+    domain: domainOf(node, rules),
   };
+}
+
+/** A value of a label cannot be taken for the id of a node that has none. */
+function domainOf({ nodeId, labels }: PlacementNode, { spreadLabel }: PlacementRules): string {
+  const value = spreadLabel === undefined ? undefined : labels[spreadLabel];
+  return value === undefined ? `node ${nodeId}` : `label ${value}`;
 }

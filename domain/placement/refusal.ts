@@ -39,7 +39,8 @@ function describeRequest(request: PlacementRequest): string {
   return `${count(replicas, 'replica')} of ${name} (${each}${together && replicas > 1 ? ', all on one node' : ''})`;
 }
 
-function describeRoom({ nodeId, cpuCores, memoryBytes, ...node }: NodeRoom, request: PlacementRequest): string {
+/** What a node has free, or why it takes nothing: `node-a has 1 core and 512 MiB free`. */
+export function describeRoom({ nodeId, cpuCores, memoryBytes, ...node }: NodeRoom, request: PlacementRequest): string {
   if (node.isFull) return `${nodeId} holds as many deployments as it may`;
   if (node.ownCpuCores < (request.largestCpuCores ?? request.cpuCores))
     return `${nodeId} has only ${describeCores(node.ownCpuCores)}`;

@@ -7,7 +7,7 @@ const RULES = { strategy: 'least-loaded', maxDeploymentsPerNode: 50, cpuOvercomm
 function aNode(nodeId: string, architecture: string, changes: Partial<KindOfNode> = {}): KindOfNode {
   return {
     ...{ nodeId, architecture, ready: true, cpuCores: 4, memoryBytes: 8 * GIB },
-    ...{ reservedCpuCores: 0, reservedMemoryBytes: 0, otherDeployments: 0, ...changes },
+    ...{ reservedCpuCores: 0, reservedMemoryBytes: 0, otherDeployments: 0, ownReplicas: 0, labels: {}, ...changes },
   };
 }
 

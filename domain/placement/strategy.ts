@@ -21,6 +21,10 @@ export interface NodeRoom {
   readonly ownCpuCores: number;
   /** Whether it holds as many deployments as it may. */
   readonly isFull: boolean;
+  /** Replicas of the deployment that are on it already. */
+  readonly ownReplicas: number;
+  /** Where it is, as far as replicas are to be spread: its value of a label, or its own id. */
+  readonly domain: string;
 }
 
 /** What a strategy chooses from: the room of nodes that may take one of the replicas, by id, and what each of them has in all. */
@@ -28,6 +32,8 @@ export interface StrategyInput {
   readonly request: PlacementRequest;
   readonly room: readonly NodeRoom[];
   readonly capacity: ReadonlyMap<string, Capacity>;
+  /** The node that was chosen last, by whatever deployment; `null` before any was. */
+  readonly after: string | null;
 }
 
 /** What a node may reserve in all. */

@@ -44,6 +44,7 @@ export async function aReadyNode(
     address: '127.0.0.1',
     gatewayUrl: 'http://127.0.0.1:7410',
     streamerUrl: 'http://127.0.0.1:7411',
+    labels: {},
     signingJwk: { kty: 'EC', crv: 'P-256', x: nodeId, y: 'signing' },
     encryptionJwk: { kty: 'EC', crv: 'P-256', x: nodeId, y: 'encryption' },
     leaseMs: 30_000,

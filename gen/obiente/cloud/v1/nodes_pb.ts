@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/nodes.proto.
  */
 export const file_obiente_cloud_v1_nodes: GenFile = /*@__PURE__*/
-  fileDesc("ChxvYmllbnRlL2Nsb3VkL3YxL25vZGVzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIpADCgROb2RlEhMKAmlkGAEgASgJQge6SARyAhhAEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj/ARI0CgVzdGF0ZRgDIAEoDjIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVN0YXRlQgi6SAWCAQIQARIhCgljcHVfY29yZXMYBCABKAFCDrpICxIJKQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgFIAEoA0IHukgEIgIoABIqChJyZXNlcnZlZF9jcHVfY29yZXMYBiABKAFCDrpICxIJKQAAAAAAAAAAEiYKFXJlc2VydmVkX21lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIoABIZCghyZXBsaWNhcxgIIAEoBUIHukgEGgIoABIfCg5kb2NrZXJfdmVyc2lvbhgJIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCiABKAlCB7pIBHICGCASMAoMbGFzdF9zZWVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIsCg5HZXROb2RlUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiNwoPR2V0Tm9kZVJlc3BvbnNlEiQKBG5vZGUYASABKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGUiPwoQTGlzdE5vZGVzUmVxdWVzdBIrCgRwYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVxdWVzdCJzChFMaXN0Tm9kZXNSZXNwb25zZRIwCgVub2RlcxgBIAMoCzIWLm9iaWVudGUuY2xvdWQudjEuTm9kZUIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSqdAQoJTm9kZVN0YXRlEhoKFk5PREVfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBOT0RFX1NUQVRFX1JFQURZEAESFwoTTk9ERV9TVEFURV9ERUdSQURFRBACEhMKD05PREVfU1RBVEVfTE9TVBADEhcKE05PREVfU1RBVEVfRFJBSU5JTkcQBBIXChNOT0RFX1NUQVRFX0NPUkRPTkVEEAUyvgEKDE5vZGVzU2VydmljZRJTCgdHZXROb2RlEiAub2JpZW50ZS5jbG91ZC52MS5HZXROb2RlUmVxdWVzdBohLm9iaWVudGUuY2xvdWQudjEuR2V0Tm9kZVJlc3BvbnNlIgOQAgESWQoJTGlzdE5vZGVzEiIub2JpZW50ZS5jbG91ZC52MS5MaXN0Tm9kZXNSZXF1ZXN0GiMub2JpZW50ZS5jbG91ZC52MS5MaXN0Tm9kZXNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
+  fileDesc("ChxvYmllbnRlL2Nsb3VkL3YxL25vZGVzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIvMDCgROb2RlEhMKAmlkGAEgASgJQge6SARyAhhAEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj/ARI0CgVzdGF0ZRgDIAEoDjIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVN0YXRlQgi6SAWCAQIQARIhCgljcHVfY29yZXMYBCABKAFCDrpICxIJKQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgFIAEoA0IHukgEIgIoABIqChJyZXNlcnZlZF9jcHVfY29yZXMYBiABKAFCDrpICxIJKQAAAAAAAAAAEiYKFXJlc2VydmVkX21lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIoABIZCghyZXBsaWNhcxgIIAEoBUIHukgEGgIoABIfCg5kb2NrZXJfdmVyc2lvbhgJIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCiABKAlCB7pIBHICGCASMAoMbGFzdF9zZWVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgZsYWJlbHMYDCADKAsyIi5vYmllbnRlLmNsb3VkLnYxLk5vZGUuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIsCg5HZXROb2RlUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiNwoPR2V0Tm9kZVJlc3BvbnNlEiQKBG5vZGUYASABKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGUiLwoRQ29yZG9uTm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjoKEkNvcmRvbk5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIjEKE1VuY29yZG9uTm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjwKFFVuY29yZG9uTm9kZVJlc3BvbnNlEiQKBG5vZGUYASABKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGUiPwoQTGlzdE5vZGVzUmVxdWVzdBIrCgRwYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVxdWVzdCJzChFMaXN0Tm9kZXNSZXNwb25zZRIwCgVub2RlcxgBIAMoCzIWLm9iaWVudGUuY2xvdWQudjEuTm9kZUIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSqdAQoJTm9kZVN0YXRlEhoKFk5PREVfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBOT0RFX1NUQVRFX1JFQURZEAESFwoTTk9ERV9TVEFURV9ERUdSQURFRBACEhMKD05PREVfU1RBVEVfTE9TVBADEhcKE05PREVfU1RBVEVfRFJBSU5JTkcQBBIXChNOT0RFX1NUQVRFX0NPUkRPTkVEEAUygAMKDE5vZGVzU2VydmljZRJTCgdHZXROb2RlEiAub2JpZW50ZS5jbG91ZC52MS5HZXROb2RlUmVxdWVzdBohLm9iaWVudGUuY2xvdWQudjEuR2V0Tm9kZVJlc3BvbnNlIgOQAgESWQoJTGlzdE5vZGVzEiIub2JpZW50ZS5jbG91ZC52MS5MaXN0Tm9kZXNSZXF1ZXN0GiMub2JpZW50ZS5jbG91ZC52MS5MaXN0Tm9kZXNSZXNwb25zZSIDkAIBElwKCkNvcmRvbk5vZGUSIy5vYmllbnRlLmNsb3VkLnYxLkNvcmRvbk5vZGVSZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5Db3Jkb25Ob2RlUmVzcG9uc2UiA5ACAhJiCgxVbmNvcmRvbk5vZGUSJS5vYmllbnRlLmNsb3VkLnYxLlVuY29yZG9uTm9kZVJlcXVlc3QaJi5vYmllbnRlLmNsb3VkLnYxLlVuY29yZG9uTm9kZVJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
 
 /**
  * A Docker host.
@@ -99,6 +99,13 @@ export type Node = Message<"obiente.cloud.v1.Node"> & {
    * @generated from field: google.protobuf.Timestamp last_seen_at = 11;
    */
   lastSeenAt?: Timestamp | undefined;
+
+  /**
+   * What its operator says of it, for example `region` with the value `eu`.
+   *
+   * @generated from field: map<string, string> labels = 12;
+   */
+  labels: { [key: string]: string };
 };
 
 /**
@@ -151,6 +158,90 @@ export const GetNodeResponseSchema: GenMessage<GetNodeResponse> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_nodes, 2);
 
 /**
+ * Which node takes nothing new.
+ *
+ * @generated from message obiente.cloud.v1.CordonNodeRequest
+ */
+export type CordonNodeRequest = Message<"obiente.cloud.v1.CordonNodeRequest"> & {
+  /**
+   * Node id.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CordonNodeRequest.
+ * Use `create(CordonNodeRequestSchema)` to create a new message.
+ */
+export const CordonNodeRequestSchema: GenMessage<CordonNodeRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 3);
+
+/**
+ * The node takes nothing new.
+ *
+ * @generated from message obiente.cloud.v1.CordonNodeResponse
+ */
+export type CordonNodeResponse = Message<"obiente.cloud.v1.CordonNodeResponse"> & {
+  /**
+   * The node.
+   *
+   * @generated from field: obiente.cloud.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CordonNodeResponse.
+ * Use `create(CordonNodeResponseSchema)` to create a new message.
+ */
+export const CordonNodeResponseSchema: GenMessage<CordonNodeResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 4);
+
+/**
+ * Which node takes new replicas again.
+ *
+ * @generated from message obiente.cloud.v1.UncordonNodeRequest
+ */
+export type UncordonNodeRequest = Message<"obiente.cloud.v1.UncordonNodeRequest"> & {
+  /**
+   * Node id.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.UncordonNodeRequest.
+ * Use `create(UncordonNodeRequestSchema)` to create a new message.
+ */
+export const UncordonNodeRequestSchema: GenMessage<UncordonNodeRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 5);
+
+/**
+ * The node takes new replicas.
+ *
+ * @generated from message obiente.cloud.v1.UncordonNodeResponse
+ */
+export type UncordonNodeResponse = Message<"obiente.cloud.v1.UncordonNodeResponse"> & {
+  /**
+   * The node.
+   *
+   * @generated from field: obiente.cloud.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.UncordonNodeResponse.
+ * Use `create(UncordonNodeResponseSchema)` to create a new message.
+ */
+export const UncordonNodeResponseSchema: GenMessage<UncordonNodeResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 6);
+
+/**
  * Which page.
  *
  * @generated from message obiente.cloud.v1.ListNodesRequest
@@ -169,7 +260,7 @@ export type ListNodesRequest = Message<"obiente.cloud.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_nodes, 3);
+  messageDesc(file_obiente_cloud_v1_nodes, 7);
 
 /**
  * A page of nodes.
@@ -197,7 +288,7 @@ export type ListNodesResponse = Message<"obiente.cloud.v1.ListNodesResponse"> & 
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_nodes, 4);
+  messageDesc(file_obiente_cloud_v1_nodes, 8);
 
 /**
  * What a node is at the moment.
@@ -250,7 +341,7 @@ export const NodeStateSchema: GenEnum<NodeState> = /*@__PURE__*/
   enumDesc(file_obiente_cloud_v1_nodes, 0);
 
 /**
- * The Docker hosts of the cluster. Every signed-in user may read them; names and sizes only.
+ * The Docker hosts of the cluster. Every signed-in user may read them; names, sizes and labels only.
  *
  * @generated from service obiente.cloud.v1.NodesService
  */
@@ -274,6 +365,26 @@ export const NodesService: GenService<{
     methodKind: "unary";
     input: typeof ListNodesRequestSchema;
     output: typeof ListNodesResponseSchema;
+  },
+  /**
+   * Takes a node out of placement; what runs there stays. For operators of the platform. Doing it again changes nothing.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.CordonNode
+   */
+  cordonNode: {
+    methodKind: "unary";
+    input: typeof CordonNodeRequestSchema;
+    output: typeof CordonNodeResponseSchema;
+  },
+  /**
+   * Lets a node take new replicas again. For operators of the platform. Doing it again changes nothing.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.UncordonNode
+   */
+  uncordonNode: {
+    methodKind: "unary";
+    input: typeof UncordonNodeRequestSchema;
+    output: typeof UncordonNodeResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_cloud_v1_nodes, 0);

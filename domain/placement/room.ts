@@ -1,0 +1,34 @@
+import type { Capacity, NodeRoom, PlacementRequest } from './strategy.ts';
+
+/** Sums of fractions of a core miss the whole by less than this. */
+const CPU_TOLERANCE = 1e-6;
+
+/** How many replicas a node can take, at most as many as are asked for. */
+export function fitsOn(node: NodeRoom, { cpuCores, memoryBytes, replicas }: PlacementRequest): number {
+  const byCpu = cpuCores > 0 ? Math.floor((node.cpuCores + CPU_TOLERANCE) / cpuCores) : replicas;
+  const byMemory = memoryBytes > 0 ? Math.floor(node.memoryBytes / memoryBytes) : replicas;
+  return Math.min(byCpu, byMemory, replicas);
+}
+
+/** Shares of a node that would be reserved, from 0 to 1: both in the same unit, so they can be compared and added. */
+export interface Shares {
+  readonly cpu: number;
+  readonly memory: number;
+}
+
+/** What would be reserved of a node with so many more replicas. */
+export function sharesWith(
+  node: NodeRoom,
+  replicas: number,
+  { request, capacity }: { readonly request: PlacementRequest; readonly capacity: ReadonlyMap<string, Capacity> },
+): Shares {
+  const whole = capacity.get(node.nodeId) ?? node;
+  return {
+    cpu: 1 - share(node.cpuCores - replicas * request.cpuCores, whole.cpuCores),
+    memory: 1 - share(node.memoryBytes - replicas * request.memoryBytes, whole.memoryBytes),
+  };
+}
+
+function share(part: number, whole: number): number {
+  return whole > 0 ? part / whole : 0;
+}
