@@ -81,5 +81,10 @@ describe('the cohort of several services', () => {
     const request = aDeployRequest({ createAs: null, spec: aSpec() });
     const { services } = await rollOut(store, deploymentId, await ask(request));
     expect(services.map(({ template }) => template.cohort)).toEqual([undefined]);
+    const alone = aSpec({ command: ['app 9'] });
+    await rollOut(store, deploymentId, await ask(aDeployRequest({ createAs: null, spec: alone })));
+    const again = aDeployRequest({ createAs: null, spec: aShop({ app: 'app 9', db: 'db 9' }) });
+    const plan = await rollOut(store, deploymentId, await ask(again));
+    expect(plan.reserved.map(({ service }) => service).toSorted()).toEqual(['app', 'db']);
   });
 });

@@ -73,7 +73,9 @@ async function findRunning(
   deploymentId: string,
   { name, revision }: { readonly name: string; readonly revision: number },
 ) {
-  const service = servicesOf(await getSpec(tx, deploymentId, revision)).find((one) => one.name === name);
+  const spec = await getSpec(tx, deploymentId, revision);
+  // What ran alone is on another network, whatever it is called.
+  const service = isCompose(spec) ? servicesOf(spec).find((one) => one.name === name) : undefined;
   if (!service) return undefined;
   const images = await listImages(tx, deploymentId, revision);
   return { service, digest: images.find((image) => image.service === name)?.digest ?? null };
