@@ -20,6 +20,13 @@ export interface OperationRef {
   readonly operationId: string;
 }
 
+/** A deployment that has replicas on a lost node, and can do without that. */
+export interface HealableDeployment {
+  readonly deploymentId: string;
+  readonly organizationId: string;
+  readonly projectId: string;
+}
+
 /** Activities on the databases, run as local activities by the orchestrator. Each is one transaction, and repeatable. */
 export interface StoreActivities {
   /**
@@ -73,6 +80,8 @@ export interface StoreActivities {
   purgeDeployment(input: OperationRef & Leftovers): Promise<void>;
   /** Records what a node is, as its workflow found it. */
   recordNodeState(input: NodeStateChange): Promise<void>;
+  /** Lists deployments with replicas on a node which can be replaced elsewhere: not those that have volumes. */
+  listHealable(input: { readonly nodeId: string }): Promise<readonly HealableDeployment[]>;
   /** Lists what a node still has of what was to be removed while it did not answer. */
   listDoomed(input: { readonly nodeId: string }): Promise<DoomedOnNode>;
   /** Forgets what has been removed since. */

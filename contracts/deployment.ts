@@ -20,6 +20,7 @@ export const OPERATION_UPDATES: Record<OperationKind, string> = {
   restart: 'restart',
   stop: 'stop',
   start: 'start',
+  heal: 'heal',
   remove: 'remove',
 };
 
@@ -28,6 +29,9 @@ export const CONTROLS = ['cancel', 'pause', 'resume', 'approve'] as const;
 
 /** A kind of word about an operation; also the name of its update, which answers with nothing. */
 export type Control = (typeof CONTROLS)[number];
+
+/** Signal: replicas on a lost node are to be replaced. Its argument is a {@link PlainRequest} of the kind `heal`. */
+export const HEAL_SIGNAL = 'node-lost';
 
 /** Query for {@link DeploymentView}. */
 export const VIEW_QUERY = 'view';
@@ -78,9 +82,12 @@ export interface ScaleRequest extends RequestIdentity {
   readonly replicas: number;
 }
 
-/** Asks for fresh replicas, for none, for those that were stopped, or for the deployment's end. */
+/**
+ * Asks for fresh replicas, for none, for those that were stopped, for others in place of those on lost nodes, or for the
+ * deployment's end.
+ */
 export interface PlainRequest extends RequestIdentity {
-  readonly kind: 'restart' | 'stop' | 'start' | 'remove';
+  readonly kind: 'restart' | 'stop' | 'start' | 'heal' | 'remove';
 }
 
 /** Asks for an operation. */

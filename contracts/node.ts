@@ -14,6 +14,13 @@ export const ENROLLED_SIGNAL = 'enrolled';
 /** Signal: something that the node still has is to go. No argument: what it is stands in the database. */
 export const DOOMED_SIGNAL = 'doomed';
 
+/** A loss of a node, and what was done about it so far. */
+export interface NodeLoss {
+  /** When what was there is to be replaced next, milliseconds since 1970. */
+  readonly dueAt: number;
+  readonly attempts: number;
+}
+
 /** Input of the node workflow. Times in milliseconds. */
 export interface NodeInput {
   readonly nodeId: string;
@@ -24,5 +31,5 @@ export interface NodeInput {
   /** Pause before a lost node is tried again, unless it enrols sooner. */
   readonly retryMs: number;
   /** What survives continue-as-new; absent in a first run. */
-  readonly carried?: { readonly known: NodeStateChange['state'] };
+  readonly carried?: { readonly known: NodeStateChange['state']; readonly loss?: NodeLoss };
 }

@@ -1,9 +1,19 @@
 /** What can be asked of a deployment, as a change that is carried out step by step. */
-export const OPERATION_KINDS = ['deploy', 'update', 'rollback', 'scale', 'restart', 'stop', 'start', 'remove'] as const;
+export const OPERATION_KINDS = [
+  'deploy',
+  'update',
+  'rollback',
+  'scale',
+  'restart',
+  'stop',
+  'start',
+  'heal',
+  'remove',
+] as const;
 
 /**
  * A kind of operation. `deploy` brings up a new revision from a source, `update` one with other settings, `rollback` a
- * copy of an older one; the others change how the current revision runs.
+ * copy of an older one; `heal` replaces what was on lost nodes; the others change how the current revision runs.
  */
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
@@ -43,6 +53,7 @@ const SUBJECT: Record<OperationKind, string> = {
   restart: 'restart',
   stop: 'power',
   start: 'power',
+  heal: 'heal',
   remove: 'end',
 };
 

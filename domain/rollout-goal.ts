@@ -79,6 +79,8 @@ export interface RecordedReplica {
   /** Whether the routes send requests to it. */
   readonly serving: boolean;
   readonly healthy: boolean;
+  /** Whether it is to be replaced for the node that it is on; absent: it is not. */
+  readonly givenUp?: boolean;
   /** Whether this very operation took it out of the routes, so that it can serve again without a start. */
   readonly resumable: boolean;
 }
@@ -90,7 +92,7 @@ export type AssessedReplica<Recorded extends RecordedReplica> = Recorded & Pick<
  * Says of every recorded replica whether it belongs to the goal.
  *
  * Of those that fit the healthy ones come first, then those that serve, then the lowest index; what is beyond the wanted
- * number has to go, like everything of another revision. With `renew` none fits: all are replaced. What does not serve
+ * number has to go, like everything of another revision and what is given up. With `renew` none fits: all are replaced. What does not serve
  * and cannot again is spent.
  */
 export function assess<Recorded extends RecordedReplica>(
@@ -113,7 +115,8 @@ function fitting<Recorded extends RecordedReplica>(service: ServiceGoal, recorde
     (replica) =>
       replica.service === service.name &&
       replica.revision === service.revision &&
-      (replica.serving || replica.resumable),
+      (replica.serving || replica.resumable) &&
+      replica.givenUp !== true,
   );
   return able.sort(bestFirst).slice(0, service.replicas);
 }

@@ -4,7 +4,9 @@ import {
   condition,
   continueAsNew,
   defineQuery,
+  defineSignal,
   defineUpdate,
+  log,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -13,6 +15,7 @@ import {
   type ControlRequest,
   type DeploymentInput,
   type DeploymentView,
+  HEAL_SIGNAL,
   OPERATION_UPDATES,
   type OperationAccepted,
   type OperationRequest,
@@ -26,6 +29,7 @@ import { removeDeployment } from './remove-deployment.ts';
 import { rollOut } from './roll-out.ts';
 import { listen, type Words } from './words.ts';
 
+const healSignal = defineSignal<[OperationRequest]>(HEAL_SIGNAL);
 const viewQuery = defineQuery<DeploymentView>(VIEW_QUERY);
 
 /** The server takes 2,000 updates in one run; half of them leaves room for those that come while it renews. */
@@ -67,6 +71,12 @@ export async function deployment(input: DeploymentInput): Promise<void> {
   for (const name of Object.values(OPERATION_UPDATES)) {
     setHandler(defineUpdate<OperationAccepted, [OperationRequest]>(name), (request) => accept(entity, request));
   }
+  setHandler(healSignal, async (request) => {
+    await accept(entity, request).catch((error: unknown) => {
+      // Nobody waits for the answer; the node's workflow asks again.
+      log.warn('replicas on a lost node are not replaced yet', { error: String(error) });
+    });
+  });
   for (const name of CONTROLS) {
     setHandler(defineUpdate<void, [ControlRequest]>(name), (request) => obey(entity, request));
   }

@@ -5,6 +5,7 @@ import {
   continueAsNew,
   defineSignal,
   log,
+  patched,
   proxyActivities,
   setHandler,
   workflowInfo,
@@ -14,6 +15,7 @@ import { DOOMED_SIGNAL, ENROLLED_SIGNAL, type NodeInput } from '../contracts/nod
 import { nodeQueue } from '../contracts/task-queues.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import { onNode, onStoppingNode, store } from './activity-stubs.ts';
+import { healWhenDue, lostNow } from './heal-node.ts';
 
 const enrolledSignal = defineSignal(ENROLLED_SIGNAL);
 const doomedSignal = defineSignal(DOOMED_SIGNAL);
@@ -24,11 +26,13 @@ const doomedSignal = defineSignal(DOOMED_SIGNAL);
  * A long activity on the node's own queue heartbeats; its silence is how the node's death is noticed, its result how a
  * change of its Docker daemon is. What it finds is recorded; a lost node is tried again after a pause, or as soon as
  * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. A node that is ready is rid
- * of what was to be removed while it did not answer, and, when told, at once of what somebody deletes. The last known state
+ * of what was to be removed while it did not answer, and, when told, at once of what somebody deletes. What a node had that
+ * stays lost is replaced elsewhere. The last known state
  * survives continue-as-new.
  */
 export async function node(input: NodeInput): Promise<void> {
   let known: NodeStateChange['state'] = input.carried?.known ?? 'lost';
+  let loss = input.carried?.loss;
   let enrolments = 0;
   setHandler(enrolledSignal, () => {
     enrolments += 1;
@@ -41,13 +45,17 @@ export async function node(input: NodeInput): Promise<void> {
     const found = await watch(input, known);
     // Silence is noticed after the node's process may have been back for long: then it is looked at before it is judged.
     if (found.state === 'lost' && enrolments > seen) continue;
-    if (found.state !== known) await store.recordNodeState({ nodeId: input.nodeId, ...found });
+    if (found.state !== known) {
+      await store.recordNodeState({ nodeId: input.nodeId, ...found });
+      loss = found.state === 'lost' ? lostNow() : undefined;
+    }
     known = found.state;
+    if (loss && patched('heals')) loss = await healWhenDue(input.nodeId, loss);
     if (known === 'lost') await condition(() => enrolments > seen, input.retryMs);
     if (known === 'ready') await removeDoomed(input.nodeId);
   }
   await condition(allHandlersFinished);
-  await continueAsNew<typeof node>({ ...input, carried: { known } });
+  await continueAsNew<typeof node>({ ...input, carried: { known, ...(loss ? { loss } : {}) } });
 }
 
 async function watch(input: NodeInput, known: NodeStateChange['state']): Promise<Omit<NodeStateChange, 'nodeId'>> {

@@ -116,8 +116,10 @@ async function findAnchor(
   const { kind, kept } = await getOperation(tx, operationId);
   const replicas = await tx
     .selectFrom('replicas')
+    .innerJoin('nodes', 'nodes.id', 'replicas.node_id')
     .select(['node_id as nodeId', 'service', 'revision', 'operation_id as reservedBy'])
     .where('deployment_id', '=', id)
+    .$if(kind === 'heal', (query) => query.where('nodes.state', '!=', 'lost'))
     .orderBy('replica_id')
     .execute();
   const stays = (service: string, revision: number): boolean =>

@@ -101,7 +101,7 @@ export async function planReturn(
       .execute();
     const goal = toRun(await readCurrent(tx, deployment));
     const policy = returnPolicy(await policyOf(tx, deploymentId, goal));
-    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false });
+    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false, isReturn: true });
   });
 }
 
@@ -135,13 +135,15 @@ interface Draft {
   readonly renew: boolean;
   /** The cohort that begins; `null` to stay in the present one. */
   readonly cohort: number | null;
+  /** Whether it leads back to what was before the operation. */
+  readonly isReturn?: boolean;
 }
 
 /** The plan without reservations. */
 async function draft(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
-  { operation, goal, policy, renew, cohort }: Draft,
+  { operation, goal, policy, renew, cohort, isReturn = false }: Draft,
 ): Promise<RolloutPlan> {
   const services: ServicePlan[] = [];
   const exclusive: string[] = [];
@@ -152,6 +154,9 @@ async function draft(
     checkWriterReplicas('replicas', service.replicas);
     exclusive.push(service.name);
   }
+  const existing = await listReplicas(tx, deployment.id, operation.id);
+  const isBound = services.some(({ template }) => (template.volumes ?? []).length > 0);
+  const heals = operation.kind === 'heal' && !isBound && !isReturn;
   return {
     policy,
     goal,
@@ -159,7 +164,7 @@ async function draft(
     renew,
     services,
     reserved: [],
-    existing: await listReplicas(tx, deployment.id, operation.id),
+    existing: heals ? existing.map((one) => (one.nodeLost ? { ...one, givenUp: true } : one)) : existing,
   };
 }
 

@@ -35,8 +35,9 @@ export async function listRoutes(
       .limit(wanted.limit)
       .execute();
     const replicas = await listReplicas(tx, [...new Set(routes.map((route) => route.deploymentId))]);
+    const lost = await readLostNodes(tx);
     return routes.map(({ canaryRevision: _, canaryWeightPercent: __, ...route }) => {
-      return { ...route, upstreams: upstreamsOf(replicasOf(route, replicas)) };
+      return { ...route, upstreams: upstreamsOf(replicasOf(route, replicas), lost) };
     });
   });
 }
@@ -47,6 +48,7 @@ export async function readIngressSnapshot(db: Database): Promise<IngressSnapshot
     const { generation } = await tx.selectFrom('ingress_generation').select('generation').executeTakeFirstOrThrow();
     const routes = await selectRoutes(tx).orderBy('routes.id').execute();
     const replicas = await listReplicas(tx, [...new Set(routes.map((route) => route.deploymentId))]);
+    const lost = await readLostNodes(tx);
     return {
       generation,
       routes: routes.map(({ id, hostname, deploymentId, service, canaryRevision, canaryWeightPercent }) => {
@@ -58,9 +60,9 @@ export async function readIngressSnapshot(db: Database): Promise<IngressSnapshot
             : {
                 revision: canaryRevision,
                 weightPercent: canaryWeightPercent,
-                upstreams: upstreamsOf(own.filter(isOnTrial)),
+                upstreams: upstreamsOf(own.filter(isOnTrial), lost),
               };
-        const upstreams = upstreamsOf(canary ? own.filter((replica) => !isOnTrial(replica)) : own);
+        const upstreams = upstreamsOf(canary ? own.filter((replica) => !isOnTrial(replica)) : own, lost);
         return { id, hostname, deploymentId, service, upstreams, canary };
       }),
     };
@@ -94,11 +96,21 @@ function replicasOf(
   return (replicas.get(deploymentId) ?? []).filter((replica) => replica.service === service);
 }
 
-/** Unhealthy replicas get requests only while no healthy one is left: a wrong verdict on all must not close a site. */
-function upstreamsOf(replicas: readonly ReplicaRecord[]): Upstream[] {
+async function readLostNodes(db: Database): Promise<ReadonlySet<string>> {
+  const lost = await db.selectFrom('nodes').select('id').where('state', '=', 'lost').execute();
+  return new Set(lost.map(({ id }) => id));
+}
+
+/**
+ * Replicas of lost nodes, and unhealthy ones, get requests only while no others are left: a wrong verdict on all must not
+ * close a site.
+ */
+function upstreamsOf(replicas: readonly ReplicaRecord[], lost: ReadonlySet<string>): Upstream[] {
   const serving = replicas.filter((replica) => replica.serving && replica.state !== 'exited');
-  const healthy = serving.filter((replica) => replica.state === 'healthy');
-  return (healthy.length > 0 ? healthy : serving).flatMap((replica) => replica.address ?? []);
+  const present = serving.filter(({ nodeId }) => !lost.has(nodeId));
+  const reachable = present.length > 0 ? present : serving;
+  const healthy = reachable.filter((replica) => replica.state === 'healthy');
+  return (healthy.length > 0 ? healthy : reachable).flatMap((replica) => replica.address ?? []);
 }
 
 /**

@@ -20,6 +20,7 @@ const OPERATION_KIND: Record<OperationRecord['kind'], OperationKind> = {
   restart: OperationKind.RESTART,
   stop: OperationKind.STOP,
   start: OperationKind.START,
+  heal: OperationKind.HEAL,
   remove: OperationKind.DELETE,
 };
 

@@ -4,7 +4,7 @@ import Dockerode from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Api } from '../../cli/client.ts';
 import { LABEL } from '../../domain/naming.ts';
-import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { OperationKind, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { NodeState } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { DOCKER_SOCKET } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
@@ -44,8 +44,13 @@ async function untilSecondIs(state: NodeState): Promise<void> {
 
 /** A spec whose image no build has made before. */
 async function aFreshBuild(replicas: number): Promise<SpecInit> {
+  return await aBuilt(api, await sleeper(), { replicas });
+}
+
+/** What a build of an image that sleeps is made of. */
+async function sleeper() {
   const dockerfile = ['FROM scratch', 'COPY busybox /bin/sleep', `ENV MARK=${randomUUID()}`].join('\n');
-  return await aBuilt(api, { Dockerfile: dockerfile, busybox: await readFile('/bin/busybox') }, { replicas });
+  return { Dockerfile: dockerfile, busybox: await readFile('/bin/busybox') };
 }
 
 /** Ids of the images that the containers of a deployment run on a daemon. */
@@ -83,6 +88,43 @@ describe('an image that is built on one node', { timeout: 240_000 }, () => {
     const { id } = await subject.update(await aFreshBuild(1));
     expect(await subject.outcome(id)).toMatchObject({ state: OperationState.SUCCEEDED });
     expect(await imagesOn(first, subject)).toHaveLength(1);
+    await subject.remove();
+  });
+});
+
+/** Ids of the containers of a deployment that run on a daemon. */
+async function runningOn(client: Dockerode, { id }: Subject): Promise<string[]> {
+  const containers = await client.listContainers({ filters: { label: [`${LABEL.deploymentId}=${id}`] } });
+  return containers.map(({ Id }) => Id);
+}
+
+describe('a node that is lost', { timeout: 240_000 }, () => {
+  it('has its replicas replaced elsewhere, and none twice once it is back', async () => {
+    await second.start();
+    await untilSecondIs(NodeState.READY);
+    const subject = await createSubject(api, await aFreshBuild(2));
+    expect(await subject.outcome()).toMatchObject({ state: OperationState.SUCCEEDED });
+    expect([(await runningOn(first, subject)).length, (await runningOn(second.docker, subject)).length]).toEqual([
+      1, 1,
+    ]);
+    const [left] = await runningOn(second.docker, subject);
+
+    await second.stop();
+    await eventually(
+      async () => {
+        const { operation, replicas } = await subject.get();
+        expect(operation).toMatchObject({ kind: OperationKind.HEAL, state: OperationState.SUCCEEDED });
+        expect(replicas.map(({ nodeId }) => nodeId === second.nodeId)).toEqual([false, false]);
+      },
+      { patienceMs: 120_000 },
+    );
+    expect(await runningOn(first, subject)).toHaveLength(2);
+    // Nobody has told its daemon: what it ran goes on until the node is back.
+    expect(await runningOn(second.docker, subject)).toEqual([left]);
+
+    await second.start();
+    await eventually(async () => expect(await runningOn(second.docker, subject)).toEqual([]), { patienceMs: 120_000 });
+    expect(await runningOn(first, subject)).toHaveLength(2);
     await subject.remove();
   });
 });

@@ -24,6 +24,7 @@ import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../
 import { createFakeKeys } from '../support/fake-keys.ts';
 import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
 import { createFakeVolumes, type FakeVolumes } from '../support/fake-volumes.ts';
+import { loseNode } from '../support/lost-node.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
 
 type Rig = Awaited<ReturnType<typeof startWorkflowRig>>;
@@ -50,6 +51,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'build-from-git', run: (rig) => operations(rig, {}, [deployCommit()]) },
   { name: 'node-watched', run: nodeWatched },
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
+  { name: 'node-healed', run: nodeHealed },
   { name: 'requests-at-once', run: requestsAtOnce },
   {
     name: 'scale-restart-stop-start',
@@ -257,6 +259,12 @@ async function nodeWatched(rig: Rig): Promise<readonly string[]> {
     });
   });
   return [`node/${nodeId}`];
+}
+
+/** The watch of a node that stays lost, and a deployment that was there. */
+async function nodeHealed(rig: Rig): Promise<readonly string[]> {
+  const { nodeId, place } = await loseNode(rig);
+  return [nodeWorkflowId(nodeId), deploymentWorkflowId(place.deploymentId)];
 }
 
 /** A node that is watched is told of a volume and a snapshot that somebody has deleted. */

@@ -4,6 +4,7 @@ import { toApplicationFailure } from '../../activities/failures.ts';
 import type {
   BuildActivities,
   EnsureReplicaInput,
+  HealableDeployment,
   IngressActivities,
   NodeActivities,
   OperationRef,
@@ -68,6 +69,8 @@ export interface FakeBehaviour {
   refuseStore?: () => DomainError | undefined;
   /** Called each time that a rollout is to begin. */
   refuseBegin?: () => DomainError | undefined;
+  /** Deployments that have something on a lost node. */
+  healable?: () => readonly HealableDeployment[];
   /** Replicas that have died since they began to serve. */
   unhealthy?: () => readonly string[];
 }
@@ -275,6 +278,7 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     recordNodeState: async ({ nodeId, state }) => {
       steps.push(`${nodeId} is ${state}`);
     },
+    listHealable: async () => behaviour.healable?.() ?? [],
     listDoomed: async () => ({ replicas: [], deployments: [] }),
     forgetDoomed: async () => undefined,
   };

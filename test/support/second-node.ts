@@ -14,6 +14,8 @@ export interface SecondNode {
   readonly docker: Awaited<ReturnType<typeof startSecondDocker>>['client'];
   /** Ends the node; its daemon goes on with what it runs. */
   stop(): Promise<void>;
+  /** Brings it back. */
+  start(): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -43,20 +45,21 @@ export async function startSecondNode({
     NODE_GATEWAY_PORT: String(gatewayPort),
     DOCKER_SOCKET: docker.socketPath,
   };
-  const node = await startNode(environment, createLog({ role: 'node', level: 'silent' })).catch(
-    async (error: unknown) => {
-      await docker.remove();
-      throw error;
-    },
-  );
-  let isStopped = false;
-  const stop = async (): Promise<void> => {
-    if (!isStopped) await node.stop();
-    isStopped = true;
+  let node: Awaited<ReturnType<typeof startNode>> | undefined;
+  const start = async (): Promise<void> => {
+    node = await startNode(environment, createLog({ role: 'node', level: 'silent' }));
   };
+  const stop = async (): Promise<void> => {
+    await node?.stop();
+    node = undefined;
+  };
+  await start().catch(async (error: unknown) => {
+    await docker.remove();
+    throw error;
+  });
   const remove = async (): Promise<void> => {
     await stop();
     await docker.remove();
   };
-  return { nodeId: NODE_ID, docker: docker.client, stop, remove };
+  return { nodeId: NODE_ID, docker: docker.client, stop, start, remove };
 }

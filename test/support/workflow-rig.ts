@@ -50,7 +50,7 @@ export async function startWorkflowRig(payloadKeys = aPayloadKeyring()) {
     await connection.close();
     await server.stop();
   };
-  return { client, gateway, withCluster, temporal, workflowBundle, stop };
+  return { client, gateway, withCluster, connection, temporal, workflowBundle, stop };
 }
 
 /** Ids of a deployment of its own. */

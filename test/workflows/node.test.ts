@@ -6,6 +6,7 @@ import { nodeWorkflowId } from '../../contracts/node.ts';
 import { CONTROL_QUEUE, nodeQueue } from '../../contracts/task-queues.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster } from '../support/fake-cluster.ts';
+import { loseNode } from '../support/lost-node.ts';
 import { startWorkflowRig } from '../support/workflow-rig.ts';
 
 let rig: Awaited<ReturnType<typeof startWorkflowRig>>;
@@ -71,6 +72,12 @@ describe('the node workflow', { timeout: 180_000 }, () => {
     await rig.client.workflow.getHandle(nodeWorkflowId(nodeId)).terminate();
     await Promise.all([controlWorker.stop(), secondWorker.stop()]);
     await connection.close();
+  });
+
+  it('asks the deployments of a node that stays lost to replace what was there', async () => {
+    const { cluster, nodeId } = await loseNode(rig);
+    const healed = [...cluster.operations.values()].filter(({ kind }) => kind === 'heal');
+    expect(healed).toMatchObject([{ state: 'succeeded', request: { reason: `node ${nodeId} does not answer` } }]);
   });
 
   it('never calls a node lost whose process was back before its silence was noticed', async () => {

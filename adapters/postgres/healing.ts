@@ -1,0 +1,64 @@
+import type { HealableDeployment } from '../../contracts/activities.ts';
+import { servicesOf } from '../../domain/spec.ts';
+import type { Database } from './database.ts';
+
+/** Deployments that one attempt asks to heal; those beyond are asked by the next one. */
+const MOST_HEALED = 200;
+
+/**
+ * Lists deployments that have replicas on a node and can do without it, by id.
+ *
+ * None while no other node takes replicas. One with a volume has to wait for its node, which has the data. One that is
+ * being healed already is left out.
+ */
+export async function listHealable(db: Database, nodeId: string): Promise<HealableDeployment[]> {
+  const rows = await db
+    .selectFrom('deployments')
+    .innerJoin('revisions', (join) =>
+      join
+        .onRef('revisions.deployment_id', '=', 'deployments.id')
+        .onRef('revisions.number', '=', 'deployments.current_revision'),
+    )
+    .select(['deployments.id as deploymentId', 'deployments.organization_id as organizationId'])
+    .select(['deployments.project_id as projectId', 'revisions.spec'])
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('nodes')
+          .select('nodes.id')
+          .where('nodes.id', '<>', nodeId)
+          .where('nodes.state', '=', 'ready')
+          .where('nodes.cordoned', '=', false),
+      ),
+    )
+    .where('deployments.deleting', '=', false)
+    .where('deployments.stopped', '=', false)
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('replicas')
+          .select('replicas.replica_id')
+          .whereRef('replicas.deployment_id', '=', 'deployments.id')
+          .where('replicas.node_id', '=', nodeId)
+          .where('replicas.serving', '=', true),
+      ),
+    )
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('operations')
+            .select('operations.id')
+            .whereRef('operations.deployment_id', '=', 'deployments.id')
+            .where('operations.kind', '=', 'heal')
+            .where('operations.finished_at', 'is', null),
+        ),
+      ),
+    )
+    .orderBy('deployments.id')
+    .limit(MOST_HEALED)
+    .execute();
+  return rows.flatMap(({ spec, ...deployment }) =>
+    servicesOf(spec).some(({ volumes = [] }) => volumes.length > 0) ? [] : [deployment],
+  );
+}
