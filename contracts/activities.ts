@@ -1,5 +1,6 @@
 import type { RolloutGate } from '../domain/rollout-policy.ts';
 import type { ControlRequest, OperationAccepted, OperationRequest } from './deployment.ts';
+import type { NodeStateChange } from './node.ts';
 import type {
   BuildSource,
   DoomedReplica,
@@ -18,13 +19,6 @@ import type { DataRemovals, DoomedData } from './volumes.ts';
 export interface OperationRef {
   readonly deploymentId: string;
   readonly operationId: string;
-}
-
-/** A deployment that has replicas on a lost node, and can do without that. */
-export interface HealableDeployment {
-  readonly deploymentId: string;
-  readonly organizationId: string;
-  readonly projectId: string;
 }
 
 /** Activities on the databases, run as local activities by the orchestrator. Each is one transaction, and repeatable. */
@@ -80,8 +74,8 @@ export interface StoreActivities {
   purgeDeployment(input: OperationRef & Leftovers): Promise<void>;
   /** Records what a node is, as its workflow found it. */
   recordNodeState(input: NodeStateChange): Promise<void>;
-  /** Lists deployments with replicas on a node which can be replaced elsewhere: not those that have volumes. */
-  listHealable(input: { readonly nodeId: string }): Promise<readonly HealableDeployment[]>;
+  /** Lists ids of deployments with replicas on a node which can be replaced elsewhere: not of those with volumes. */
+  listHealable(input: { readonly nodeId: string }): Promise<readonly string[]>;
   /** Lists what a node still has of what was to be removed while it did not answer. */
   listDoomed(input: { readonly nodeId: string }): Promise<DoomedOnNode>;
   /** Forgets what has been removed since. */
@@ -138,14 +132,6 @@ export interface Leftovers {
 export interface DoomedOnNode extends DoomedData {
   readonly replicas: readonly (Omit<DoomedReplica, 'nodeId'> & { readonly deploymentId: string })[];
   readonly deployments: readonly { readonly deploymentId: string; readonly projectId: string }[];
-}
-
-/** What a node is. */
-export interface NodeStateChange {
-  readonly nodeId: string;
-  readonly state: 'ready' | 'degraded' | 'lost';
-  /** For people; empty when all is well. */
-  readonly reason: string;
 }
 
 /** Activities on the ingress, run by the orchestrator on the control queue. */

@@ -1,5 +1,3 @@
-import type { NodeStateChange } from './activities.ts';
-
 /** Workflow type of the entity that watches one node. */
 export const NODE_WORKFLOW = 'node';
 
@@ -13,6 +11,14 @@ export const ENROLLED_SIGNAL = 'enrolled';
 
 /** Signal: something that the node still has is to go. No argument: what it is stands in the database. */
 export const DOOMED_SIGNAL = 'doomed';
+
+/** What a node is. */
+export interface NodeStateChange {
+  readonly nodeId: string;
+  readonly state: 'ready' | 'degraded' | 'lost';
+  /** For people; empty when all is well. */
+  readonly reason: string;
+}
 
 /** A loss of a node, and what was done about it so far. */
 export interface NodeLoss {

@@ -1,5 +1,4 @@
 import { getExternalWorkflowHandle, log, uuid4 } from '@temporalio/workflow';
-import type { HealableDeployment } from '../contracts/activities.ts';
 import { deploymentWorkflowId, HEAL_SIGNAL, type PlainRequest } from '../contracts/deployment.ts';
 import type { NodeLoss } from '../contracts/node.ts';
 import { store } from './activity-stubs.ts';
@@ -27,14 +26,14 @@ export function lostNow(): NodeLoss {
 export async function healWhenDue(nodeId: string, loss: NodeLoss): Promise<NodeLoss> {
   if (Date.now() < loss.dueAt) return loss;
   const deployments = await store.listHealable({ nodeId });
-  await Promise.all(deployments.map((deployment) => ask(nodeId, deployment)));
+  await Promise.all(deployments.map((deploymentId) => ask(nodeId, deploymentId)));
   if (deployments.length === 0) return { ...loss, dueAt: Date.now() + FIRST_HEAL_MS };
   log.info('asked deployments to replace what was on the node', { asked: deployments.length });
   const pauseMs = NEXT_HEALS_MS[Math.min(loss.attempts, NEXT_HEALS_MS.length - 1)] ?? FIRST_HEAL_MS;
   return { dueAt: Date.now() + pauseMs, attempts: loss.attempts + 1 };
 }
 
-async function ask(nodeId: string, { deploymentId }: HealableDeployment): Promise<void> {
+async function ask(nodeId: string, deploymentId: string): Promise<void> {
   const operationId = uuid4();
   const request: PlainRequest = {
     ...{ kind: 'heal', operationId, idempotencyKey: `heal-${operationId}`, requestHash: hashOf(operationId) },

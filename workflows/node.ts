@@ -10,8 +10,8 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { NodeActivities, NodeStateChange } from '../contracts/activities.ts';
-import { DOOMED_SIGNAL, ENROLLED_SIGNAL, type NodeInput } from '../contracts/node.ts';
+import type { NodeActivities } from '../contracts/activities.ts';
+import { DOOMED_SIGNAL, ENROLLED_SIGNAL, type NodeInput, type NodeStateChange } from '../contracts/node.ts';
 import { nodeQueue } from '../contracts/task-queues.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import { onNode, onStoppingNode, store } from './activity-stubs.ts';

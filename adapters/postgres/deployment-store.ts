@@ -1,4 +1,5 @@
-import type { NodeStateChange, StoreActivities } from '../../contracts/activities.ts';
+import type { StoreActivities } from '../../contracts/activities.ts';
+import type { NodeStateChange } from '../../contracts/node.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
 import { recordBuild } from './builds.ts';
 import { recordControl, recordWaiting } from './control-operation.ts';

@@ -54,10 +54,9 @@ describe('a lost node', () => {
   });
 
   it('has what was there replaced elsewhere, and loses it when it comes back', async () => {
-    const { deploymentId, creation, heal, nodes } = await aRunning();
-    const { organizationId, projectId } = creation;
+    const { deploymentId, heal, nodes } = await aRunning();
     await record('host-000a', 'lost');
-    expect(await store.listHealable({ nodeId: 'host-000a' })).toEqual([{ deploymentId, organizationId, projectId }]);
+    expect(await store.listHealable({ nodeId: 'host-000a' })).toEqual([deploymentId]);
     const { operationId } = await heal();
     expect(await store.listHealable({ nodeId: 'host-000a' })).toEqual([]);
     const ref = { deploymentId, operationId };

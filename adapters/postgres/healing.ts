@@ -1,17 +1,16 @@
-import type { HealableDeployment } from '../../contracts/activities.ts';
-import { servicesOf } from '../../domain/spec.ts';
+import { volumeNames } from '../../domain/volumes.ts';
 import type { Database } from './database.ts';
 
 /** Deployments that one attempt asks to heal; those beyond are asked by the next one. */
 const MOST_HEALED = 200;
 
 /**
- * Lists deployments that have replicas on a node and can do without it, by id.
+ * Lists ids of deployments that have replicas on a node and can do without it.
  *
  * None while no other node takes replicas. One with a volume has to wait for its node, which has the data. One that is
  * being healed already is left out.
  */
-export async function listHealable(db: Database, nodeId: string): Promise<HealableDeployment[]> {
+export async function listHealable(db: Database, nodeId: string): Promise<string[]> {
   const rows = await db
     .selectFrom('deployments')
     .innerJoin('revisions', (join) =>
@@ -19,8 +18,7 @@ export async function listHealable(db: Database, nodeId: string): Promise<Healab
         .onRef('revisions.deployment_id', '=', 'deployments.id')
         .onRef('revisions.number', '=', 'deployments.current_revision'),
     )
-    .select(['deployments.id as deploymentId', 'deployments.organization_id as organizationId'])
-    .select(['deployments.project_id as projectId', 'revisions.spec'])
+    .select(['deployments.id', 'revisions.spec'])
     .where((eb) =>
       eb.exists(
         eb
@@ -58,7 +56,5 @@ export async function listHealable(db: Database, nodeId: string): Promise<Healab
     .orderBy('deployments.id')
     .limit(MOST_HEALED)
     .execute();
-  return rows.flatMap(({ spec, ...deployment }) =>
-    servicesOf(spec).some(({ volumes = [] }) => volumes.length > 0) ? [] : [deployment],
-  );
+  return rows.flatMap(({ id, spec }) => (volumeNames(spec).length > 0 ? [] : [id]));
 }

@@ -4,7 +4,6 @@ import { toApplicationFailure } from '../../activities/failures.ts';
 import type {
   BuildActivities,
   EnsureReplicaInput,
-  HealableDeployment,
   IngressActivities,
   NodeActivities,
   OperationRef,
@@ -69,8 +68,8 @@ export interface FakeBehaviour {
   refuseStore?: () => DomainError | undefined;
   /** Called each time that a rollout is to begin. */
   refuseBegin?: () => DomainError | undefined;
-  /** Deployments that have something on a lost node. */
-  healable?: () => readonly HealableDeployment[];
+  /** Ids of deployments that have something on a lost node. */
+  healable?: () => readonly string[];
   /** Replicas that have died since they began to serve. */
   unhealthy?: () => readonly string[];
 }

@@ -19,7 +19,7 @@ export async function loseNode(rig: Awaited<ReturnType<typeof startWorkflowRig>>
   const nodeId = `node-${randomUUID()}`;
   const place = aPlace();
   const isHealed = () => [...cluster.operations.values()].some(({ kind }) => kind === 'heal');
-  const cluster = createFakeCluster({ healable: () => (isHealed() ? [] : [place]) });
+  const cluster = createFakeCluster({ healable: () => (isHealed() ? [] : [place.deploymentId]) });
   await rig.withCluster(cluster, async () => {
     await rig.gateway.submit({ ...place, request: aDeployRequest({ spec: aSpec({ replicas: 2 }) }) });
     const ended = (kind: string) => [...cluster.operations.values()].find((one) => one.kind === kind)?.state;
