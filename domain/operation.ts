@@ -17,6 +17,9 @@ export const OPERATION_KINDS = [
  */
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
+/** Who asks for what the platform asks for by itself. */
+export const PLATFORM_ACTOR = '00000000-0000-0000-0000-000000000000';
+
 /**
  * How an operation stands. `queued`, `running` and `waiting` (for a person) are open; the others are final.
  */

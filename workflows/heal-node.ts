@@ -1,6 +1,7 @@
 import { getExternalWorkflowHandle, log, uuid4 } from '@temporalio/workflow';
 import { deploymentWorkflowId, HEAL_SIGNAL, type PlainRequest } from '../contracts/deployment.ts';
 import type { NodeLoss } from '../contracts/node.ts';
+import { PLATFORM_ACTOR } from '../domain/operation.ts';
 import { store } from './activity-stubs.ts';
 
 /** How long a node has been lost before its replicas are replaced; a node's process that restarts is back sooner. */
@@ -8,9 +9,6 @@ const FIRST_HEAL_MS = 10_000;
 
 /** Pauses before what could not be healed is tried again; the last one over and over. */
 const NEXT_HEALS_MS = [60_000, 300_000, 3_600_000] as const;
-
-/** The platform itself asks for it. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 /** A node that is lost from now on. */
 export function lostNow(): NodeLoss {
@@ -37,7 +35,7 @@ async function ask(nodeId: string, deploymentId: string): Promise<void> {
   const operationId = uuid4();
   const request: PlainRequest = {
     ...{ kind: 'heal', operationId, idempotencyKey: `heal-${operationId}`, requestHash: hashOf(operationId) },
-    ...{ actorUserId: NOBODY, reason: `node ${nodeId} does not answer`, supersedeRunning: false },
+    ...{ actorUserId: PLATFORM_ACTOR, reason: `node ${nodeId} does not answer`, supersedeRunning: false },
   };
   try {
     await getExternalWorkflowHandle(deploymentWorkflowId(deploymentId)).signal(HEAL_SIGNAL, request);

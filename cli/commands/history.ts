@@ -2,6 +2,7 @@ import { timestampDate } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Command } from 'commander';
 import { DomainError } from '../../domain/errors.ts';
+import { PLATFORM_ACTOR } from '../../domain/operation.ts';
 import {
   type DeploymentEvent,
   DeploymentEventSchema,
@@ -135,7 +136,10 @@ function describe(terminal: Terminal, operation: Operation): void {
     ['kind', describeKind(operation)],
     ['state', paintState(terminal, words.operation(operation.state))],
     ...(operation.waitsFor === '' ? [] : [['waits for', operation.waitsFor] as const]),
-    ['asked', `${age(operation.createdAt)} ago by ${operation.actorUserId}`],
+    [
+      'asked',
+      `${age(operation.createdAt)} ago by ${operation.actorUserId === PLATFORM_ACTOR ? 'the platform' : operation.actorUserId}`,
+    ],
     ['took', took(operation)],
     ...(operation.reason === '' ? [] : [['reason', plainText(operation.reason)] as const]),
     ...(operation.supersededBy === '' ? [] : [['newer one', operation.supersededBy] as const]),

@@ -376,7 +376,7 @@ export type Operation = Message<"obiente.cloud.v1.Operation"> & {
   deploymentId: string;
 
   /**
-   * Who asked for it (UUID): a user, or the deployment's webhook.
+   * Who asked for it (UUID): a user, the deployment's webhook, or the platform by itself, whose id is all zeros.
    *
    * @generated from field: string actor_user_id = 11;
    */
