@@ -1,5 +1,5 @@
 import { DomainError } from '../domain/errors.ts';
-import { describeBytes } from '../domain/placement/refusal.ts';
+import { describeBytes } from '../domain/quantities.ts';
 
 /** What one build may use beside memory and cores, which Docker enforces. */
 export interface BuildLimits {

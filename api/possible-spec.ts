@@ -2,7 +2,7 @@ import { renewBuildContext } from '../adapters/postgres/build-contexts.ts';
 import type { Database } from '../adapters/postgres/database.ts';
 import { listNodes, type NodeRecord } from '../adapters/postgres/nodes.ts';
 import { DomainError, invalidArgument } from '../domain/errors.ts';
-import { describeBytes, describeCores } from '../domain/placement/refusal.ts';
+import { describeBytes, describeCores } from '../domain/quantities.ts';
 import type { ResourceLimits, Source, VariableInput } from '../domain/spec.ts';
 
 /** Nodes that one capacity check looks at: as many as a cluster of this platform has. */

@@ -1,4 +1,5 @@
 import { DomainError } from '../errors.ts';
+import { describeBytes, describeCores } from '../quantities.ts';
 import type { PlacementRefusal } from './placement.ts';
 import type { NodeRoom, PlacementRequest } from './strategy.ts';
 
@@ -23,13 +24,6 @@ export function toPlacementError(request: PlacementRequest, refusal: PlacementRe
   });
 }
 
-/** Bytes for people, rounded down: `4.0 GiB`, `512 MiB`. */
-export function describeBytes(bytes: number): string {
-  const mebibytes = bytes / 1024 ** 2;
-  if (mebibytes >= 1024) return `${(Math.floor((mebibytes / 1024) * 10) / 10).toFixed(1)} GiB`;
-  return `${Math.floor(mebibytes)} MiB`;
-}
-
 function describeRequest(request: PlacementRequest): string {
   const { name, replicas, cpuCores, memoryBytes, together, largestCpuCores } = request;
   if (largestCpuCores !== undefined) {
@@ -45,12 +39,6 @@ export function describeRoom({ nodeId, cpuCores, memoryBytes, ...node }: NodeRoo
   if (node.ownCpuCores < (request.largestCpuCores ?? request.cpuCores))
     return `${nodeId} has only ${describeCores(node.ownCpuCores)}`;
   return `${nodeId} has ${describeCores(cpuCores)} and ${describeBytes(memoryBytes)} free`;
-}
-
-/** Cores for people: `1 core`, `0.25 cores`. */
-export function describeCores(cores: number): string {
-  const rounded = Math.floor(cores * 100 + 1e-6) / 100;
-  return `${rounded} ${rounded === 1 ? 'core' : 'cores'}`;
 }
 
 function count(amount: number, noun: string): string {
