@@ -10,6 +10,7 @@ import { type Database, openDatabase } from './database.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import { createRotationRecords } from './key-rotations.ts';
 import { migrate } from './migrate.ts';
+import { readIngressSnapshot } from './routes.ts';
 
 const log = createLog({ role: 'test', level: 'silent' });
 const feeds: ChangeFeed[] = [];
@@ -62,8 +63,9 @@ describe('the change feed', () => {
   });
 
   it('hears of every step of a rollout, and once of its new generation', async () => {
-    const feed = await aFeed();
     await aReadyNode(db);
+    const { generation } = await readIngressSnapshot(db);
+    const feed = await aFeed();
     const creation = aCreation(await aTenant(db));
     const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
     const store = createDeploymentStore(db, { domain: 'example.test', placement });
@@ -72,8 +74,8 @@ describe('the change feed', () => {
     await rollOut(store, creation.deploymentId, await store.storeOperation(creation));
     await eventually(() => expect(heard.length).toBeGreaterThanOrEqual(4));
     expect(ingress).toEqual([
-      { kind: 'ingress', generation: 1 },
-      { kind: 'ingress', generation: 2 },
+      { kind: 'ingress', generation: generation + 1 },
+      { kind: 'ingress', generation: generation + 2 },
     ]);
   });
 
