@@ -1,3 +1,4 @@
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
@@ -77,8 +78,12 @@ describe('the table of permissions', () => {
 
   it('leaves to operators of the platform only what concerns no organization alone', () => {
     const ofOperators = Object.entries(PERMISSIONS).filter(([, { resource }]) => resource.kind === 'platform');
-    expect(ofOperators.map(([rpc]) => rpc.split('/')[0])).toEqual(
-      [RetentionService, KeysService].flatMap(({ methods, typeName }) => methods.map(() => typeName)),
+    const changesOfNodes = NodesService.methods.filter(
+      ({ idempotency }) => idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
+    );
+    const wanted = [...RetentionService.methods, ...KeysService.methods, ...changesOfNodes];
+    expect(ofOperators.map(([rpc]) => rpc).toSorted()).toEqual(
+      wanted.map(({ parent, name }) => `${parent.typeName}/${name}`).toSorted(),
     );
   });
 
