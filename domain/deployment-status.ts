@@ -44,7 +44,6 @@ const BRINGS_UP: ReadonlySet<OperationKind> = new Set(['deploy', 'update', 'roll
 /**
  * Derives the status from what runs, so that it can never be left behind by a process that died.
  *
-/**
  * An operation that brings something up shows while it is under way; a failed one shows as the reason while an old
  * revision goes on serving. `nowMs`, milliseconds since 1970, is only for how soon something happens.
  */

@@ -26,9 +26,8 @@ const doomedSignal = defineSignal(DOOMED_SIGNAL);
  * A long activity on the node's own queue heartbeats; its silence is how the node's death is noticed, its result how a
  * change of its Docker daemon is. What it finds is recorded; a lost node is tried again after a pause, or as soon as
  * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. A node that is ready is rid
- * of what was to be removed while it did not answer, and, when told, at once of what somebody deletes. What a node had that
- * stays lost is replaced elsewhere. The last known state
- * survives continue-as-new.
+ * of what was to be removed while it did not answer, and, when told, at once of what somebody deletes. What a node had
+ * that stays lost is replaced elsewhere. The last known state survives continue-as-new.
  */
 export async function node(input: NodeInput): Promise<void> {
   let known: NodeStateChange['state'] = input.carried?.known ?? 'lost';

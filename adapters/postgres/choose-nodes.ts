@@ -49,7 +49,7 @@ export async function chooseSharedNode(
   const anchor = await findAnchor(tx, deployment, operationId);
   if (anchor !== undefined && home !== null && anchor !== home) throw apart(deployment.name, { anchor, home });
   if (anchor !== undefined) return { nodeId: anchor, why: 'other services of it are there' };
-  if (home !== null) return { nodeId: home, why: 'its volumes are there' };
+  if (home !== null) return atHome(home);
   const sum = (partOf: (limits: ServiceSpec['limits']) => number): number =>
     placings.reduce((total, { service, count }) => total + count * partOf(service.limits), 0);
   const request: PlacementRequest = {
@@ -66,6 +66,11 @@ export async function chooseSharedNode(
   if (refusal) throw toPlacementError(request, refusal);
   await turnRotation(tx, rules, assignments);
   return { nodeId: assignments[0] ?? '', why: explainPlacement(question, assignments) };
+}
+
+/** The choice of what has volumes. */
+export function atHome(nodeId: string): ChosenNode {
+  return { nodeId, why: 'its volumes are there' };
 }
 
 /** The node at which a rotation goes on; `null` before it began, and for strategies that have none. */

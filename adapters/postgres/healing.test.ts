@@ -84,6 +84,19 @@ describe('a lost node', () => {
     expect(await store.listHealable({ nodeId: 'host-000a' })).toHaveLength(1);
   });
 
+  it('has those asked first who were not asked yet', async () => {
+    const [one, other] = [await aRunning(1), await aRunning(1)];
+    await database.db.updateTable('replicas').set({ node_id: 'host-000a' }).execute();
+    await record('host-000a', 'lost');
+    const listed = await store.listHealable({ nodeId: 'host-000a' });
+    expect(listed.toSorted()).toEqual([one.deploymentId, other.deploymentId].toSorted());
+    const first = listed[0] === one.deploymentId ? one : other;
+    const { operationId } = await first.heal();
+    const failure = { code: 'INSUFFICIENT_CAPACITY', message: 'no room', hint: '' };
+    await store.failOperation({ deploymentId: first.deploymentId, operationId, failure });
+    expect(await store.listHealable({ nodeId: 'host-000a' })).toEqual(listed.toReversed());
+  });
+
   it('that is back before its turn keeps everything', async () => {
     const { deploymentId, heal, nodes } = await aRunning();
     const { operationId } = await heal();

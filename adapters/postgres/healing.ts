@@ -1,7 +1,7 @@
 import { volumeNames } from '../../domain/volumes.ts';
 import type { Database } from './database.ts';
 
-/** Deployments that one attempt asks to heal; those beyond are asked by the next one. */
+/** Deployments that one attempt asks to heal; those beyond are asked by the next one, before any that were asked. */
 const MOST_HEALED = 200;
 
 /**
@@ -53,8 +53,16 @@ export async function listHealable(db: Database, nodeId: string): Promise<string
         ),
       ),
     )
+    .orderBy(
+      (eb) =>
+        eb
+          .selectFrom('operations')
+          .select((of) => of.fn.max('operations.sequence').as('last'))
+          .whereRef('operations.deployment_id', '=', 'deployments.id')
+          .where('operations.kind', '=', 'heal'),
+      (order) => order.asc().nullsFirst(),
+    )
     .orderBy('deployments.id')
-    .limit(MOST_HEALED)
     .execute();
-  return rows.flatMap(({ id, spec }) => (volumeNames(spec).length > 0 ? [] : [id]));
+  return rows.flatMap(({ id, spec }) => (volumeNames(spec).length > 0 ? [] : [id])).slice(0, MOST_HEALED);
 }

@@ -79,10 +79,9 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<void
   }
 }
 
-/** Takes a node out of placement, or puts it back. What runs there stays. @returns whether the node is known. */
-export async function setCordoned(db: Database, nodeId: string, cordoned: boolean): Promise<boolean> {
-  const changed = await db.updateTable('nodes').set({ cordoned }).where('id', '=', nodeId).returning('id').execute();
-  return changed.length > 0;
+/** Takes a node out of placement, or puts it back. What runs there stays. */
+export async function setCordoned(db: Database, nodeId: string, cordoned: boolean): Promise<void> {
+  await db.updateTable('nodes').set({ cordoned }).where('id', '=', nodeId).execute();
 }
 
 /** Renews a node's lease. Answers with whether the node is known; if not, it has to enrol again. */

@@ -52,8 +52,9 @@ export async function beginRollout(
     const operation = await begin(tx, deployment, operationId);
     const goal = toRun(await readGoal(tx, deployment, operation));
     const policy = policyFor(operation.kind, await policyOf(tx, deploymentId, goal));
-    const { cohort } = operation;
-    const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew: operation.kind === 'restart' });
+    const { kind, cohort } = operation;
+    const [renew, giveUpLost] = [kind === 'restart', kind === 'heal'];
+    const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew, giveUpLost });
     const reserved = await listReserved(tx, { deploymentId, operationId, batch: 0 });
     const isReserved = new Set(reserved.map(({ replicaId }) => replicaId));
     const plan = { ...whole, existing: whole.existing.filter(({ replicaId }) => !isReserved.has(replicaId)) };
@@ -101,7 +102,7 @@ export async function planReturn(
       .execute();
     const goal = toRun(await readCurrent(tx, deployment));
     const policy = returnPolicy(await policyOf(tx, deploymentId, goal));
-    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false, isReturn: true });
+    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false, giveUpLost: false });
   });
 }
 
@@ -135,15 +136,15 @@ interface Draft {
   readonly renew: boolean;
   /** The cohort that begins; `null` to stay in the present one. */
   readonly cohort: number | null;
-  /** Whether it leads back to what was before the operation. */
-  readonly isReturn?: boolean;
+  /** Whether replicas on lost nodes are replaced, where no volume binds them to their node. */
+  readonly giveUpLost: boolean;
 }
 
 /** The plan without reservations. */
 async function draft(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
-  { operation, goal, policy, renew, cohort, isReturn = false }: Draft,
+  { operation, goal, policy, renew, cohort, giveUpLost }: Draft,
 ): Promise<RolloutPlan> {
   const services: ServicePlan[] = [];
   const exclusive: string[] = [];
@@ -156,7 +157,6 @@ async function draft(
   }
   const existing = await listReplicas(tx, deployment.id, operation.id);
   const isBound = services.some(({ template }) => (template.volumes ?? []).length > 0);
-  const heals = operation.kind === 'heal' && !isBound && !isReturn;
   return {
     policy,
     goal,
@@ -164,7 +164,8 @@ async function draft(
     renew,
     services,
     reserved: [],
-    existing: heals ? existing.map((one) => (one.nodeLost ? { ...one, givenUp: true } : one)) : existing,
+    existing:
+      giveUpLost && !isBound ? existing.map((one) => (one.nodeLost ? { ...one, givenUp: true } : one)) : existing,
   };
 }
 

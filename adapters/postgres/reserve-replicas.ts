@@ -5,7 +5,7 @@ import { replicaId } from '../../domain/naming.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
 import { isCompose, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
 import { volumeNames } from '../../domain/volumes.ts';
-import { chooseNodes, chooseSharedNode, type Placing } from './choose-nodes.ts';
+import { atHome, chooseNodes, chooseSharedNode, type Placing } from './choose-nodes.ts';
 import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from './database.ts';
 import { getSpec, type LockedDeployment, lockExisting } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
@@ -67,7 +67,7 @@ export async function reserve(
     ? await chooseSharedNode(tx, { deployment, operationId, placings, home }, rules)
     : home === null
       ? null
-      : { nodeId: home, why: 'its volumes are there' };
+      : atHome(home);
   const planned: PlannedReplica[] = [];
   let reason = chosen?.why ?? '';
   for (const placing of placings) {

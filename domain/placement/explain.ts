@@ -1,6 +1,6 @@
 import { capacityOf, type PlacementNode, type PlacementQuestion, roomOf } from './placement.ts';
 import { describeRoom } from './refusal.ts';
-import { fitsOn, sharesWith } from './room.ts';
+import { fitsOn, loadWith, mayTake } from './room.ts';
 
 /** Nodes that an explanation names of each kind; the rest is counted. */
 const NAMED_NODES = 5;
@@ -24,12 +24,8 @@ export function explainPlacement(question: PlacementQuestion, assignments: reado
     const fullness = fullnessWith(node, Math.max(1, count), question);
     if (count > 0) chosen.push(`${nodeId} ${fullness} full with ${count === 1 ? 'it' : `${count} of them`}`);
     else if (!node.ready) impossible.push(`${nodeId} (${node.unready ?? 'not ready'})`);
-    else if (
-      room.isFull ||
-      room.ownCpuCores < (request.largestCpuCores ?? request.cpuCores) ||
-      !fitsOn(room, request)
-    ) {
-      impossible.push(`${nodeId} (${describeRoom(room, request).slice(nodeId.length + 1)})`);
+    else if (!mayTake(room, request) || fitsOn(room, request) === 0) {
+      impossible.push(`${nodeId} (${describeRoom(room, request)})`);
     } else possible.push(`${nodeId} ${fullness}`);
   }
   const turn = rules.strategy === 'round-robin' && after !== null ? `, after ${after}` : '';
@@ -43,8 +39,7 @@ export function explainPlacement(question: PlacementQuestion, assignments: reado
 /** The larger of the two shares that would be reserved, in percent. */
 function fullnessWith(node: PlacementNode, replicas: number, { request, rules }: PlacementQuestion): string {
   const capacity = new Map([[node.nodeId, capacityOf(node, rules)]]);
-  const { cpu, memory } = sharesWith(roomOf(node, rules), replicas, { request, capacity });
-  return `${Math.round(Math.max(cpu, memory) * 100)} %`;
+  return `${Math.round(loadWith(roomOf(node, rules), replicas, { request, capacity }) * 100)} %`;
 }
 
 function listed(texts: readonly string[]): string {

@@ -1,3 +1,4 @@
+import { mayTake } from './room.ts';
 import { STRATEGIES, type StrategyName } from './strategies.ts';
 import type { Capacity, NodeRoom, PlacementRequest } from './strategy.ts';
 
@@ -68,7 +69,7 @@ export function choosePlacement({ request, nodes, rules, after = null }: Placeme
   if (ready.length === 0) return { refusal: { code: 'NO_NODE_READY', nodes: nodes.length } };
   const room = ready.map((node) => roomOf(node, rules)).sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
   const capacity = new Map(ready.map((node) => [node.nodeId, capacityOf(node, rules)]));
-  const open = room.filter((node) => !node.isFull && node.ownCpuCores >= (request.largestCpuCores ?? request.cpuCores));
+  const open = room.filter((node) => mayTake(node, request));
   const assignments = STRATEGIES[rules.strategy]({ request, room: open, capacity, after });
   return assignments ? { assignments } : { refusal: { code: 'INSUFFICIENT_CAPACITY', room } };
 }

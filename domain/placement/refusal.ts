@@ -16,7 +16,7 @@ export function toPlacementError(request: PlacementRequest, refusal: PlacementRe
       mayPass: true,
     });
   }
-  const named = refusal.room.slice(0, NAMED_NODES).map((room) => describeRoom(room, request));
+  const named = refusal.room.slice(0, NAMED_NODES).map((room) => `${room.nodeId} ${describeRoom(room, request)}`);
   const others = refusal.room.length - named.length;
   const found = [...named, ...(others > 0 ? [`${count(others, 'other node')} cannot either`] : [])].join(', ');
   return new DomainError('INSUFFICIENT_CAPACITY', `cannot place ${wanted}: ${found}`, {
@@ -33,12 +33,13 @@ function describeRequest(request: PlacementRequest): string {
   return `${count(replicas, 'replica')} of ${name} (${each}${together && replicas > 1 ? ', all on one node' : ''})`;
 }
 
-/** What a node has free, or why it takes nothing: `node-a has 1 core and 512 MiB free`. */
-export function describeRoom({ nodeId, cpuCores, memoryBytes, ...node }: NodeRoom, request: PlacementRequest): string {
-  if (node.isFull) return `${nodeId} holds as many deployments as it may`;
-  if (node.ownCpuCores < (request.largestCpuCores ?? request.cpuCores))
-    return `${nodeId} has only ${describeCores(node.ownCpuCores)}`;
-  return `${nodeId} has ${describeCores(cpuCores)} and ${describeBytes(memoryBytes)} free`;
+/** What a node has free, or why it takes nothing: `has 1 core and 512 MiB free`. */
+export function describeRoom({ cpuCores, memoryBytes, ...node }: NodeRoom, request: PlacementRequest): string {
+  if (node.isFull) return 'holds as many deployments as it may';
+  if (node.ownCpuCores < (request.largestCpuCores ?? request.cpuCores)) {
+    return `has only ${describeCores(node.ownCpuCores)}`;
+  }
+  return `has ${describeCores(cpuCores)} and ${describeBytes(memoryBytes)} free`;
 }
 
 function count(amount: number, noun: string): string {

@@ -10,6 +10,11 @@ export function fitsOn(node: NodeRoom, { cpuCores, memoryBytes, replicas }: Plac
   return Math.min(byCpu, byMemory, replicas);
 }
 
+/** Whether a node may take one of the replicas at all, however much of it is free. */
+export function mayTake({ isFull, ownCpuCores }: NodeRoom, request: PlacementRequest): boolean {
+  return !isFull && ownCpuCores >= (request.largestCpuCores ?? request.cpuCores);
+}
+
 /** Shares of a node that would be reserved, from 0 to 1: both in the same unit, so they can be compared and added. */
 export interface Shares {
   readonly cpu: number;
@@ -27,6 +32,12 @@ export function sharesWith(
     cpu: 1 - share(node.cpuCores - replicas * request.cpuCores, whole.cpuCores),
     memory: 1 - share(node.memoryBytes - replicas * request.memoryBytes, whole.memoryBytes),
   };
+}
+
+/** How loaded a node would be with so many more replicas: the larger of its two shares. */
+export function loadWith(...of: Parameters<typeof sharesWith>): number {
+  const { cpu, memory } = sharesWith(...of);
+  return Math.max(cpu, memory);
 }
 
 function share(part: number, whole: number): number {

@@ -1,5 +1,5 @@
 import { createHeap } from './heap.ts';
-import { fitsOn, sharesWith } from './room.ts';
+import { fitsOn, loadWith } from './room.ts';
 import type { NodeRoom, Strategy, StrategyInput } from './strategy.ts';
 
 /** A node while replicas are handed out. */
@@ -21,8 +21,8 @@ interface Domain {
 
 /**
  * Gives each replica to where the fewest of the deployment are, by the values of a label, and there to the node with the
- * fewest, the least loaded of several. Nodes without the label are a place of their own each, and so are all of them without a label.
- * Replicas that must be together go where the fewest are and all of them fit.
+ * fewest, the least loaded of several. Nodes without the label are a place of their own each, and so are all of them
+ * without a label. Replicas that must be together go where the fewest are and all of them fit.
  */
 export const acrossDomains: Strategy = (input) => {
   const { request } = input;
@@ -41,7 +41,7 @@ export const acrossDomains: Strategy = (input) => {
     best.given += each;
     if (best.left < each) domain.nodes.drop();
     else {
-      best.load = loadOf(best.node, best.given + each, input);
+      best.load = loadWith(best.node, best.given + each, input);
       domain.nodes.sink();
     }
     if (domain.nodes.first()) queue.sink();
@@ -57,14 +57,9 @@ function domainsOf(input: StrategyInput, each: number): Domain[] {
     domains.set(node.domain, domain);
     domain.replicas += node.ownReplicas;
     const left = fitsOn(node, input.request);
-    if (left >= each) domain.nodes.push({ node, left, given: 0, load: loadOf(node, each, input) });
+    if (left >= each) domain.nodes.push({ node, left, given: 0, load: loadWith(node, each, input) });
   }
   return [...domains.values()].filter(({ nodes }) => nodes.first() !== undefined);
-}
-
-function loadOf(node: NodeRoom, replicas: number, input: StrategyInput): number {
-  const { cpu, memory } = sharesWith(node, replicas, input);
-  return Math.max(cpu, memory);
 }
 
 function byLoad(one: Candidate, other: Candidate): number {

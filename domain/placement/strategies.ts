@@ -1,5 +1,5 @@
 import { byRank } from './ranked.ts';
-import { sharesWith } from './room.ts';
+import { loadWith, sharesWith } from './room.ts';
 import { inRotation } from './round-robin.ts';
 import { acrossDomains } from './spread.ts';
 import type { Strategy } from './strategy.ts';
@@ -19,10 +19,7 @@ export type StrategyName = (typeof STRATEGY_NAMES)[number];
  * All of them choose only among nodes on which it fits.
  */
 export const STRATEGIES: Readonly<Record<StrategyName, Strategy>> = {
-  'least-loaded': byRank((node, replicas, input) => {
-    const { cpu, memory } = sharesWith(node, replicas, input);
-    return Math.max(cpu, memory);
-  }),
+  'least-loaded': byRank(loadWith),
   'resource-based': byRank((node, replicas, input) => {
     const { cpu, memory } = sharesWith(node, replicas, input);
     return -(cpu + memory) / 2;
