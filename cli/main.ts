@@ -1,5 +1,4 @@
 import { dirname } from 'node:path';
-import { run } from './program.ts';
 import { roleOf, runAsProcess } from './roles.ts';
 
 const args = process.argv.slice(2);
@@ -16,6 +15,8 @@ async function runCommand(): Promise<number> {
   // The first Ctrl-C ends the waiting in order; a second one finds no handler and ends the process.
   process.once('SIGINT', () => interrupt.abort());
   process.stdout.on('error', endOnBrokenPipe);
+  // Not before: a process that runs a role needs none of it.
+  const { run } = await import('./program.ts');
   return await run(args, {
     env: process.env,
     cwd: process.cwd(),

@@ -32,7 +32,7 @@ export interface Installation {
 }
 
 /** Folders of the state, beside those that the processes make themselves. */
-const FOLDERS = ['run', 'logs', 'temporal', 'traefik', 'contexts', 'node', 'postgres', 'cache'];
+const FOLDERS = ['run', 'logs', 'temporal', 'traefik', 'contexts', 'node', 'postgres'];
 
 /** Opens the state folder: reads what the set-up wrote and makes what is missing of folders and secrets. */
 export function openInstallation(

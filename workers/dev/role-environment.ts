@@ -14,6 +14,12 @@ export type RoleName = 'dev-oidc' | 'api' | 'orchestrator' | 'node' | 'streamer'
 
 type Environment = Record<string, string>;
 
+/**
+ * What Node has compiled of this checkout, for all state folders that it runs. Beside the packages, and with their
+ * rights: whoever may write here may write those. Where nobody may, each start compiles anew.
+ */
+const COMPILE_CACHE = join(import.meta.dirname, '../../node_modules/.cache/obiente/compile');
+
 /** What any program needs of its surroundings; nothing of it is a secret. */
 const SURROUNDINGS = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'];
 
@@ -42,7 +48,7 @@ export function roleEnvironment(role: RoleName, installation: Installation): Env
   return {
     ...Object.fromEntries(given),
     ...Object.fromEntries(Object.entries(wanted).filter(([name]) => name in known)),
-    NODE_COMPILE_CACHE: join(installation.stateDir, 'cache', 'compile'),
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
   };
 }
 

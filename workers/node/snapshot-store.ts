@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 import { createSnapshotFiles, type SnapshotStore } from '../../adapters/files/snapshot-files.ts';
-import { createObjectClient } from '../../adapters/object-storage/client.ts';
-import { createSnapshotObjects } from '../../adapters/object-storage/snapshot-objects.ts';
 import { readSecretFile } from '../../adapters/sealing/secret-file.ts';
 import type { NodeConfig } from '../../config/node.ts';
 import { DomainError } from '../../domain/errors.ts';
@@ -12,10 +10,13 @@ export async function openSnapshotStore(config: NodeConfig): Promise<SnapshotSto
   if (bucket === undefined) {
     return createSnapshotFiles(config.NODE_SNAPSHOT_DIR ?? join(config.NODE_KEY_DIR, 'snapshots'));
   }
-  const client = createObjectClient({
-    ...{ endpoint, region },
-    ...(await readCredentials(config.SNAPSHOT_S3_CREDENTIAL_FILE)),
-  });
+  const credentials = await readCredentials(config.SNAPSHOT_S3_CREDENTIAL_FILE);
+  // Amazon's client is large, and few nodes have a bucket: the others start without it.
+  const [{ createObjectClient }, { createSnapshotObjects }] = await Promise.all([
+    import('../../adapters/object-storage/client.ts'),
+    import('../../adapters/object-storage/snapshot-objects.ts'),
+  ]);
+  const client = createObjectClient({ endpoint, region, ...credentials });
   return createSnapshotObjects({ client, bucket, prefix: `${config.SNAPSHOT_S3_PREFIX}${config.OBIENTE_INSTANCE}/` });
 }
 
