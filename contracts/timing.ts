@@ -43,3 +43,10 @@ export const DEFAULT_TIMING: RolloutTiming = {
  * activities that take longer renew it.
  */
 export const WORKFLOW_TASK_MS = 5_000;
+
+/**
+ * Silence after which a look at the ingress counts as dead. It says that it lives every 2.3 s or sooner (a look takes 2 s
+ * at most), and to look twice is harmless: an orchestrator that was killed while it looked is back long before the
+ * silence that effects are allowed, which was the longest wait there was after its death.
+ */
+export const LOOK_SILENCE_MS = 5_000;

@@ -6,7 +6,7 @@ import {
 } from '@temporalio/workflow';
 import type { BuildActivities, IngressActivities, NodeActivities, StoreActivities } from '../contracts/activities.ts';
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
-import type { RolloutTiming } from '../contracts/timing.ts';
+import { LOOK_SILENCE_MS, type RolloutTiming } from '../contracts/timing.ts';
 import { COMPOSE_LIMITS } from '../domain/compose/application.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 
@@ -92,14 +92,31 @@ export function onBuilder(nodeId: string, timing: RolloutTiming, retry: RetryPol
   });
 }
 
-/** Looks at the ingress, from the control queue. Extra time is what the look itself takes beyond `ingressMs`. */
-export function atIngress(timing: RolloutTiming, extraMs = 0): IngressActivities {
+/**
+ * Looks at the ingress until it serves, from the control queue. A look changes nothing, so an orchestrator that is silent
+ * for less long than elsewhere counts as dead, and the next one looks.
+ */
+export function atIngress(timing: RolloutTiming): Pick<IngressActivities, 'awaitIngress'> {
   return proxyActivities<IngressActivities>({
-    taskQueue: CONTROL_QUEUE,
-    startToCloseTimeout: timing.ingressMs + extraMs,
-    scheduleToCloseTimeout: 2 * (timing.ingressMs + extraMs),
+    ...onControl(timing.ingressMs),
+    heartbeatTimeout: Math.min(timing.heartbeatMs, LOOK_SILENCE_MS),
+  });
+}
+
+/** Watches how the ingress answers. What was seen is lost with its attempt, so that one is not given up early. */
+export function watchingIngress(timing: RolloutTiming, watchMs: number): Pick<IngressActivities, 'watchErrors'> {
+  return proxyActivities<IngressActivities>({
+    ...onControl(timing.ingressMs + watchMs),
     heartbeatTimeout: timing.heartbeatMs,
+  });
+}
+
+function onControl(workMs: number) {
+  return {
+    taskQueue: CONTROL_QUEUE,
+    startToCloseTimeout: workMs,
+    scheduleToCloseTimeout: 2 * workMs,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: { initialInterval: '200ms', maximumInterval: '5s' },
-  });
+  } as const;
 }

@@ -1,6 +1,6 @@
 import { condition } from '@temporalio/workflow';
 import type { RolloutGate } from '../domain/rollout-policy.ts';
-import { atIngress, store } from './activity-stubs.ts';
+import { store, watchingIngress } from './activity-stubs.ts';
 import type { Rollout } from './converge.ts';
 
 /** Waits for what a gate says. An approval passes any gate, also one that only waits. @throws CANARY_REFUSED */
@@ -23,5 +23,5 @@ export async function passGate(rollout: Rollout, gate: RolloutGate): Promise<voi
 
 async function watchErrors({ ref, plan, timing }: Rollout, gate: Extract<RolloutGate, { kind: 'errors' }>) {
   const revision = Math.max(...plan.goal.map((service) => service.revision));
-  await atIngress(timing, gate.waitMs).watchErrors({ deploymentId: ref.deploymentId, revision, gate });
+  await watchingIngress(timing, gate.waitMs).watchErrors({ deploymentId: ref.deploymentId, revision, gate });
 }

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toApplicationFailure } from '../../activities/failures.ts';
+import { createWorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { aDeployRequest, aGitSource, aRemoveRequest, aSpec } from '../support/builders.ts';
+import { aDeployRequest, aGitSource, aRemoveRequest, aSpec, QUICK } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
 import { aPlace, startWorkflowRig } from '../support/workflow-rig.ts';
@@ -199,6 +200,29 @@ describe('the deployment workflow', { timeout: 60_000 }, () => {
     await onCluster({ refuseStore }, async ({ place, deploy }) => {
       await expect(deploy()).rejects.toMatchObject({ code: 'NAME_TAKEN', field: 'name', hint: 'Choose another.' });
       await rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId)).result();
+    });
+  });
+
+  it('looks at the ingress again soon after the look of an orchestrator that says nothing any more', async () => {
+    const { client } = rig;
+    const timing = { ...QUICK, heartbeatMs: 120_000, ingressMs: 120_000 };
+    const node = { heartbeatMs: 2_000, watchMs: 60_000, retryMs: 100 };
+    const gateway = createWorkflowGateway({ client, timing, node, answerMs: 20_000 });
+    const over = Promise.withResolvers<void>();
+    let looks = 0;
+    const onIngress: FakeBehaviour['onIngress'] = async () => {
+      looks += 1;
+      if (looks === 1) await over.promise;
+    };
+    await onCluster({ onIngress }, async ({ cluster, place, outcome }) => {
+      const { operationId } = await gateway.submit({ ...place, request: aDeployRequest() });
+      try {
+        expect(await outcome(operationId)).toMatchObject({ state: 'succeeded' });
+      } finally {
+        over.resolve();
+      }
+      expect(looks).toBe(2);
+      expect(cluster.steps).toContain('ingress confirmed');
     });
   });
 
