@@ -39,7 +39,7 @@ export const DEFAULT_TIMING: RolloutTiming = {
 
 /**
  * Silence after which the server gives a workflow task that an orchestrator has taken to another one. Half of the server's
- * own default: an orchestrator that was killed is back after about 5 s, and should not wait for as long again. Local
+ * own default: an orchestrator that was killed is back after 2 to 5 s, and should not wait for as long again. Local
  * activities that take longer renew it.
  */
 export const WORKFLOW_TASK_MS = 5_000;

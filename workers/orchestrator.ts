@@ -60,6 +60,8 @@ export async function startOrchestrator(
     maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
     maxActivities: MAX_ACTIVITIES,
   });
+  // Not before: operations wait for an orchestrator that has just come back, and nobody for the night's work.
+  retention.schedule();
   return {
     stop: async () => {
       await worker.stop();

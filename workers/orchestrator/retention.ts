@@ -23,20 +23,25 @@ const RETRY_MS = 10_000;
 export interface OrchestratedRetention {
   /** Activities for the control queue. */
   readonly activities: object;
+  /** Sees to it, in the background, that its schedule is there. */
+  schedule(): void;
   close(): Promise<void>;
 }
 
-/** Opens the activities of retention, and sees to it that its schedule is there. */
+/** Opens the activities of retention. */
 export function openRetention(config: Config, temporal: TemporalAddress, log: Log): OrchestratedRetention {
   const database = openDatabase({ url: config.DATABASE_URL, ...DATABASE });
   const { client, close } = createTemporalClient(temporal);
   const closing = new AbortController();
   const schedule = { hour: config.RETENTION_HOUR, timing: DEFAULT_RETENTION_TIMING };
-  const scheduled = keepTrying(() => ensureRetentionSchedule(client, schedule), log, closing.signal);
+  let scheduled: Promise<void> | undefined;
   return {
     activities: {
       ...createRetentionStore(database, policyOf(config)),
       ...createSweepDatabase((scope, options) => sweepDatabase(database, scope, options)),
+    },
+    schedule: () => {
+      scheduled ??= keepTrying(() => ensureRetentionSchedule(client, schedule), log, closing.signal);
     },
     close: async () => {
       closing.abort();
