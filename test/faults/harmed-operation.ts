@@ -67,6 +67,7 @@ export async function harmOperation(
   const subject = aSubject(lane);
   const version = await prepare(lane, subject, operation);
   await untilQuiet(lane, subject);
+  await untilOthersLeft(lane);
   const eventsBefore = await lastEventId(lane.platform.temporal, subject.id);
   const prober = !mayLose && servesThroughout(operation, subject) ? probe(lane, subject) : undefined;
   const armed = await arm({ lane, subject, operation, eventsBefore });
@@ -87,7 +88,7 @@ export async function harmOperation(
     ...madeTwice(lane, subject, unharmed),
   ];
   await settle(lane);
-  await removeSubject(lane, subject);
+  letLeave(lane, subject);
   const struckAt = armed.struckAt();
   const recoveryMs = struckAt === undefined ? null : Math.max(0, endedAt - struckAt);
   return { harmed: struckAt !== undefined, recoveryMs, operations: 1, failures, breaks };
@@ -125,6 +126,21 @@ export async function removeSubject(lane: Lane, subject: Subject): Promise<void>
     const { containers, workflow } = await observeSubject(lane, subject);
     if (Object.keys(containers).length > 0 || workflow === 'RUNNING') throw new Error(`${subject.name} is still there`);
   });
+}
+
+/** Removes a subject while the next one is prepared, since both mostly wait. */
+export function letLeave(lane: Lane, subject: Subject): void {
+  const removal = removeSubject(lane, subject);
+  lane.leaving.add(removal);
+  // Whoever waits for it is told.
+  removal.catch(() => undefined);
+}
+
+/** Waits until the lane has no other subject any more. @throws what kept one from being removed */
+export async function untilOthersLeft({ leaving }: Pick<Lane, 'leaving'>): Promise<void> {
+  const removals = [...leaving];
+  leaving.clear();
+  await Promise.all(removals);
 }
 
 /** Waits until the workflow has nothing to do, so that the next event belongs to the next operation. */

@@ -22,6 +22,8 @@ export interface Lane {
   readonly canary: string;
   /** Runs of closed workflows that were replayed already. */
   readonly replayed: Set<string>;
+  /** Removals of subjects whose points are over; nothing is harmed before they have ended. */
+  readonly leaving: Set<Promise<void>>;
 }
 
 /**
@@ -52,7 +54,16 @@ export async function openLane(
   const { nodes } = await platform.api.nodes.listNodes({});
   const ids = { organizationId, projectId: projects[0]?.id ?? '', nodeId: nodes[0]?.id ?? '' };
   const canary = `canary-${randomBytes(12).toString('hex')}`;
-  const lane = { ...ids, platform, docker, containers, image, canary, replayed: new Set<string>() };
+  const lane = {
+    ...ids,
+    platform,
+    docker,
+    containers,
+    image,
+    canary,
+    replayed: new Set<string>(),
+    leaving: new Set<Promise<void>>(),
+  };
   await settle(lane);
   return lane;
 }

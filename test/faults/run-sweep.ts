@@ -1,6 +1,7 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { percentile } from '../../bench/figure.ts';
+import { untilOthersLeft } from './harmed-operation.ts';
 import { checkInvariants } from './invariants.ts';
 import { type Lane, settle } from './lane.ts';
 import type { Replays } from './replays.ts';
@@ -70,6 +71,7 @@ async function runPoint(point: Point, lane: Lane): Promise<PointOutcome> {
 /** Waits until a lane has settled, and checks what must hold of it; see {@link checkInvariants}. */
 export async function checkLane(lane: Lane, replays: Replays | undefined): Promise<string[]> {
   try {
+    await untilOthersLeft(lane);
     await settle(lane);
     return await checkInvariants(lane, replays);
   } catch (error) {

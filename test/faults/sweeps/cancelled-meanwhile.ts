@@ -1,11 +1,12 @@
 import { eventually } from '../../support/eventually.ts';
 import {
+  letLeave,
   lossesOf,
   probe,
-  removeSubject,
   servesThroughout,
   untilAlike,
   untilLike,
+  untilOthersLeft,
   untilQuiet,
 } from '../harmed-operation.ts';
 import { lastEventId, untilEvent } from '../history.ts';
@@ -48,6 +49,7 @@ async function cancelAt(
   const subject = aSubject(lane);
   const version = await prepare(lane, subject, operation);
   await untilQuiet(lane, subject);
+  await untilOthersLeft(lane);
   const isFirst = OPERATIONS[operation].after.length === 0;
   const eventsBefore = isFirst ? 0 : await lastEventId(temporal, subject.id);
   const before = isFirst ? NOTHING : toEffects(await observeSubject(lane, subject));
@@ -70,7 +72,7 @@ async function cancelAt(
     : await untilLike(lane, subject, unharmed.state);
   const recoveryMs = isCancelled ? performance.now() - cancelledAt : null;
   const breaks = lossesOf(await prober?.stop());
-  await removeSubject(lane, subject);
+  letLeave(lane, subject);
   const failures = [
     ...differences,
     ...(isCancelled || state === 'succeeded' ? [] : [`it ${state}`]),

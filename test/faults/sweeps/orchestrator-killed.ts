@@ -12,8 +12,8 @@ const LATE_EVENTS_MS = 3_000;
  * Kills the orchestrator after each event of each operation. Events that the server stores together appear at one
  * moment, so they are one point.
  *
- * The orchestrator that is killed is the real role, run and started again by the real supervisor. A start takes about
- * 5 s, and the Temporal server takes 10 s to give up on the worker that has gone, so keeping a second one warm would
+ * The orchestrator that is killed is the real role, run and started again by the real supervisor. A start takes 2 to
+ * 5 s, and the Temporal server takes 5 s to give up on the worker that has gone, so keeping a second one warm would
  * gain nothing; points per minute come from several platforms side by side, which wait at the same time.
  */
 export const sweep: Sweep = {
