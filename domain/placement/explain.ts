@@ -1,6 +1,6 @@
 import { capacityOf, type PlacementNode, type PlacementQuestion, roomOf } from './placement.ts';
 import { describeRoom } from './refusal.ts';
-import { fitsOn, loadWith, mayTake } from './room.ts';
+import { fitsOn, loadWith } from './room.ts';
 
 /** Nodes that an explanation names of each kind; the rest is counted. */
 const NAMED_NODES = 5;
@@ -19,12 +19,12 @@ export function explainPlacement(question: PlacementQuestion, assignments: reado
   const impossible: string[] = [];
   for (const node of [...nodes].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1))) {
     const { nodeId } = node;
-    const room = roomOf(node, rules);
+    const room = roomOf(node, request, rules);
     const count = given.get(nodeId)?.length ?? 0;
     const fullness = fullnessWith(node, Math.max(1, count), question);
     if (count > 0) chosen.push(`${nodeId} ${fullness} full with ${count === 1 ? 'it' : `${count} of them`}`);
     else if (!node.ready) impossible.push(`${nodeId} (${node.unready ?? 'not ready'})`);
-    else if (!mayTake(room, request) || fitsOn(room, request) === 0) {
+    else if (room.barred !== null || fitsOn(room, request) === 0) {
       impossible.push(`${nodeId} (${describeRoom(room, request)})`);
     } else possible.push(`${nodeId} ${fullness}`);
   }
@@ -39,7 +39,7 @@ export function explainPlacement(question: PlacementQuestion, assignments: reado
 /** The larger of the two shares that would be reserved, in percent. */
 function fullnessWith(node: PlacementNode, replicas: number, { request, rules }: PlacementQuestion): string {
   const capacity = new Map([[node.nodeId, capacityOf(node, rules)]]);
-  return `${Math.round(loadWith(roomOf(node, rules), replicas, { request, capacity }) * 100)} %`;
+  return `${Math.round(loadWith(roomOf(node, request, rules), replicas, { request, capacity }) * 100)} %`;
 }
 
 function listed(texts: readonly string[]): string {
