@@ -37,6 +37,9 @@ export interface PlacementRules {
   readonly cpuOvercommit: number;
 }
 
+/** Four replicas limited to a core share one: most services use a small part of their limit most of the time. */
+export const DEFAULT_CPU_OVERCOMMIT = 4;
+
 /** The platform's rules with what a deployment says in place of them. */
 export function rulesFor(rules: PlacementRules, { strategy, spreadLabel }: PlacementPolicy): PlacementRules {
   return { ...rules, ...(strategy === null ? {} : { strategy }), ...(spreadLabel === null ? {} : { spreadLabel }) };
