@@ -10,6 +10,7 @@ import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
+import { PlacementService } from '../gen/obiente/cloud/v1/placement_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
@@ -30,6 +31,7 @@ import { createLogsService, type LogsDeps } from './services/logs.ts';
 import { createNodesService } from './services/nodes.ts';
 import { createOperationsService, type OperationsDeps } from './services/operations.ts';
 import { createOrganizationsService } from './services/organizations.ts';
+import { createPlacementService, type PlacementDeps } from './services/placement.ts';
 import { createProjectsService } from './services/projects.ts';
 import { createRegistriesService } from './services/registries.ts';
 import { createRetentionService, type RetentionDeps } from './services/retention.ts';
@@ -50,6 +52,7 @@ export const PUBLIC_SERVICES = [
   NodesService,
   OperationsService,
   OrganizationsService,
+  PlacementService,
   ProjectsService,
   RegistriesService,
   RetentionService,
@@ -66,6 +69,7 @@ export interface RouterDeps
     LogsDeps,
     ControlDeps,
     KeysDeps,
+    PlacementDeps,
     VolumesDeps,
     RetentionDeps {
   readonly workflows: DeploymentsDeps['workflows'] &
@@ -109,6 +113,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(NodesService, createNodesService(deps), forUsers)
       .service(OperationsService, createOperationsService(deps), forUsers)
       .service(OrganizationsService, createOrganizationsService(deps), forUsers)
+      .service(PlacementService, createPlacementService(deps), forUsers)
       .service(ProjectsService, createProjectsService(deps), forUsers)
       .service(RegistriesService, createRegistriesService(deps), forUsers)
       .service(RetentionService, createRetentionService(deps), forUsers)

@@ -33,6 +33,7 @@ const PARTS: Readonly<Record<string, SpecPart>> = {
   command: 'command',
   volumes: 'volumes',
   rollout: 'rollout',
+  placement: 'placement',
 };
 
 type UpdateRequest = Pick<

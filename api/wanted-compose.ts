@@ -2,9 +2,11 @@ import { parseCompose } from '../adapters/compose/parse-compose.ts';
 import { toComposeInput } from '../domain/compose/to-spec.ts';
 import { invalidArgument } from '../domain/errors.ts';
 import type { RegistryRules } from '../domain/image-reference.ts';
+import { parsePlacementPolicy } from '../domain/placement/policy.ts';
 import { parseRolloutPolicy } from '../domain/rollout-policy.ts';
 import type { ComposeInput } from '../domain/spec.ts';
 import type { ComposeSource, DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
+import { fromWirePlacement } from './wire/placement.ts';
 import { fromWireRollout } from './wire/rollout.ts';
 
 /**
@@ -22,12 +24,13 @@ export function readCompose(
     throw invalidArgument(
       `spec.${beside}`,
       'is set beside a Compose file',
-      'nothing but rollout; the file says the rest',
+      'nothing but rollout and placement; the file says the rest',
     );
   }
   if (file.trim() === '') throw invalidArgument('spec.compose.file', 'is empty', 'the text of a Compose file');
   const rollout = parseRolloutPolicy('spec.rollout', fromWireRollout(spec.rollout));
-  return toComposeInput(parseCompose(file, { variables, registries }), { contexts, rollout });
+  const placement = parsePlacementPolicy('spec.placement', fromWirePlacement(spec.placement));
+  return toComposeInput(parseCompose(file, { variables, registries }), { contexts, rollout, placement });
 }
 
 function besides(spec: WireSpec): string | undefined {

@@ -19,6 +19,10 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'one placement of 100 replicas on 100 to 100,000 nodes by each strategy, against a sort and a scan',
     load: () => import('./placement.ts'),
   },
+  'placement-cluster': {
+    about: 'a cluster of 10,000 nodes and 100,000 replicas in memory: placements, and nodes that leave',
+    load: () => import('./placement-cluster.ts'),
+  },
   metrics: {
     about: 'time to two live samples; CPU and memory of a sample, against the counters of the kernel',
     load: () => import('./metrics.ts'),

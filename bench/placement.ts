@@ -1,4 +1,5 @@
 import { choosePlacement, type PlacementNode, type PlacementQuestion } from '../domain/placement/placement.ts';
+import { ANYWHERE } from '../domain/placement/policy.ts';
 import { STRATEGY_NAMES, type StrategyName } from '../domain/placement/strategies.ts';
 import { againstFloor, atMost, type Bench, type Figure, percentile } from './figure.ts';
 
@@ -63,11 +64,16 @@ function aQuestion(size: number, strategy: StrategyName): PlacementQuestion {
       ...{ nodeId: `node-${String((index * 7919) % size).padStart(6, '0')}-${index}`, ready: true },
       ...{ cpuCores: 16, memoryBytes: 64 * GIB, otherDeployments: 3, ownReplicas: index % 5 === 0 ? 1 : 0 },
       ...{ reservedCpuCores: share * 16, reservedMemoryBytes: Math.floor(share * 64 * GIB) },
-      labels: { zone: `zone-${index % 8}` },
+      ...{
+        labels: { zone: `zone-${index % 8}` },
+        hostname: `host-${index}`,
+        architecture: 'x86_64',
+        hasNeighbour: false,
+      },
     };
   });
   return {
-    request: { name: 'app', replicas: REPLICAS, cpuCores: 0.25, memoryBytes: GIB, together: false },
+    request: { name: 'app', replicas: REPLICAS, cpuCores: 0.25, memoryBytes: GIB, together: false, policy: ANYWHERE },
     nodes,
     rules: { strategy, spreadLabel: 'zone', maxDeploymentsPerNode: 50, cpuOvercommit: 4 },
     after: null,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { DomainError } from '../domain/errors.ts';
+import { STRATEGY_NAMES } from '../domain/placement/strategies.ts';
 import { parseDuration, parseMemory } from './quantities.ts';
 
 /** The file beside a Dockerfile that says how its application runs. */
@@ -53,6 +54,14 @@ const rollout = z.union([
   z.strictObject({ strategy: z.literal('canary'), steps: z.array(gate).min(1).max(20) }),
 ]);
 
+const placement = z.strictObject({
+  strategy: z.enum(STRATEGY_NAMES).optional(),
+  spreadBy: z.string().min(1).max(63).optional(),
+  constraints: z.array(z.string().min(1).max(512)).max(32).optional(),
+  maxPerNode: z.int().min(1).max(10_000).optional(),
+  near: z.string().min(1).max(63).optional(),
+});
+
 const git = z.union([
   z.string().min(1).max(1024),
   z.strictObject({
@@ -81,6 +90,7 @@ const appSchema = z.strictObject({
   env: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
   health: health.optional(),
   rollout: rollout.optional(),
+  placement: placement.optional(),
 });
 
 /** What `obiente.yaml` may say. Sizes are bytes, durations milliseconds. */
@@ -91,6 +101,9 @@ export type AppHealth = z.infer<typeof health>;
 
 /** How a revision replaces another one, as the file says it. Percentages without their sign. */
 export type AppRollout = z.infer<typeof rollout>;
+
+/** Where replicas may go, as the file says it. */
+export type AppPlacement = z.infer<typeof placement>;
 
 /**
  * Reads the `obiente.yaml` of a folder; an empty one when there is none.

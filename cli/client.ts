@@ -10,6 +10,7 @@ import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
+import { PlacementService } from '../gen/obiente/cloud/v1/placement_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
@@ -29,6 +30,7 @@ export const SERVICES = {
   logs: LogsService,
   metrics: MetricsService,
   nodes: NodesService,
+  placement: PlacementService,
   operations: OperationsService,
   organizations: OrganizationsService,
   projects: ProjectsService,
@@ -72,6 +74,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     logs: createClient(LogsService, transport),
     metrics: createClient(MetricsService, transport),
     nodes: createClient(NodesService, transport),
+    placement: createClient(PlacementService, transport),
     operations: createClient(OperationsService, transport),
     organizations: createClient(OrganizationsService, transport),
     projects: createClient(ProjectsService, transport),

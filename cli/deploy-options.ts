@@ -2,11 +2,12 @@ import { parseEnv } from 'node:util';
 import type { VolumeMount } from '../domain/spec.ts';
 import type { AppFile, AppHealth, AppRollout } from './app-file.ts';
 import { refuse } from './failures.ts';
+import { type PlacementOptions, type PlacementWish, readPlacement } from './placement-options.ts';
 import { parseCores, parseMemory, parseWhole } from './quantities.ts';
 import { readVolumes } from './volume-options.ts';
 
 /** What was typed after `obiente deploy`, unparsed. */
-export interface DeployOptions {
+export interface DeployOptions extends PlacementOptions {
   readonly image?: string;
   readonly pull?: string;
   readonly git?: string;
@@ -76,6 +77,7 @@ export interface Wishes {
   readonly volumes: readonly VolumeMount[] | undefined;
   readonly health: AppHealth | undefined;
   readonly rollout: AppRollout | undefined;
+  readonly placement: PlacementWish | undefined;
   /** Variables to set, by name. */
   readonly variables: ReadonlyMap<string, string>;
   readonly unset: ReadonlySet<string>;
@@ -112,6 +114,7 @@ export function readWishes(input: {
     volumes: readVolumes(options.volume, app.volumes),
     health: readHealth(options) ?? app.health,
     rollout: app.rollout,
+    placement: readPlacement(options, app.placement),
     variables: readVariables({ app, envFiles, typed: options.env ?? [], env }),
     unset: new Set(options.unsetEnv ?? []),
   };

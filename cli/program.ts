@@ -17,6 +17,7 @@ import { addMigrate } from './commands/migrate.ts';
 import { addNodes } from './commands/nodes.ts';
 import { addOperate } from './commands/operate.ts';
 import { addOrganizations } from './commands/organizations.ts';
+import { addPlacement } from './commands/placement.ts';
 import { addProjects } from './commands/projects.ts';
 import { addRegistries } from './commands/registries.ts';
 import { addRemove } from './commands/remove.ts';
@@ -46,6 +47,7 @@ const COMMANDS = [
   addRemove,
   addNodes,
   addNode,
+  addPlacement,
   addRoutes,
   addProjects,
   addRegistries,

@@ -17,6 +17,7 @@ import {
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import type { AppHealth } from './app-file.ts';
 import type { GitWish, Pull, Wishes } from './deploy-options.ts';
+import { toPlacementPolicy } from './placement-options.ts';
 import { toRolloutPolicy } from './wanted-rollout.ts';
 
 /** Where the new revision's image comes from. */
@@ -69,22 +70,26 @@ export function wantedSpec(input: {
   return spec;
 }
 
-/** The file says all but how it is rolled out. */
+/** The file says all but how it is rolled out, and where. */
 function composeSpec(
   present: DeploymentSpec | undefined,
   { file, variables, contexts }: Extract<WantedSource, { kind: 'compose' }>,
-  { rollout }: Wishes,
+  { rollout, placement: wish }: Wishes,
 ): DeploymentSpec {
   const policy = rollout ? toRolloutPolicy(rollout) : present?.rollout;
+  // Constraints that the file had the last time are among the present ones, and go when they go from the file.
+  const kept = present?.placement && { ...present.placement, constraints: [] };
+  const placement = wish ? toPlacementPolicy(kept, wish) : kept;
   return create(DeploymentSpecSchema, {
     source: { case: 'compose', value: { file, variables: { ...variables }, contexts: { ...contexts } } },
     ...(policy === undefined ? {} : { rollout: policy }),
+    ...(placement === undefined ? {} : { placement }),
   });
 }
 
 /** Puts what the caller wishes into a spec, but for source and variables. @returns the contract's names of what it put. */
 export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
-  const { replicas, port, health, restart, command, volumes, cpuCores, memoryBytes, rollout } = wishes;
+  const { replicas, port, health, restart, command, volumes, cpuCores, memoryBytes, rollout, placement } = wishes;
   const changed: string[] = [];
   const put = (path: string, isWished: boolean, change: () => void): void => {
     if (!isWished) return;
@@ -104,6 +109,9 @@ export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
     spec.volumes = (volumes ?? []).map((mount) => create(VolumeMountSchema, mount));
   });
   put('rollout', rollout !== undefined, () => Object.assign(spec, { rollout: rollout && toRolloutPolicy(rollout) }));
+  put('placement', placement !== undefined, () => {
+    if (placement) spec.placement = toPlacementPolicy(spec.placement, placement);
+  });
   put('limits', cpuCores !== undefined || memoryBytes !== undefined, () => {
     spec.limits = {
       $typeName: 'obiente.cloud.v1.ResourceLimits',
@@ -116,9 +124,11 @@ export function applyWishes(spec: DeploymentSpec, wishes: Wishes): string[] {
 }
 
 /** The number of replicas is left out: without one as many run as now, also when that changes meanwhile. */
-function keptOf({ port, healthCheck, limits, restartPolicy, command, volumes, rollout }: DeploymentSpec) {
+function keptOf(present: DeploymentSpec) {
+  const { port, healthCheck, limits, restartPolicy, command, volumes, rollout, placement } = present;
   return {
     ...(rollout === undefined ? {} : { rollout }),
+    ...(placement === undefined ? {} : { placement }),
     ...(port === undefined ? {} : { port }),
     ...(healthCheck === undefined ? {} : { healthCheck }),
     ...(limits === undefined ? {} : { limits }),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { identityVariables } from './identity.ts';
 import { temporalVariables } from './orchestrator.ts';
+import { placementVariables } from './placement.ts';
 import { bindAddress, domain, durationMs, list, logLevel, port, url } from './variables.ts';
 
 /** Names between commas, without blanks, in the case that they are written in. */
@@ -12,34 +13,36 @@ function names() {
 }
 
 /** Variables of the role `api`. */
-export const apiVariables = temporalVariables.extend(identityVariables.shape).extend({
-  LOG_LEVEL: logLevel,
-  SHUTDOWN_GRACE: durationMs('30s'),
-  OBIENTE_STATE_DIR: z.string().default('.obiente'),
-  BIND_ADDRESS: bindAddress(),
-  API_PORT: port(7400),
-  DATABASE_URL: url('postgres', 'postgresql'),
-  MASTER_KEY_FILE: z.string(),
-  CONTROL_KEY_FILE: z.string(),
-  NODE_JOIN_TOKEN_FILE: z.string(),
-  TRAEFIK_TOKEN_FILE: z.string(),
-  CONTEXT_DIR: z.string().default('.obiente/contexts'),
-  DOMAIN: domain(),
-  /** How long requests under way get after a replica was taken out of its routes. */
-  ROLLOUT_DRAIN: durationMs('10s'),
-  /** Time from SIGTERM to SIGKILL of a replica that is removed. */
-  ROLLOUT_STOP_GRACE: durationMs('10s'),
-  PUBLIC_HTTP_PORT: port(8080),
-  PUBLIC_HTTPS_PORT: port(8443),
-  /** Origins of pages that may call the API. */
-  CORS_ORIGINS: list(),
-  /** Registries on the platform's own network that images may come from, as `host` or `host:port`. */
-  API_ALLOWED_REGISTRIES: list(),
-  /** Git servers on the platform's own network that sources may come from, as `host` or `host:port`. */
-  API_ALLOWED_GIT_HOSTS: list(),
-  /** Subjects, as the issuer knows them, of those who run the platform. */
-  PLATFORM_OPERATORS: names(),
-});
+export const apiVariables = temporalVariables
+  .extend({ ...identityVariables.shape, ...placementVariables.shape })
+  .extend({
+    LOG_LEVEL: logLevel,
+    SHUTDOWN_GRACE: durationMs('30s'),
+    OBIENTE_STATE_DIR: z.string().default('.obiente'),
+    BIND_ADDRESS: bindAddress(),
+    API_PORT: port(7400),
+    DATABASE_URL: url('postgres', 'postgresql'),
+    MASTER_KEY_FILE: z.string(),
+    CONTROL_KEY_FILE: z.string(),
+    NODE_JOIN_TOKEN_FILE: z.string(),
+    TRAEFIK_TOKEN_FILE: z.string(),
+    CONTEXT_DIR: z.string().default('.obiente/contexts'),
+    DOMAIN: domain(),
+    /** How long requests under way get after a replica was taken out of its routes. */
+    ROLLOUT_DRAIN: durationMs('10s'),
+    /** Time from SIGTERM to SIGKILL of a replica that is removed. */
+    ROLLOUT_STOP_GRACE: durationMs('10s'),
+    PUBLIC_HTTP_PORT: port(8080),
+    PUBLIC_HTTPS_PORT: port(8443),
+    /** Origins of pages that may call the API. */
+    CORS_ORIGINS: list(),
+    /** Registries on the platform's own network that images may come from, as `host` or `host:port`. */
+    API_ALLOWED_REGISTRIES: list(),
+    /** Git servers on the platform's own network that sources may come from, as `host` or `host:port`. */
+    API_ALLOWED_GIT_HOSTS: list(),
+    /** Subjects, as the issuer knows them, of those who run the platform. */
+    PLATFORM_OPERATORS: names(),
+  });
 
 /** What the role `api` is told. */
 export type ApiConfig = z.infer<typeof apiVariables>;

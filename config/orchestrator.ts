@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { isLabelWord } from '../domain/node-labels.ts';
-import { STRATEGY_NAMES } from '../domain/placement/strategies.ts';
-import { choice, domain, durationMs, integer, logLevel, optionalInteger, url } from './variables.ts';
+import { placementVariables } from './placement.ts';
+import { domain, durationMs, integer, logLevel, optionalInteger, url } from './variables.ts';
 
 /** Where the Temporal server is, and the key of everything stored there. */
 export const temporalVariables = z.object({
@@ -11,17 +10,13 @@ export const temporalVariables = z.object({
 });
 
 /** Variables of the role `orchestrator`. */
-export const orchestratorVariables = temporalVariables.extend({
+export const orchestratorVariables = temporalVariables.extend(placementVariables.shape).extend({
   LOG_LEVEL: logLevel,
   SHUTDOWN_GRACE: durationMs('30s'),
   DATABASE_URL: url('postgres', 'postgresql'),
   MASTER_KEY_FILE: z.string(),
   TRAEFIK_INTERNAL_URLS: z.string().default('http://127.0.0.1:7401'),
   DOMAIN: domain(),
-  DEPLOYMENT_STRATEGY: choice(STRATEGY_NAMES, 'least-loaded'),
-  /** The label of nodes across whose values `spread` puts replicas; without one each node is a place of its own. */
-  DEPLOYMENT_SPREAD_LABEL: z.string().refine(isLabelWord, 'must be the name of a label, such as region').optional(),
-  MAX_DEPLOYMENTS_PER_NODE: integer({ min: 1, max: 10_000, default: 50 }),
   SNAPSHOTS_KEPT: integer({ min: 1, max: 1000, default: 7 }),
   WORKFLOW_CACHE_SIZE: integer({ min: 0, max: 10_000, default: 200 }),
   RETENTION_HOUR: integer({ min: 0, max: 23, default: 3 }),

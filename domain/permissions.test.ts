@@ -10,6 +10,7 @@ import { MetricsService } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { NodesService } from '../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.ts';
+import { PlacementService } from '../gen/obiente/cloud/v1/placement_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
@@ -36,6 +37,7 @@ const SERVICES = [
   LogsService,
   MetricsService,
   NodesService,
+  PlacementService,
   OperationsService,
   OrganizationsService,
   ProjectsService,
@@ -81,7 +83,11 @@ describe('the table of permissions', () => {
     const changesOfNodes = NodesService.methods.filter(
       ({ idempotency }) => idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
     );
-    const wanted = [...RetentionService.methods, ...KeysService.methods, ...changesOfNodes];
+    const wanted = [
+      ...[...RetentionService.methods, ...KeysService.methods, ...changesOfNodes],
+      // What runs on a node belongs to many organizations.
+      PlacementService.method.simulateNodeLoss,
+    ];
     expect(ofOperators.map(([rpc]) => rpc).toSorted()).toEqual(
       wanted.map(({ parent, name }) => `${parent.typeName}/${name}`).toSorted(),
     );

@@ -222,6 +222,9 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.NodesService/CordonNode': OPERATORS,
   'obiente.cloud.v1.NodesService/UncordonNode': OPERATORS,
 
+  'obiente.cloud.v1.PlacementService/ExplainPlacement': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.PlacementService/SimulateNodeLoss': OPERATORS,
+
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
 
   'obiente.cloud.v1.RetentionService/RunRetention': OPERATORS,

@@ -35,10 +35,11 @@ export interface SpecChange {
  * @throws INVALID_ARGUMENT for a service or a variable that is not there, and for parts that do not fit together.
  */
 export function applyChange(spec: DeploymentSpec, change: SpecChange): DeploymentSpec {
-  const { rollout = spec.rollout, ...replace } = change.replace;
+  const { rollout = spec.rollout, placement = spec.placement, ...replace } = change.replace;
+  const whole = { rollout, ...(placement ? { placement } : {}) };
   const changed = isCompose(spec)
-    ? { ...spec, rollout, services: inServices(spec.services, { ...change, replace }) }
-    : { ...changeParts(checkOnly(spec, change), { ...change, replace }), rollout };
+    ? { ...spec, ...whole, services: inServices(spec.services, { ...change, replace }) }
+    : { ...changeParts(checkOnly(spec, change), { ...change, replace }), ...whole };
   if (isCompose(changed)) checkCompose(changed);
   else checkParts(changed);
   return changed;
@@ -90,8 +91,15 @@ export function checkParts({
 export function checkCompose({
   services,
   rollout,
-}: Pick<ComposeSpec, 'rollout'> & { services: readonly Pick<ServiceSpec, 'healthCheck' | 'port'>[] }): void {
+  placement,
+}: Pick<ComposeSpec, 'rollout' | 'placement'> & {
+  services: readonly Pick<ServiceSpec, 'healthCheck' | 'port'>[];
+}): void {
   for (const service of services) checkParts(service);
+  if (placement && placement.maxReplicasPerNode !== null) {
+    const finding = 'the spec has several services, and all of them run on one node';
+    throw invalidArgument('spec.placement.max_replicas_per_node', finding, 'a spec of one service');
+  }
   if (rollout.strategy !== 'canary') return;
   throw invalidArgument(
     'spec.rollout.canary',

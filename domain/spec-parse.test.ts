@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DomainError } from './errors.ts';
+import { ANYWHERE } from './placement/policy.ts';
 import { DEFAULT_ROLLOUT } from './rollout-policy.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type GitSource, type VariableInput } from './spec.ts';
 import { parseSpec, type RawHealthCheck, type RawSpec } from './spec-parse.ts';
@@ -54,6 +55,7 @@ describe('a spec', () => {
     expect(parseSpec(aRawSpec(), RULES)).toEqual({
       source: { kind: 'image', reference: 'nginx:1' },
       volumes: [],
+      placement: ANYWHERE,
       replicas: null,
       port: null,
       environment: [],

@@ -1,6 +1,7 @@
 import { invalidArgument } from './errors.ts';
 import { type GitRules, parseGitRef, parseGitUrl, parseSubdirectory } from './git-source.ts';
 import { parseImageReference, type RegistryRules } from './image-reference.ts';
+import { parsePlacementPolicy, type RawPlacementPolicy } from './placement/policy.ts';
 import { parseRolloutPolicy, type RolloutPolicy } from './rollout-policy.ts';
 import {
   DEFAULT_HEALTH_CHECK,
@@ -34,6 +35,7 @@ export interface RawSpec {
   readonly command: readonly string[];
   readonly volumes?: readonly VolumeMount[];
   readonly rollout: RolloutPolicy | undefined;
+  readonly placement?: RawPlacementPolicy | undefined;
 }
 
 /** Which places on the platform's own network a caller may name all the same. */
@@ -70,6 +72,7 @@ const PARSERS: Parsers = {
   command: ({ command }) => parseCommand('spec.command', command, SPEC_LIMITS.commandBytes),
   volumes: ({ volumes }) => parseVolumes('spec.volumes', volumes ?? []),
   rollout: ({ rollout }) => parseRolloutPolicy('spec.rollout', rollout),
+  placement: ({ placement }) => parsePlacementPolicy('spec.placement', placement),
 };
 
 /**

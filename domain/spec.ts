@@ -1,3 +1,4 @@
+import type { PlacementPolicy } from './placement/policy.ts';
 import type { RolloutPolicy } from './rollout-policy.ts';
 
 /** When the registry is asked for an image that a node has already; where none is given, by the tag: see `image-access.ts`. */
@@ -178,6 +179,8 @@ export interface ServiceSpec<Variable = SealedVariable> extends ServiceParts<Var
 export interface SingleSpec<Variable = SealedVariable> extends ServiceParts<Variable> {
   /** How a revision replaces another one. */
   readonly rollout: RolloutPolicy;
+  /** Where replicas may go. Absent: anywhere. */
+  readonly placement?: PlacementPolicy;
 }
 
 /** A deployment of several services, that come up and go back together. */
@@ -185,6 +188,8 @@ export interface ComposeSpec<Variable = SealedVariable> {
   /** Each stands after those that it needs. */
   readonly services: readonly ServiceSpec<Variable>[];
   readonly rollout: RolloutPolicy;
+  /** Where all of them may go, as one. Absent: anywhere. */
+  readonly placement?: PlacementPolicy;
   /** What was taken differently than Compose would, for people. */
   readonly warnings: readonly string[];
 }
@@ -214,7 +219,7 @@ export const ONLY_SERVICE = 'app';
 /** The services of a deployment, each after those that it needs. */
 export function servicesOf(spec: DeploymentSpec): readonly ServiceSpec[] {
   if (isCompose(spec)) return spec.services;
-  const { rollout: _, ...parts } = spec;
+  const { rollout: _, placement: __, ...parts } = spec;
   return [{ name: ONLY_SERVICE, ...parts, container: PLAIN_CONTAINER, needs: [] }];
 }
 

@@ -25,6 +25,7 @@ import { createPublicAddress } from '../api/wire/address.ts';
 import { type ApiConfig, apiVariables } from '../config/api.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { issuerOf } from '../config/identity.ts';
+import { toPlacementRules } from '../config/placement.ts';
 import { DEFAULT_RETENTION_TIMING } from '../contracts/retention.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import about from '../package.json' with { type: 'json' };
@@ -68,6 +69,7 @@ export async function startApi(environment: Record<string, string | undefined>, 
     ...{ log, telemetry, heartbeatMs: HEARTBEAT_MS, now: () => new Date() },
     registries: { allowedRegistries: config.API_ALLOWED_REGISTRIES },
     git,
+    placement: toPlacementRules(config),
     address: addressOf(config),
     checkJoinToken: createJoinTokenCheck(keys.joinToken),
     metrics,

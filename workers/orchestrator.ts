@@ -13,6 +13,7 @@ import { bundleWorkflows } from '../adapters/temporal/workflow-bundle.ts';
 import { createIngressProbe } from '../adapters/traefik/generation-probe.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { orchestratorVariables } from '../config/orchestrator.ts';
+import { toPlacementRules } from '../config/placement.ts';
 import { CONTROL_QUEUE } from '../contracts/task-queues.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
 import { openRetention } from './orchestrator/retention.ts';
@@ -36,11 +37,7 @@ export async function startOrchestrator(
   void tellMissingMasterKeys(database, masterKeys, log);
   const store = createDeploymentStore(database, {
     domain: config.DOMAIN,
-    placement: {
-      strategy: config.DEPLOYMENT_STRATEGY,
-      ...(config.DEPLOYMENT_SPREAD_LABEL === undefined ? {} : { spreadLabel: config.DEPLOYMENT_SPREAD_LABEL }),
-      maxDeploymentsPerNode: config.MAX_DEPLOYMENTS_PER_NODE,
-    },
+    placement: toPlacementRules(config),
   });
   const keys = { ...createRotationRecords(database), ...createRewrapKeys(createKeyRewrapper(database, masterKeys)) };
   const snapshots = createSnapshotRecords(database, { kept: config.SNAPSHOTS_KEPT });

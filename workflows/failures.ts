@@ -14,7 +14,7 @@ import { toErrorCode } from '../domain/errors.ts';
  * A node that is silent shows as a timeout of its activity, whatever the reason.
  */
 export function toOperationFailure(error: unknown, cancelReason = ''): OperationFailure {
-  if (isCancellation(error)) {
+  if (isCancellation(error) || wasAskedToCancel(error)) {
     return { code: 'CANCELLED', message: cancelReason || 'cancelled before it reached its goal', hint: '' };
   }
   if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure) return silentNode(error);
@@ -24,6 +24,11 @@ export function toOperationFailure(error: unknown, cancelReason = ''): Operation
     return { code: toErrorCode(error.type) ?? 'INTERNAL', message: error.message, hint: details?.hint ?? '' };
   }
   return { code: 'INTERNAL', message: 'internal error', hint: 'Look at the workflow of the deployment in Temporal.' };
+}
+
+/** A step that would have been tried again, had nobody cancelled it meanwhile: what it failed of decides nothing. */
+function wasAskedToCancel(error: unknown): boolean {
+  return error instanceof ActivityFailure && error.retryState === 'CANCEL_REQUESTED';
 }
 
 function silentNode(failure: ActivityFailure): OperationFailure {

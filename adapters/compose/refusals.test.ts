@@ -312,7 +312,7 @@ const LIFE: readonly Row[] = [
   ['deploy: {restart_policy: {condition: none}}', 'deploy.restart_policy.condition'],
   ['deploy: {mode: global}', 'deploy.mode'],
   ['deploy: {mode: replicated-job}', 'deploy.mode'],
-  ['deploy: {placement: {constraints: ["node.role==manager"]}}', 'deploy.placement'],
+  ['deploy: {placement: {constraints: ["node.role==manager"]}}', 'deploy.placement.constraints[0]'],
   ['deploy: {endpoint_mode: dnsrr}', 'deploy.endpoint_mode'],
   ['depends_on: {web: {condition: service_completed_successfully}}', 'depends_on.web.condition'],
   ['depends_on: [web]', 'depends_on[0]'],

@@ -1,15 +1,16 @@
-import { sql } from 'kysely';
 import { DomainError } from '../../domain/errors.ts';
 import { makesRevision } from '../../domain/operation.ts';
 import { explainPlacement } from '../../domain/placement/explain.ts';
-import { choosePlacement, type PlacementRules } from '../../domain/placement/placement.ts';
+import { choosePlacement, type PlacementRules, rulesFor } from '../../domain/placement/placement.ts';
+import type { PlacementPolicy } from '../../domain/placement/policy.ts';
 import { toPlacementError } from '../../domain/placement/refusal.ts';
-import { choosePlacementOfKind, type KindOfNode } from '../../domain/placement/same-kind.ts';
+import { choosePlacementOfKind } from '../../domain/placement/same-kind.ts';
 import type { PlacementRequest } from '../../domain/placement/strategy.ts';
 import type { ServiceSpec } from '../../domain/spec.ts';
 import { findBuiltFor } from './builds.ts';
 import type { DatabaseTransaction } from './database.ts';
-import { getOperation, type LockedDeployment } from './deployment-lock.ts';
+import type { LockedDeployment, StoredOperation } from './deployment-lock.ts';
+import { readPlacementNodes } from './placement-nodes.ts';
 
 /** Replicas of one service that need a place. */
 export interface Placing {
@@ -20,6 +21,14 @@ export interface Placing {
   readonly sharesNode: boolean;
   /** Volumes of all services that share the node, or of this one: where those are, it has to be. */
   readonly volumes: readonly string[];
+}
+
+/** Who places. */
+export interface Placer {
+  readonly deployment: LockedDeployment;
+  readonly operation: StoredOperation;
+  /** What the newest revision that is placed says about places. */
+  readonly policy: PlacementPolicy;
 }
 
 /** A node, and why it was chosen, for people. */
@@ -36,17 +45,18 @@ export interface ChosenNode {
  */
 export async function chooseSharedNode(
   tx: DatabaseTransaction,
+  placer: Placer,
   of: {
-    readonly deployment: LockedDeployment;
-    readonly operationId: string;
     readonly placings: readonly Placing[];
     /** The node that holds the volumes; `null` while they have none. */
     readonly home: string | null;
   },
-  rules: PlacementRules,
+  platformRules: PlacementRules,
 ): Promise<ChosenNode> {
-  const { deployment, operationId, placings, home } = of;
-  const anchor = await findAnchor(tx, deployment, operationId);
+  const { deployment, policy } = placer;
+  const { placings, home } = of;
+  const rules = rulesFor(platformRules, policy);
+  const anchor = await findAnchor(tx, placer);
   if (anchor !== undefined && home !== null && anchor !== home) throw apart(deployment.name, { anchor, home });
   if (anchor !== undefined) return { nodeId: anchor, why: 'other services of it are there' };
   if (home !== null) return atHome(home);
@@ -58,9 +68,11 @@ export async function chooseSharedNode(
     cpuCores: sum(({ cpuCores }) => cpuCores),
     memoryBytes: sum(({ memoryBytes }) => memoryBytes),
     together: true,
+    policy,
     largestCpuCores: Math.max(...placings.map(({ service }) => service.limits.cpuCores)),
   };
-  const question = { request, rules, nodes: await readNodes(tx, deployment.id), after: await readRotation(tx, rules) };
+  const nodes = await readPlacementNodes(tx, { ...placer, service: null, near: policy.near });
+  const question = { request, rules, nodes, after: await readRotation(tx, rules) };
   const builtFor = await findBuiltForOneOf(tx, deployment.id, placings);
   const { assignments, refusal } = choosePlacementOfKind({ ...question, builtFor });
   if (refusal) throw toPlacementError(request, refusal);
@@ -115,10 +127,8 @@ async function findBuiltForOneOf(
 
 async function findAnchor(
   tx: DatabaseTransaction,
-  { id }: LockedDeployment,
-  operationId: string,
+  { deployment: { id }, operation: { id: operationId, kind, kept } }: Placer,
 ): Promise<string | undefined> {
-  const { kind, kept } = await getOperation(tx, operationId);
   const replicas = await tx
     .selectFrom('replicas')
     .innerJoin('nodes', 'nodes.id', 'replicas.node_id')
@@ -143,19 +153,22 @@ async function findAnchor(
  */
 export async function chooseNodes(
   tx: DatabaseTransaction,
-  deployment: LockedDeployment,
+  placer: Placer,
   { placing, only }: { readonly placing: Placing; readonly only: string | null },
-  rules: PlacementRules,
+  platformRules: PlacementRules,
 ): Promise<{ readonly assignments: readonly string[]; readonly why: string }> {
+  const { deployment, policy } = placer;
   const { service, count } = placing;
+  const rules = rulesFor(platformRules, policy);
   const request: PlacementRequest = {
     name: deployment.name,
     replicas: count,
     cpuCores: service.limits.cpuCores,
     memoryBytes: service.limits.memoryBytes,
     together: (service.volumes ?? []).length > 0,
+    policy,
   };
-  const nodes = await readNodes(tx, deployment.id);
+  const nodes = await readPlacementNodes(tx, { ...placer, service: service.name, near: policy.near });
   const able = only === null ? nodes : nodes.filter(({ nodeId }) => nodeId === only);
   const question = { request, rules, nodes: able, after: only === null ? await readRotation(tx, rules) : null };
   const { assignments, refusal } =
@@ -165,41 +178,4 @@ export async function chooseNodes(
   if (refusal) throw toPlacementError(request, refusal);
   if (only === null) await turnRotation(tx, rules, assignments);
   return { assignments, why: explainPlacement(question, assignments) };
-}
-
-/**
- * A node's state is what its workflow found. Its lease does not count here: when the whole control plane was away, every
- * lease has run out, and a rollout that goes on afterwards finds the nodes as they were.
- */
-async function readNodes(tx: DatabaseTransaction, deploymentId: string): Promise<KindOfNode[]> {
-  const nodes = await tx
-    .selectFrom('nodes')
-    .leftJoin('replicas', 'replicas.node_id', 'nodes.id')
-    .select((eb) => [
-      'nodes.id as nodeId',
-      'nodes.state',
-      'nodes.architecture',
-      'nodes.labels',
-      'nodes.cordoned',
-      'nodes.cpu_cores as cpuCores',
-      'nodes.memory_bytes as memoryBytes',
-      sql<number>`coalesce(sum(replicas.cpu_cores), 0)`.as('reservedCpuCores'),
-      sql<number>`coalesce(sum(replicas.memory_bytes), 0)::bigint`.as('reservedMemoryBytes'),
-      eb.fn
-        .count<number>('replicas.deployment_id')
-        .distinct()
-        .filterWhere('replicas.deployment_id', '<>', deploymentId)
-        .as('otherDeployments'),
-      eb.fn
-        .count<number>('replicas.replica_id')
-        .filterWhere('replicas.deployment_id', '=', deploymentId)
-        .as('ownReplicas'),
-    ])
-    .groupBy('nodes.id')
-    .orderBy('nodes.id')
-    .execute();
-  return nodes.map(({ state, cordoned, ...node }) => {
-    const ready = state === 'ready' && !cordoned;
-    return { ...node, ready, unready: state === 'ready' ? 'cordoned' : state };
-  });
 }

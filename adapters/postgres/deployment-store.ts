@@ -1,6 +1,6 @@
 import type { StoreActivities } from '../../contracts/activities.ts';
 import type { NodeStateChange } from '../../contracts/node.ts';
-import type { PlacementRules } from '../../domain/placement/placement.ts';
+import { DEFAULT_CPU_OVERCOMMIT, type PlacementRules } from '../../domain/placement/placement.ts';
 import { recordBuild } from './builds.ts';
 import { recordControl, recordWaiting } from './control-operation.ts';
 import type { Database } from './database.ts';
@@ -19,9 +19,6 @@ export interface DeploymentStoreOptions {
   readonly domain: string;
   readonly placement: Pick<PlacementRules, 'strategy' | 'maxDeploymentsPerNode'> & { readonly cpuOvercommit?: number };
 }
-
-/** Four replicas limited to a core share one: most services use a small part of their limit most of the time. */
-const DEFAULT_CPU_OVERCOMMIT = 4;
 
 /**
  * Creates what workflows write by. Every activity is one transaction, and running it again after it was committed

@@ -1,5 +1,6 @@
 import { beginsCohort } from '../../domain/cohort.ts';
 import { makesRevision } from '../../domain/operation.ts';
+import { isSamePolicy, type PlacementPolicy } from '../../domain/placement/policy.ts';
 import { isSameService } from '../../domain/same-service.ts';
 import { type ComposeSpec, isCompose, servicesOf } from '../../domain/spec.ts';
 import { readCurrent } from './current-goal.ts';
@@ -55,7 +56,7 @@ async function keepServices(
   for (const service of servicesOf(spec)) {
     const goal = current.services.find(({ name }) => name === service.name);
     if (!goal) continue;
-    const running = await findRunning(tx, deployment.id, goal);
+    const running = await findRunning(tx, deployment.id, goal, spec.placement);
     const digest = wantedImages.find((image) => image.service === service.name)?.digest ?? null;
     if (!running?.digest || !isSameService(running, { service, digest })) continue;
     kept.push({ service: service.name, digest: running.digest, runs: goal.revision });
@@ -72,10 +73,12 @@ async function findRunning(
   tx: DatabaseTransaction,
   deploymentId: string,
   { name, revision }: { readonly name: string; readonly revision: number },
+  policy: PlacementPolicy | undefined,
 ) {
   const spec = await getSpec(tx, deploymentId, revision);
-  // What ran alone is on another network, whatever it is called.
-  const service = isCompose(spec) ? servicesOf(spec).find((one) => one.name === name) : undefined;
+  // What ran alone is on another network, whatever it is called; what had another policy may be in the wrong place.
+  const mayStay = isCompose(spec) && isSamePolicy(spec.placement, policy);
+  const service = mayStay ? servicesOf(spec).find((one) => one.name === name) : undefined;
   if (!service) return undefined;
   const images = await listImages(tx, deploymentId, revision);
   return { service, digest: images.find((image) => image.service === name)?.digest ?? null };

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
-import { aSpec } from '../../test/support/builders.ts';
-import { aCreation, aReadyNode, aTenant, withoutNodes } from '../../test/support/control-data.ts';
+import { ANYWHERE, type PlacementPolicy, parseConstraint } from '../../domain/placement/policy.ts';
+import { aDeployRequest, aRequest, aSpec } from '../../test/support/builders.ts';
+import { aCreation, aReadyNode, aTenant, rollOut, withoutNodes } from '../../test/support/control-data.ts';
 import { useTestDatabase } from '../../test/support/database.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import { listEvents } from './events.ts';
@@ -64,5 +65,59 @@ describe('placement', () => {
     await expect(place()).rejects.toThrow(/none of 3 nodes is ready/);
     await setCordoned(database.db, 'host-000b', false);
     expect((await place()).nodes).toEqual(['host-000b']);
+  });
+});
+
+describe('what a deployment says about its places', () => {
+  const store = () => {
+    const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50, cpuOvercommit: 4 } as const;
+    return createDeploymentStore(database.db, { domain: 'example.test', placement });
+  };
+  const bound = (policy: Partial<PlacementPolicy>, replicas = 1) =>
+    aSpec({ replicas, placement: { ...ANYWHERE, ...policy } });
+  const nodesOf = ({ reserved }: { readonly reserved: readonly { readonly nodeId: string }[] }): string[] =>
+    reserved.map(({ nodeId }) => nodeId).toSorted();
+
+  it('holds for the first revision, the next one and a scale; what is replaced takes nobody’s place', async () => {
+    const creation = aCreation(await aTenant(database.db), { spec: bound({ maxReplicasPerNode: 1 }, 3) });
+    const { deploymentId } = creation;
+    const all = ['host-000a', 'host-000b', 'host-000c'];
+    const first = await store().storeOperation(creation);
+    expect(nodesOf(await rollOut(store(), deploymentId, first))).toEqual(all);
+    const request = aDeployRequest({ createAs: null, spec: bound({ maxReplicasPerNode: 1 }, 3) });
+    const next = await store().storeOperation({ ...creation, request });
+    expect(nodesOf(await rollOut(store(), deploymentId, next))).toEqual(all);
+    const scale = aRequest({ kind: 'scale', replicas: 4, service: 'app' } as const);
+    const more = await store().storeOperation({ ...creation, request: scale });
+    await expect(rollOut(store(), deploymentId, more)).rejects.toThrow(
+      /host-000a has 1 of it, as many as it may, host-000b has 1 of it/,
+    );
+  });
+
+  it('binds it to nodes, with a strategy of its own', async () => {
+    const constraints = [parseConstraint('', 'node.hostname!=host-000a')];
+    const creation = aCreation(await aTenant(database.db), {
+      spec: bound({ constraints, strategy: 'round-robin' }, 3),
+    });
+    const plan = await rollOut(store(), creation.deploymentId, await store().storeOperation(creation));
+    expect(nodesOf(plan)).toEqual(['host-000b', 'host-000b', 'host-000c']);
+    const events = await listEvents(database.db, { deploymentId: creation.deploymentId, afterSequence: 0, limit: 100 });
+    expect(events.find(({ kind }) => kind === 'replica.placed')?.message).toMatch(
+      /\(round-robin: .*; not host-000a \(is not node.hostname!=host-000a\)\)$/,
+    );
+  });
+
+  it('keeps it near another deployment of its project, and of no other', async () => {
+    const tenant = await aTenant(database.db);
+    const constraints = [parseConstraint('', 'node.id==host-000b')];
+    const cache = aCreation(tenant, { createAs: 'cache', spec: bound({ constraints }) });
+    await rollOut(store(), cache.deploymentId, await store().storeOperation(cache));
+    const near = aCreation(tenant, { spec: bound({ near: 'cache' }, 2) });
+    expect(nodesOf(await rollOut(store(), near.deploymentId, await store().storeOperation(near)))).toEqual([
+      ...['host-000b', 'host-000b'],
+    ]);
+    const stranger = aCreation(await aTenant(database.db), { spec: bound({ near: 'cache' }) });
+    const accepted = await store().storeOperation(stranger);
+    await expect(rollOut(store(), stranger.deploymentId, accepted)).rejects.toThrow(/host-000b has nothing of cache/);
   });
 });

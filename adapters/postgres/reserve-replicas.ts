@@ -3,11 +3,12 @@ import type { OperationRef, ReserveInput } from '../../contracts/activities.ts';
 import type { PlannedReplica } from '../../contracts/rollout.ts';
 import { replicaId } from '../../domain/naming.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
+import { ANYWHERE } from '../../domain/placement/policy.ts';
 import { isCompose, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
 import { volumeNames } from '../../domain/volumes.ts';
-import { atHome, chooseNodes, chooseSharedNode, type Placing } from './choose-nodes.ts';
+import { atHome, chooseNodes, chooseSharedNode, type Placer, type Placing } from './choose-nodes.ts';
 import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from './database.ts';
-import { getSpec, type LockedDeployment, lockExisting } from './deployment-lock.ts';
+import { getOperation, getSpec, type LockedDeployment, lockExisting } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
 import { findVolumeNode, placeVolumes } from './place-volumes.ts';
 
@@ -63,15 +64,18 @@ export async function reserve(
   for (const start of starts) placings.push({ ...start, ...(await getService(tx, deployment.id, start)) });
   const volumes = [...new Set(placings.flatMap((placing) => placing.volumes))];
   const home = await findVolumeNode(tx, deployment, volumes);
+  const newest = Math.max(...starts.map(({ revision }) => revision));
+  const { placement: policy = ANYWHERE } = await getSpec(tx, deployment.id, newest);
+  const placer: Placer = { deployment, operation: await getOperation(tx, operationId), policy };
   const chosen = placings.some(({ sharesNode }) => sharesNode)
-    ? await chooseSharedNode(tx, { deployment, operationId, placings, home }, rules)
+    ? await chooseSharedNode(tx, placer, { placings, home }, rules)
     : home === null
       ? null
       : atHome(home);
   const planned: PlannedReplica[] = [];
   let reason = chosen?.why ?? '';
   for (const placing of placings) {
-    const { placed, why } = await place(tx, deployment, { placing, nodeId: chosen?.nodeId ?? null }, rules);
+    const { placed, why } = await place(tx, placer, { placing, nodeId: chosen?.nodeId ?? null }, rules);
     if (!chosen) reason = why;
     await insert(tx, { deployment, operationId, batch, service: placing.service, placed });
     planned.push(...placed);
@@ -96,13 +100,13 @@ async function getService(
 
 async function place(
   tx: DatabaseTransaction,
-  deployment: LockedDeployment,
+  placer: Placer,
   { placing, nodeId }: { readonly placing: Placing; readonly nodeId: string | null },
   rules: PlacementRules,
 ): Promise<{ readonly placed: PlannedReplica[]; readonly why: string }> {
   const { service, revision, count } = placing;
-  const { assignments, why } = await chooseNodes(tx, deployment, { placing, only: nodeId }, rules);
-  const from = await takeIndexes(tx, deployment.id, { revision, count });
+  const { assignments, why } = await chooseNodes(tx, placer, { placing, only: nodeId }, rules);
+  const from = await takeIndexes(tx, placer.deployment.id, { revision, count });
   const placed = assignments.map((nodeId, position) => {
     const index = from + position;
     return { replicaId: replicaId(revision, index), service: service.name, revision, index, nodeId };

@@ -24,6 +24,7 @@ import {
   RestartPolicy,
   type DeploymentSpec as WireSpec,
 } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { fromWirePlacement, toWirePlacement } from './placement.ts';
 import { fromWireRollout, toWireRollout } from './rollout.ts';
 
 const FROM_RESTART_POLICY: Record<RestartPolicy, DomainRestartPolicy | undefined> = {
@@ -66,6 +67,7 @@ export function fromWireSpec(spec: WireSpec | undefined): RawSpec {
     command: wire.command,
     volumes: wire.volumes.map(({ volume, path, readOnly }) => ({ volume, path, readOnly })),
     rollout: fromWireRollout(wire.rollout),
+    placement: fromWirePlacement(wire.placement),
   };
 }
 
@@ -134,14 +136,15 @@ function fromProbe(kind: WireHealthCheck['kind']): HealthProbe | undefined {
 
 /** Puts a spec on the wire: variables by name and fingerprint only. `commit` is what its Git source stands for. */
 export function toWireSpec(spec: DeploymentSpec, commit = ''): MessageInitShape<typeof DeploymentSpecSchema> {
-  const rollout = toWireRollout(spec.rollout);
+  const placement = toWirePlacement(spec.placement);
+  const whole = { rollout: toWireRollout(spec.rollout), ...(placement ? { placement } : {}) };
   if (!isCompose(spec)) {
-    return { source: toOnlySource(spec.source, commit), ...toParts(spec), rollout };
+    return { source: toOnlySource(spec.source, commit), ...toParts(spec), ...whole };
   }
   const services = spec.services.map((service) => {
     return { name: service.name, source: toSource(service.source), ...toParts(service), needs: [...service.needs] };
   });
-  return { source: { case: 'compose', value: { services, warnings: [...spec.warnings] } }, rollout };
+  return { source: { case: 'compose', value: { services, warnings: [...spec.warnings] } }, ...whole };
 }
 
 function toParts(parts: ServiceParts) {

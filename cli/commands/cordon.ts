@@ -3,8 +3,9 @@ import { type Node, NodeSchema } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import type { Api } from '../client.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { messageJson } from '../show.ts';
+import { addSimulateLoss } from './placement.ts';
 
-/** Adds `obiente node` with `cordon` and `uncordon`; without a word it is the role. */
+/** Adds `obiente node` with its words for operators; without a word it is the role. */
 export function addNode(program: Command, context: CliContext): void {
   const node = program
     .command('node')
@@ -34,4 +35,5 @@ export function addNode(program: Command, context: CliContext): void {
     said: 'takes new replicas',
     ask: (api, nodeId) => api.nodes.uncordonNode({ nodeId }),
   });
+  addSimulateLoss(node, context);
 }

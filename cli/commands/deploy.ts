@@ -2,12 +2,13 @@ import type { Command } from 'commander';
 import { deploy } from '../deploy.ts';
 import type { DeployCommandOptions } from '../deploy-options.ts';
 import { action, type CliContext } from '../invocation.ts';
+import { withPlacementOptions } from '../placement-options.ts';
 
 const collect = (value: string, all: readonly string[] = []): readonly string[] => [...all, value];
 
 /** Adds `obiente deploy`. */
 export function addDeploy(program: Command, context: CliContext): void {
-  program
+  const command = program
     .command('deploy')
     .description(
       'deploy a folder with a Dockerfile or a Compose file, a Git repository, or an image; updates the deployment of that name',
@@ -38,7 +39,8 @@ export function addDeploy(program: Command, context: CliContext): void {
     .option('--restart <policy>', 'always, on-failure or never')
     .option('-v, --volume <name:/path>', 'mount a volume of the project, with :ro to read only (repeatable)', collect)
     .option('--no-volume', 'mount none any more; their data stays')
-    .option('--command <word...>', 'command in place of the image’s, word by word')
+    .option('--command <word...>', 'command in place of the image’s, word by word');
+  withPlacementOptions(command)
     .option('--replace', 'start from nothing instead of from the present settings')
     .option('-m, --reason <text>', 'why, for the history')
     .option('--supersede', 'cancel what is under way instead of waiting for its end')

@@ -6,6 +6,7 @@ import { type DeployOptions, readWishes } from '../deploy-options.ts';
 import { refuse } from '../failures.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { type OperationOptions, operate, withOperationOptions } from '../operation-options.ts';
+import { withPlacementOptions } from '../placement-options.ts';
 import { applyWishes, wantedSource } from '../wanted-spec.ts';
 
 type UpdateOptions = OperationOptions & Omit<DeployOptions, 'name'> & { readonly service?: string };
@@ -14,7 +15,7 @@ const collect = (value: string, all: readonly string[] = []): readonly string[] 
 
 /** Adds `obiente update`: settings of a deployment, without touching its source. */
 export function addUpdate(program: Command, context: CliContext): void {
-  withOperationOptions(
+  const command = withPlacementOptions(
     program
       .command('update')
       .description('change settings of a deployment; whatever is not named stays, also what others change meanwhile')
@@ -37,14 +38,19 @@ export function addUpdate(program: Command, context: CliContext): void {
       .option('-v, --volume <name:/path>', 'mount a volume of the project, with :ro to read only (repeatable)', collect)
       .option('--no-volume', 'mount none any more; their data stays')
       .option('--command <word...>', 'command in place of the image’s, word by word'),
-  ).action(
+  );
+  withOperationOptions(command).action(
     action<UpdateOptions, [string]>(context, async (invocation, options, name) => {
       const wishes = readWishes({ options, app: {}, envFiles: [], env: context.env });
       const done = (what: string): string => `updated ${what}`;
       await operate(invocation, { options, name, done }, async (api, asked) => {
         const { deployment } = await api.deployments.getDeployment({ deploymentId: asked.deploymentId });
         const limits = limitsOf(deployment?.spec, options.service);
-        const spec = create(DeploymentSpecSchema, limits ? { limits } : {});
+        const placement = deployment?.spec?.placement;
+        const spec = create(DeploymentSpecSchema, {
+          ...(limits ? { limits } : {}),
+          ...(placement ? { placement } : {}),
+        });
         const paths = applyWishes(spec, wishes);
         if (wishes.image !== undefined) {
           spec.source = wantedSource(deployment?.spec, { kind: 'image', reference: wishes.image }, wishes);

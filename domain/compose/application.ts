@@ -1,3 +1,4 @@
+import type { NodeConstraint } from '../placement/policy.ts';
 import type { HealthCheck, ResourceLimits, RestartPolicy, VariableInput } from '../spec.ts';
 
 /** What a Compose file asks for, in this platform's terms: complete, valid, and nothing in it that was not allowed. */
@@ -56,6 +57,8 @@ export interface ComposeService {
   readonly limits: ResourceLimits;
   readonly healthCheck: HealthCheck;
   readonly restartPolicy: RestartPolicy;
+  /** What its node has to be. */
+  readonly constraints: readonly NodeConstraint[];
   readonly volumes: readonly ComposeMount[];
   readonly dependsOn: readonly ComposeDependency[];
   /** Between SIGTERM and SIGKILL; `null` is the platform's own. */

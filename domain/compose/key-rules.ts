@@ -163,12 +163,19 @@ export const DEPLOY_KEYS = {
   endpoint_mode: refused('requests are spread by the ingress'),
   labels: TAKEN,
   mode: TAKEN,
-  placement: refused('the platform chooses the nodes'),
+  placement: TAKEN,
   replicas: TAKEN,
   resources: TAKEN,
   restart_policy: TAKEN,
   rollback_config: ignored(ROLLOUTS),
   update_config: ignored(ROLLOUTS),
+} satisfies Record<string, KeyRule>;
+
+/** What becomes of every key of `deploy.placement`. */
+export const PLACEMENT_KEYS = {
+  constraints: TAKEN,
+  max_replicas_per_node: refused('all services of a file run on one node'),
+  preferences: ignored('all services of a file run on one node'),
 } satisfies Record<string, KeyRule>;
 
 /** What becomes of every key below `deploy.resources`. */

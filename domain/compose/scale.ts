@@ -1,24 +1,28 @@
+import { type NodeConstraint, readConstraint } from '../placement/policy.ts';
 import { DEFAULT_LIMITS, type ResourceLimits, type RestartPolicy, SPEC_LIMITS } from '../spec.ts';
 import {
   DEPLOY_KEYS,
   LIMIT_KEYS,
+  PLACEMENT_KEYS,
   RESERVATION_KEYS,
   RESOURCE_KEYS,
   RESTART_POLICY_KEYS,
   type SERVICE_KEYS,
 } from './key-rules.ts';
-import { type Place, refuse, refuseFound, textOf, wholeOf } from './place.ts';
+import { itemsOf, type Place, refuse, refuseFound, textOf, wholeOf } from './place.ts';
 import { checkLabels } from './platform-owned.ts';
 import { bytesOf, coresOf, memoryOf } from './quantities.ts';
 import { readKeys, type Translation } from './read-keys.ts';
 
 type ServiceKeys = Partial<Record<keyof typeof SERVICE_KEYS, Place>>;
 
-/** How many replicas a service has, what each may use, and what happens when one exits. */
+/** How many replicas a service has, what each may use, where they may be, and what happens when one exits. */
 export interface ServiceScale {
   readonly replicas: number;
   readonly limits: ResourceLimits;
   readonly restartPolicy: RestartPolicy;
+  /** What its node has to be. */
+  readonly constraints: readonly NodeConstraint[];
 }
 
 /**
@@ -44,7 +48,21 @@ export function scaleOf(service: ServiceKeys, translation: Translation): Service
   const restartPolicy = keys.restart_policy
     ? deployRestartOf(keys.restart_policy, translation)
     : restartOf(service.restart, translation);
-  return { replicas: replicas ?? 1, limits: { cpuCores, memoryBytes }, restartPolicy };
+  const constraints = keys.placement ? constraintsOf(keys.placement, translation) : [];
+  return { replicas: replicas ?? 1, limits: { cpuCores, memoryBytes }, restartPolicy, constraints };
+}
+
+function constraintsOf(placement: Place, translation: Translation): readonly NodeConstraint[] {
+  const { constraints } = readKeys(placement, PLACEMENT_KEYS, translation);
+  return constraints ? itemsOf(constraints).map((place) => constraintOf(place)) : [];
+}
+
+/** The refusal would show a text that variables made. */
+function constraintOf(place: Place): NodeConstraint {
+  const allowed = 'a constraint such as node.labels.region==eu; node.id, node.hostname and node.architecture too';
+  const constraint = readConstraint(textOf(place, allowed));
+  if (constraint) return constraint;
+  throw refuseFound(place, allowed);
 }
 
 /** The one value of several places. @throws INVALID_ARGUMENT when they differ. */

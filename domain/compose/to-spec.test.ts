@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ANYWHERE, describeConstraint } from '../placement/policy.ts';
 import { DEFAULT_ROLLOUT } from '../rollout-policy.ts';
 import { isSameService } from '../same-service.ts';
 import { PLAIN_CONTAINER, type ServiceSpec } from '../spec.ts';
@@ -8,7 +9,7 @@ import { translateCompose } from './translate.ts';
 const DIGEST = `sha256:${'d'.repeat(64)}`;
 
 function specOf(services: object, contexts: Record<string, string> = {}, rollout = DEFAULT_ROLLOUT) {
-  return toComposeInput(translateCompose({ services }, { variables: {} }), { contexts, rollout });
+  return toComposeInput(translateCompose({ services }, { variables: {} }), { contexts, rollout, placement: ANYWHERE });
 }
 
 describe('the spec of a Compose file', () => {
@@ -113,5 +114,29 @@ describe('a service', () => {
       expect(isSameService({ service, digest: DIGEST }, { service, digest: DIGEST })).toBe(true);
     }
     expect(isSameService({ service: web, digest: null }, { service: web, digest: null })).toBe(false);
+  });
+});
+
+describe('what services say of their node', () => {
+  const placed = (constraints: readonly string[]) => ({ image: 'nginx', deploy: { placement: { constraints } } });
+
+  it('holds for all of them, since they are on one', () => {
+    const services = {
+      web: placed(['node.labels.region == eu', 'node.platform.arch==x86_64']),
+      api: placed(['node.labels.region==eu', 'node.hostname!=old']),
+    };
+    expect(specOf(services).placement?.constraints.map(describeConstraint)).toEqual([
+      'node.labels.region==eu',
+      'node.architecture==amd64',
+      'node.hostname!=old',
+    ]);
+  });
+
+  it('is refused by its place where it is none', () => {
+    expect(() => specOf({ web: placed(['node.role==manager']) })).toThrow(
+      /^services\.web\.deploy\.placement\.constraints\[0\]: found "node.role==manager"/,
+    );
+    const most = { image: 'nginx', deploy: { placement: { max_replicas_per_node: 1 } } };
+    expect(() => specOf({ web: most })).toThrow(/placement\.max_replicas_per_node.*one node/);
   });
 });

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.ts';
+import { type PlacementPolicy, withConstraints } from '../placement/policy.ts';
 import type { RolloutPolicy } from '../rollout-policy.ts';
 import type { ComposeInput, ContainerSettings, ServiceSpec, Source, VariableInput } from '../spec.ts';
 import { checkCompose } from '../spec-change.ts';
@@ -9,6 +10,7 @@ export interface ComposeSurroundings {
   /** Hex SHA-256 of the uploaded folders that services are built from, by their path; empty for the file's own. */
   readonly contexts: Readonly<Record<string, string>>;
   readonly rollout: RolloutPolicy;
+  readonly placement: PlacementPolicy;
 }
 
 /**
@@ -17,19 +19,25 @@ export interface ComposeSurroundings {
  * The ingress leads to the first published port of a service; further ones are kept to the other services, with a
  * warning.
  *
+ * What the services say of their node holds for all of them, since they are on one.
+ *
  * @throws INVALID_ARGUMENT for a folder that is not uploaded.
  */
 export function toComposeInput(
   application: ComposeApplication,
-  { contexts, rollout }: ComposeSurroundings,
+  { contexts, rollout, placement: beside }: ComposeSurroundings,
 ): ComposeInput {
   const warnings = [...application.warnings];
   const services = application.services.map((service) => {
     if (service.ports.length > 1) warnings.push(portsWarning(service));
     return toService(service, contexts);
   });
-  checkCompose({ services, rollout });
-  return { services, rollout, warnings };
+  const placement = withConstraints(
+    beside,
+    application.services.flatMap(({ constraints }) => constraints),
+  );
+  checkCompose({ services, rollout, placement });
+  return { services, rollout, placement, warnings };
 }
 
 function toService(service: ComposeService, contexts: ComposeSurroundings['contexts']): ServiceSpec<VariableInput> {

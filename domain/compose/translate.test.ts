@@ -50,6 +50,7 @@ describe('an application', () => {
           limits: DEFAULT_LIMITS,
           healthCheck: DEFAULT_HEALTH_CHECK,
           restartPolicy: 'always',
+          constraints: [],
           volumes: [],
           dependsOn: [],
           stopGracePeriodMs: null,

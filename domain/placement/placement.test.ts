@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { anyNode, aPlacementNode, aPlacementRequest, GIB, questions, RULES } from '../../test/support/placements.ts';
 import { choosePlacement, type Placement, type PlacementNode } from './placement.ts';
+import { ANYWHERE, meets, parseConstraint } from './policy.ts';
 import { toPlacementError } from './refusal.ts';
 import type { PlacementRequest } from './strategy.ts';
 
@@ -29,6 +30,23 @@ describe('placement', () => {
           expect(node.reservedMemoryBytes + placed * request.memoryBytes).toBeLessThanOrEqual(node.memoryBytes);
           const cores = node.reservedCpuCores + placed * request.cpuCores;
           expect(cores).toBeLessThanOrEqual(node.cpuCores * rules.cpuOvercommit + 1e-5);
+        }
+      }),
+    );
+  });
+
+  it('respects what a deployment says about its places', () => {
+    fc.assert(
+      fc.property(questions, (question) => {
+        const { policy } = question.request;
+        const { assignments = [] } = choosePlacement(question);
+        for (const node of question.nodes) {
+          const placed = assignments.filter((nodeId) => nodeId === node.nodeId).length;
+          if (placed === 0) continue;
+          expect(policy.constraints.filter((constraint) => !meets(node, constraint))).toEqual([]);
+          expect(policy.near === null || node.hasNeighbour).toBe(true);
+          const most = policy.maxReplicasPerNode ?? Number.POSITIVE_INFINITY;
+          expect(node.ownReplicas + placed).toBeLessThanOrEqual(most);
         }
       }),
     );
@@ -138,6 +156,24 @@ describe('a refusal', () => {
       'INSUFFICIENT_CAPACITY',
     );
     expect(refused(request, [aPlacementNode('node-a')])).toMatch(/: node-a has only 2 cores$/);
+  });
+
+  it('says which of its places a deployment does not allow', () => {
+    const policy = { ...ANYWHERE, constraints: [parseConstraint('', 'node.labels.disk==ssd')], maxReplicasPerNode: 1 };
+    const nodes = [
+      aPlacementNode('node-a'),
+      aPlacementNode('node-b', { labels: { disk: 'ssd' } }),
+      aPlacementNode('node-c', { labels: { disk: 'ssd' }, ownReplicas: 1 }),
+    ];
+    const request = aPlacementRequest({ replicas: 2, policy });
+    expect(refused(request, nodes)).toBe(
+      'INSUFFICIENT_CAPACITY: cannot place 2 replicas of api (0.5 cores, 1.0 GiB each): ' +
+        'node-a is not node.labels.disk==ssd, node-b has 2 cores and 8.0 GiB free, and may have 1 more of it, ' +
+        'node-c has 1 of it, as many as it may',
+    );
+    expect(refused(aPlacementRequest({ policy: { ...ANYWHERE, near: 'cache' } }), [aPlacementNode('node-a')])).toMatch(
+      /: node-a has nothing of cache$/,
+    );
   });
 
   it('names no more nodes than a message can hold', () => {

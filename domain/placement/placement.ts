@@ -1,10 +1,10 @@
-import { mayTake } from './room.ts';
+import { describeCores } from '../quantities.ts';
+import { type ConstrainedNode, describeConstraint, meets, type PlacementPolicy } from './policy.ts';
 import { STRATEGIES, type StrategyName } from './strategies.ts';
 import type { Capacity, NodeRoom, PlacementRequest } from './strategy.ts';
 
 /** A node as placement sees it. */
-export interface PlacementNode {
-  readonly nodeId: string;
+export interface PlacementNode extends ConstrainedNode {
   /** Whether it takes new replicas. */
   readonly ready: boolean;
   /** Why not, in a word or two; absent: its state says so. */
@@ -17,10 +17,10 @@ export interface PlacementNode {
   readonly reservedMemoryBytes: number;
   /** How many other deployments have replicas on it. */
   readonly otherDeployments: number;
-  /** How many replicas of this deployment are on it. */
+  /** How many replicas of the service are on it and stay, whatever becomes of the others. */
   readonly ownReplicas: number;
-  /** What its operator says of it. */
-  readonly labels: Readonly<Record<string, string>>;
+  /** Whether a replica of the deployment is on it that the replicas are to be near. */
+  readonly hasNeighbour: boolean;
 }
 
 /** How nodes are filled. */
@@ -35,6 +35,14 @@ export interface PlacementRules {
    * wanted twice are shared; memory that is wanted twice kills, so that is never promised twice.
    */
   readonly cpuOvercommit: number;
+}
+
+/** Four replicas limited to a core share one: most services use a small part of their limit most of the time. */
+export const DEFAULT_CPU_OVERCOMMIT = 4;
+
+/** The platform's rules with what a deployment says in place of them. */
+export function rulesFor(rules: PlacementRules, { strategy, spreadLabel }: PlacementPolicy): PlacementRules {
+  return { ...rules, ...(strategy === null ? {} : { strategy }), ...(spreadLabel === null ? {} : { spreadLabel }) };
 }
 
 /** Why nothing was placed. */
@@ -62,14 +70,14 @@ export interface PlacementQuestion {
  *
  * The same question has the same answer, in whatever order the nodes are given: ties are broken by node id. No node
  * gets more memory than it has, more cores than its overcommit allows, a replica with more cores than it has, or more
- * deployments than the rules allow.
+ * deployments than the rules allow; none that the deployment's policy bars, and no more replicas than that allows.
  */
 export function choosePlacement({ request, nodes, rules, after = null }: PlacementQuestion): Placement {
   const ready = nodes.filter((node) => node.ready);
   if (ready.length === 0) return { refusal: { code: 'NO_NODE_READY', nodes: nodes.length } };
-  const room = ready.map((node) => roomOf(node, rules)).sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+  const room = ready.map((node) => roomOf(node, request, rules)).sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
   const capacity = new Map(ready.map((node) => [node.nodeId, capacityOf(node, rules)]));
-  const open = room.filter((node) => mayTake(node, request));
+  const open = room.filter(({ barred }) => barred === null);
   const assignments = STRATEGIES[rules.strategy]({ request, room: open, capacity, after });
   return assignments ? { assignments } : { refusal: { code: 'INSUFFICIENT_CAPACITY', room } };
 }
@@ -80,17 +88,26 @@ export function capacityOf(node: PlacementNode, rules: PlacementRules): Capacity
 }
 
 /** What a node can still take. */
-export function roomOf(node: PlacementNode, rules: PlacementRules): NodeRoom {
+export function roomOf(node: PlacementNode, request: PlacementRequest, rules: PlacementRules): NodeRoom {
   const capacity = capacityOf(node, rules);
   return {
     nodeId: node.nodeId,
     cpuCores: Math.max(0, capacity.cpuCores - node.reservedCpuCores),
     memoryBytes: Math.max(0, capacity.memoryBytes - node.reservedMemoryBytes),
-    ownCpuCores: node.cpuCores,
-    isFull: node.otherDeployments >= rules.maxDeploymentsPerNode,
+    barred: barredBy(node, request, rules),
     ownReplicas: node.ownReplicas,
     domain: domainOf(node, rules),
   };
+}
+
+function barredBy(node: PlacementNode, request: PlacementRequest, rules: PlacementRules): string | null {
+  const { policy, cpuCores, largestCpuCores = cpuCores } = request;
+  const unmet = policy.constraints.find((constraint) => !meets(node, constraint));
+  if (unmet) return `is not ${describeConstraint(unmet)}`;
+  if (policy.near !== null && !node.hasNeighbour) return `has nothing of ${policy.near}`;
+  if (node.otherDeployments >= rules.maxDeploymentsPerNode) return 'holds as many deployments as it may';
+  if (node.cpuCores < largestCpuCores) return `has only ${describeCores(node.cpuCores)}`;
+  return null;
 }
 
 /** A value of a label cannot be taken for the id of a node that has none. */

@@ -1,6 +1,7 @@
 import { DomainError } from '../errors.ts';
 import { describeBytes, describeCores } from '../quantities.ts';
 import type { PlacementRefusal } from './placement.ts';
+import { mostOn } from './room.ts';
 import type { NodeRoom, PlacementRequest } from './strategy.ts';
 
 /** Nodes that a refusal names; the rest is counted. */
@@ -20,8 +21,13 @@ export function toPlacementError(request: PlacementRequest, refusal: PlacementRe
   const others = refusal.room.length - named.length;
   const found = [...named, ...(others > 0 ? [`${count(others, 'other node')} cannot either`] : [])].join(', ');
   return new DomainError('INSUFFICIENT_CAPACITY', `cannot place ${wanted}: ${found}`, {
-    hint: 'Ask for fewer replicas or smaller limits, or add a node.',
+    hint: hintFor(request),
   });
+}
+
+function hintFor({ policy }: PlacementRequest): string {
+  const isBound = policy.constraints.length > 0 || policy.near !== null || policy.maxReplicasPerNode !== null;
+  return `Ask for fewer replicas or smaller limits${isBound ? ', bind them less to places' : ''}, or add a node.`;
 }
 
 function describeRequest(request: PlacementRequest): string {
@@ -34,12 +40,12 @@ function describeRequest(request: PlacementRequest): string {
 }
 
 /** What a node has free, or why it takes nothing: `has 1 core and 512 MiB free`. */
-export function describeRoom({ cpuCores, memoryBytes, ...node }: NodeRoom, request: PlacementRequest): string {
-  if (node.isFull) return 'holds as many deployments as it may';
-  if (node.ownCpuCores < (request.largestCpuCores ?? request.cpuCores)) {
-    return `has only ${describeCores(node.ownCpuCores)}`;
-  }
-  return `has ${describeCores(cpuCores)} and ${describeBytes(memoryBytes)} free`;
+export function describeRoom(room: NodeRoom, request: PlacementRequest): string {
+  if (room.barred !== null) return room.barred;
+  const free = `has ${describeCores(room.cpuCores)} and ${describeBytes(room.memoryBytes)} free`;
+  const most = mostOn(room, request);
+  if (most >= request.replicas) return free;
+  return most === 0 ? `has ${room.ownReplicas} of it, as many as it may` : `${free}, and may have ${most} more of it`;
 }
 
 function count(amount: number, noun: string): string {

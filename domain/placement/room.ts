@@ -4,15 +4,16 @@ import type { Capacity, NodeRoom, PlacementRequest } from './strategy.ts';
 const CPU_TOLERANCE = 1e-6;
 
 /** How many replicas a node can take, at most as many as are asked for. */
-export function fitsOn(node: NodeRoom, { cpuCores, memoryBytes, replicas }: PlacementRequest): number {
+export function fitsOn(node: NodeRoom, request: PlacementRequest): number {
+  const { cpuCores, memoryBytes, replicas } = request;
   const byCpu = cpuCores > 0 ? Math.floor((node.cpuCores + CPU_TOLERANCE) / cpuCores) : replicas;
   const byMemory = memoryBytes > 0 ? Math.floor(node.memoryBytes / memoryBytes) : replicas;
-  return Math.min(byCpu, byMemory, replicas);
+  return Math.min(byCpu, byMemory, mostOn(node, request), replicas);
 }
 
-/** Whether a node may take one of the replicas at all, however much of it is free. */
-export function mayTake({ isFull, ownCpuCores }: NodeRoom, request: PlacementRequest): boolean {
-  return !isFull && ownCpuCores >= (request.largestCpuCores ?? request.cpuCores);
+/** How many replicas the deployment lets a node have beside those that it has. */
+export function mostOn({ ownReplicas }: NodeRoom, { policy, replicas }: PlacementRequest): number {
+  return policy.maxReplicasPerNode === null ? replicas : Math.max(0, policy.maxReplicasPerNode - ownReplicas);
 }
 
 /** Shares of a node that would be reserved, from 0 to 1: both in the same unit, so they can be compared and added. */

@@ -1,18 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { choosePlacementOfKind, type KindOfNode } from './same-kind.ts';
+import { aPlacementNode, aPlacementRequest } from '../../test/support/placements.ts';
+import type { PlacementNode } from './placement.ts';
+import { choosePlacementOfKind } from './same-kind.ts';
 
 const GIB = 1024 ** 3;
 const RULES = { strategy: 'least-loaded', maxDeploymentsPerNode: 50, cpuOvercommit: 1 } as const;
 
-function aNode(nodeId: string, architecture: string, changes: Partial<KindOfNode> = {}): KindOfNode {
-  return {
-    ...{ nodeId, architecture, ready: true, cpuCores: 4, memoryBytes: 8 * GIB },
-    ...{ reservedCpuCores: 0, reservedMemoryBytes: 0, otherDeployments: 0, ownReplicas: 0, labels: {}, ...changes },
-  };
+function aNode(nodeId: string, architecture: string, changes: Partial<PlacementNode> = {}): PlacementNode {
+  return aPlacementNode(nodeId, { architecture, cpuCores: 4, ...changes });
 }
 
-function place(nodes: readonly KindOfNode[], replicas: number, builtFor: string | null = null) {
-  const request = { name: 'api', replicas, cpuCores: 1, memoryBytes: GIB, together: false };
+function place(nodes: readonly PlacementNode[], replicas: number, builtFor: string | null = null) {
+  const request = aPlacementRequest({ replicas, cpuCores: 1, memoryBytes: GIB });
   return choosePlacementOfKind({ request, rules: RULES, nodes, builtFor });
 }
 

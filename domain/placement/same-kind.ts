@@ -1,13 +1,7 @@
-import { choosePlacement, type Placement, type PlacementNode, type PlacementQuestion } from './placement.ts';
-
-/** A node with what its programs are made for, such as `amd64`. */
-export interface KindOfNode extends PlacementNode {
-  readonly architecture: string;
-}
+import { choosePlacement, type Placement, type PlacementQuestion } from './placement.ts';
 
 /** What placement of an image for one kind of node needs to know. */
 export interface SameKindQuestion extends PlacementQuestion {
-  readonly nodes: readonly KindOfNode[];
   /** The architecture that the image was built for; `null` while it is still to be built, by the first replica's node. */
   readonly builtFor: string | null;
 }

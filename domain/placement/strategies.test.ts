@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aPlacementNode, aPlacementRequest, GIB, questions, RULES } from '../../test/support/placements.ts';
 import { choosePlacement, type PlacementNode, type PlacementQuestion } from './placement.ts';
+import { ANYWHERE } from './policy.ts';
 import type { StrategyName } from './strategies.ts';
 
 /** Slow and plain: hands out one replica at a time by looking at every node. */
@@ -46,7 +47,7 @@ function compare(one: readonly number[], other: readonly number[]): number {
 function asked(question: PlacementQuestion, strategy: StrategyName): PlacementQuestion {
   return {
     ...question,
-    request: { ...question.request, together: false },
+    request: { ...question.request, together: false, policy: ANYWHERE },
     rules: { ...question.rules, strategy, spreadLabel: 'zone' },
   };
 }

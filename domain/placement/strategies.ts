@@ -9,6 +9,10 @@ export const STRATEGY_NAMES = ['least-loaded', 'round-robin', 'resource-based', 
 
 export type StrategyName = (typeof STRATEGY_NAMES)[number];
 
+export function isStrategyName(text: string): text is StrategyName {
+  return STRATEGY_NAMES.some((name) => name === text);
+}
+
 /**
  * - `least-loaded`: the node of which the least is reserved with the replica, by the larger of its two shares.
  * - `resource-based`: the node that is fullest with it, by the mean of its two shares: what is large finds room later.

@@ -1,4 +1,6 @@
-/** Replicas of one deployment that need a place, all of the same size. */
+import type { PlacementPolicy } from './policy.ts';
+
+/** Replicas of one service that need a place, all of the same size. */
 export interface PlacementRequest {
   /** Name of the deployment, for people. */
   readonly name: string;
@@ -8,6 +10,8 @@ export interface PlacementRequest {
   readonly memoryBytes: number;
   /** Whether all of them must be on one node. */
   readonly together: boolean;
+  /** What the deployment says about its places. */
+  readonly policy: PlacementPolicy;
   /** Set when the one replica stands for a whole application that must be on one node: the largest share of one part. */
   readonly largestCpuCores?: number;
 }
@@ -17,11 +21,9 @@ export interface NodeRoom {
   readonly nodeId: string;
   readonly cpuCores: number;
   readonly memoryBytes: number;
-  /** What it really has, whatever may be reserved: no one replica can use more. */
-  readonly ownCpuCores: number;
-  /** Whether it holds as many deployments as it may. */
-  readonly isFull: boolean;
-  /** Replicas of the deployment that are on it already. */
+  /** Why it may take none of the replicas, however much of it is free: `holds as many deployments as it may`. */
+  readonly barred: string | null;
+  /** Replicas of the service that are on it and stay. */
   readonly ownReplicas: number;
   /** Where it is, as far as replicas are to be spread: its value of a label, or its own id. */
   readonly domain: string;

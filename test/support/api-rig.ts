@@ -76,6 +76,7 @@ export async function startApiRig() {
       ...{ masterKeys, payloadKeys: PAYLOAD_KEYS, contexts, userAuth, publicJwks: '{"keys":[]}' },
       registries: { allowedRegistries: [] },
       git: { allowedHosts: ['git.example.test'] },
+      placement: { strategy: 'least-loaded', maxDeploymentsPerNode: 50, cpuOvercommit: 4 },
       address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
       nodeLogs: { open: (...call) => world.nodeLogs(...call) },
       histories: { read: async ({ deploymentId }) => Buffer.from(`history of ${deploymentId}`) },

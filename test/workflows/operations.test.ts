@@ -209,6 +209,24 @@ describe('a person', { timeout: 60_000 }, () => {
     });
   });
 
+  it('cancels a step that just then fails of what would have passed', async () => {
+    let hang = false;
+    const onStart = async (): Promise<void> => {
+      if (!hang) return;
+      await untilCancelled().catch(() => undefined);
+      throw toApplicationFailure(new DomainError('DOCKER_UNAVAILABLE', 'cannot look: docker cannot be reached'));
+    };
+    await onCluster({ onStart }, async ({ cluster, running: deployed, deploy, outcome, say, sawStep }) => {
+      await deployed(1);
+      hang = true;
+      const operationId = await deploy({ createAs: null });
+      await sawStep('start r2-0');
+      await say('cancel', operationId);
+      expect(await outcome(operationId)).toMatchObject({ state: 'cancelled' });
+      expect(running(cluster)).toEqual(['r1-0']);
+    });
+  });
+
   it('cancels behind the switch, and requests go to the old revision again', async () => {
     let hang = false;
     const onIngress = async (): Promise<void> => {

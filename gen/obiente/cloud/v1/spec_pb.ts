@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/spec.proto.
  */
 export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi8AUKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASKgoDZ2l0GAwgASgLMhsub2JpZW50ZS5jbG91ZC52MS5HaXRTb3VyY2VIABIwCgZzdGF0aWMYDSABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlN0YXRpY1NvdXJjZUgAEiEKCHJlcGxpY2FzGAMgASgFQgq6SAcaBRiQTigASAGIAQESHgoEcG9ydBgEIAEoBUILukgIGgYY//8DKAFIAogBARJFCgtlbnZpcm9ubWVudBgFIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHEjMKDGhlYWx0aF9jaGVjaxgGIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuSGVhbHRoQ2hlY2sSMAoGbGltaXRzGAcgASgLMiAub2JpZW50ZS5jbG91ZC52MS5SZXNvdXJjZUxpbWl0cxJBCg5yZXN0YXJ0X3BvbGljeRgIIAEoDjIfLm9iaWVudGUuY2xvdWQudjEuUmVzdGFydFBvbGljeUIIukgFggECEAESIgoHY29tbWFuZBgJIAMoCUIRukgOkgELEIACIgZyBBiAgAISMAoHcm9sbG91dBgKIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuUm9sbG91dFBvbGljeRI4Cgd2b2x1bWVzGA4gAygLMh0ub2JpZW50ZS5jbG91ZC52MS5Wb2x1bWVNb3VudEIIukgFkgECEEBCCAoGc291cmNlQgsKCV9yZXBsaWNhc0IHCgVfcG9ydCJzCgtWb2x1bWVNb3VudBI3CgZ2b2x1bWUYASABKAlCJ7pIJHIiEAEYfzIcXltBLVphLXowLTldW0EtWmEtejAtOV8uLV0qJBIYCgRwYXRoGAIgASgJQgq6SAdyBRACGIAEEhEKCXJlYWRfb25seRgDIAEoCCL/AQoNUm9sbG91dFBvbGljeRI0Cgdyb2xsaW5nGAEgASgLMiEub2JpZW50ZS5jbG91ZC52MS5Sb2xsaW5nU3RyYXRlZ3lIABI2CghyZWNyZWF0ZRgCIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuUmVjcmVhdGVTdHJhdGVneUgAEjkKCmJsdWVfZ3JlZW4YAyABKAsyIy5vYmllbnRlLmNsb3VkLnYxLkJsdWVHcmVlblN0cmF0ZWd5SAASMgoGY2FuYXJ5GAQgASgLMiAub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdHJhdGVneUgAQhEKCHN0cmF0ZWd5EgW6SAIIASKxAQoPUm9sbGluZ1N0cmF0ZWd5EikKEW1heF9zdXJnZV9wZXJjZW50GAEgASgFQgm6SAYaBBhkKABIAIgBARIvChdtYXhfdW5hdmFpbGFibGVfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgASAGIAQESEAoIYXBwcm92YWwYAyABKAhCFAoSX21heF9zdXJnZV9wZXJjZW50QhoKGF9tYXhfdW5hdmFpbGFibGVfcGVyY2VudCIkChBSZWNyZWF0ZVN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIImIKEUJsdWVHcmVlblN0cmF0ZWd5EhAKCGFwcHJvdmFsGAEgASgIEjsKCGtlZXBfb2xkGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyACJJCg5DYW5hcnlTdHJhdGVneRI3CgVzdGVwcxgBIAMoCzIcLm9iaWVudGUuY2xvdWQudjEuQ2FuYXJ5U3RlcEIKukgHkgEECAEQFCLcAQoKQ2FuYXJ5U3RlcBIhCg53ZWlnaHRfcGVyY2VudBgBIAEoBUIJukgGGgQYYygBEjIKCGFwcHJvdmFsGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5BcHByb3ZhbEdhdGVIABI5CgR3YWl0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyAEgAEi0KBmVycm9ycxgEIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuRXJyb3JHYXRlSABCDQoEZ2F0ZRIFukgCCAEiDgoMQXBwcm92YWxHYXRlIqkBCglFcnJvckdhdGUSPQoFd2F0Y2gYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEMgBAaoBCiIECID1JDICCAESJAoRbWF4X2Vycm9yX3BlcmNlbnQYAiABKAVCCbpIBhoEGGQoABImCgxtaW5fcmVxdWVzdHMYAyABKAVCC7pICBoGGMCEPSgBSACIAQFCDwoNX21pbl9yZXF1ZXN0cyJpCgtJbWFnZVNvdXJjZRIdCglyZWZlcmVuY2UYASABKAlCCrpIB3IFEAEYgAQSOwoLcHVsbF9wb2xpY3kYAiABKA4yHC5vYmllbnRlLmNsb3VkLnYxLlB1bGxQb2xpY3lCCLpIBYIBAhABIsEBChBEb2NrZXJmaWxlU291cmNlEjAKDmNvbnRleHRfc2hhMjU2GAEgASgJQhi6SBVyEzIOXlswLTlhLWZdezY0fSSYAUASIQoPZG9ja2VyZmlsZV9wYXRoGAIgASgJQgi6SAVyAxj/ARIYCgZ0YXJnZXQYAyABKAlCCLpIBXIDGIABEj4KBGFyZ3MYBCADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoByJaCgxTdGF0aWNTb3VyY2USMAoOY29udGV4dF9zaGEyNTYYASABKAlCGLpIFXITMg5eWzAtOWEtZl17NjR9JJgBQBIYCgZmb2xkZXIYAiABKAlCCLpIBXIDGP8BIoUCCglHaXRTb3VyY2USFwoDdXJsGAEgASgJQgq6SAdyBRABGIAIEhUKA3JlZhgCIAEoCUIIukgFcgMY/wESHgoMc3ViZGlyZWN0b3J5GAMgASgJQgi6SAVyAxj/ARISCgpzdWJtb2R1bGVzGAQgASgIEiEKD2RvY2tlcmZpbGVfcGF0aBgFIAEoCUIIukgFcgMY/wESGAoGdGFyZ2V0GAYgASgJQgi6SAVyAxiAARI+CgRhcmdzGAcgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSFwoGY29tbWl0GAggASgJQge6SARyAhhAIp4DCg1Db21wb3NlU291cmNlEhcKBGZpbGUYASABKAlCCbpIBnIEKICAEBJdCgl2YXJpYWJsZXMYAiADKAsyLi5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuVmFyaWFibGVzRW50cnlCGrpIF5oBFBDoByIHcgUQARiAAioGcgQogIAEElcKCGNvbnRleHRzGAMgAygLMi0ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlLkNvbnRleHRzRW50cnlCFrpIE5oBEBAyIgVyAxiACCoFcgOYAUASPAoIc2VydmljZXMYBCADKAsyIC5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTZXJ2aWNlQgi6SAWSAQIQMhIbCgh3YXJuaW5ncxgFIAMoCUIJukgGkgEDEOgHGjAKDlZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLwoNQ29udGV4dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsIECg5Db21wb3NlU2VydmljZRIVCgRuYW1lGAEgASgJQge6SARyAhg/Ei4KBWltYWdlGAIgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAyABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIcCghyZXBsaWNhcxgEIAEoBUIKukgHGgUYkE4oABIeCgRwb3J0GAUgASgFQgu6SAgaBhj//wMoAUgBiAEBEkUKC2Vudmlyb25tZW50GAYgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSMwoMaGVhbHRoX2NoZWNrGAcgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5IZWFsdGhDaGVjaxIwCgZsaW1pdHMYCCABKAsyIC5vYmllbnRlLmNsb3VkLnYxLlJlc291cmNlTGltaXRzEkEKDnJlc3RhcnRfcG9saWN5GAkgASgOMh8ub2JpZW50ZS5jbG91ZC52MS5SZXN0YXJ0UG9saWN5Qgi6SAWCAQIQARIaCgdjb21tYW5kGAogAygJQgm6SAaSAQMQgAISFwoFbmVlZHMYCyADKAlCCLpIBZIBAhAyEjgKB3ZvbHVtZXMYDCADKAsyHS5vYmllbnRlLmNsb3VkLnYxLlZvbHVtZU1vdW50Qgi6SAWSAQIQQEIICgZzb3VyY2VCBwoFX3BvcnQikAEKE0Vudmlyb25tZW50VmFyaWFibGUSMgoEbmFtZRgBIAEoCUIkukghch8QARiAAjIYXltBLVphLXpfXVtBLVphLXowLTlfXSokEh0KBXZhbHVlGAIgASgJQgm6SAZyBCiAgARIAIgBARIcCgtmaW5nZXJwcmludBgDIAEoCUIHukgEcgIYDEIICgZfdmFsdWUi5AMKC0hlYWx0aENoZWNrEjsKCWF1dG9tYXRpYxgBIAEoCzImLm9iaWVudGUuY2xvdWQudjEuQXV0b21hdGljSGVhbHRoQ2hlY2tIABIxCgRodHRwGAIgASgLMiEub2JpZW50ZS5jbG91ZC52MS5IdHRwSGVhbHRoQ2hlY2tIABI3Cgdjb21tYW5kGAMgASgLMiQub2JpZW50ZS5jbG91ZC52MS5Db21tYW5kSGVhbHRoQ2hlY2tIABIvCgRub25lGAQgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Ob0hlYWx0aENoZWNrSAASPwoIaW50ZXJ2YWwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxI+Cgd0aW1lb3V0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SHwoHcmV0cmllcxgHIAEoBUIJukgGGgQYZCgBSAGIAQESPgoMc3RhcnRfcGVyaW9kGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwiQHDIAQg0KBGtpbmQSBbpIAggBQgoKCF9yZXRyaWVzIhYKFEF1dG9tYXRpY0hlYWx0aENoZWNrImkKD0h0dHBIZWFsdGhDaGVjaxIYCgRwYXRoGAEgASgJQgq6SAdyBRABGIAIEigKD2V4cGVjdGVkX3N0YXR1cxgCIAEoBUIKukgHGgUY1wQoZEgAiAEBQhIKEF9leHBlY3RlZF9zdGF0dXMiOAoSQ29tbWFuZEhlYWx0aENoZWNrEiIKB2NvbW1hbmQYASADKAlCEbpIDpIBCwgBEEAiBXIDGIAgIg8KDU5vSGVhbHRoQ2hlY2sikQEKDlJlc291cmNlTGltaXRzEjEKCWNwdV9jb3JlcxgBIAEoAUIZukgWEhRAARkAAAAAAACQQCl7FK5H4XqEP0gAiAEBEi0KDG1lbW9yeV9ieXRlcxgCIAEoA0ISukgPIg0YgICAgICABCiAgIADSAGIAQFCDAoKX2NwdV9jb3Jlc0IPCg1fbWVtb3J5X2J5dGVzKmEKClB1bGxQb2xpY3kSGwoXUFVMTF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIWChJQVUxMX1BPTElDWV9BTFdBWVMQARIeChpQVUxMX1BPTElDWV9JRl9OT1RfUFJFU0VOVBACKoMBCg1SZXN0YXJ0UG9saWN5Eh4KGlJFU1RBUlRfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGQoVUkVTVEFSVF9QT0xJQ1lfQUxXQVlTEAESHQoZUkVTVEFSVF9QT0xJQ1lfT05fRkFJTFVSRRACEhgKFFJFU1RBUlRfUE9MSUNZX05FVkVSEANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEipgYKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASKgoDZ2l0GAwgASgLMhsub2JpZW50ZS5jbG91ZC52MS5HaXRTb3VyY2VIABIwCgZzdGF0aWMYDSABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlN0YXRpY1NvdXJjZUgAEiEKCHJlcGxpY2FzGAMgASgFQgq6SAcaBRiQTigASAGIAQESHgoEcG9ydBgEIAEoBUILukgIGgYY//8DKAFIAogBARJFCgtlbnZpcm9ubWVudBgFIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHEjMKDGhlYWx0aF9jaGVjaxgGIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuSGVhbHRoQ2hlY2sSMAoGbGltaXRzGAcgASgLMiAub2JpZW50ZS5jbG91ZC52MS5SZXNvdXJjZUxpbWl0cxJBCg5yZXN0YXJ0X3BvbGljeRgIIAEoDjIfLm9iaWVudGUuY2xvdWQudjEuUmVzdGFydFBvbGljeUIIukgFggECEAESIgoHY29tbWFuZBgJIAMoCUIRukgOkgELEIACIgZyBBiAgAISMAoHcm9sbG91dBgKIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuUm9sbG91dFBvbGljeRI4Cgd2b2x1bWVzGA4gAygLMh0ub2JpZW50ZS5jbG91ZC52MS5Wb2x1bWVNb3VudEIIukgFkgECEEASNAoJcGxhY2VtZW50GA8gASgLMiEub2JpZW50ZS5jbG91ZC52MS5QbGFjZW1lbnRQb2xpY3lCCAoGc291cmNlQgsKCV9yZXBsaWNhc0IHCgVfcG9ydCL4AQoPUGxhY2VtZW50UG9saWN5Ej8KCHN0cmF0ZWd5GAEgASgOMiMub2JpZW50ZS5jbG91ZC52MS5QbGFjZW1lbnRTdHJhdGVneUIIukgFggECEAESHQoMc3ByZWFkX2xhYmVsGAIgASgJQge6SARyAhg/EiQKC2NvbnN0cmFpbnRzGAMgAygJQg+6SAySAQkQICIFcgMYgAQSLgoVbWF4X3JlcGxpY2FzX3Blcl9ub2RlGAQgASgFQgq6SAcaBRiQTigBSACIAQESFQoEbmVhchgFIAEoCUIHukgEcgIYP0IYChZfbWF4X3JlcGxpY2FzX3Blcl9ub2RlInMKC1ZvbHVtZU1vdW50EjcKBnZvbHVtZRgBIAEoCUInukgkciIQARh/MhxeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXSokEhgKBHBhdGgYAiABKAlCCrpIB3IFEAIYgAQSEQoJcmVhZF9vbmx5GAMgASgIIv8BCg1Sb2xsb3V0UG9saWN5EjQKB3JvbGxpbmcYASABKAsyIS5vYmllbnRlLmNsb3VkLnYxLlJvbGxpbmdTdHJhdGVneUgAEjYKCHJlY3JlYXRlGAIgASgLMiIub2JpZW50ZS5jbG91ZC52MS5SZWNyZWF0ZVN0cmF0ZWd5SAASOQoKYmx1ZV9ncmVlbhgDIAEoCzIjLm9iaWVudGUuY2xvdWQudjEuQmx1ZUdyZWVuU3RyYXRlZ3lIABIyCgZjYW5hcnkYBCABKAsyIC5vYmllbnRlLmNsb3VkLnYxLkNhbmFyeVN0cmF0ZWd5SABCEQoIc3RyYXRlZ3kSBbpIAggBIrEBCg9Sb2xsaW5nU3RyYXRlZ3kSKQoRbWF4X3N1cmdlX3BlcmNlbnQYASABKAVCCbpIBhoEGGQoAEgAiAEBEi8KF21heF91bmF2YWlsYWJsZV9wZXJjZW50GAIgASgFQgm6SAYaBBhkKABIAYgBARIQCghhcHByb3ZhbBgDIAEoCEIUChJfbWF4X3N1cmdlX3BlcmNlbnRCGgoYX21heF91bmF2YWlsYWJsZV9wZXJjZW50IiQKEFJlY3JlYXRlU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgiYgoRQmx1ZUdyZWVuU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgSOwoIa2VlcF9vbGQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIAIkkKDkNhbmFyeVN0cmF0ZWd5EjcKBXN0ZXBzGAEgAygLMhwub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdGVwQgq6SAeSAQQIARAUItwBCgpDYW5hcnlTdGVwEiEKDndlaWdodF9wZXJjZW50GAEgASgFQgm6SAYaBBhjKAESMgoIYXBwcm92YWwYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLkFwcHJvdmFsR2F0ZUgAEjkKBHdhaXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIASAASLQoGZXJyb3JzGAQgASgLMhsub2JpZW50ZS5jbG91ZC52MS5FcnJvckdhdGVIAEINCgRnYXRlEgW6SAIIASIOCgxBcHByb3ZhbEdhdGUiqQEKCUVycm9yR2F0ZRI9CgV3YXRjaBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkITukgQyAEBqgEKIgQIgPUkMgIIARIkChFtYXhfZXJyb3JfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgAEiYKDG1pbl9yZXF1ZXN0cxgDIAEoBUILukgIGgYYwIQ9KAFIAIgBAUIPCg1fbWluX3JlcXVlc3RzImkKC0ltYWdlU291cmNlEh0KCXJlZmVyZW5jZRgBIAEoCUIKukgHcgUQARiABBI7CgtwdWxsX3BvbGljeRgCIAEoDjIcLm9iaWVudGUuY2xvdWQudjEuUHVsbFBvbGljeUIIukgFggECEAEiwQEKEERvY2tlcmZpbGVTb3VyY2USMAoOY29udGV4dF9zaGEyNTYYASABKAlCGLpIFXITMg5eWzAtOWEtZl17NjR9JJgBQBIhCg9kb2NrZXJmaWxlX3BhdGgYAiABKAlCCLpIBXIDGP8BEhgKBnRhcmdldBgDIAEoCUIIukgFcgMYgAESPgoEYXJncxgEIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHIloKDFN0YXRpY1NvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEhgKBmZvbGRlchgCIAEoCUIIukgFcgMY/wEihQIKCUdpdFNvdXJjZRIXCgN1cmwYASABKAlCCrpIB3IFEAEYgAgSFQoDcmVmGAIgASgJQgi6SAVyAxj/ARIeCgxzdWJkaXJlY3RvcnkYAyABKAlCCLpIBXIDGP8BEhIKCnN1Ym1vZHVsZXMYBCABKAgSIQoPZG9ja2VyZmlsZV9wYXRoGAUgASgJQgi6SAVyAxj/ARIYCgZ0YXJnZXQYBiABKAlCCLpIBXIDGIABEj4KBGFyZ3MYByADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIXCgZjb21taXQYCCABKAlCB7pIBHICGEAingMKDUNvbXBvc2VTb3VyY2USFwoEZmlsZRgBIAEoCUIJukgGcgQogIAQEl0KCXZhcmlhYmxlcxgCIAMoCzIuLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNvdXJjZS5WYXJpYWJsZXNFbnRyeUIaukgXmgEUEOgHIgdyBRABGIACKgZyBCiAgAQSVwoIY29udGV4dHMYAyADKAsyLS5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuQ29udGV4dHNFbnRyeUIWukgTmgEQEDIiBXIDGIAIKgVyA5gBQBI8CghzZXJ2aWNlcxgEIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNlcnZpY2VCCLpIBZIBAhAyEhsKCHdhcm5pbmdzGAUgAygJQgm6SAaSAQMQ6AcaMAoOVmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1Db250ZXh0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiwgQKDkNvbXBvc2VTZXJ2aWNlEhUKBG5hbWUYASABKAlCB7pIBHICGD8SLgoFaW1hZ2UYAiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkltYWdlU291cmNlSAASOAoKZG9ja2VyZmlsZRgDIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuRG9ja2VyZmlsZVNvdXJjZUgAEhwKCHJlcGxpY2FzGAQgASgFQgq6SAcaBRiQTigAEh4KBHBvcnQYBSABKAVCC7pICBoGGP//AygBSAGIAQESRQoLZW52aXJvbm1lbnQYBiADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYByABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgIIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCSABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEhoKB2NvbW1hbmQYCiADKAlCCbpIBpIBAxCAAhIXCgVuZWVkcxgLIAMoCUIIukgFkgECEDISOAoHdm9sdW1lcxgMIAMoCzIdLm9iaWVudGUuY2xvdWQudjEuVm9sdW1lTW91bnRCCLpIBZIBAhBAQggKBnNvdXJjZUIHCgVfcG9ydCKQAQoTRW52aXJvbm1lbnRWYXJpYWJsZRIyCgRuYW1lGAEgASgJQiS6SCFyHxABGIACMhheW0EtWmEtel9dW0EtWmEtejAtOV9dKiQSHQoFdmFsdWUYAiABKAlCCbpIBnIEKICABEgAiAEBEhwKC2ZpbmdlcnByaW50GAMgASgJQge6SARyAhgMQggKBl92YWx1ZSLkAwoLSGVhbHRoQ2hlY2sSOwoJYXV0b21hdGljGAEgASgLMiYub2JpZW50ZS5jbG91ZC52MS5BdXRvbWF0aWNIZWFsdGhDaGVja0gAEjEKBGh0dHAYAiABKAsyIS5vYmllbnRlLmNsb3VkLnYxLkh0dHBIZWFsdGhDaGVja0gAEjcKB2NvbW1hbmQYAyABKAsyJC5vYmllbnRlLmNsb3VkLnYxLkNvbW1hbmRIZWFsdGhDaGVja0gAEi8KBG5vbmUYBCABKAsyHy5vYmllbnRlLmNsb3VkLnYxLk5vSGVhbHRoQ2hlY2tIABI/CghpbnRlcnZhbBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEj4KB3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxIfCgdyZXRyaWVzGAcgASgFQgm6SAYaBBhkKAFIAYgBARI+CgxzdGFydF9wZXJpb2QYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgBCDQoEa2luZBIFukgCCAFCCgoIX3JldHJpZXMiFgoUQXV0b21hdGljSGVhbHRoQ2hlY2siaQoPSHR0cEhlYWx0aENoZWNrEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgAgSKAoPZXhwZWN0ZWRfc3RhdHVzGAIgASgFQgq6SAcaBRjXBChkSACIAQFCEgoQX2V4cGVjdGVkX3N0YXR1cyI4ChJDb21tYW5kSGVhbHRoQ2hlY2sSIgoHY29tbWFuZBgBIAMoCUIRukgOkgELCAEQQCIFcgMYgCAiDwoNTm9IZWFsdGhDaGVjayKRAQoOUmVzb3VyY2VMaW1pdHMSMQoJY3B1X2NvcmVzGAEgASgBQhm6SBYSFEABGQAAAAAAAJBAKXsUrkfheoQ/SACIAQESLQoMbWVtb3J5X2J5dGVzGAIgASgDQhK6SA8iDRiAgICAgIAEKICAgANIAYgBAUIMCgpfY3B1X2NvcmVzQg8KDV9tZW1vcnlfYnl0ZXMqxgEKEVBsYWNlbWVudFN0cmF0ZWd5EiIKHlBMQUNFTUVOVF9TVFJBVEVHWV9VTlNQRUNJRklFRBAAEiMKH1BMQUNFTUVOVF9TVFJBVEVHWV9MRUFTVF9MT0FERUQQARIiCh5QTEFDRU1FTlRfU1RSQVRFR1lfUk9VTkRfUk9CSU4QAhIlCiFQTEFDRU1FTlRfU1RSQVRFR1lfUkVTT1VSQ0VfQkFTRUQQAxIdChlQTEFDRU1FTlRfU1RSQVRFR1lfU1BSRUFEEAQqYQoKUHVsbFBvbGljeRIbChdQVUxMX1BPTElDWV9VTlNQRUNJRklFRBAAEhYKElBVTExfUE9MSUNZX0FMV0FZUxABEh4KGlBVTExfUE9MSUNZX0lGX05PVF9QUkVTRU5UEAIqgwEKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIZChVSRVNUQVJUX1BPTElDWV9BTFdBWVMQARIdChlSRVNUQVJUX1BPTElDWV9PTl9GQUlMVVJFEAISGAoUUkVTVEFSVF9QT0xJQ1lfTkVWRVIQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * What a deployment is wanted to be. A change of it makes a new, immutable revision.
@@ -44,7 +44,7 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
     case: "dockerfile";
   } | {
     /**
-     * The services of a Compose file. Beside it only `rollout` may be set: all else is in the file.
+     * The services of a Compose file. Beside it only `rollout` and `placement` may be set: all else is in the file.
      *
      * @generated from field: obiente.cloud.v1.ComposeSource compose = 11;
      */
@@ -131,6 +131,13 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
    * @generated from field: repeated obiente.cloud.v1.VolumeMount volumes = 14;
    */
   volumes: VolumeMount[];
+
+  /**
+   * Where replicas may go. Unset means anywhere, by the platform's strategy.
+   *
+   * @generated from field: obiente.cloud.v1.PlacementPolicy placement = 15;
+   */
+  placement?: PlacementPolicy | undefined;
 };
 
 /**
@@ -139,6 +146,57 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
  */
 export const DeploymentSpecSchema: GenMessage<DeploymentSpec> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_spec, 0);
+
+/**
+ * Where the replicas of a deployment may go, and which of those places they get. `docs/placement.md` tells of strategies.
+ *
+ * @generated from message obiente.cloud.v1.PlacementPolicy
+ */
+export type PlacementPolicy = Message<"obiente.cloud.v1.PlacementPolicy"> & {
+  /**
+   * Which of the nodes that fit is taken. Unset means the platform's.
+   *
+   * @generated from field: obiente.cloud.v1.PlacementStrategy strategy = 1;
+   */
+  strategy: PlacementStrategy;
+
+  /**
+   * With the strategy spread: the label of nodes of which all values are used, such as `region`. Empty means the
+   * platform's, and without that each node by itself.
+   *
+   * @generated from field: string spread_label = 2;
+   */
+  spreadLabel: string;
+
+  /**
+   * What each chosen node has to be, at most 32: `node.labels.<name>`, `node.id`, `node.hostname` or `node.architecture`,
+   * then `==` or `!=`, then a value.
+   *
+   * @generated from field: repeated string constraints = 3;
+   */
+  constraints: string[];
+
+  /**
+   * Replicas on one node at most, 1 to 10,000; what a rollout replaces does not count. Unset means as many as fit.
+   *
+   * @generated from field: optional int32 max_replicas_per_node = 4;
+   */
+  maxReplicasPerNode?: number | undefined;
+
+  /**
+   * Name of a deployment of the project: only on nodes where that has a replica. Empty means anywhere.
+   *
+   * @generated from field: string near = 5;
+   */
+  near: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.PlacementPolicy.
+ * Use `create(PlacementPolicySchema)` to create a new message.
+ */
+export const PlacementPolicySchema: GenMessage<PlacementPolicy> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 1);
 
 /**
  * A volume as a container sees it.
@@ -173,7 +231,7 @@ export type VolumeMount = Message<"obiente.cloud.v1.VolumeMount"> & {
  * Use `create(VolumeMountSchema)` to create a new message.
  */
 export const VolumeMountSchema: GenMessage<VolumeMount> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 1);
+  messageDesc(file_obiente_cloud_v1_spec, 2);
 
 /**
  * How a revision replaces another one.
@@ -226,7 +284,7 @@ export type RolloutPolicy = Message<"obiente.cloud.v1.RolloutPolicy"> & {
  * Use `create(RolloutPolicySchema)` to create a new message.
  */
 export const RolloutPolicySchema: GenMessage<RolloutPolicy> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 2);
+  messageDesc(file_obiente_cloud_v1_spec, 3);
 
 /**
  * New replicas start before old ones go.
@@ -262,7 +320,7 @@ export type RollingStrategy = Message<"obiente.cloud.v1.RollingStrategy"> & {
  * Use `create(RollingStrategySchema)` to create a new message.
  */
 export const RollingStrategySchema: GenMessage<RollingStrategy> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 3);
+  messageDesc(file_obiente_cloud_v1_spec, 4);
 
 /**
  * The old replicas go before new ones start.
@@ -283,7 +341,7 @@ export type RecreateStrategy = Message<"obiente.cloud.v1.RecreateStrategy"> & {
  * Use `create(RecreateStrategySchema)` to create a new message.
  */
 export const RecreateStrategySchema: GenMessage<RecreateStrategy> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 4);
+  messageDesc(file_obiente_cloud_v1_spec, 5);
 
 /**
  * All new replicas start, and requests move over at once.
@@ -311,7 +369,7 @@ export type BlueGreenStrategy = Message<"obiente.cloud.v1.BlueGreenStrategy"> & 
  * Use `create(BlueGreenStrategySchema)` to create a new message.
  */
 export const BlueGreenStrategySchema: GenMessage<BlueGreenStrategy> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 5);
+  messageDesc(file_obiente_cloud_v1_spec, 6);
 
 /**
  * The new revision gets a growing share of the requests.
@@ -332,7 +390,7 @@ export type CanaryStrategy = Message<"obiente.cloud.v1.CanaryStrategy"> & {
  * Use `create(CanaryStrategySchema)` to create a new message.
  */
 export const CanaryStrategySchema: GenMessage<CanaryStrategy> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 6);
+  messageDesc(file_obiente_cloud_v1_spec, 7);
 
 /**
  * One step of a canary.
@@ -384,7 +442,7 @@ export type CanaryStep = Message<"obiente.cloud.v1.CanaryStep"> & {
  * Use `create(CanaryStepSchema)` to create a new message.
  */
 export const CanaryStepSchema: GenMessage<CanaryStep> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 7);
+  messageDesc(file_obiente_cloud_v1_spec, 8);
 
 /**
  * A person approves.
@@ -399,7 +457,7 @@ export type ApprovalGate = Message<"obiente.cloud.v1.ApprovalGate"> & {
  * Use `create(ApprovalGateSchema)` to create a new message.
  */
 export const ApprovalGateSchema: GenMessage<ApprovalGate> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 8);
+  messageDesc(file_obiente_cloud_v1_spec, 9);
 
 /**
  * The answers of the new revision are watched at the ingress. It is taken back when it fails too often or is asked too
@@ -435,7 +493,7 @@ export type ErrorGate = Message<"obiente.cloud.v1.ErrorGate"> & {
  * Use `create(ErrorGateSchema)` to create a new message.
  */
 export const ErrorGateSchema: GenMessage<ErrorGate> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 9);
+  messageDesc(file_obiente_cloud_v1_spec, 10);
 
 /**
  * An image by reference.
@@ -463,7 +521,7 @@ export type ImageSource = Message<"obiente.cloud.v1.ImageSource"> & {
  * Use `create(ImageSourceSchema)` to create a new message.
  */
 export const ImageSourceSchema: GenMessage<ImageSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 10);
+  messageDesc(file_obiente_cloud_v1_spec, 11);
 
 /**
  * A Dockerfile in an uploaded context.
@@ -505,7 +563,7 @@ export type DockerfileSource = Message<"obiente.cloud.v1.DockerfileSource"> & {
  * Use `create(DockerfileSourceSchema)` to create a new message.
  */
 export const DockerfileSourceSchema: GenMessage<DockerfileSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 11);
+  messageDesc(file_obiente_cloud_v1_spec, 12);
 
 /**
  * A page that is ready to be served. What serves it listens on port 8080.
@@ -534,7 +592,7 @@ export type StaticSource = Message<"obiente.cloud.v1.StaticSource"> & {
  * Use `create(StaticSourceSchema)` to create a new message.
  */
 export const StaticSourceSchema: GenMessage<StaticSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 12);
+  messageDesc(file_obiente_cloud_v1_spec, 13);
 
 /**
  * A commit of a Git repository, fetched and built on a node. `docs/git-sources.md` says what may be named.
@@ -606,7 +664,7 @@ export type GitSource = Message<"obiente.cloud.v1.GitSource"> & {
  * Use `create(GitSourceSchema)` to create a new message.
  */
 export const GitSourceSchema: GenMessage<GitSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 13);
+  messageDesc(file_obiente_cloud_v1_spec, 14);
 
 /**
  * The services of a Compose file: rolled out together, all new or all old. `docs/compose.md` says what may be in it.
@@ -656,7 +714,7 @@ export type ComposeSource = Message<"obiente.cloud.v1.ComposeSource"> & {
  * Use `create(ComposeSourceSchema)` to create a new message.
  */
 export const ComposeSourceSchema: GenMessage<ComposeSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 14);
+  messageDesc(file_obiente_cloud_v1_spec, 15);
 
 /**
  * A service of a Compose file, as it is carried out. Output only.
@@ -763,7 +821,7 @@ export type ComposeService = Message<"obiente.cloud.v1.ComposeService"> & {
  * Use `create(ComposeServiceSchema)` to create a new message.
  */
 export const ComposeServiceSchema: GenMessage<ComposeService> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 15);
+  messageDesc(file_obiente_cloud_v1_spec, 16);
 
 /**
  * One variable of a container's environment.
@@ -799,7 +857,7 @@ export type EnvironmentVariable = Message<"obiente.cloud.v1.EnvironmentVariable"
  * Use `create(EnvironmentVariableSchema)` to create a new message.
  */
 export const EnvironmentVariableSchema: GenMessage<EnvironmentVariable> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 16);
+  messageDesc(file_obiente_cloud_v1_spec, 17);
 
 /**
  * When a replica counts as healthy.
@@ -880,7 +938,7 @@ export type HealthCheck = Message<"obiente.cloud.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 17);
+  messageDesc(file_obiente_cloud_v1_spec, 18);
 
 /**
  * A TCP connection to the deployment's port.
@@ -895,7 +953,7 @@ export type AutomaticHealthCheck = Message<"obiente.cloud.v1.AutomaticHealthChec
  * Use `create(AutomaticHealthCheckSchema)` to create a new message.
  */
 export const AutomaticHealthCheckSchema: GenMessage<AutomaticHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 18);
+  messageDesc(file_obiente_cloud_v1_spec, 19);
 
 /**
  * An HTTP GET to the deployment's port.
@@ -923,7 +981,7 @@ export type HttpHealthCheck = Message<"obiente.cloud.v1.HttpHealthCheck"> & {
  * Use `create(HttpHealthCheckSchema)` to create a new message.
  */
 export const HttpHealthCheckSchema: GenMessage<HttpHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 19);
+  messageDesc(file_obiente_cloud_v1_spec, 20);
 
 /**
  * A command inside the container; exit code 0 is healthy.
@@ -944,7 +1002,7 @@ export type CommandHealthCheck = Message<"obiente.cloud.v1.CommandHealthCheck"> 
  * Use `create(CommandHealthCheckSchema)` to create a new message.
  */
 export const CommandHealthCheckSchema: GenMessage<CommandHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 20);
+  messageDesc(file_obiente_cloud_v1_spec, 21);
 
 /**
  * No check: a replica is healthy as soon as it runs.
@@ -959,7 +1017,7 @@ export type NoHealthCheck = Message<"obiente.cloud.v1.NoHealthCheck"> & {
  * Use `create(NoHealthCheckSchema)` to create a new message.
  */
 export const NoHealthCheckSchema: GenMessage<NoHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 21);
+  messageDesc(file_obiente_cloud_v1_spec, 22);
 
 /**
  * What a replica may use at most.
@@ -987,7 +1045,60 @@ export type ResourceLimits = Message<"obiente.cloud.v1.ResourceLimits"> & {
  * Use `create(ResourceLimitsSchema)` to create a new message.
  */
 export const ResourceLimitsSchema: GenMessage<ResourceLimits> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 22);
+  messageDesc(file_obiente_cloud_v1_spec, 23);
+
+/**
+ * How nodes are filled.
+ *
+ * @generated from enum obiente.cloud.v1.PlacementStrategy
+ */
+export const PlacementStrategy = {
+  /**
+   * @generated from enum value: PLACEMENT_STRATEGY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The node of which the least is reserved.
+   *
+   * @generated from enum value: PLACEMENT_STRATEGY_LEAST_LOADED = 1;
+   */
+  LEAST_LOADED: 1,
+
+  /**
+   * One node after the other.
+   *
+   * @generated from enum value: PLACEMENT_STRATEGY_ROUND_ROBIN = 2;
+   */
+  ROUND_ROBIN: 2,
+
+  /**
+   * The fullest node on which it fits.
+   *
+   * @generated from enum value: PLACEMENT_STRATEGY_RESOURCE_BASED = 3;
+   */
+  RESOURCE_BASED: 3,
+
+  /**
+   * Where the fewest replicas of the deployment are.
+   *
+   * @generated from enum value: PLACEMENT_STRATEGY_SPREAD = 4;
+   */
+  SPREAD: 4,
+} as const;
+
+/**
+ * How nodes are filled.
+ *
+ * @generated from enum obiente.cloud.v1.PlacementStrategy
+ */
+export type PlacementStrategy = (typeof PlacementStrategy)[keyof typeof PlacementStrategy] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.PlacementStrategy.
+ */
+export const PlacementStrategySchema: GenEnum<PlacementStrategy> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_spec, 0);
 
 /**
  * When the registry is asked for an image that a node has already. It is asked once for each revision, for its first
@@ -1024,7 +1135,7 @@ export type PullPolicy = (typeof PullPolicy)[keyof typeof PullPolicy] | UnknownE
  * Describes the enum obiente.cloud.v1.PullPolicy.
  */
 export const PullPolicySchema: GenEnum<PullPolicy> = /*@__PURE__*/
-  enumDesc(file_obiente_cloud_v1_spec, 0);
+  enumDesc(file_obiente_cloud_v1_spec, 1);
 
 /**
  * What happens when a replica exits.
@@ -1064,5 +1175,5 @@ export type RestartPolicy = (typeof RestartPolicy)[keyof typeof RestartPolicy] |
  * Describes the enum obiente.cloud.v1.RestartPolicy.
  */
 export const RestartPolicySchema: GenEnum<RestartPolicy> = /*@__PURE__*/
-  enumDesc(file_obiente_cloud_v1_spec, 1);
+  enumDesc(file_obiente_cloud_v1_spec, 2);
 

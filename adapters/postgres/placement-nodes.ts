@@ -1,0 +1,71 @@
+import { sql } from 'kysely';
+import { makesRevision } from '../../domain/operation.ts';
+import type { PlacementNode } from '../../domain/placement/placement.ts';
+import type { DatabaseTransaction } from './database.ts';
+import type { LockedDeployment, StoredOperation } from './deployment-lock.ts';
+
+/** For whom nodes are looked at. */
+export interface NodesFor {
+  readonly deployment: Pick<LockedDeployment, 'id' | 'projectId'>;
+  /** The operation that places; `null` outside of one, when everything stays. */
+  readonly operation: Pick<StoredOperation, 'id' | 'kind'> | null;
+  /** `null`: all of its services as one. */
+  readonly service: string | null;
+  /** Name of the deployment that it is to be near. */
+  readonly near: string | null;
+}
+
+/**
+ * All nodes with what is reserved on them.
+ *
+ * A node's state is what its workflow found. Its lease does not count here: when the whole control plane was away, every
+ * lease has run out, and a rollout that goes on afterwards finds the nodes as they were.
+ */
+export async function readPlacementNodes(
+  tx: DatabaseTransaction,
+  { deployment, operation, service, near }: NodesFor,
+): Promise<PlacementNode[]> {
+  // What the operation replaces is gone in the end, and takes nobody's place.
+  const replaces = operation !== null && (makesRevision(operation.kind) || operation.kind === 'restart');
+  const nodes = await tx
+    .selectFrom('nodes')
+    .leftJoin('replicas', 'replicas.node_id', 'nodes.id')
+    .leftJoin('deployments', 'deployments.id', 'replicas.deployment_id')
+    .select((eb) => [
+      'nodes.id as nodeId',
+      'nodes.hostname',
+      'nodes.state',
+      'nodes.architecture',
+      'nodes.labels',
+      'nodes.cordoned',
+      'nodes.cpu_cores as cpuCores',
+      'nodes.memory_bytes as memoryBytes',
+      sql<number>`coalesce(sum(replicas.cpu_cores), 0)`.as('reservedCpuCores'),
+      sql<number>`coalesce(sum(replicas.memory_bytes), 0)::bigint`.as('reservedMemoryBytes'),
+      eb.fn
+        .count<number>('replicas.deployment_id')
+        .distinct()
+        .filterWhere('replicas.deployment_id', '<>', deployment.id)
+        .as('otherDeployments'),
+      eb.fn
+        .count<number>('replicas.replica_id')
+        .filterWhere('replicas.deployment_id', '=', deployment.id)
+        .$call((count) => (service === null ? count : count.filterWhere('replicas.service', '=', service)))
+        .$call((count) => (replaces ? count.filterWhere('replicas.operation_id', '=', operation.id) : count))
+        .as('ownReplicas'),
+      eb.fn
+        .count<number>('replicas.replica_id')
+        .filterWhere('deployments.project_id', '=', deployment.projectId)
+        .filterWhere('deployments.name', '=', near ?? '')
+        .as('neighbours'),
+    ])
+    .groupBy('nodes.id')
+    .orderBy('nodes.id')
+    .execute();
+  return nodes.map(({ state, cordoned, neighbours, ...node }) => ({
+    ...node,
+    hasNeighbour: neighbours > 0,
+    ready: state === 'ready' && !cordoned,
+    unready: state === 'ready' ? 'cordoned' : state,
+  }));
+}

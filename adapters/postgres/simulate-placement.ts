@@ -1,0 +1,222 @@
+import { invalidArgument, notFound } from '../../domain/errors.ts';
+import {
+  type ClusterModel,
+  createClusterModel,
+  type Demand,
+  type Outcome,
+} from '../../domain/placement/cluster-model.ts';
+import type { PlacementRules } from '../../domain/placement/placement.ts';
+import { ANYWHERE } from '../../domain/placement/policy.ts';
+import { type DeploymentSpec, isCompose, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
+import { volumeNames } from '../../domain/volumes.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
+import { getSpec, LOCKED_COLUMNS, type LockedDeployment } from './deployment-lock.ts';
+import { isOneOfTexts } from './page.ts';
+
+/** What would become of one deployment. */
+export interface Simulated {
+  readonly deploymentId: string;
+  readonly name: string;
+  /** `null`: all of its services as one. */
+  readonly service: string | null;
+  readonly outcome: Outcome;
+}
+
+/** Replicas of a node that one simulation looks at; a host runs some hundreds. */
+const MOST_REPLICAS = 5_000;
+
+/**
+ * Says where further replicas of a service would go at this moment, and what of each node speaks for or against it.
+ * Nothing is reserved.
+ *
+ * @throws NOT_FOUND for a deployment without a revision; INVALID_ARGUMENT for a service that it has not.
+ */
+export async function simulateReplicas(
+  db: Database,
+  of: { readonly deploymentId: string; readonly service: string; readonly more: number },
+  rules: PlacementRules,
+): Promise<Simulated> {
+  return await inSnapshot(db, async (tx) => {
+    const deployment = await findDeployment(tx, of.deploymentId);
+    const spec = await getSpec(tx, deployment.id, deployment.revision);
+    const service = servicesOf(spec).find(({ name }) => name === of.service);
+    if (!service) {
+      const names = servicesOf(spec).map(({ name }) => name);
+      throw invalidArgument('service', `found ${JSON.stringify(of.service)}`, names.join(', '));
+    }
+    const model = await readModel(tx, rules);
+    return simulateOne(model, await demandFor(tx, { deployment, spec, service, replicas: of.more, without: null }));
+  });
+}
+
+/**
+ * Says of each deployment with replicas on a node what would become of them if that node left: first by id, each after
+ * those before it have taken their room. What has a volume there waits for the node. Nothing is reserved.
+ *
+ * @throws NOT_FOUND
+ */
+export async function simulateLoss(
+  db: Database,
+  { nodeId }: { readonly nodeId: string },
+  rules: PlacementRules,
+): Promise<Simulated[]> {
+  return await inSnapshot(db, async (tx) => {
+    const model = await readModel(tx, rules, nodeId);
+    const demands: NamedDemand[] = [];
+    for (const { deploymentId, services } of await listLost(tx, nodeId)) {
+      const deployment = await findDeployment(tx, deploymentId);
+      const spec = await getSpec(tx, deploymentId, deployment.currentRevision || deployment.revision);
+      if (isCompose(spec)) {
+        demands.push(await wholeDemand(tx, { deployment, spec, services, without: nodeId }));
+        continue;
+      }
+      for (const service of servicesOf(spec)) {
+        const replicas = services.get(service.name) ?? 0;
+        if (replicas > 0) demands.push(await demandFor(tx, { deployment, spec, service, replicas, without: nodeId }));
+      }
+    }
+    model.remove(nodeId);
+    return demands.map((demand) => simulateOne(model, demand));
+  });
+}
+
+type NamedDemand = Demand & { readonly name: string };
+
+function simulateOne(model: ClusterModel, demand: NamedDemand): Simulated {
+  const { deploymentId, name, service } = demand;
+  return { deploymentId, name, service, outcome: model.place(demand) };
+}
+
+/** All of it is read as it was at one moment. */
+async function inSnapshot<T>(db: Database, read: (tx: DatabaseTransaction) => Promise<T>): Promise<T> {
+  return await db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(read);
+}
+
+async function findDeployment(tx: DatabaseTransaction, id: string): Promise<LockedDeployment> {
+  const found = await tx.selectFrom('deployments').select(LOCKED_COLUMNS).where('id', '=', id).executeTakeFirst();
+  if (!found || found.revision === 0) throw notFound('deployment');
+  return found;
+}
+
+interface Asked {
+  readonly deployment: LockedDeployment;
+  readonly spec: DeploymentSpec;
+  /** The node that is away; `null` for none. */
+  readonly without: string | null;
+}
+
+async function demandFor(
+  tx: DatabaseTransaction,
+  of: Asked & { readonly service: ServiceSpec; readonly replicas: number },
+): Promise<NamedDemand> {
+  const { deployment, spec, service, replicas } = of;
+  const { placement: policy = ANYWHERE } = spec;
+  return {
+    ...{ deploymentId: deployment.id, name: deployment.name, service: service.name },
+    request: {
+      ...{ name: deployment.name, replicas, policy },
+      ...{ cpuCores: service.limits.cpuCores, memoryBytes: service.limits.memoryBytes },
+      together: (service.volumes ?? []).length > 0,
+    },
+    only: (await findHome(tx, of)) ?? (isCompose(spec) ? await findCompanions(tx, deployment.id) : null),
+    nearId: await findNear(tx, deployment, policy.near),
+  };
+}
+
+async function wholeDemand(
+  tx: DatabaseTransaction,
+  of: Asked & { readonly services: ReadonlyMap<string, number> },
+): Promise<NamedDemand> {
+  const { deployment, spec, services } = of;
+  const { placement: policy = ANYWHERE } = spec;
+  const lost = servicesOf(spec).flatMap(({ name, limits }) => new Array(services.get(name) ?? 0).fill(limits));
+  const sum = (part: 'cpuCores' | 'memoryBytes'): number => lost.reduce((total, limits) => total + limits[part], 0);
+  return {
+    ...{ deploymentId: deployment.id, name: deployment.name, service: null },
+    request: {
+      ...{ name: deployment.name, replicas: 1, policy, together: true },
+      ...{ cpuCores: sum('cpuCores'), memoryBytes: sum('memoryBytes') },
+      largestCpuCores: Math.max(0, ...lost.map(({ cpuCores }) => cpuCores)),
+    },
+    only: await findHome(tx, of),
+    nearId: await findNear(tx, deployment, policy.near),
+  };
+}
+
+/** The node that has its volumes; `null` while it has none. */
+async function findHome(tx: DatabaseTransaction, { deployment, spec }: Asked): Promise<Demand['only']> {
+  const names = volumeNames(spec);
+  if (names.length === 0) return null;
+  const placed = await tx
+    .selectFrom('volumes')
+    .select('node_id as nodeId')
+    .where('project_id', '=', deployment.projectId)
+    .where(isOneOfTexts('name', names))
+    .where('node_id', 'is not', null)
+    .executeTakeFirst();
+  return placed?.nodeId ?? null;
+}
+
+/** The node on which the other services of it run. */
+async function findCompanions(tx: DatabaseTransaction, deploymentId: string): Promise<Demand['only']> {
+  const found = await tx
+    .selectFrom('replicas')
+    .select('node_id as nodeId')
+    .where('deployment_id', '=', deploymentId)
+    .where('serving', '=', true)
+    .executeTakeFirst();
+  return found?.nodeId ?? null;
+}
+
+async function findNear(
+  tx: DatabaseTransaction,
+  { projectId }: LockedDeployment,
+  name: string | null,
+): Promise<string | null> {
+  if (name === null) return null;
+  const query = tx.selectFrom('deployments').select('id').where('project_id', '=', projectId).where('name', '=', name);
+  return (await query.executeTakeFirst())?.id ?? null;
+}
+
+/** By deployment and service, how many replicas a node has that would be replaced. */
+async function listLost(tx: DatabaseTransaction, nodeId: string) {
+  const rows = await tx
+    .selectFrom('replicas')
+    .select((eb) => ['deployment_id as deploymentId', 'service', eb.fn.countAll<number>().as('count')])
+    .where('node_id', '=', nodeId)
+    .where('serving', '=', true)
+    .groupBy(['deployment_id', 'service'])
+    .orderBy('deployment_id')
+    .limit(MOST_REPLICAS)
+    .execute();
+  return [...Map.groupBy(rows, (row) => row.deploymentId)].map(([deploymentId, of]) => ({
+    deploymentId,
+    services: new Map(of.map(({ service, count }) => [service, count])),
+  }));
+}
+
+async function readModel(tx: DatabaseTransaction, rules: PlacementRules, mustHave?: string): Promise<ClusterModel> {
+  const nodes = await tx
+    .selectFrom('nodes')
+    .select(['id as nodeId', 'hostname', 'state', 'architecture', 'labels', 'cordoned'])
+    .select(['cpu_cores as cpuCores', 'memory_bytes as memoryBytes'])
+    .execute();
+  if (mustHave !== undefined && !nodes.some(({ nodeId }) => nodeId === mustHave)) throw notFound('node');
+  const replicas = await tx
+    .selectFrom('replicas')
+    .select(['deployment_id as deploymentId', 'service', 'node_id as nodeId'])
+    .select(['cpu_cores as cpuCores', 'memory_bytes as memoryBytes'])
+    .execute();
+  const rotation = await tx.selectFrom('placement_rotation').select('node_id').executeTakeFirst();
+  return createClusterModel(
+    {
+      nodes: nodes.map(({ state, cordoned, ...node }) => ({
+        ...node,
+        ready: state === 'ready' && !cordoned,
+        unready: state === 'ready' ? 'cordoned' : state,
+      })),
+      ...{ replicas, after: rotation?.node_id ?? null },
+    },
+    rules,
+  );
+}

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setCordoned } from '../../adapters/postgres/nodes.ts';
+import { PlacementService } from '../../gen/obiente/cloud/v1/placement_pb.ts';
+import type { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { type ApiRig, OPERATOR, startApiRig } from '../../test/support/api-rig.ts';
+import { aReadyNode, rollOut } from '../../test/support/control-data.ts';
+import { refusalOf } from '../../test/support/refusal.ts';
+
+const GIB = 1024 ** 3;
+const NODES = ['node-0000000a', 'node-0000000b', 'node-0000000c'];
+
+type Spec = MessageInitShape<typeof DeploymentSpecSchema>;
+
+let rig: ApiRig;
+let alice: Awaited<ReturnType<ApiRig['user']>>;
+
+beforeAll(async () => {
+  rig = await startApiRig();
+  alice = await rig.user('alice');
+  for (const nodeId of NODES) await aReadyNode(rig.db, { nodeId, memoryBytes: 2 * GIB });
+});
+afterAll(() => rig.stop());
+
+/** A deployment that runs. @returns its id, and the nodes of its replicas. */
+async function aRunning(name: string, spec: Spec = {}) {
+  const { deployment } = await alice.deployments.createDeployment({
+    ...{ idempotencyKey: randomUUID(), projectId: alice.projectId, name },
+    spec: { source: { case: 'image', value: { reference: 'nginx:1' } }, port: 8080, ...spec } as Spec,
+  });
+  const deploymentId = deployment?.id ?? '';
+  const plan = await rollOut(rig.store, deploymentId, { operationId: deployment?.operation?.id ?? '' });
+  return { deploymentId, nodes: plan.reserved.map(({ nodeId }) => nodeId) };
+}
+
+describe('where replicas would go', () => {
+  it('is told without anything being reserved, and told again where they then go', async () => {
+    const limits = { cpuCores: 1, memoryBytes: BigInt(GIB) };
+    const { deploymentId, nodes } = await aRunning('explained', { limits, placement: { maxReplicasPerNode: 1 } });
+    expect(nodes).toEqual(['node-0000000a']);
+    await setCordoned(rig.db, 'node-0000000c', true);
+    const placement = rig.clientOf(PlacementService, 'alice');
+    const answer = await placement.explainPlacement({ deploymentId, replicas: 1 });
+    expect(answer).toMatchObject({
+      refusal: '',
+      nodes: [
+        { nodeId: 'node-0000000a', replicas: 0, barred: 'has 1 of it, as many as it may' },
+        { nodeId: 'node-0000000b', replicas: 1, fullness: 0.5, barred: '' },
+        { nodeId: 'node-0000000c', replicas: 0, barred: 'cordoned' },
+      ],
+    });
+    expect(await placement.explainPlacement({ deploymentId, replicas: 1 })).toEqual(answer);
+    expect((await placement.explainPlacement({ deploymentId, replicas: 2 })).refusal).toMatch(
+      /^cannot place 2 replicas of explained .*node-0000000b has 8?.*may have 1 more of it/,
+    );
+    await setCordoned(rig.db, 'node-0000000c', false);
+    await alice.deployments.deleteDeployment({ idempotencyKey: randomUUID(), deploymentId });
+    await rig.db.deleteFrom('replicas').where('deployment_id', '=', deploymentId).execute();
+  });
+
+  it('is told to those only who may read the deployment, and names its services', async () => {
+    const { deploymentId } = await aRunning('private');
+    const mallory = await rig.user('mallory');
+    expect(mallory.organizationId).not.toBe(alice.organizationId);
+    const asked = { deploymentId, replicas: 1 };
+    expect(await refusalOf(rig.clientOf(PlacementService, 'mallory').explainPlacement(asked))).toMatchObject({
+      code: 'NotFound',
+    });
+    const placement = rig.clientOf(PlacementService, 'alice');
+    expect(await refusalOf(placement.explainPlacement({ ...asked, service: 'db' }))).toMatchObject({
+      code: 'InvalidArgument',
+      message: expect.stringContaining('found "db"; allowed is app'),
+    });
+    expect(await refusalOf(placement.explainPlacement({ ...asked, replicas: 0 }))).toMatchObject({
+      code: 'InvalidArgument',
+    });
+    await rig.db.deleteFrom('replicas').where('deployment_id', '=', deploymentId).execute();
+  });
+});
+
+describe('the loss of a node', () => {
+  it('is played through, each deployment after those before it have taken their room', async () => {
+    const limits = { cpuCores: 0.5, memoryBytes: BigInt(1.5 * GIB) };
+    const only = (nodeId: string) => ({ constraints: [`node.id==${nodeId}`] });
+    const first = await aRunning('lost-free', { limits, placement: { constraints: ['node.id!=node-0000000b'] } });
+    expect(first.nodes).toEqual(['node-0000000a']);
+    const fills = await aRunning('fills', { limits, placement: only('node-0000000b') });
+    const bound = await aRunning('lost-bound', { placement: only('node-0000000a') });
+    const operator = rig.clientOf(PlacementService, OPERATOR);
+    const { deployments } = await operator.simulateNodeLoss({ nodeId: 'node-0000000a' });
+    const byName = new Map(deployments.map((one) => [one.name, one]));
+    expect(byName.get('lost-free')).toMatchObject({
+      nodes: [{ nodeId: 'node-0000000c', replicas: 1, fullness: 0.75 }],
+      refusal: '',
+    });
+    expect(byName.get('lost-bound')?.refusal).toMatch(/node-0000000b is not node.id==node-0000000a/);
+    expect(byName.has('fills')).toBe(false);
+    for (const { deploymentId } of [first, fills, bound]) {
+      expect((await alice.deployments.getDeployment({ deploymentId })).deployment?.replicas).toHaveLength(1);
+    }
+  });
+
+  it('is for operators of the platform, and of nodes that there are', async () => {
+    const nodeId = 'node-0000000a';
+    const refused = rig.clientOf(PlacementService, 'alice').simulateNodeLoss({ nodeId });
+    expect(await refusalOf(refused)).toMatchObject({ code: 'PermissionDenied' });
+    const unknown = rig.clientOf(PlacementService, OPERATOR).simulateNodeLoss({ nodeId: 'node-none' });
+    expect(await refusalOf(unknown)).toMatchObject({ code: 'NotFound' });
+  });
+});
