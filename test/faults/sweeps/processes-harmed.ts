@@ -5,7 +5,7 @@ import type { Lane } from '../lane.ts';
 import { OPERATION_NAMES } from '../operations.ts';
 import type { Point, Sweep } from '../sweep.ts';
 
-/** Less than the silence after which a node or a workflow task counts as dead: a halt is no death. */
+/** Less than the silence after which a node counts as dead; longer than that of a workflow task or a look at the ingress. */
 const HALT_MS = 6_000;
 
 /** One process and what is done to it. The roles are killed at every place by sweeps of their own. */
