@@ -3,7 +3,7 @@ import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Installation } from '../../workers/dev/installation.ts';
 import { roleEnvironment } from '../../workers/dev/role-environment.ts';
-import { type ExtraDocker, startExtraDocker } from '../support/extra-docker.ts';
+import { type DockerHome, type ExtraDocker, startExtraDocker } from '../support/extra-docker.ts';
 import { makeNodeIdentity } from '../support/extra-node.ts';
 import type { ClusterNetwork, HostNetwork } from './network.ts';
 
@@ -35,8 +35,7 @@ export async function startClusterNode(
   const { index, network, installation } = of;
   const nodeId = `node-${String(index).repeat(12)}`;
   const host = await network.addHost(nodeId);
-  const networking = ['--iptables=true', '--ip-forward=true'];
-  const docker = await startRemoved(stack, () => startExtraDocker({ enter: host.enter, networking }));
+  const docker = await startDockerOn(stack, host);
   const { stateDir } = installation;
   const environment = {
     ...roleEnvironment('node', installation),
@@ -57,14 +56,16 @@ export async function startClusterNode(
   return { nodeId, cable: host, docker };
 }
 
-/** Is rid of what is still starting as well. */
-async function startRemoved<Started extends { remove(): Promise<void> }>(
+/** Starts a daemon on a host, reached as on a machine of its own. One that is still starting is removed as well. */
+export async function startDockerOn(
   stack: AsyncDisposableStack,
-  start: () => Promise<Started>,
-): Promise<Started> {
-  let starting: Promise<Started> | undefined;
+  { enter }: HostNetwork,
+  settings: DockerHome['settings'] = {},
+): Promise<ExtraDocker> {
+  const networking = ['--iptables=true', '--ip-forward=true'];
+  let starting: Promise<ExtraDocker> | undefined;
   stack.defer(async () => await (await starting?.catch(() => undefined))?.remove());
-  starting = start();
+  starting = startExtraDocker({ enter, networking, settings });
   return await starting;
 }
 

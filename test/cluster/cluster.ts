@@ -3,18 +3,19 @@ import type { Database } from '../../adapters/postgres/database.ts';
 import type { NodeState } from '../../adapters/postgres/schema.ts';
 import type { Api } from '../../cli/client.ts';
 import { LABEL } from '../../domain/naming.ts';
-import { openTestDocker, type TestDocker } from '../support/docker.ts';
+import { openTestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTcpProxy } from '../support/tcp-proxy.ts';
 import { type ClusterNode, startClusterNode } from './cluster-node.ts';
 import { startControlPlane } from './control-plane.ts';
-import { openClusterNetwork } from './network.ts';
+import { type ClusterNetwork, openClusterNetwork } from './network.ts';
 
 /** A platform with three hosts, and ways to harm them and to look behind its back. */
 export interface Cluster {
   readonly instance: string;
   readonly api: Api;
   readonly db: Database;
+  readonly network: ClusterNetwork;
   readonly nodes: readonly ClusterNode[];
   /** Of the application that is deployed; every daemon has it. */
   readonly image: string;
@@ -39,15 +40,15 @@ export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster>
   const nodes = await Promise.all(
     Array.from({ length: NODES }, (_, index) => startClusterNode(stack, { index, network, installation, ...ports })),
   );
-  for (const { docker } of nodes) await copyImage(corner, docker.client);
-  const cluster = { instance, api, db, nodes, image: corner.image, httpPort: config.HTTP_PORT };
+  for (const { docker } of nodes) await copyImage(corner.image, corner.client, docker.client);
+  const cluster = { instance, api, db, network, nodes, image: corner.image, httpPort: config.HTTP_PORT };
   await untilAllAre(cluster, 'ready');
   return cluster;
 }
 
 /** By which every daemon has the same image, not one made of the same parts. */
-async function copyImage({ client, image }: TestDocker, to: Dockerode): Promise<void> {
-  const loading = await to.loadImage(await client.getImage(image).get());
+export async function copyImage(image: string, from: Dockerode, to: Dockerode): Promise<void> {
+  const loading = await to.loadImage(await from.getImage(image).get());
   await new Promise<void>((resolve, reject) => {
     to.modem.followProgress(loading, (error) => (error ? reject(error) : resolve()));
   });

@@ -9,6 +9,15 @@ export interface ExperimentOutcome {
   readonly breaks: readonly string[];
 }
 
+/** What an experiment is given beside the cluster. */
+export interface ExperimentOptions {
+  readonly runs: number;
+  /** Takes what has to be undone, also when the run is interrupted. */
+  readonly stack: AsyncDisposableStack;
+  /** Tells people how it goes. */
+  tell(line: string): void;
+}
+
 /** Something that is done to a cluster, and what is measured meanwhile. */
 export interface Experiment {
   readonly name: string;
@@ -16,5 +25,5 @@ export interface Experiment {
   readonly about: string;
   /** How often it is done unless somebody wants it otherwise. */
   readonly runs: number;
-  run(cluster: Cluster, options: { readonly runs: number; tell(line: string): void }): Promise<ExperimentOutcome>;
+  run(cluster: Cluster, options: ExperimentOptions): Promise<ExperimentOutcome>;
 }

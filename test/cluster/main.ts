@@ -5,10 +5,11 @@ import type { Experiment, ExperimentOutcome } from './experiment.ts';
 import { dockerdFrozen } from './experiments/dockerd-frozen.ts';
 import { dockerdKilled } from './experiments/dockerd-killed.ts';
 import { nodeLost } from './experiments/node-lost.ts';
+import { swarmNodeLost } from './experiments/swarm-node-lost.ts';
 import { nothingLeft } from './invariants.ts';
 import { type ExperimentResult, holds, toTable, writeReport } from './report.ts';
 
-const EXPERIMENTS: readonly Experiment[] = [nodeLost, dockerdFrozen, dockerdKilled];
+const EXPERIMENTS: readonly Experiment[] = [nodeLost, swarmNodeLost, dockerdFrozen, dockerdKilled];
 
 const { values, positionals: wanted } = parseArgs({ allowPositionals: true, options: { runs: { type: 'string' } } });
 const unknown = wanted.filter((name) => !EXPERIMENTS.some((experiment) => experiment.name === name));
@@ -26,7 +27,7 @@ async function runAll(): Promise<number> {
     for (const experiment of EXPERIMENTS) {
       if (wanted.length > 0 && !wanted.includes(experiment.name)) continue;
       process.stdout.write(`\n${experiment.name}: ${experiment.about}\n`);
-      results.push({ name: experiment.name, ...(await runOne(experiment, cluster)) });
+      results.push({ name: experiment.name, ...(await runOne(experiment, cluster, stack)) });
     }
   });
   await writeReport(results);
@@ -35,10 +36,14 @@ async function runAll(): Promise<number> {
 }
 
 /** One that comes to no end leaves the others to be run. */
-async function runOne(experiment: Experiment, cluster: Cluster): Promise<ExperimentOutcome> {
+async function runOne(
+  experiment: Experiment,
+  cluster: Cluster,
+  stack: AsyncDisposableStack,
+): Promise<ExperimentOutcome> {
   const runs = Number(values.runs ?? experiment.runs);
   try {
-    const outcome = await experiment.run(cluster, { runs, tell });
+    const outcome = await experiment.run(cluster, { runs, stack, tell });
     return { ...outcome, breaks: [...outcome.breaks, ...(await nothingLeft(cluster))] };
   } catch (error) {
     return { runs, figures: [], breaks: [`came to no end: ${String(error)}`] };

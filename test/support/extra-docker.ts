@@ -27,6 +27,8 @@ export interface DockerHome {
   readonly enter: readonly string[];
   /** How its containers are reached. */
   readonly networking: readonly string[];
+  /** Settings that differ from those of a production host. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 /** A network without any way out: the daemon cannot disturb the first one's, and its containers have no ports. */
@@ -46,7 +48,7 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
   const dir = await mkdtemp(join(tmpdir(), 'obiente-docker-'));
   const socketPath = join(dir, 'docker.sock');
   const client = new Dockerode({ socketPath });
-  await writeFile(join(dir, 'daemon.json'), JSON.stringify(SETTINGS));
+  await writeFile(join(dir, 'daemon.json'), JSON.stringify({ ...SETTINGS, ...home.settings }));
   const command = [...home.enter, findProgram(), ...argumentsIn(dir), ...home.networking];
   let daemon: ChildProcess | undefined;
 

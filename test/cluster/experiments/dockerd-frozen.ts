@@ -18,12 +18,18 @@ const DEPLOYS_BEFORE = 12;
 /** Slower by more than this than before, and one node's trouble is every node's. */
 const MOST_SLOWER_PERCENT = 10;
 
+/** Some deploys, and beside each of them a bare start: by these is seen whether the machine itself was as fast. */
+interface Deploys {
+  readonly tookMs: readonly number[];
+  readonly bareMs: readonly number[];
+}
+
 /** What one halt came to. */
 interface Freeze {
   readonly degradedMs: number;
   readonly readyMs: number;
-  readonly beforeMs: readonly number[];
-  readonly meanwhileMs: readonly number[];
+  readonly before: Deploys;
+  readonly meanwhile: Deploys;
   /** Of deploys that were begun at the very halt, when nobody could know of it. */
   readonly unawareMs: readonly number[];
   readonly saidGone: number;
@@ -45,14 +51,17 @@ export const dockerdFrozen: Experiment = {
       for (const text of freeze.breaks) tell(`    ${text}`);
     }
     const sum = (of: (freeze: Freeze) => number): number => freezes.reduce((total, freeze) => total + of(freeze), 0);
-    const before = freezes.flatMap(({ beforeMs }) => beforeMs);
-    const meanwhile = freezes.flatMap(({ meanwhileMs }) => meanwhileMs);
+    const before = freezes.flatMap((freeze) => freeze.before.tookMs);
+    const meanwhile = freezes.flatMap((freeze) => freeze.meanwhile.tookMs);
+    const bareBefore = freezes.flatMap((freeze) => freeze.before.bareMs);
+    const bareMeanwhile = freezes.flatMap((freeze) => freeze.meanwhile.bareMs);
     return {
       runs,
       figures: [
         ...secondsOf(`${before.length} deploys before`, before, null),
         ...secondsOf(`${meanwhile.length} deploys on the others meanwhile`, meanwhile, null),
         atMost(MOST_SLOWER_PERCENT, { name: 'median slower by', value: slowerPercent(before, meanwhile), unit: '%' }),
+        atMost(null, { name: 'a bare start slower by', value: slowerPercent(bareBefore, bareMeanwhile), unit: '%' }),
         ...secondsOf(
           'deploys begun at the halt',
           freezes.flatMap(({ unawareMs }) => unawareMs),
@@ -84,7 +93,7 @@ async function freezeDaemon(cluster: Cluster, index: number): Promise<Freeze> {
   const subject = await deployApplication(cluster, REPLICAS);
   // The same nodes as meanwhile, so that the times compare.
   await cluster.api.nodes.cordonNode({ nodeId });
-  const beforeMs = await deployWhile(cluster, node, (done) => done < DEPLOYS_BEFORE);
+  const before = await deployWhile(cluster, node, (done) => done < DEPLOYS_BEFORE);
   await cluster.api.nodes.uncordonNode({ nodeId });
   const containers = await containersOf(subject.id, cluster.nodes);
   const prober = await probeApplication(cluster, subject);
@@ -96,7 +105,7 @@ async function freezeDaemon(cluster: Cluster, index: number): Promise<Freeze> {
     unaware.catch(() => undefined);
     await untilNodeIs(cluster, node, 'degraded');
     const degradedMs = performance.now() - haltedAt;
-    const meanwhileMs = await deployWhile(cluster, node, () => performance.now() - haltedAt < FROZEN_MS);
+    const meanwhile = await deployWhile(cluster, node, () => performance.now() - haltedAt < FROZEN_MS);
     await node.docker.thaw();
     const readyMs = await measured(untilNodeIs(cluster, node, 'ready'));
     const deployed = await unaware;
@@ -108,7 +117,7 @@ async function freezeDaemon(cluster: Cluster, index: number): Promise<Freeze> {
     const saidGone = await countVerdicts(cluster, subject, haltedAtWall);
     for (const { subject } of deployed) await subject.remove();
     const unawareMs = deployed.map(({ tookMs }) => tookMs);
-    return { degradedMs, readyMs, beforeMs, meanwhileMs, unawareMs, saidGone, failedRequests: failed.length, breaks };
+    return { degradedMs, readyMs, before, meanwhile, unawareMs, saidGone, failedRequests: failed.length, breaks };
   } finally {
     await node.docker.thaw();
     await prober.stop();
@@ -116,20 +125,26 @@ async function freezeDaemon(cluster: Cluster, index: number): Promise<Freeze> {
   }
 }
 
-/** Deploys one replica after another. @returns how long it took on the other nodes, milliseconds. */
-async function deployWhile(
-  cluster: Cluster,
-  node: ClusterNode,
-  goesOn: (done: number) => boolean,
-): Promise<readonly number[]> {
+/** Deploys one replica after another, and starts a bare container after each. Counts those on the other nodes. */
+async function deployWhile(cluster: Cluster, node: ClusterNode, goesOn: (done: number) => boolean): Promise<Deploys> {
+  const [other] = cluster.nodes.filter((one) => one !== node);
   const elsewhere: number[] = [];
+  const bareMs: number[] = [];
   while (goesOn(elsewhere.length)) {
     const { subject, tookMs } = await deployOnce(cluster);
     const { replicas } = await subject.get();
     if (replicas.every(({ nodeId }) => nodeId !== node.nodeId)) elsewhere.push(tookMs);
     await subject.remove();
+    if (other) bareMs.push(await measured(startBare(other, cluster.image)));
   }
-  return elsewhere;
+  return { tookMs: elsewhere, bareMs };
+}
+
+/** What Docker alone does to start a replica. */
+async function startBare({ docker }: ClusterNode, image: string): Promise<void> {
+  const container = await docker.client.createContainer({ Image: image, Cmd: ['/bin/sleep', '60'] });
+  await container.start();
+  await container.remove({ force: true, v: true });
 }
 
 /** Deploys one replica. @returns how long its operation took by the record. */
@@ -161,12 +176,13 @@ async function measured(condition: Promise<void>): Promise<number> {
   return performance.now() - from;
 }
 
-function toLine({ degradedMs, readyMs, beforeMs, meanwhileMs, unawareMs, saidGone, failedRequests }: Freeze): string {
+function toLine({ degradedMs, readyMs, before, meanwhile, unawareMs, saidGone, failedRequests }: Freeze): string {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-  const median = (ms: readonly number[]): string => `${(percentile(ms, 0.5) / 1000).toFixed(2)} s (${ms.length})`;
+  const median = (ms: readonly number[]): string => `${(percentile(ms, 0.5) / 1000).toFixed(2)} s`;
+  const told = ({ tookMs, bareMs }: Deploys): string => `${median(tookMs)} (${tookMs.length}, bare ${median(bareMs)})`;
   return [
     `degraded ${seconds(degradedMs)}, ready again ${seconds(readyMs)}`,
-    `deploys before ${median(beforeMs)}, meanwhile ${median(meanwhileMs)}, begun at the halt ${unawareMs.map(seconds).join(', ')}`,
+    `deploys before ${told(before)}, meanwhile ${told(meanwhile)}, begun at the halt ${unawareMs.map(seconds).join(', ')}`,
     `${saidGone} verdicts, ${failedRequests} requests failed`,
   ].join('; ');
 }

@@ -39,11 +39,15 @@ export const nodeLost: Experiment = {
   runs: 10,
   run: async (cluster, { runs, tell }) => {
     const losses: Loss[] = [];
+    const breaks: string[] = [];
     for (let run = 0; run < runs; run += 1) {
-      const loss = await loseNode(cluster, run % cluster.nodes.length, RETURNS[run % RETURNS.length] ?? 'once healed');
-      losses.push(loss);
-      tell(`${run + 1}: ${toLine(loss)}`);
-      for (const text of loss.breaks) tell(`    ${text}`);
+      const found = await loseOne(cluster, run);
+      if (typeof found === 'string') breaks.push(`run ${run + 1}: ${found}`);
+      else {
+        losses.push(found);
+        breaks.push(...found.breaks.map((text) => `run ${run + 1}: ${text}`));
+      }
+      tell(`${run + 1}: ${typeof found === 'string' ? found : toLine(found)}`);
     }
     const all = (of: (loss: Loss) => number): number[] => losses.map(of);
     return {
@@ -76,7 +80,7 @@ export const nodeLost: Experiment = {
         ),
         ...requestsOf(losses),
       ],
-      breaks: losses.flatMap(({ breaks }, run) => breaks.map((text) => `run ${run + 1}: ${text}`)),
+      breaks,
     };
   },
 };
@@ -84,6 +88,16 @@ export const nodeLost: Experiment = {
 function requestsOf(losses: readonly Loss[]) {
   const failed = losses.map(({ failedRequests }) => failedRequests);
   return [atMost(null, { name: 'failed requests of a loss, most', value: Math.max(...failed), unit: '' })];
+}
+
+/** @returns what one loss took, or why it came to no end. */
+async function loseOne(cluster: Cluster, run: number): Promise<Loss | string> {
+  const returns = RETURNS[run % RETURNS.length] ?? 'once healed';
+  try {
+    return await loseNode(cluster, run % cluster.nodes.length, returns);
+  } catch (error) {
+    return `came to no end, return ${returns}: ${String(error)}`;
+  }
 }
 
 async function loseNode(cluster: Cluster, index: number, returns: Return): Promise<Loss> {
