@@ -134,7 +134,7 @@ export interface RemovalPlan {
   readonly replicas: readonly DoomedReplica[];
   /** Nodes that may hold networks or images of the deployment. */
   readonly nodeIds: readonly string[];
-  /** Those of them that are known not to answer. */
+  /** Those of them that are known not to answer, or whose Docker daemon does not. */
   readonly lostNodeIds: readonly string[];
 }
 

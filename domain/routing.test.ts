@@ -44,6 +44,7 @@ describe('toTraefikConfig', () => {
       service: 'deployment-1',
       priority: 1000,
       entryPoints: ['web'],
+      middlewares: ['replica-retry'],
     });
     expect(config.http.routers['route-1-tls']).toMatchObject({ entryPoints: ['websecure'], tls: {} });
     expect(config.http.services?.['deployment-1']).toMatchObject({
@@ -56,6 +57,13 @@ describe('toTraefikConfig', () => {
     expect(Object.keys(config.http.routers)).toEqual(['obiente-generation']);
     expect(config.http.routers['obiente-generation']?.entryPoints).toEqual(['internal']);
     expect(JSON.stringify(config.http.middlewares)).toContain(`"${GENERATION_HEADER}":"42"`);
+  });
+
+  it('hands a request to another replica only while nothing of it was sent', () => {
+    const { middlewares, routers } = configOf([aRoute()]).config.http;
+    // With `status` Traefik would repeat requests that were answered.
+    expect(middlewares['replica-retry']).toEqual({ retry: { attempts: 5, initialInterval: '100ms', timeout: '8s' } });
+    expect(routers['obiente-generation']?.middlewares).toEqual(['obiente-generation']);
   });
 
   it('holds no empty map, with or without routes and servers', () => {

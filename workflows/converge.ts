@@ -14,6 +14,7 @@ import { atIngress, onStoppingNode, store } from './activity-stubs.ts';
 import { noLongerHealthy } from './failures.ts';
 import { passGate } from './gates.ts';
 import { startReplicas } from './start-replicas.ts';
+import { tellDoomed } from './tell-doomed.ts';
 import type { Words } from './words.ts';
 
 /** A replica as this rollout goes along. */
@@ -126,6 +127,7 @@ async function removeReplicas(rollout: Rollout, replicaIds: readonly string[]): 
     const unreachable = idsWhere(false);
     if (unreachable.length > 0) log.warn('replicas are left on nodes that do not answer', { unreachable });
     await store.forgetReplicas({ ...rollout.ref, removed: idsWhere(true), unreachable });
+    await tellDoomed(removals.flatMap(({ nodeId }, index) => (isRemoved(index) ? [] : [nodeId])));
   });
 }
 

@@ -2,6 +2,7 @@ import { log } from '@temporalio/workflow';
 import type { PendingOperation } from '../contracts/deployment.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
 import { atIngress, onNode, onStoppingNode, store } from './activity-stubs.ts';
+import { tellDoomed } from './tell-doomed.ts';
 
 /**
  * Takes a deployment away: its routes first, seen gone at the ingress, then every container, network and image of its
@@ -35,6 +36,7 @@ export async function removeDeployment(
     await onNode(nodeId, timing).removeLeftovers({ deploymentId, projectId });
   });
   await store.purgeDeployment({ ...ref, unreachableReplicas, unreachableNodes });
+  await tellDoomed([...unreachableReplicas.map(({ nodeId }) => nodeId), ...unreachableNodes]);
 }
 
 /** Does all, and answers with those for which it failed. */

@@ -470,6 +470,13 @@ describe('a removal', () => {
     expect(states.map((operation) => operation?.state)).toEqual(['superseded', 'succeeded', 'succeeded']);
   });
 
+  it.each(['lost', 'degraded'] as const)('knows which nodes do not answer: one that is %s', async (state) => {
+    const { creation, deploymentId } = await aRunning();
+    const { operationId } = await store.storeOperation({ ...creation, request: aRemoveRequest() });
+    await store.recordNodeState({ nodeId: 'node-aaaa', state, reason: 'of this test' });
+    expect(await store.beginRemoval({ deploymentId, operationId })).toMatchObject({ lostNodeIds: ['node-aaaa'] });
+  });
+
   it('lets no deploy in once it is stored, and says so of requests that came before', async () => {
     const { creation, deploymentId } = await aRunning();
     const removal = aRemoveRequest();

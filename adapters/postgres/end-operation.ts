@@ -124,7 +124,8 @@ export async function beginRemoval(
       .execute();
     const nodes = await tx.selectFrom('nodes').select(['id', 'state']).orderBy('id').execute();
     const nodeIds = nodes.map((node) => node.id);
-    const lostNodeIds = nodes.flatMap(({ id, state }) => (state === 'lost' ? [id] : []));
+    // A removal that waited for a daemon which stands still would hold up deployments that have nothing there.
+    const lostNodeIds = nodes.flatMap(({ id, state }) => (state === 'lost' || state === 'degraded' ? [id] : []));
     const generation = isRouted ? await settleGeneration(tx) : null;
     return { deploymentId, projectId: deployment.projectId, replicas, nodeIds, lostNodeIds, generation };
   });

@@ -18,10 +18,11 @@ interface ContainerEvent {
   readonly Actor: { readonly Attributes: Readonly<Record<string, string>> };
 }
 
-/** Follows the daemon's events from now on; resolves when it follows, so that nothing that comes later is missed. */
-export async function watchContainers(docker: Dockerode, instance: string): Promise<ContainerWatch> {
-  const filters = { type: ['container' as const], label: [`${LABEL.instance}=${instance}`] };
-  const events = (await docker.getEvents({ filters })) as unknown as Readable;
+/**
+ * Follows the events of all daemons of an installation from now on; resolves when it follows, so that nothing that comes
+ * later is missed.
+ */
+export async function watchContainers(dockers: readonly Dockerode[], instance: string): Promise<ContainerWatch> {
   const running = new Map<string, Set<string>>();
   const created = new Map<string, number>();
   const breaks: string[] = [];
@@ -36,6 +37,23 @@ export async function watchContainers(docker: Dockerode, instance: string): Prom
     if (copies.size > 1) breaks.push(`I1: replica ${replica} has ${copies.size} running containers`);
   };
 
+  const streams = await Promise.all(dockers.map((docker) => followEvents(docker, instance, see)));
+  return {
+    takeBreaks: () => breaks.splice(0),
+    creations: (deploymentId, replicaId) => created.get(`${deploymentId} ${replicaId}`) ?? 0,
+    close: () => {
+      for (const events of streams) void once(events.destroy(), 'close').catch(() => undefined);
+    },
+  };
+}
+
+async function followEvents(
+  docker: Dockerode,
+  instance: string,
+  see: (event: ContainerEvent) => void,
+): Promise<Readable> {
+  const filters = { type: ['container' as const], label: [`${LABEL.instance}=${instance}`] };
+  const events = (await docker.getEvents({ filters })) as unknown as Readable;
   let rest = '';
   events.setEncoding('utf8');
   events.on('data', (chunk: string) => {
@@ -44,9 +62,5 @@ export async function watchContainers(docker: Dockerode, instance: string): Prom
     for (const line of lines) if (line.trim() !== '') see(JSON.parse(line) as ContainerEvent);
   });
   events.on('error', () => undefined);
-  return {
-    takeBreaks: () => breaks.splice(0),
-    creations: (deploymentId, replicaId) => created.get(`${deploymentId} ${replicaId}`) ?? 0,
-    close: () => void once(events.destroy(), 'close').catch(() => undefined),
-  };
+  return events;
 }

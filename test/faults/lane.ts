@@ -46,7 +46,7 @@ export async function openLane(
   const own = stack.use(new AsyncDisposableStack());
   const platform = await startFaultPlatform({ stack: own, connections }, random);
   left.push(platform.instance);
-  const containers = await watchContainers(docker, platform.instance);
+  const containers = await watchContainers([docker], platform.instance);
   own.defer(async () => containers.close());
   const { memberships } = await platform.api.identity.whoAmI({});
   const organizationId = memberships[0]?.organizationId ?? '';

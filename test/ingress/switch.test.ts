@@ -1,5 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { Agent, createServer, get, type IncomingHttpHeaders, type OutgoingHttpHeaders, type Server } from 'node:http';
+import {
+  Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  request,
+  type Server,
+} from 'node:http';
 import { request as requestSecurely } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -102,15 +109,27 @@ describe('a real Traefik', () => {
     probe.close();
   }
 
-  async function ask(agent: Agent, more: OutgoingHttpHeaders = {}): Promise<{ status: number; body: string }> {
+  async function ask(
+    agent: Agent,
+    more: OutgoingHttpHeaders = {},
+    method = 'GET',
+  ): Promise<{ status: number; body: string }> {
     return await new Promise((resolve, reject) => {
-      const options = { port: traefik.httpPort, agent, headers: { host: HOST, ...more } };
-      get(options, (response) => {
+      const options = { port: traefik.httpPort, agent, method, headers: { host: HOST, ...more } };
+      request(options, (response) => {
         void response.toArray().then((parts) => {
           resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() });
         }, reject);
-      }).on('error', reject);
+      })
+        .on('error', reject)
+        .end(method === 'POST' ? 'a body' : undefined);
     });
+  }
+
+  /** What Traefik has counted of replicas that could not be reached; the client need not have noticed. */
+  async function refusals(): Promise<string[]> {
+    const metrics = await (await fetch(`${traefik.internalUrl}/metrics`)).text();
+    return metrics.split('\n').filter((line) => /^traefik_service_requests_total\{code="502"/.test(line));
   }
 
   function aClient(keepAlive: boolean): Agent {
@@ -187,9 +206,27 @@ describe('a real Traefik', () => {
     isOver = true;
     await Promise.all(probers);
     expect(failures).toEqual([]);
+    expect(await refusals()).toEqual([]);
     expect(requests).toBeGreaterThan(SWITCHES);
     expect(await ask(aClient(true))).toEqual({ status: 200, body: `v${SWITCHES}` });
   }, 60_000);
+
+  it('hands what a replica refuses to another one, a POST as well, and once', async () => {
+    let answered = 0;
+    const sound = await aReplica(() => {
+      answered += 1;
+      return 'once';
+    });
+    const refusing = await aReplica('never');
+    route(sound, refusing);
+    await confirmed();
+    await closed(refusing);
+    const client = aClient(false);
+    const statuses: number[] = [];
+    for (let asked = 0; asked < 10; asked += 1) statuses.push((await ask(client, {}, 'POST')).status);
+    expect([new Set(statuses), answered]).toEqual([new Set([200]), 10]);
+    expect(await refusals()).not.toEqual([]);
+  });
 
   it('keeps its routes while the API answers nonsense, and takes the next snapshot after it', async () => {
     route(await aReplica('before'));

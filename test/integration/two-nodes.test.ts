@@ -8,21 +8,21 @@ import { OperationKind, OperationState } from '../../gen/obiente/cloud/v1/deploy
 import { NodeState } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { DOCKER_SOCKET } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
+import { type ExtraNode, startExtraNode } from '../support/extra-node.ts';
 import { openApi, startTestPlatform } from '../support/platform.ts';
 import { removeInstance } from '../support/remove-instance.ts';
-import { type SecondNode, startSecondNode } from '../support/second-node.ts';
 import { aBuilt, readLog } from './built.ts';
 import { createSubject, type SpecInit, type Subject } from './deployed.ts';
 
 let platform: Awaited<ReturnType<typeof startTestPlatform>>;
-let second: SecondNode;
+let second: ExtraNode;
 let api: Api;
 const first = new Dockerode({ socketPath: DOCKER_SOCKET });
 
 beforeAll(async () => {
   platform = await startTestPlatform();
   api = openApi(platform);
-  second = await startSecondNode(platform);
+  second = await startExtraNode(platform);
   await untilSecondIs(NodeState.READY);
 }, 240_000);
 afterAll(async () => {

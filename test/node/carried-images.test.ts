@@ -11,8 +11,8 @@ import { builtImageTag, ownedLabels } from '../../domain/naming.ts';
 import { createBuiltImages } from '../../workers/node/built-images.ts';
 import { type RunningGateway, startNodeGateway } from '../../workers/node/gateway.ts';
 import { openTestDocker, type TestDocker, tarOf } from '../support/docker.ts';
+import { type ExtraDocker, startExtraDocker } from '../support/extra-docker.ts';
 import { freePort } from '../support/free-port.ts';
-import { type SecondDocker, startSecondDocker } from '../support/second-docker.ts';
 import { openTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -27,14 +27,14 @@ const controlTokens = createControlTokenSigner(control.privateJwk);
 
 /** Node A builds on the daemon of this machine; node B has a daemon of its own, which knows no image. */
 let a: TestDocker;
-let second: SecondDocker;
+let second: ExtraDocker;
 let b: Docker;
 let gateway: RunningGateway;
 let gatewayPort: number;
 let proxy: TcpProxy;
 
 beforeAll(async () => {
-  [a, second, gatewayPort] = await Promise.all([openTestDocker(), startSecondDocker(), freePort()]);
+  [a, second, gatewayPort] = await Promise.all([openTestDocker(), startExtraDocker(), freePort()]);
   b = createDocker({
     ...{ socketPath: second.socketPath, instance: a.instance, nodeAddress: '127.0.0.1' },
     requestTimeoutMs: 30_000,

@@ -27,25 +27,39 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function stateAfter(looks: number, found: DaemonHealth): Promise<string> {
+async function stateAfter(ms: number, found: DaemonHealth): Promise<string> {
   health = found;
-  await vi.advanceTimersByTimeAsync(looks * 3_000);
+  await vi.advanceTimersByTimeAsync(ms);
   return daemon.current().state;
 }
 
 describe('the watch of a daemon', () => {
   it('finds it degraded at the first refusal, and ready as soon as it answers', async () => {
-    expect(await stateAfter(1, REFUSED)).toBe('degraded');
+    expect(await stateAfter(3_000, REFUSED)).toBe('degraded');
     expect(daemon.current().reason).toBe('connection refused');
-    expect(await stateAfter(1, HEALTHY)).toBe('ready');
+    expect(await stateAfter(3_000, HEALTHY)).toBe('ready');
     expect(daemon.current().reason).toBe('');
   });
 
   it('finds it degraded at the second silence in a row, since a busy host may be slow once', async () => {
-    expect(await stateAfter(1, SILENT)).toBe('ready');
-    expect(await stateAfter(1, HEALTHY)).toBe('ready');
-    expect(await stateAfter(1, SILENT)).toBe('ready');
-    expect(await stateAfter(1, SILENT)).toBe('degraded');
+    expect(await stateAfter(3_000, SILENT)).toBe('ready');
+    expect(await stateAfter(1_000, HEALTHY)).toBe('ready');
+    expect(await stateAfter(3_000, SILENT)).toBe('ready');
+    expect(await stateAfter(1_000, SILENT)).toBe('degraded');
+  });
+
+  it('finds one that hangs within 14 s, although each look takes five', async () => {
+    let answers = true;
+    const hanging = createDaemonWatch(async () => {
+      if (answers) return HEALTHY;
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
+      return SILENT;
+    });
+    void hanging.run(stopping.signal);
+    await vi.advanceTimersByTimeAsync(1);
+    answers = false;
+    await vi.advanceTimersByTimeAsync(14_000);
+    expect(hanging.current().state).toBe('degraded');
   });
 });
 
@@ -69,7 +83,7 @@ describe('watching a node', () => {
     const { found, beats } = watch('ready');
     await vi.advanceTimersByTimeAsync(30_000);
     expect(beats()).toBeGreaterThanOrEqual(15);
-    await stateAfter(1, REFUSED);
+    await stateAfter(3_000, REFUSED);
     expect(await found).toEqual({ state: 'degraded', reason: 'connection refused' });
   });
 

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Context, heartbeat } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { createKeyring } from '../../adapters/sealing/keyring.ts';
 import { createRetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
@@ -52,6 +53,10 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'node-watched', run: nodeWatched },
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
   { name: 'node-healed', run: nodeHealed },
+  {
+    name: 'left-on-silent-node',
+    run: (rig) => operations(rig, { onRemove: refuseRemoval }, [deploy(), again(), aRemoveRequest]),
+  },
   { name: 'requests-at-once', run: requestsAtOnce },
   {
     name: 'scale-restart-stop-start',
@@ -105,6 +110,10 @@ function noNodeAtFirst(): NonNullable<FakeBehaviour['refuseBegin']> {
 
 const refuseSecond: NonNullable<FakeBehaviour['onStart']> = async ({ replicaId }) => {
   if (replicaId.startsWith('r2-')) throw toApplicationFailure(new DomainError('REPLICA_UNHEALTHY', 'never listened'));
+};
+
+const refuseRemoval = (): never => {
+  throw ApplicationFailure.nonRetryable('docker does not answer');
 };
 
 const refuseLater: NonNullable<FakeBehaviour['onStart']> = async ({ replicaId }) => {

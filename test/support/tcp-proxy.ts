@@ -12,8 +12,11 @@ export interface TcpProxy {
   stop(): Promise<void>;
 }
 
-/** Opens a proxy on a free port of loopback. */
-export async function openTcpProxy(targetPort: number): Promise<TcpProxy> {
+/** Opens a proxy to a port of loopback, by default on a free port of loopback. */
+export async function openTcpProxy(
+  targetPort: number,
+  { host = '127.0.0.1', port = 0 }: { readonly host?: string; readonly port?: number } = {},
+): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let left = Number.POSITIVE_INFINITY;
   const keep = (socket: Socket): void => {
@@ -34,7 +37,7 @@ export async function openTcpProxy(targetPort: number): Promise<TcpProxy> {
       left -= passed.length;
       client.write(passed);
     });
-  }).listen(0, '127.0.0.1');
+  }).listen(port, host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectWorkers, startWorker } from '../../adapters/temporal/worker.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
 import { CONTROL_QUEUE, nodeQueue } from '../../contracts/task-queues.ts';
+import { aDeployRequest, aRemoveRequest } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
-import { createFakeCluster } from '../support/fake-cluster.ts';
+import { createFakeCluster, NODE } from '../support/fake-cluster.ts';
 import { loseNode } from '../support/lost-node.ts';
-import { startWorkflowRig } from '../support/workflow-rig.ts';
+import { aPlace, startWorkflowRig } from '../support/workflow-rig.ts';
 
 let rig: Awaited<ReturnType<typeof startWorkflowRig>>;
 beforeAll(async () => {
@@ -110,5 +112,37 @@ describe('the node workflow', { timeout: 180_000 }, () => {
     dead.resolve();
     await Promise.all([controlWorker.stop(), nodeWorker.stop()]);
     await connection.close();
+  });
+
+  it('is told of what a removal left there, which it may have been back before', async () => {
+    const onRemove = () => {
+      throw ApplicationFailure.nonRetryable('docker does not answer');
+    };
+    const cluster = createFakeCluster({ onRemove });
+    const daemon = aDaemon();
+    let [watches, looks] = [0, 0];
+    const watchNode: typeof cluster.node.watchNode = async (input) => {
+      watches += 1;
+      return await daemon.watchNode(input);
+    };
+    const listDoomed = async () => {
+      looks += 1;
+      return { replicas: [], deployments: [] };
+    };
+    const place = aPlace();
+    await rig.withCluster(
+      { ...cluster, node: { ...cluster.node, watchNode } },
+      async () => {
+        await rig.gateway.nodeEnrolled(NODE);
+        await eventually(() => expect([watches, looks]).toEqual([2, 1]));
+        await rig.gateway.submit({ ...place, request: aDeployRequest() });
+        await eventually(() => expect([...cluster.operations.values()][0]?.state).toBe('succeeded'));
+        await rig.gateway.submit({ ...place, request: aRemoveRequest() });
+        await eventually(() => expect(looks).toBe(2));
+        await rig.client.workflow.getHandle(nodeWorkflowId(NODE)).terminate();
+        daemon.die();
+      },
+      { listDoomed },
+    );
   });
 });

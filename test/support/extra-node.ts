@@ -4,14 +4,14 @@ import { createLog } from '../../adapters/logging/log.ts';
 import { openNodeIdentity } from '../../adapters/node-identity/node-identity.ts';
 import { generateNodeKeys } from '../../adapters/tokens/keys.ts';
 import { startNode } from '../../workers/node.ts';
+import { type ExtraDocker, startExtraDocker } from './extra-docker.ts';
 import { freePort } from './free-port.ts';
 import type { PlatformFacts } from './platform.ts';
-import { startSecondDocker } from './second-docker.ts';
 
 /** A node of a test's platform beside its own one, with a daemon of its own. */
-export interface SecondNode {
+export interface ExtraNode {
   readonly nodeId: string;
-  readonly docker: Awaited<ReturnType<typeof startSecondDocker>>['client'];
+  readonly docker: ExtraDocker['client'];
   /** Ends the node; its daemon goes on with what it runs. */
   stop(): Promise<void>;
   /** Brings it back. */
@@ -20,28 +20,22 @@ export interface SecondNode {
 }
 
 /** Comes before every other: where nodes are equally loaded, it is chosen. */
-const NODE_ID = 'node-000000000000';
+const FIRST_NODE_ID = 'node-000000000000';
 
-/** Starts the node in this process. Its containers have no ports that can be reached, see `second-docker.ts`. */
-export async function startSecondNode({
+/** Starts the node in this process. Its containers have no ports that can be reached, see `extra-docker.ts`. */
+export async function startExtraNode({
   stateDir,
   instance,
   apiUrl,
   temporalAddress,
-}: PlatformFacts): Promise<SecondNode> {
-  const [docker, gatewayPort] = await Promise.all([startSecondDocker(), freePort()]);
-  const keyDir = join(stateDir, 'second-node');
-  await mkdir(keyDir, { mode: 0o700 });
-  await openNodeIdentity(keyDir, () => {
-    const { signing, encryption } = generateNodeKeys();
-    return { signingJwk: JSON.stringify(signing.privateJwk), encryptionJwk: JSON.stringify(encryption.privateJwk) };
-  });
-  await writeFile(join(keyDir, 'node-id'), NODE_ID, { mode: 0o600 });
+}: PlatformFacts): Promise<ExtraNode> {
+  const [docker, gatewayPort] = await Promise.all([startExtraDocker(), freePort()]);
+  const nodeId = FIRST_NODE_ID;
   const environment = {
     ...{ OBIENTE_INSTANCE: instance, CONTROL_URL: apiUrl, TEMPORAL_ADDRESS: temporalAddress },
     PAYLOAD_KEY_FILE: join(stateDir, 'keys/payload.key'),
     NODE_JOIN_TOKEN_FILE: join(stateDir, 'keys/join.token'),
-    NODE_KEY_DIR: keyDir,
+    NODE_KEY_DIR: await makeNodeIdentity(stateDir, nodeId),
     NODE_GATEWAY_PORT: String(gatewayPort),
     DOCKER_SOCKET: docker.socketPath,
   };
@@ -61,5 +55,17 @@ export async function startSecondNode({
     await stop();
     await docker.remove();
   };
-  return { nodeId: NODE_ID, docker: docker.client, stop, start, remove };
+  return { nodeId, docker: docker.client, stop, start, remove };
+}
+
+/** Makes keys for a node whose id is known beforehand. @returns the folder that it is to be told. */
+export async function makeNodeIdentity(stateDir: string, nodeId: string): Promise<string> {
+  const keyDir = join(stateDir, nodeId);
+  await mkdir(keyDir, { mode: 0o700 });
+  await openNodeIdentity(keyDir, () => {
+    const { signing, encryption } = generateNodeKeys();
+    return { signingJwk: JSON.stringify(signing.privateJwk), encryptionJwk: JSON.stringify(encryption.privateJwk) };
+  });
+  await writeFile(join(keyDir, 'node-id'), nodeId, { mode: 0o600 });
+  return keyDir;
 }

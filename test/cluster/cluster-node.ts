@@ -1,0 +1,79 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { openSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Installation } from '../../workers/dev/installation.ts';
+import { roleEnvironment } from '../../workers/dev/role-environment.ts';
+import { type DockerHome, type ExtraDocker, startExtraDocker } from '../support/extra-docker.ts';
+import { makeNodeIdentity } from '../support/extra-node.ts';
+import type { ClusterNetwork, HostNetwork } from './network.ts';
+
+/** One host of the cluster: its cable, its daemon, and the node's process on it. */
+export interface ClusterNode {
+  readonly nodeId: string;
+  readonly cable: Pick<HostNetwork, 'unplug' | 'plug'>;
+  readonly docker: ExtraDocker;
+}
+
+/** Where hosts reach the control plane. */
+export interface ControlAddresses {
+  readonly apiPort: number;
+  readonly temporalPort: number;
+}
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** A node that is told to end finishes what it does; then it is ended by force. */
+const GRACE_MS = 15_000;
+
+/** Starts a host with everything that runs on it; resolves when its process has been started. */
+export async function startClusterNode(
+  stack: AsyncDisposableStack,
+  of: { readonly index: number; readonly network: ClusterNetwork } & ControlAddresses & {
+      readonly installation: Installation;
+    },
+): Promise<ClusterNode> {
+  const { index, network, installation } = of;
+  const nodeId = `node-${String(index).repeat(12)}`;
+  const host = await network.addHost(nodeId);
+  const docker = await startDockerOn(stack, host);
+  const { stateDir } = installation;
+  const environment = {
+    ...roleEnvironment('node', installation),
+    CONTROL_URL: `http://${network.address}:${of.apiPort}`,
+    TEMPORAL_ADDRESS: `${network.address}:${of.temporalPort}`,
+    ...{ NODE_ADDRESS: host.address, BIND_ADDRESS: host.address },
+    NODE_KEY_DIR: await makeNodeIdentity(stateDir, nodeId),
+    DOCKER_SOCKET: docker.socketPath,
+  };
+  const log = openSync(join(stateDir, 'logs', `${nodeId}.log`), 'a');
+  const [program = '', ...enter] = host.enter;
+  const command = [...enter, installation.toolchain.node, join(ROOT, 'cli/main.ts'), 'node'];
+  // In a session of its own, as the daemons are.
+  const options = { cwd: ROOT, env: environment, detached: true, stdio: ['ignore', log, log] } satisfies SpawnOptions;
+  let node: ChildProcess | undefined;
+  stack.defer(() => end(node));
+  node = spawn(program, command, options);
+  return { nodeId, cable: host, docker };
+}
+
+/** Starts a daemon on a host, reached as on a machine of its own. One that is still starting is removed as well. */
+export async function startDockerOn(
+  stack: AsyncDisposableStack,
+  { enter }: HostNetwork,
+  settings: DockerHome['settings'] = {},
+): Promise<ExtraDocker> {
+  const networking = ['--iptables=true', '--ip-forward=true'];
+  let starting: Promise<ExtraDocker> | undefined;
+  stack.defer(async () => await (await starting?.catch(() => undefined))?.remove());
+  starting = startExtraDocker({ enter, networking, settings });
+  return await starting;
+}
+
+async function end(node: ChildProcess | undefined): Promise<void> {
+  if (!node || node.exitCode !== null || node.signalCode !== null) return;
+  const exit = new Promise((resolve) => node.once('exit', resolve));
+  node.kill('SIGTERM');
+  const force = setTimeout(() => node.kill('SIGKILL'), GRACE_MS);
+  await exit;
+  clearTimeout(force);
+}

@@ -1,0 +1,107 @@
+import type Dockerode from 'dockerode';
+import type { Database } from '../../adapters/postgres/database.ts';
+import type { NodeState } from '../../adapters/postgres/schema.ts';
+import type { Api } from '../../cli/client.ts';
+import { LABEL } from '../../domain/naming.ts';
+import { openTestDocker } from '../support/docker.ts';
+import { eventually } from '../support/eventually.ts';
+import { openTcpProxy } from '../support/tcp-proxy.ts';
+import { type ClusterNode, startClusterNode } from './cluster-node.ts';
+import { startControlPlane } from './control-plane.ts';
+import { type ClusterNetwork, openClusterNetwork } from './network.ts';
+
+/** A platform with three hosts, and ways to harm them and to look behind its back. */
+export interface Cluster {
+  readonly instance: string;
+  readonly api: Api;
+  readonly db: Database;
+  readonly network: ClusterNetwork;
+  readonly nodes: readonly ClusterNode[];
+  /** Of the application that is deployed; every daemon has it. */
+  readonly image: string;
+  readonly httpPort: number;
+}
+
+/** Enough for what is on one to go to others and still not be together. */
+const NODES = 3;
+
+/** Opens a cluster; nothing of it is left when the stack is disposed of. */
+export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster> {
+  const corner = await openTestDocker();
+  stack.defer(corner.remove);
+  const network = await openClusterNetwork(stack);
+  const { installation, api, db } = await startControlPlane(stack);
+  const { config, instance } = installation;
+  const ports = { apiPort: config.API_PORT, temporalPort: config.TEMPORAL_PORT };
+  for (const port of Object.values(ports)) {
+    const way = await openTcpProxy(port, { host: network.address, port });
+    stack.defer(way.stop);
+  }
+  const nodes = await Promise.all(
+    Array.from({ length: NODES }, (_, index) => startClusterNode(stack, { index, network, installation, ...ports })),
+  );
+  for (const { docker } of nodes) await copyImage(corner.image, corner.client, docker.client);
+  const cluster = { instance, api, db, network, nodes, image: corner.image, httpPort: config.HTTP_PORT };
+  await untilAllAre(cluster, 'ready');
+  return cluster;
+}
+
+/** By which every daemon has the same image, not one made of the same parts. */
+export async function copyImage(image: string, from: Dockerode, to: Dockerode): Promise<void> {
+  const loading = await to.loadImage(await from.getImage(image).get());
+  await new Promise<void>((resolve, reject) => {
+    to.modem.followProgress(loading, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** What a node is recorded as. */
+export async function stateOf({ db }: Pick<Cluster, 'db'>, { nodeId }: ClusterNode): Promise<NodeState> {
+  const { state } = await db.selectFrom('nodes').select('state').where('id', '=', nodeId).executeTakeFirstOrThrow();
+  return state;
+}
+
+/** Waits until a node is recorded as this. */
+export async function untilNodeIs(
+  cluster: Pick<Cluster, 'db'>,
+  node: ClusterNode,
+  wanted: NodeState,
+  patienceMs = 120_000,
+): Promise<void> {
+  await eventually(
+    async () => {
+      const state = await stateOf(cluster, node);
+      if (state !== wanted) throw new Error(`${node.nodeId} is ${state}, not ${wanted}`);
+    },
+    { patienceMs },
+  );
+}
+
+/** Waits until all nodes are recorded as this. */
+export async function untilAllAre(cluster: Pick<Cluster, 'db' | 'nodes'>, wanted: NodeState): Promise<void> {
+  for (const node of cluster.nodes) await eventually(() => untilNodeIs(cluster, node, wanted));
+}
+
+/** A container as Docker's own API tells of it. */
+export interface SeenContainer {
+  readonly id: string;
+  readonly nodeId: string;
+  readonly replica: string;
+  readonly running: boolean;
+}
+
+/** Every container of a deployment on these nodes, stopped ones too. */
+export async function containersOf(
+  deploymentId: string,
+  nodes: readonly ClusterNode[],
+): Promise<readonly SeenContainer[]> {
+  const filters = { label: [`${LABEL.deploymentId}=${deploymentId}`] };
+  const found = await Promise.all(
+    nodes.map(async ({ nodeId, docker }) => {
+      const containers = await docker.client.listContainers({ all: true, filters });
+      return containers.map(({ Id: id, Labels, State }) => {
+        return { id, nodeId, replica: Labels[LABEL.replica] ?? '', running: State === 'running' };
+      });
+    }),
+  );
+  return found.flat();
+}

@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import { type Database, openDatabase } from '../../adapters/postgres/database.ts';
+import type { Api } from '../../cli/client.ts';
+import { devVariables } from '../../config/dev.ts';
+import { readEnvironment } from '../../config/environment.ts';
+import { databaseUrl, toAddresses } from '../../workers/dev/addresses.ts';
+import { type Installation, openInstallation } from '../../workers/dev/installation.ts';
+import { toMembers } from '../../workers/dev/members.ts';
+import { prepareServers } from '../../workers/dev/platform.ts';
+import { startGroup } from '../../workers/dev/process-group.ts';
+import { createTestInstallation } from '../support/installation.ts';
+import { openApi } from '../support/platform.ts';
+
+/** A platform without a node of its own: everything but what runs on the hosts. */
+export interface ControlPlane {
+  readonly installation: Installation;
+  readonly api: Api;
+  /** Straight to the control database. */
+  readonly db: Database;
+}
+
+/** What runs on each host, and not here. */
+const ON_HOSTS = ['node', 'streamer'];
+
+/** Requests take milliseconds here, and the applications have nothing to save. No goal is about either wait. */
+const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s' };
+
+/** Starts it as `npm start` does, with the same processes and the same supervisor. */
+export async function startControlPlane(stack: AsyncDisposableStack): Promise<ControlPlane> {
+  const { stateDir, instance, environment, remove } = await createTestInstallation();
+  stack.defer(remove);
+  const given = { ...environment, ...BRISK };
+  const config = readEnvironment(devVariables, given);
+  const installation = openInstallation({ stateDir, config, environment: given, instance });
+  await prepareServers(installation);
+  const giveUp = new AbortController();
+  const members = toMembers(installation).filter(({ name }) => !ON_HOSTS.includes(name));
+  const starting = startGroup(members, {
+    ...{ runDir: join(stateDir, 'run'), logsDir: join(stateDir, 'logs') },
+    ...{ onEvent: () => undefined, signal: giveUp.signal },
+  });
+  stack.defer(async () => {
+    giveUp.abort();
+    const group = await starting.catch(() => undefined);
+    await group?.stop();
+  });
+  await starting;
+  const db = openDatabase({ url: databaseUrl(installation), maxConnections: 4 });
+  stack.defer(() => db.destroy());
+  const api = openApi({ apiUrl: toAddresses(config).api, stateDir });
+  stack.defer(api.close);
+  return { installation, api, db };
+}

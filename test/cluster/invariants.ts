@@ -1,0 +1,63 @@
+import { LABEL } from '../../domain/naming.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Cluster, containersOf } from './cluster.ts';
+
+/** I5: nothing without an owner is on any daemon once every deployment was removed. What is left, in words. */
+export async function nothingLeft(cluster: Cluster): Promise<string[]> {
+  const filters = { label: [`${LABEL.instance}=${cluster.instance}`] };
+  const look = async (): Promise<string[]> => {
+    const left = await Promise.all(
+      cluster.nodes.map(async ({ nodeId, docker: { client } }) => {
+        const containers = await client.listContainers({ all: true, filters });
+        const networks = await client.listNetworks({ filters });
+        return [
+          ...containers.map(({ Names, State }) => `I5: container ${Names[0]} is left on ${nodeId}, ${State}`),
+          ...networks.map(({ Name }) => `I5: network ${Name} is left on ${nodeId}`),
+        ];
+      }),
+    );
+    return left.flat();
+  };
+  return await untilNone(look);
+}
+
+/**
+ * A deployment is what it is wanted to be on all daemons together: each wanted replica has one container, which runs and
+ * is recorded as healthy where it is, and there is no other one. What is not, in words.
+ */
+export async function wholeDeployment(cluster: Cluster, id: string, replicas: number): Promise<string[]> {
+  const look = async (): Promise<string[]> => {
+    const containers = await containersOf(id, cluster.nodes);
+    const recorded = await cluster.db
+      .selectFrom('replicas')
+      .select(['replica_id', 'container_id', 'node_id', 'state', 'serving'])
+      .where('deployment_id', '=', id)
+      .execute();
+    const seen = new Map(containers.map((container) => [container.id, container]));
+    const strays = containers.filter((container) => !recorded.some((row) => row.container_id === container.id));
+    return [
+      ...(containers.length === replicas ? [] : [`${containers.length} containers of ${replicas} wanted`]),
+      ...(recorded.length === replicas ? [] : [`${recorded.length} replicas recorded of ${replicas} wanted`]),
+      ...strays.map(({ replica, nodeId }) => `I1: container of replica ${replica} on ${nodeId} is not recorded`),
+      ...recorded.flatMap(({ replica_id, container_id, node_id, state, serving }) => {
+        const container = seen.get(container_id ?? '');
+        const isWell = container?.running && container.nodeId === node_id && state === 'healthy' && serving;
+        return isWell
+          ? []
+          : [`replica ${replica_id} on ${node_id} is ${state}, its container runs: ${container?.running}`];
+      }),
+    ];
+  };
+  return await untilNone(look);
+}
+
+/** What is so "in the end" may take a moment: it is looked for until there is nothing, for as long as a hang takes. */
+async function untilNone(look: () => Promise<string[]>): Promise<string[]> {
+  let found: string[] = [];
+  const none = async (): Promise<void> => {
+    found = await look();
+    if (found.length > 0) throw new Error(found.join('; '));
+  };
+  await eventually(none, { patienceMs: 30_000, everyMs: 200 }).catch(() => undefined);
+  return found;
+}

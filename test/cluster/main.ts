@@ -1,0 +1,55 @@
+import { parseArgs } from 'node:util';
+import { cleaningUp } from '../../bench/clean-up.ts';
+import { type Cluster, openCluster } from './cluster.ts';
+import type { Experiment, ExperimentOutcome } from './experiment.ts';
+import { dockerdFrozen } from './experiments/dockerd-frozen.ts';
+import { dockerdKilled } from './experiments/dockerd-killed.ts';
+import { nodeLost } from './experiments/node-lost.ts';
+import { swarmNodeLost } from './experiments/swarm-node-lost.ts';
+import { nothingLeft } from './invariants.ts';
+import { type ExperimentResult, holds, toTable, writeReport } from './report.ts';
+
+const EXPERIMENTS: readonly Experiment[] = [nodeLost, swarmNodeLost, dockerdFrozen, dockerdKilled];
+
+const { values, positionals: wanted } = parseArgs({ allowPositionals: true, options: { runs: { type: 'string' } } });
+const unknown = wanted.filter((name) => !EXPERIMENTS.some((experiment) => experiment.name === name));
+if (unknown.length > 0) {
+  const known = EXPERIMENTS.map(({ name, about }) => `${name.padEnd(16)} ${about}\n`).join('');
+  process.stderr.write(`no experiment is called ${unknown.join(', ')}; there are:\n${known}`);
+  process.exit(2);
+}
+process.exit(await runAll());
+
+async function runAll(): Promise<number> {
+  const results: ExperimentResult[] = [];
+  await cleaningUp(async (stack) => {
+    const cluster = await openCluster(stack);
+    for (const experiment of EXPERIMENTS) {
+      if (wanted.length > 0 && !wanted.includes(experiment.name)) continue;
+      process.stdout.write(`\n${experiment.name}: ${experiment.about}\n`);
+      results.push({ name: experiment.name, ...(await runOne(experiment, cluster, stack)) });
+    }
+  });
+  await writeReport(results);
+  process.stdout.write(`\n${toTable(results)}`);
+  return results.every(holds) ? 0 : 1;
+}
+
+/** One that comes to no end leaves the others to be run. */
+async function runOne(
+  experiment: Experiment,
+  cluster: Cluster,
+  stack: AsyncDisposableStack,
+): Promise<ExperimentOutcome> {
+  const runs = Number(values.runs ?? experiment.runs);
+  try {
+    const outcome = await experiment.run(cluster, { runs, stack, tell });
+    return { ...outcome, breaks: [...outcome.breaks, ...(await nothingLeft(cluster))] };
+  } catch (error) {
+    return { runs, figures: [], breaks: [`came to no end: ${String(error)}`] };
+  }
+}
+
+function tell(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
