@@ -91,13 +91,14 @@ async function freezeDaemon(cluster: Cluster, index: number): Promise<Freeze> {
   const { nodeId } = node;
   await untilAllAre(cluster, 'ready');
   const subject = await deployApplication(cluster, REPLICAS);
-  // The same nodes as meanwhile, so that the times compare.
-  await cluster.api.nodes.cordonNode({ nodeId });
-  const before = await deployWhile(cluster, node, (done) => done < DEPLOYS_BEFORE);
-  await cluster.api.nodes.uncordonNode({ nodeId });
   const containers = await containersOf(subject.id, cluster.nodes);
+  // Asks from here on, so that the deploys before are beside the same requests as those meanwhile.
   const prober = await probeApplication(cluster, subject);
   try {
+    // The same nodes as meanwhile, so that the times compare.
+    await cluster.api.nodes.cordonNode({ nodeId });
+    const before = await deployWhile(cluster, node, (done) => done < DEPLOYS_BEFORE);
+    await cluster.api.nodes.uncordonNode({ nodeId });
     const haltedAt = performance.now();
     const haltedAtWall = new Date();
     await node.docker.freeze();
