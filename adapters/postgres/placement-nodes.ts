@@ -65,7 +65,11 @@ export async function readPlacementNodes(
   return nodes.map(({ state, cordoned, neighbours, ...node }) => ({
     ...node,
     hasNeighbour: neighbours > 0,
-    ready: state === 'ready' && !cordoned,
-    unready: state === 'ready' ? 'cordoned' : state,
+    ...readinessOf(state, cordoned),
   }));
+}
+
+/** Whether a node takes new replicas, and why not. */
+export function readinessOf(state: string, cordoned: boolean): Pick<PlacementNode, 'ready' | 'unready'> {
+  return { ready: state === 'ready' && !cordoned, unready: state === 'ready' ? 'cordoned' : state };
 }

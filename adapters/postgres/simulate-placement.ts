@@ -12,6 +12,7 @@ import { volumeNames } from '../../domain/volumes.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { getSpec, LOCKED_COLUMNS, type LockedDeployment } from './deployment-lock.ts';
 import { isOneOfTexts } from './page.ts';
+import { readinessOf } from './placement-nodes.ts';
 
 /** What would become of one deployment. */
 export interface Simulated {
@@ -212,8 +213,7 @@ async function readModel(tx: DatabaseTransaction, rules: PlacementRules, mustHav
     {
       nodes: nodes.map(({ state, cordoned, ...node }) => ({
         ...node,
-        ready: state === 'ready' && !cordoned,
-        unready: state === 'ready' ? 'cordoned' : state,
+        ...readinessOf(state, cordoned),
       })),
       ...{ replicas, after: rotation?.node_id ?? null },
     },

@@ -1,5 +1,5 @@
 import { LABEL } from '../../domain/naming.ts';
-import { eventually } from '../support/eventually.ts';
+import { untilNone } from '../support/until-none.ts';
 import { type Cluster, containersOf } from './cluster.ts';
 
 /** I5: nothing without an owner is on any daemon once every deployment was removed. What is left, in words. */
@@ -49,15 +49,4 @@ export async function wholeDeployment(cluster: Cluster, id: string, replicas: nu
     ];
   };
   return await untilNone(look);
-}
-
-/** What is so "in the end" may take a moment: it is looked for until there is nothing, for as long as a hang takes. */
-async function untilNone(look: () => Promise<string[]>): Promise<string[]> {
-  let found: string[] = [];
-  const none = async (): Promise<void> => {
-    found = await look();
-    if (found.length > 0) throw new Error(found.join('; '));
-  };
-  await eventually(none, { patienceMs: 30_000, everyMs: 200 }).catch(() => undefined);
-  return found;
 }

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import { DEPLOYMENT_WORKFLOW } from '../../contracts/deployment.ts';
 import { LABEL } from '../../domain/naming.ts';
-import { eventually } from '../support/eventually.ts';
 import { filesThatHold } from '../support/files-that-hold.ts';
+import { untilNone } from '../support/until-none.ts';
 import type { Lane } from './lane.ts';
 import type { FetchedHistory, Replays } from './replays.ts';
 
@@ -22,17 +22,6 @@ export async function checkInvariants(lane: Lane, replays?: Replays): Promise<st
     ...(replays ? [secretsInTheClear(lane), unreplayable(lane, replays)] : []),
   ]);
   return found.flat();
-}
-
-/** What is gone "in the end" may take a moment: it is looked for until there is nothing, for as long as a hang takes. */
-async function untilNone(look: () => Promise<string[]>): Promise<string[]> {
-  let found: string[] = [];
-  const none = async (): Promise<void> => {
-    found = await look();
-    if (found.length > 0) throw new Error(found.join('; '));
-  };
-  await eventually(none, { patienceMs: 30_000, everyMs: 200 }).catch(() => undefined);
-  return found;
 }
 
 /** I4: every accepted operation ends, and nothing runs for a deployment that is gone. */
