@@ -46,7 +46,7 @@ export async function simulateReplicas(
       throw invalidArgument('service', `found ${JSON.stringify(of.service)}`, names.join(', '));
     }
     const model = await readModel(tx, rules);
-    return simulateOne(model, await demandFor(tx, { deployment, spec, service, replicas: of.more, without: null }));
+    return simulateOne(model, await demandFor(tx, { deployment, spec, service, replicas: of.more }));
   });
 }
 
@@ -68,12 +68,12 @@ export async function simulateLoss(
       const deployment = await findDeployment(tx, deploymentId);
       const spec = await getSpec(tx, deploymentId, deployment.currentRevision || deployment.revision);
       if (isCompose(spec)) {
-        demands.push(await wholeDemand(tx, { deployment, spec, services, without: nodeId }));
+        demands.push(await wholeDemand(tx, { deployment, spec, services }));
         continue;
       }
       for (const service of servicesOf(spec)) {
         const replicas = services.get(service.name) ?? 0;
-        if (replicas > 0) demands.push(await demandFor(tx, { deployment, spec, service, replicas, without: nodeId }));
+        if (replicas > 0) demands.push(await demandFor(tx, { deployment, spec, service, replicas }));
       }
     }
     model.remove(nodeId);
@@ -102,8 +102,6 @@ async function findDeployment(tx: DatabaseTransaction, id: string): Promise<Lock
 interface Asked {
   readonly deployment: LockedDeployment;
   readonly spec: DeploymentSpec;
-  /** The node that is away; `null` for none. */
-  readonly without: string | null;
 }
 
 async function demandFor(

@@ -18,18 +18,26 @@ describe('a constraint', () => {
     ['node.architecture==amd64', true],
     ['node.platform.arch == x86_64', true],
     ['node.labels.constructor==x', false],
+    ['node.architecture==constructor', false],
   ])('%s holds: %s', (text, expected) => {
     expect(holds(text)).toBe(expected);
   });
 
-  it.each(['', 'region==eu', 'node.role==manager', 'node.labels.==x', 'node.id=x', 'node.id==', 'node.id==a b'])(
-    'is none as %j',
-    (text) => {
-      expect(() => parseConstraint('spec.placement.constraints[0]', text)).toThrow(
-        /^spec\.placement\.constraints\[0\]: found .*; allowed.*node\.labels\.<name>, then == or !=, then a value/,
-      );
-    },
-  );
+  it.each([
+    '',
+    'constructor==x',
+    '__proto__==x',
+    'region==eu',
+    'node.role==manager',
+    'node.labels.==x',
+    'node.id=x',
+    'node.id==',
+    'node.id==a b',
+  ])('is none as %j', (text) => {
+    expect(() => parseConstraint('spec.placement.constraints[0]', text)).toThrow(
+      /^spec\.placement\.constraints\[0\]: found .*; allowed.*node\.labels\.<name>, then == or !=, then a value/,
+    );
+  });
 });
 
 describe('a policy', () => {

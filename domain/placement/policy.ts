@@ -1,4 +1,4 @@
-import { invalidArgument } from '../errors.ts';
+import { type DomainError, invalidArgument } from '../errors.ts';
 import { isLabelWord } from '../node-labels.ts';
 import { isStrategyName, STRATEGY_NAMES, type StrategyName } from './strategies.ts';
 
@@ -56,10 +56,13 @@ export const NODE_ATTRIBUTES = ['node.id', 'node.hostname', 'node.architecture']
 const LABEL_PREFIX = 'node.labels.';
 
 /** What Docker Swarm calls it. */
-const SYNONYMS: Readonly<Record<string, string>> = { 'node.platform.arch': 'node.architecture' };
+const SYNONYMS: ReadonlyMap<string, string> = new Map([['node.platform.arch', 'node.architecture']]);
 
 /** Kinds of processors as kernels name them, by the name that images have for them. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' };
+const ARCHITECTURES: ReadonlyMap<string, string> = new Map([
+  ['x86_64', 'amd64'],
+  ['aarch64', 'arm64'],
+]);
 
 const DEPLOYMENT_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -90,9 +93,12 @@ export function parsePlacementPolicy(field: string, raw: RawPlacementPolicy | un
 /** Reads constraints, without those that stand twice. @throws INVALID_ARGUMENT */
 export function parseConstraints(field: string, texts: readonly string[]): readonly NodeConstraint[] {
   if (texts.length > PLACEMENT_LIMITS.constraints) {
-    throw invalidArgument(field, `${texts.length} constraints`, `at most ${PLACEMENT_LIMITS.constraints}`);
+    throw tooMany(field, texts.length);
   }
-  const constraints = texts.map((text, index) => parseConstraint(`${field}[${index}]`, text));
+  return eachOnce(texts.map((text, index) => parseConstraint(`${field}[${index}]`, text)));
+}
+
+function eachOnce(constraints: readonly NodeConstraint[]): readonly NodeConstraint[] {
   return [...new Map(constraints.map((constraint) => [describeConstraint(constraint), constraint])).values()];
 }
 
@@ -107,20 +113,21 @@ export function parseConstraint(field: string, text: string): NodeConstraint {
 /** {@link parseConstraint} without a refusal: `undefined` for what is none. */
 export function readConstraint(text: string): NodeConstraint | undefined {
   const [, name = '', operator, written = ''] = /^\s*([^\s=!]+)\s*(==|!=)\s*(\S+)\s*$/.exec(text) ?? [];
-  const attribute = SYNONYMS[name] ?? name;
+  const attribute = SYNONYMS.get(name) ?? name;
   const isLabel = attribute.startsWith(LABEL_PREFIX) && isLabelWord(attribute.slice(LABEL_PREFIX.length));
   const isKnown = isLabel || NODE_ATTRIBUTES.some((known) => known === attribute);
   if (operator === undefined || !isKnown || written.length > PLACEMENT_LIMITS.valueLength) {
     return undefined;
   }
-  const value = attribute === 'node.architecture' ? (ARCHITECTURES[written] ?? written) : written;
+  const value = attribute === 'node.architecture' ? (ARCHITECTURES.get(written) ?? written) : written;
   return { attribute, isEqual: operator === '==', value };
 }
 
-/** The constraints of a policy with more of them, each once. @throws INVALID_ARGUMENT when they are too many */
+/** A policy with more constraints, each once. @throws INVALID_ARGUMENT when they are too many */
 export function withConstraints(policy: PlacementPolicy, more: readonly NodeConstraint[]): PlacementPolicy {
-  const texts = [...policy.constraints, ...more].map(describeConstraint);
-  return { ...policy, constraints: parseConstraints('constraints', [...new Set(texts)]) };
+  const constraints = eachOnce([...policy.constraints, ...more]);
+  if (constraints.length <= PLACEMENT_LIMITS.constraints) return { ...policy, constraints };
+  throw tooMany('constraints', constraints.length);
 }
 
 /** A constraint as it is written: `node.labels.region==eu`. */
@@ -148,9 +155,13 @@ function attributeOf(
 ): string | undefined {
   if (attribute === 'node.id') return nodeId;
   if (attribute === 'node.hostname') return hostname;
-  if (attribute === 'node.architecture') return ARCHITECTURES[architecture] ?? architecture;
+  if (attribute === 'node.architecture') return ARCHITECTURES.get(architecture) ?? architecture;
   const label = attribute.slice(LABEL_PREFIX.length);
   return Object.hasOwn(labels, label) ? labels[label] : undefined;
+}
+
+function tooMany(field: string, count: number): DomainError {
+  return invalidArgument(field, `${count} constraints`, `at most ${PLACEMENT_LIMITS.constraints}`);
 }
 
 function parseStrategy(field: string, strategy: string | null): StrategyName | null {
