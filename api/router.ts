@@ -24,6 +24,7 @@ import { createRequestLogInterceptor } from './interceptors/request-log.ts';
 import { createValidationInterceptor } from './interceptors/validation.ts';
 import { type ControlDeps, createControlService } from './services/control.ts';
 import { createDeploymentsService, type DeploymentsDeps } from './services/deployments.ts';
+import type { DrainDeps } from './services/drains.ts';
 import { createGitService } from './services/git.ts';
 import { createIdentityService } from './services/identity.ts';
 import { createKeysService, type KeysDeps } from './services/keys.ts';
@@ -68,6 +69,7 @@ export interface RouterDeps
     OperationsDeps,
     LogsDeps,
     ControlDeps,
+    DrainDeps,
     KeysDeps,
     PlacementDeps,
     VolumesDeps,
@@ -75,6 +77,7 @@ export interface RouterDeps
   readonly workflows: DeploymentsDeps['workflows'] &
     OperationsDeps['workflows'] &
     ControlDeps['workflows'] &
+    DrainDeps['workflows'] &
     KeysDeps['workflows'] &
     VolumesDeps['workflows'];
   readonly heartbeatMs: number;

@@ -1,3 +1,4 @@
+import type { Move } from '../domain/move.ts';
 import type { OperationKind } from '../domain/operation.ts';
 import type { ComposeSpec, SingleSpec } from '../domain/spec.ts';
 import type { SpecChange } from '../domain/spec-change.ts';
@@ -21,6 +22,7 @@ export const OPERATION_UPDATES: Record<OperationKind, string> = {
   stop: 'stop',
   start: 'start',
   heal: 'heal',
+  move: 'move',
   remove: 'remove',
 };
 
@@ -32,6 +34,12 @@ export type Control = (typeof CONTROLS)[number];
 
 /** Signal: replicas on a lost node are to be replaced. Its argument is a {@link PlainRequest} of the kind `heal`. */
 export const HEAL_SIGNAL = 'node-lost';
+
+/** Signal: replicas are to be moved. Its argument is a {@link MoveRequest}. */
+export const MOVE_SIGNAL = 'move-replicas';
+
+/** Signal to the workflow that asked for an operation: it has ended, however it did. Its argument is the operation's id. */
+export const OPERATION_ENDED_SIGNAL = 'operation-ended';
 
 /** Query for {@link DeploymentView}. */
 export const VIEW_QUERY = 'view';
@@ -49,6 +57,8 @@ export interface RequestIdentity {
   readonly reason: string;
   /** Whether the operation that is under way shall be cancelled for this one. */
   readonly supersedeRunning: boolean;
+  /** Id of the workflow that asks, to be told when the operation has ended; absent when a person asks. */
+  readonly tellWorkflowId?: string;
 }
 
 /** Asks for a new revision with a spec of its own. */
@@ -82,6 +92,12 @@ export interface ScaleRequest extends RequestIdentity {
   readonly replicas: number;
 }
 
+/** Asks for replicas on other nodes in place of those that it names. */
+export interface MoveRequest extends RequestIdentity {
+  readonly kind: 'move';
+  readonly move: Move;
+}
+
 /**
  * Asks for fresh replicas, for none, for those that were stopped, for others in place of those on lost nodes, or for the
  * deployment's end.
@@ -91,7 +107,13 @@ export interface PlainRequest extends RequestIdentity {
 }
 
 /** Asks for an operation. */
-export type OperationRequest = DeployRequest | UpdateRequest | RollbackRequest | ScaleRequest | PlainRequest;
+export type OperationRequest =
+  | DeployRequest
+  | UpdateRequest
+  | RollbackRequest
+  | ScaleRequest
+  | MoveRequest
+  | PlainRequest;
 
 /** Says something about an operation that is not over. */
 export interface ControlRequest {
@@ -117,6 +139,8 @@ export interface PendingOperation {
   readonly kind: OperationKind;
   readonly operationId: string;
   readonly revision: number;
+  /** Id of the workflow that is told of its end; absent where none is. */
+  readonly tellWorkflowId?: string;
 }
 
 /** Input of the deployment workflow. */

@@ -8,12 +8,14 @@ export const OPERATION_KINDS = [
   'stop',
   'start',
   'heal',
+  'move',
   'remove',
 ] as const;
 
 /**
  * A kind of operation. `deploy` brings up a new revision from a source, `update` one with other settings, `rollback` a
- * copy of an older one; `heal` replaces what was on lost nodes; the others change how the current revision runs.
+ * copy of an older one; `heal` replaces what was on lost nodes, `move` what is on nodes that it shall leave; the others
+ * change how the current revision runs.
  */
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
@@ -57,6 +59,7 @@ const SUBJECT: Record<OperationKind, string> = {
   stop: 'power',
   start: 'power',
   heal: 'heal',
+  move: 'move',
   remove: 'end',
 };
 

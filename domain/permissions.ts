@@ -190,6 +190,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.DeploymentsService/WatchDeployment': ofDeployment('deployment.read'),
   'obiente.cloud.v1.DeploymentsService/ScaleDeployment': ofDeployment('deployment.scale'),
   'obiente.cloud.v1.DeploymentsService/RestartDeployment': ofDeployment('deployment.restart'),
+  'obiente.cloud.v1.DeploymentsService/MoveDeployment': ofDeployment('deployment.restart'),
   'obiente.cloud.v1.DeploymentsService/StopDeployment': ofDeployment('deployment.stop'),
   'obiente.cloud.v1.DeploymentsService/StartDeployment': ofDeployment('deployment.start'),
   'obiente.cloud.v1.DeploymentsService/RollbackDeployment': ofDeployment('deployment.deploy'),
@@ -221,6 +222,8 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.NodesService/ListNodes': SIGNED_IN,
   'obiente.cloud.v1.NodesService/CordonNode': OPERATORS,
   'obiente.cloud.v1.NodesService/UncordonNode': OPERATORS,
+  'obiente.cloud.v1.NodesService/DrainNode': OPERATORS,
+  'obiente.cloud.v1.NodesService/WatchDrain': OPERATORS,
 
   'obiente.cloud.v1.PlacementService/ExplainPlacement': ofDeployment('deployment.read'),
   'obiente.cloud.v1.PlacementService/SimulateNodeLoss': OPERATORS,

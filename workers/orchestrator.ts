@@ -4,6 +4,7 @@ import { createRewrapKeys } from '../activities/rewrap-keys.ts';
 import type { Log } from '../adapters/logging/log.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../adapters/postgres/deployment-store.ts';
+import { createDrainRecords } from '../adapters/postgres/drains.ts';
 import { createRotationRecords } from '../adapters/postgres/key-rotations.ts';
 import { createKeyRewrapper } from '../adapters/postgres/rewrap-keys.ts';
 import { createSnapshotRecords } from '../adapters/postgres/snapshot-records.ts';
@@ -50,6 +51,7 @@ export async function startOrchestrator(
       ...store,
       ...keys,
       ...snapshots,
+      ...createDrainRecords(database),
       ...createIngressActivities(probe),
       ...retention.activities,
     }),

@@ -6,6 +6,7 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
+  getExternalWorkflowHandle,
   log,
   setHandler,
   workflowInfo,
@@ -16,6 +17,8 @@ import {
   type DeploymentInput,
   type DeploymentView,
   HEAL_SIGNAL,
+  MOVE_SIGNAL,
+  OPERATION_ENDED_SIGNAL,
   OPERATION_UPDATES,
   type OperationAccepted,
   type OperationRequest,
@@ -29,7 +32,8 @@ import { removeDeployment } from './remove-deployment.ts';
 import { rollOut } from './roll-out.ts';
 import { listen, type Words } from './words.ts';
 
-const healSignal = defineSignal<[OperationRequest]>(HEAL_SIGNAL);
+/** What other workflows ask for; nobody waits for an answer. */
+const requestSignals = [HEAL_SIGNAL, MOVE_SIGNAL].map((name) => defineSignal<[OperationRequest]>(name));
 const viewQuery = defineQuery<DeploymentView>(VIEW_QUERY);
 
 /** The server takes 2,000 updates in one run; half of them leaves room for those that come while it renews. */
@@ -71,12 +75,7 @@ export async function deployment(input: DeploymentInput): Promise<void> {
   for (const name of Object.values(OPERATION_UPDATES)) {
     setHandler(defineUpdate<OperationAccepted, [OperationRequest]>(name), (request) => accept(entity, request));
   }
-  setHandler(healSignal, async (request) => {
-    await accept(entity, request).catch((error: unknown) => {
-      // Nobody waits for the answer; the node's workflow asks again.
-      log.warn('replicas on a lost node are not replaced yet', { error: String(error) });
-    });
-  });
+  for (const signal of requestSignals) setHandler(signal, (request) => acceptFromWorkflow(entity, request));
   for (const name of CONTROLS) {
     setHandler(defineUpdate<void, [ControlRequest]>(name), (request) => obey(entity, request));
   }
@@ -97,6 +96,9 @@ export async function deployment(input: DeploymentInput): Promise<void> {
   }
 }
 
+/** An operation, and who asked for it. */
+type Told = Pick<PendingOperation, 'operationId' | 'tellWorkflowId'>;
+
 function isRefused(entity: Entity): boolean {
   return !entity.established && entity.handling === 0 && entity.handled > 0;
 }
@@ -111,10 +113,33 @@ async function accept(entity: Entity, request: OperationRequest): Promise<Operat
     const accepted = await storeForCaller.storeOperation({ ...placeOf(entity), request });
     entity.established = true;
     const { operationId, kind, revision, open } = accepted;
+    const { tellWorkflowId, supersedeRunning } = request;
+    const told = tellWorkflowId === undefined ? {} : { tellWorkflowId };
     const known = [entity.current, ...entity.pending].some((operation) => operation?.operationId === operationId);
-    if (open && !known) await enqueue(entity, { kind, operationId, revision }, request.supersedeRunning);
+    if (open && !known) await enqueue(entity, { kind, operationId, revision, ...told }, supersedeRunning);
     return accepted;
   });
+}
+
+/** Whoever asked learns the end from the database, and asks again where it is worth it. */
+async function acceptFromWorkflow(entity: Entity, request: OperationRequest): Promise<void> {
+  try {
+    const { open } = await accept(entity, request);
+    if (!open) await tellOfEnd(request);
+  } catch (error) {
+    log.warn('what a workflow asked for is not carried out', { kind: request.kind, error: String(error) });
+    await tellOfEnd(request);
+  }
+}
+
+/** Tells the workflow that asked for an operation, if one did, that it has ended. */
+async function tellOfEnd({ tellWorkflowId, operationId }: Told): Promise<void> {
+  if (tellWorkflowId === undefined) return;
+  try {
+    await getExternalWorkflowHandle(tellWorkflowId).signal(OPERATION_ENDED_SIGNAL, operationId);
+  } catch (error) {
+    log.info('the workflow that asked for an operation has ended', { operationId, error: String(error) });
+  }
 }
 
 /** Records what a person says, and then does it, unless the operation is over by now. */
@@ -125,7 +150,9 @@ async function obey(entity: Entity, request: ControlRequest): Promise<void> {
     const { control, operationId } = request;
     if (entity.current?.operationId === operationId) entity.words.hear(control);
     else if (control === 'cancel') {
+      const cancelled = entity.pending.filter((operation) => operation.operationId === operationId);
       entity.pending = entity.pending.filter((operation) => operation.operationId !== operationId);
+      for (const operation of cancelled) await tellOfEnd(operation);
     }
   });
 }
@@ -151,9 +178,10 @@ async function enqueue(entity: Entity, operation: PendingOperation, supersedeRun
   const { line, superseded } = lineUp(entity.pending, operation);
   entity.pending = line;
   if (operation.kind === 'remove' || supersedeRunning) entity.words.cancel('cancelled for a newer operation');
-  for (const { operationId } of superseded) {
+  for (const { operationId, ...told } of superseded) {
     const { deploymentId } = entity.input;
     await storeForCaller.supersedeOperation({ deploymentId, operationId, byOperationId: operation.operationId });
+    await tellOfEnd({ operationId, ...told });
   }
 }
 
@@ -165,6 +193,7 @@ async function perform(entity: Entity, operation: PendingOperation): Promise<voi
   await scope.run(() => rollOut({ deploymentId, operation, timing, words: entity.words }));
   entity.words = listen(() => undefined);
   entity.current = null;
+  await tellOfEnd(operation);
 }
 
 async function finish(entity: Entity, operation: PendingOperation): Promise<void> {

@@ -1,8 +1,8 @@
-import { getExternalWorkflowHandle, log, uuid4 } from '@temporalio/workflow';
-import { deploymentWorkflowId, HEAL_SIGNAL, type PlainRequest } from '../contracts/deployment.ts';
+import { log } from '@temporalio/workflow';
+import { HEAL_SIGNAL, type PlainRequest } from '../contracts/deployment.ts';
 import type { NodeLoss } from '../contracts/node.ts';
-import { PLATFORM_ACTOR } from '../domain/operation.ts';
 import { store } from './activity-stubs.ts';
+import { askedByPlatform, signalDeployment } from './ask-deployment.ts';
 
 /** How long a node has been lost before its replicas are replaced; a node's process that restarts is back sooner. */
 const FIRST_HEAL_MS = 10_000;
@@ -32,20 +32,6 @@ export async function healWhenDue(nodeId: string, loss: NodeLoss): Promise<NodeL
 }
 
 async function ask(nodeId: string, deploymentId: string): Promise<void> {
-  const operationId = uuid4();
-  const request: PlainRequest = {
-    ...{ kind: 'heal', operationId, idempotencyKey: `heal-${operationId}`, requestHash: hashOf(operationId) },
-    ...{ actorUserId: PLATFORM_ACTOR, reason: `node ${nodeId} does not answer`, supersedeRunning: false },
-  };
-  try {
-    await getExternalWorkflowHandle(deploymentWorkflowId(deploymentId)).signal(HEAL_SIGNAL, request);
-  } catch (error) {
-    // It has been deleted meanwhile.
-    log.warn('a deployment could not be asked to heal', { deploymentId, error: String(error) });
-  }
-}
-
-/** The key is used once, so what was asked under it needs no real hash: any that is the same each time will do. */
-function hashOf(operationId: string): string {
-  return operationId.replaceAll('-', '').repeat(2);
+  const request: PlainRequest = { kind: 'heal', ...askedByPlatform('heal', `node ${nodeId} does not answer`) };
+  await signalDeployment(deploymentId, HEAL_SIGNAL, request);
 }

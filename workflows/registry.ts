@@ -1,6 +1,7 @@
 /** Every workflow type of this platform: what the orchestrator's bundle holds. */
 export { buildImage } from './build-image.ts';
 export { deployment } from './deployment.ts';
+export { drainNode } from './drain-node.ts';
 export { node } from './node.ts';
 export { retention } from './retention.ts';
 export { retentionDue } from './retention-due.ts';

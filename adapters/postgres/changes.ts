@@ -8,7 +8,9 @@ export type ChangeFilter =
   | { readonly buildsOf: string }
   | { readonly ingress: true }
   | { readonly keys: true }
-  | { readonly retentionRunId: string };
+  | { readonly retentionRunId: string }
+  /** How the node is emptied. */
+  | { readonly drainOf: string };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -20,6 +22,7 @@ export type Change =
   | { readonly kind: 'ingress'; readonly generation: number }
   | { readonly kind: 'retention'; readonly runId: string }
   | { readonly kind: 'keys'; readonly rotationId: string }
+  | { readonly kind: 'drain'; readonly nodeId: string }
   | { readonly kind: 'resync' };
 
 /** Must not throw and must not block: it wakes somebody who reads. */
@@ -187,6 +190,7 @@ function topicOf(filter: ChangeFilter): string {
   if ('deploymentId' in filter) return filter.deploymentId;
   if ('buildsOf' in filter) return `builds of ${filter.buildsOf}`;
   if ('keys' in filter) return 'keys';
+  if ('drainOf' in filter) return `drain of ${filter.drainOf}`;
   return 'ingress' in filter ? 'ingress' : `retention ${filter.retentionRunId}`;
 }
 
@@ -196,11 +200,12 @@ function filterOf(change: Told): ChangeFilter {
   if (change.kind === 'deployment') return { deploymentId: change.deploymentId };
   if (change.kind === 'build') return { buildsOf: change.deploymentId };
   if (change.kind === 'keys') return { keys: true };
+  if (change.kind === 'drain') return { drainOf: change.nodeId };
   return change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId };
 }
 
 function parseChange(payload: string): Told | undefined {
-  let parsed: { deployment?: unknown; build?: unknown; ingress?: unknown; keys?: unknown; retention?: unknown } | null;
+  let parsed: Partial<Record<'deployment' | 'build' | 'ingress' | 'keys' | 'retention' | 'drain', unknown>> | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -211,6 +216,7 @@ function parseChange(payload: string): Told | undefined {
   if (typeof parsed?.build === 'string') return { kind: 'build', deploymentId: parsed.build };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
   if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
+  if (typeof parsed?.drain === 'string') return { kind: 'drain', nodeId: parsed.drain };
   if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };
   return undefined;
 }

@@ -1,4 +1,5 @@
 import { DomainError } from '../../domain/errors.ts';
+import { isLeft } from '../../domain/move.ts';
 import { makesRevision } from '../../domain/operation.ts';
 import { explainPlacement } from '../../domain/placement/explain.ts';
 import { choosePlacement, type PlacementRules, rulesFor } from '../../domain/placement/placement.ts';
@@ -127,7 +128,7 @@ async function findBuiltForOneOf(
 
 async function findAnchor(
   tx: DatabaseTransaction,
-  { deployment: { id }, operation: { id: operationId, kind, kept } }: Placer,
+  { deployment: { id }, operation: { id: operationId, kind, kept, move } }: Placer,
 ): Promise<string | undefined> {
   const replicas = await tx
     .selectFrom('replicas')
@@ -140,7 +141,8 @@ async function findAnchor(
   const stays = (service: string, revision: number): boolean =>
     makesRevision(kind) ? kept[service] === revision : kind !== 'restart';
   const found = replicas.find(
-    ({ service, revision, reservedBy }) => reservedBy === operationId || stays(service, revision),
+    ({ service, revision, nodeId, reservedBy }) =>
+      reservedBy === operationId || (stays(service, revision) && !(move && isLeft(move, nodeId))),
   );
   return found?.nodeId;
 }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { DomainError, notFound } from '../../domain/errors.ts';
+import type { Move } from '../../domain/move.ts';
 import { OPEN_STATES, type OperationKind, type OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { DatabaseTransaction } from './database.ts';
@@ -62,6 +63,8 @@ export interface StoredOperation {
   readonly state: OperationState;
   readonly revision: number;
   readonly scale: { readonly service: string; readonly replicas: number } | null;
+  /** What a move is about; `null` for every other kind. */
+  readonly move: Move | null;
   /** Services that it leaves as they run, and of which revision that is. Decided when it begins. */
   readonly kept: Readonly<Record<string, number>>;
   readonly sequence: number;
@@ -72,15 +75,31 @@ export interface StoredOperation {
 const STORED_COLUMNS = [
   ...(['id', 'kind', 'state', 'revision', 'sequence', 'cohort'] as const),
   ...(['scale_service', 'scale_replicas', 'kept_services as kept'] as const),
+  ...(['move_from', 'move_to', 'move_replicas'] as const),
 ] as const;
 
-type StoredRow = Omit<StoredOperation, 'scale'> & {
+type StoredRow = Omit<StoredOperation, 'scale' | 'move'> & {
   readonly scale_service: string | null;
   readonly scale_replicas: number | null;
+  readonly move_from: string | null;
+  readonly move_to: string | null;
+  readonly move_replicas: number | null;
 };
 
-function toStored({ scale_service: service, scale_replicas: replicas, ...rest }: StoredRow): StoredOperation {
-  return { ...rest, scale: service !== null && replicas !== null ? { service, replicas } : null };
+function toStored(row: StoredRow): StoredOperation {
+  const {
+    scale_service: service,
+    scale_replicas: replicas,
+    move_from: from,
+    move_to: to,
+    move_replicas,
+    ...rest
+  } = row;
+  return {
+    ...rest,
+    scale: service !== null && replicas !== null ? { service, replicas } : null,
+    move: rest.kind === 'move' ? { from, to, replicas: move_replicas } : null,
+  };
 }
 
 /** Reads an operation. @throws NOT_FOUND */

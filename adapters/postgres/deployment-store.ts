@@ -6,7 +6,7 @@ import { recordControl, recordWaiting } from './control-operation.ts';
 import type { Database } from './database.ts';
 import { forgetDoomed, listDoomed } from './doomed.ts';
 import { beginRemoval, failOperation, finishOperation, purgeDeployment, supersedeOperation } from './end-operation.ts';
-import { listHealable } from './healing.ts';
+import { listLeaving } from './healing.ts';
 import { beginRollout, planReturn } from './plan-rollout.ts';
 import { reserveReplicas } from './reserve-replicas.ts';
 import { recordSource } from './revision-sources.ts';
@@ -44,7 +44,7 @@ export function createDeploymentStore(db: Database, { domain, placement }: Deplo
     beginRemoval: (input) => beginRemoval(db, input),
     purgeDeployment: (input) => purgeDeployment(db, input),
     recordNodeState: (input) => recordNodeState(db, input),
-    listHealable: ({ nodeId }) => listHealable(db, nodeId),
+    listHealable: ({ nodeId }) => listLeaving(db, { nodeId, kind: 'heal' }),
     listDoomed: (input) => listDoomed(db, input),
     forgetDoomed: (input) => forgetDoomed(db, input),
   };

@@ -1,22 +1,27 @@
+import { sql } from 'kysely';
 import { volumeNames } from '../../domain/volumes.ts';
 import type { Database } from './database.ts';
 
-/** Deployments that one attempt asks to heal; those beyond are asked by the next one, before any that were asked. */
-const MOST_HEALED = 200;
+/** Deployments that one attempt asks; those beyond are asked by the next one, before any that were asked. */
+const MOST_ASKED = 200;
 
 /**
  * Lists ids of deployments that have replicas on a node and can do without it.
  *
- * None while no other node takes replicas. One with a volume has to wait for its node, which has the data. One that is
- * being healed already is left out.
+ * None while no other node takes replicas. One with a volume stays with its node, which has the data. One that is being
+ * healed already is left out.
  */
-export async function listHealable(db: Database, nodeId: string): Promise<string[]> {
+export async function listLeaving(
+  db: Database,
+  { nodeId, kind }: { readonly nodeId: string; readonly kind: 'heal' | 'move' },
+): Promise<string[]> {
   const rows = await db
     .selectFrom('deployments')
     .innerJoin('revisions', (join) =>
       join
         .onRef('revisions.deployment_id', '=', 'deployments.id')
-        .onRef('revisions.number', '=', 'deployments.current_revision'),
+        // Nothing has come up yet while its first rollout is under way.
+        .on('revisions.number', '=', sql<number>`coalesce(nullif(current_revision, 0), revision)`),
     )
     .select(['deployments.id', 'revisions.spec'])
     .where((eb) =>
@@ -38,18 +43,20 @@ export async function listHealable(db: Database, nodeId: string): Promise<string
           .select('replicas.replica_id')
           .whereRef('replicas.deployment_id', '=', 'deployments.id')
           .where('replicas.node_id', '=', nodeId)
-          .where('replicas.serving', '=', true),
+          .$if(kind === 'heal', (query) => query.where('replicas.serving', '=', true)),
       ),
     )
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('operations')
-            .select('operations.id')
-            .whereRef('operations.deployment_id', '=', 'deployments.id')
-            .where('operations.kind', '=', 'heal')
-            .where('operations.finished_at', 'is', null),
+    .$if(kind === 'heal', (query) =>
+      query.where((eb) =>
+        eb.not(
+          eb.exists(
+            eb
+              .selectFrom('operations')
+              .select('operations.id')
+              .whereRef('operations.deployment_id', '=', 'deployments.id')
+              .where('operations.kind', '=', kind)
+              .where('operations.finished_at', 'is', null),
+          ),
         ),
       ),
     )
@@ -59,10 +66,10 @@ export async function listHealable(db: Database, nodeId: string): Promise<string
           .selectFrom('operations')
           .select((of) => of.fn.max('operations.sequence').as('last'))
           .whereRef('operations.deployment_id', '=', 'deployments.id')
-          .where('operations.kind', '=', 'heal'),
+          .where('operations.kind', '=', kind),
       (order) => order.asc().nullsFirst(),
     )
     .orderBy('deployments.id')
     .execute();
-  return rows.flatMap(({ id, spec }) => (volumeNames(spec).length > 0 ? [] : [id])).slice(0, MOST_HEALED);
+  return rows.flatMap(({ id, spec }) => (volumeNames(spec).length > 0 ? [] : [id])).slice(0, MOST_ASKED);
 }

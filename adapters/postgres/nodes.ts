@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { DomainError } from '../../domain/errors.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { Database } from './database.ts';
-import type { NodeState, PublicJwk } from './schema.ts';
+import type { NodeState, PublicJwk } from './schema-nodes.ts';
 
 /** What a node says of itself when it enrols. */
 export interface NodeEnrolment {
@@ -28,6 +28,8 @@ export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs'> {
   readonly state: NodeState;
   /** Whether an operator has taken it out of placement. */
   readonly cordoned: boolean;
+  /** Whether what runs there is being moved to others. */
+  readonly draining: boolean;
   /** For people; empty when all is well. */
   readonly reason: string;
   readonly reservedCpuCores: number;
@@ -168,5 +170,15 @@ function selectNodes(db: Database) {
       eb.ref('held.reservedCpuCores').$notNull().as('reservedCpuCores'),
       eb.ref('held.reservedMemoryBytes').$notNull().as('reservedMemoryBytes'),
       eb.ref('held.replicas').$notNull().as('replicas'),
+      eb
+        .exists(
+          eb
+            .selectFrom('node_drains')
+            .select('node_drains.id')
+            .whereRef('node_drains.node_id', '=', 'nodes.id')
+            .where('node_drains.state', '=', 'running'),
+        )
+        .$castTo<boolean>()
+        .as('draining'),
     ]);
 }

@@ -21,6 +21,9 @@ export interface OperationRecord {
   /** What a scale asks for; `null` for every other kind, like the next one. */
   readonly scaleService: string | null;
   readonly scaleReplicas: number | null;
+  /** The node that a move leaves, and the one that it goes to; `null` for every other kind, and where any is meant. */
+  readonly moveFrom: string | null;
+  readonly moveTo: string | null;
   /** What it waits for a person for; empty when for nobody. */
   readonly waitsFor: string;
   readonly supersededBy: string | null;
@@ -93,6 +96,8 @@ export const OPERATION_COLUMNS = [
   'operations.reason',
   'operations.scale_service as scaleService',
   'operations.scale_replicas as scaleReplicas',
+  'operations.move_from as moveFrom',
+  'operations.move_to as moveTo',
   'operations.waits_for as waitsFor',
   'operations.superseded_by as supersededBy',
   'operations.error_code as errorCode',

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { barredByMove } from '../../domain/move.ts';
 import { makesRevision } from '../../domain/operation.ts';
 import type { PlacementNode } from '../../domain/placement/placement.ts';
 import type { DatabaseTransaction } from './database.ts';
@@ -8,7 +9,7 @@ import type { LockedDeployment, StoredOperation } from './deployment-lock.ts';
 export interface NodesFor {
   readonly deployment: Pick<LockedDeployment, 'id' | 'projectId'>;
   /** The operation that places; `null` outside of one, when everything stays. */
-  readonly operation: Pick<StoredOperation, 'id' | 'kind'> | null;
+  readonly operation: Pick<StoredOperation, 'id' | 'kind' | 'move'> | null;
   /** `null`: all of its services as one. */
   readonly service: string | null;
   /** Name of the deployment that it is to be near. */
@@ -27,6 +28,9 @@ export async function readPlacementNodes(
 ): Promise<PlacementNode[]> {
   // What the operation replaces is gone in the end, and takes nobody's place.
   const replaces = operation !== null && (makesRevision(operation.kind) || operation.kind === 'restart');
+  const move = operation?.move ?? null;
+  // What moves away leaves with its label's place; where only some do, which ones is decided elsewhere, and all count.
+  const leftNode = move?.replicas === null ? move.from : null;
   const nodes = await tx
     .selectFrom('nodes')
     .leftJoin('replicas', 'replicas.node_id', 'nodes.id')
@@ -52,6 +56,7 @@ export async function readPlacementNodes(
         .filterWhere('replicas.deployment_id', '=', deployment.id)
         .$call((count) => (service === null ? count : count.filterWhere('replicas.service', '=', service)))
         .$call((count) => (replaces ? count.filterWhere('replicas.operation_id', '=', operation.id) : count))
+        .$call((count) => (leftNode === null ? count : count.filterWhere('replicas.node_id', '<>', leftNode)))
         .as('ownReplicas'),
       eb.fn
         .count<number>('replicas.replica_id')
@@ -65,11 +70,16 @@ export async function readPlacementNodes(
   return nodes.map(({ state, cordoned, neighbours, ...node }) => ({
     ...node,
     hasNeighbour: neighbours > 0,
-    ...readinessOf(state, cordoned),
+    ...readinessOf(state, cordoned, move && barredByMove(move, node.nodeId)),
   }));
 }
 
-/** Whether a node takes new replicas, and why not. */
-export function readinessOf(state: string, cordoned: boolean): Pick<PlacementNode, 'ready' | 'unready'> {
-  return { ready: state === 'ready' && !cordoned, unready: state === 'ready' ? 'cordoned' : state };
+/** Whether a node takes new replicas, and why not; `barred`: why it does not for this operation. */
+export function readinessOf(
+  state: string,
+  cordoned: boolean,
+  barred: string | null = null,
+): Pick<PlacementNode, 'ready' | 'unready'> {
+  if (state === 'ready' && !cordoned) return { ready: barred === null, unready: barred ?? state };
+  return { ready: false, unready: state === 'ready' ? 'cordoned' : state };
 }

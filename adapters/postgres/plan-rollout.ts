@@ -29,6 +29,7 @@ import {
   startOperation,
 } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
+import { markGivenUp } from './given-up.ts';
 import { decideWhatStays } from './kept-services.ts';
 import { isOneOfTexts } from './page.ts';
 import { resolveVolumes } from './place-volumes.ts';
@@ -53,8 +54,8 @@ export async function beginRollout(
     const goal = toRun(await readGoal(tx, deployment, operation));
     const policy = policyFor(operation.kind, await policyOf(tx, deploymentId, goal));
     const { kind, cohort } = operation;
-    const [renew, giveUpLost] = [kind === 'restart', kind === 'heal'];
-    const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew, giveUpLost });
+    const renew = kind === 'restart';
+    const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew, giveUp: true });
     const reserved = await listReserved(tx, { deploymentId, operationId, batch: 0 });
     const isReserved = new Set(reserved.map(({ replicaId }) => replicaId));
     const plan = { ...whole, existing: whole.existing.filter(({ replicaId }) => !isReserved.has(replicaId)) };
@@ -102,7 +103,7 @@ export async function planReturn(
       .execute();
     const goal = toRun(await readCurrent(tx, deployment));
     const policy = returnPolicy(await policyOf(tx, deploymentId, goal));
-    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false, giveUpLost: false });
+    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false, giveUp: false });
   });
 }
 
@@ -136,15 +137,15 @@ interface Draft {
   readonly renew: boolean;
   /** The cohort that begins; `null` to stay in the present one. */
   readonly cohort: number | null;
-  /** Whether replicas on lost nodes are replaced, where no volume binds them to their node. */
-  readonly giveUpLost: boolean;
+  /** Whether what the operation replaces for its node counts as given up. */
+  readonly giveUp: boolean;
 }
 
 /** The plan without reservations. */
 async function draft(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
-  { operation, goal, policy, renew, cohort, giveUpLost }: Draft,
+  { operation, goal, policy, renew, cohort, giveUp }: Draft,
 ): Promise<RolloutPlan> {
   const services: ServicePlan[] = [];
   const exclusive: string[] = [];
@@ -164,8 +165,7 @@ async function draft(
     renew,
     services,
     reserved: [],
-    existing:
-      giveUpLost && !isBound ? existing.map((one) => (one.nodeLost ? { ...one, givenUp: true } : one)) : existing,
+    existing: giveUp ? markGivenUp(existing, { deployment, operation, isBound }) : existing,
   };
 }
 

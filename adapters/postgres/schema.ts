@@ -1,5 +1,4 @@
 import type { Generated } from 'kysely';
-import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
@@ -7,6 +6,7 @@ import type { RetentionSchema } from './retention/schema.ts';
 import type { BuildState, BuildTables } from './schema-builds.ts';
 import type { GitTables } from './schema-git.ts';
 import type { KeyTables } from './schema-keys.ts';
+import type { NodeTables } from './schema-nodes.ts';
 import type { VolumeTables } from './schema-volumes.ts';
 
 /** Role of a user in an organization, from most to least. */
@@ -15,14 +15,8 @@ export type Role = 'owner' | 'admin' | 'member' | 'viewer';
 /** What a replica is. */
 export type ReplicaState = 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removing';
 
-/** What a node is. */
-export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
-
-/** A public key as a JSON Web Key. The database refuses one with a private part. */
-export type PublicJwk = Readonly<Record<string, unknown>>;
-
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSchema, VolumeTables {
+export interface Schema extends GitTables, KeyTables, BuildTables, NodeTables, RetentionSchema, VolumeTables {
   users: {
     id: string;
     issuer: string;
@@ -112,6 +106,9 @@ export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSche
     reason: Generated<string>;
     scale_service: Optional<string>;
     scale_replicas: Optional<number>;
+    move_from: Optional<string>;
+    move_to: Optional<string>;
+    move_replicas: Optional<number>;
     kept_services: Json<Readonly<Record<string, number>>>;
     cohort: Optional<number>;
     waits_for: Generated<string>;
@@ -134,30 +131,6 @@ export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSche
     replica_id: Optional<string>;
     actor_user_id: Optional<string>;
     details: Json<Readonly<Record<string, number>>>;
-  };
-  nodes: {
-    id: string;
-    hostname: string;
-    state: NodeState;
-    reason: string;
-    cpu_cores: number;
-    memory_bytes: number;
-    docker_version: string;
-    architecture: string;
-    address: string;
-    gateway_url: string;
-    streamer_url: string;
-    signing_jwk: Json<PublicJwk>;
-    encryption_jwk: Json<PublicJwk>;
-    lease_expires_at: Date;
-    last_seen_at: Date;
-    labels: Json<NodeLabels>;
-    cordoned: Generated<boolean>;
-    created_at: Moment;
-  };
-  placement_rotation: {
-    only_row: Generated<boolean>;
-    node_id: string;
   };
   replicas: {
     deployment_id: string;

@@ -1,6 +1,7 @@
 import type { StoreInput } from '../../contracts/activities.ts';
 import type { OperationAccepted, OperationRequest } from '../../contracts/deployment.ts';
 import { DomainError, invalidArgument, notFound } from '../../domain/errors.ts';
+import type { Move } from '../../domain/move.ts';
 import { isOpen, makesRevision } from '../../domain/operation.ts';
 import { servicesOf } from '../../domain/spec.ts';
 import { checkWriterReplicas, writesVolumes } from '../../domain/volumes.ts';
@@ -9,6 +10,7 @@ import { getSpec, LOCKED_COLUMNS, type LockedDeployment, lockDeployment } from '
 import { isForeignKeyViolation } from './errors.ts';
 import { recordEvents } from './events.ts';
 import { idempotencyConflict, nameTaken } from './mutation-keys.ts';
+import { readinessOf } from './placement-nodes.ts';
 import { ensureRoutes } from './routes.ts';
 import { storeRevision } from './store-revision.ts';
 
@@ -28,6 +30,7 @@ export async function storeOperation(
     if (!deployment || !isInPlace(deployment, input)) throw notFound('deployment');
     if (deployment.deleting && request.kind !== 'remove') throw deploymentDeleted();
     await checkScale(tx, deployment, request);
+    await checkMove(tx, request);
     const revision = makesRevision(request.kind) ? deployment.revision + 1 : 0;
     await insertOperation(tx, { input, revision, deployment });
     const message = await carryOut(tx, { input, revision, deployment, domain });
@@ -80,6 +83,20 @@ async function checkScale(
   if (scaled && writesVolumes(scaled)) checkWriterReplicas('replicas', request.replicas);
   if (scaled) return;
   throw invalidArgument('service', `found ${JSON.stringify(request.service)}`, `one of ${names.join(', ')}`);
+}
+
+async function checkMove(tx: DatabaseTransaction, request: OperationRequest): Promise<void> {
+  if (request.kind !== 'move' || request.move.to === null) return;
+  const { to } = request.move;
+  const node = await tx.selectFrom('nodes').select(['state', 'cordoned']).where('id', '=', to).executeTakeFirst();
+  if (!node) throw invalidArgument('to_node_id', `found ${JSON.stringify(to)}`, 'the id of a node of this cluster');
+  const { ready, unready } = readinessOf(node.state, node.cordoned);
+  if (ready) return;
+  throw new DomainError('NO_NODE_READY', `cannot move to ${to}: it is ${unready}`, { hint: 'Name another node.' });
+}
+
+function moveColumns({ from, to, replicas }: Move) {
+  return { move_from: from, move_to: to, move_replicas: replicas };
 }
 
 function isInPlace(deployment: LockedDeployment, place: StoreInput<OperationRequest>): boolean {
@@ -142,6 +159,7 @@ async function insertOperation(
 ): Promise<void> {
   const { deploymentId, organizationId, projectId, request } = input;
   const scale = request.kind === 'scale' ? { scale_service: request.service, scale_replicas: request.replicas } : {};
+  const move = request.kind === 'move' ? moveColumns(request.move) : {};
   const stored = await tx
     .insertInto('operations')
     .values({
@@ -159,6 +177,7 @@ async function insertOperation(
       reason: request.reason,
       kept_services: '{}',
       ...scale,
+      ...move,
     })
     .onConflict((conflict) => conflict.columns(['organization_id', 'idempotency_key']).doNothing())
     .returning('id')

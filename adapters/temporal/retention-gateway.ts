@@ -10,7 +10,7 @@ import {
   retentionWorkflowId,
 } from '../../contracts/retention.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
-import { answered } from './workflow-gateway.ts';
+import { answered } from './answered.ts';
 
 /** How the API reaches retention. */
 export interface RetentionGateway {

@@ -1,12 +1,10 @@
 import {
   type Client,
-  isGrpcServiceError,
   WithStartWorkflowOperation,
   WorkflowExecutionAlreadyStartedError,
-  WorkflowUpdateFailedError,
-  WorkflowUpdateRPCTimeoutOrCancelledError,
+  WorkflowNotFoundError,
 } from '@temporalio/client';
-import { ApplicationFailure, type WorkflowIdConflictPolicy, type WorkflowIdReusePolicy } from '@temporalio/common';
+import type { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import {
   type ControlRequest,
   DEPLOYMENT_WORKFLOW,
@@ -16,6 +14,14 @@ import {
   type OperationAccepted,
   type OperationRequest,
 } from '../../contracts/deployment.ts';
+import {
+  DRAIN_UPDATE,
+  DRAIN_WORKFLOW,
+  type DrainAccepted,
+  type DrainInput,
+  drainWorkflowId,
+  STOP_DRAIN_SIGNAL,
+} from '../../contracts/drain.ts';
 import {
   ROTATE_UPDATE,
   ROTATION_WORKFLOW,
@@ -34,7 +40,7 @@ import {
   type SnapshotInput,
   snapshotWorkflowId,
 } from '../../contracts/volumes.ts';
-import { DomainError, toErrorCode } from '../../domain/errors.ts';
+import { answered } from './answered.ts';
 import { createLimiter } from './limiter.ts';
 
 /** A request for a deployment's entity. */
@@ -53,6 +59,10 @@ export interface WorkflowGateway {
   control(call: DeploymentCall<ControlRequest>): Promise<void>;
   /** Makes sure that the node is watched, and is looked at now. */
   nodeEnrolled(nodeId: string): Promise<void>;
+  /** Starts emptying a node, or joins what is under way. @throws NOT_FOUND, WORKFLOWS_UNAVAILABLE */
+  drainNode(call: DrainInput): Promise<DrainAccepted>;
+  /** Lets the emptying of a node move nothing further; nothing where none is under way. @throws WORKFLOWS_UNAVAILABLE */
+  stopDrain(nodeId: string): Promise<void>;
   /** Tells a node's workflow that something there is to go. @throws WORKFLOWS_UNAVAILABLE */
   nodeDoomed(nodeId: string): Promise<void>;
   /** Starts taking a snapshot; one that is under way goes on. @throws WORKFLOWS_UNAVAILABLE */
@@ -92,6 +102,8 @@ export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway 
     control: (call) => limited(call.deploymentId, () => updateWithStart<void>(options, call.request.control, call)),
     nodeEnrolled: (nodeId) => signalNode(options, nodeId, ENROLLED_SIGNAL),
     nodeDoomed: (nodeId) => signalNode(options, nodeId, DOOMED_SIGNAL),
+    drainNode: (call) => drainNode(options, call),
+    stopDrain: (nodeId) => stopDrain(options, nodeId),
     takeSnapshot: (call) =>
       startOnce(options, { type: SNAPSHOT_WORKFLOW, id: snapshotWorkflowId(call.snapshotId), call }),
     restoreSnapshot: (call) =>
@@ -121,6 +133,22 @@ async function rotateKeys(options: GatewayOptions, call: RotationCall): Promise<
     workflow: { type: ROTATION_WORKFLOW, id: ROTATION_WORKFLOW_ID, input },
     update: { name: ROTATE_UPDATE, id: call.rotationId, args: [] },
   });
+}
+
+async function drainNode(options: GatewayOptions, input: DrainInput): Promise<DrainAccepted> {
+  return await executeWithStart<DrainAccepted, never>(options, {
+    workflow: { type: DRAIN_WORKFLOW, id: drainWorkflowId(input.nodeId), input },
+    update: { name: DRAIN_UPDATE, id: input.drainId, args: [] },
+  });
+}
+
+async function stopDrain({ client }: GatewayOptions, nodeId: string): Promise<void> {
+  const drain = client.workflow.getHandle(drainWorkflowId(nodeId));
+  await answered(() =>
+    drain.signal(STOP_DRAIN_SIGNAL).catch((error: unknown) => {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }),
+  );
 }
 
 interface WithStart<Argument> {
@@ -187,37 +215,4 @@ async function startOnce(
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       }),
   );
-}
-
-/** Makes a call, and turns what it fails of into this platform's own errors. */
-export async function answered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await call();
-  } catch (error) {
-    throw toDomainError(error);
-  }
-}
-
-/** A refusal keeps its code; a server that is away, or an answer that is late, is for the caller to try again. */
-function toDomainError(error: unknown): unknown {
-  if (error instanceof WorkflowUpdateFailedError) return fromFailure(error.cause) ?? error;
-  const late = error instanceof WorkflowUpdateRPCTimeoutOrCancelledError;
-  if (!late && !isGrpcServiceError(error) && !isGrpcServiceError((error as Error).cause)) return error;
-  return new DomainError(
-    'WORKFLOWS_UNAVAILABLE',
-    'the request was not confirmed in time; it may still be carried out',
-    {
-      hint: 'Repeat the call with the same idempotency key.',
-      cause: error,
-    },
-  );
-}
-
-function fromFailure(failure: unknown): DomainError | undefined {
-  if (!(failure instanceof Error)) return undefined;
-  if (!(failure instanceof ApplicationFailure)) return fromFailure(failure.cause);
-  const code = toErrorCode(failure.type);
-  if (!code) return undefined;
-  const { hint, field } = (failure.details?.[0] ?? {}) as { hint?: string; field?: string };
-  return new DomainError(code, failure.message, { ...(hint ? { hint } : {}), ...(field ? { field } : {}) });
 }

@@ -8,7 +8,7 @@ import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.t
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import { reportBuild } from '../../adapters/postgres/report-build.ts';
-import type { PublicJwk } from '../../adapters/postgres/schema.ts';
+import type { PublicJwk } from '../../adapters/postgres/schema-nodes.ts';
 import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';

@@ -15,6 +15,7 @@ type Operations = Pick<
   | 'stopDeployment'
   | 'startDeployment'
   | 'rollbackDeployment'
+  | 'moveDeployment'
   | 'listRevisions'
 >;
 
@@ -37,6 +38,12 @@ export function createDeploymentOperations(deps: SubmitDeps): Operations {
       const service = wire.service || ONLY_SERVICE;
       const requestHash = hash('ScaleDeployment', wire, service, replicas);
       const wish = () => ({ kind: 'scale', service, replicas }) as const;
+      return { operation: toWireOperation(await submitOperation(deps, context, { wire, requestHash, wish })) };
+    },
+    async moveDeployment(wire, context) {
+      const { toNodeId } = wire;
+      const requestHash = hash('MoveDeployment', wire, toNodeId);
+      const wish = () => ({ kind: 'move', move: { from: null, to: toNodeId, replicas: null } }) as const;
       return { operation: toWireOperation(await submitOperation(deps, context, { wire, requestHash, wish })) };
     },
     async rollbackDeployment(wire, context) {

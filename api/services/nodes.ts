@@ -1,11 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
-import type { Database } from '../../adapters/postgres/database.ts';
 import { findNode, listNodes, type NodeRecord, setCordoned } from '../../adapters/postgres/nodes.ts';
 import { notFound } from '../../domain/errors.ts';
 import { type NodeSchema, NodeState, type NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { readPage } from '../wire/page.ts';
+import { createDrains, type DrainDeps } from './drains.ts';
 
 const STATE: Record<NodeRecord['state'], NodeState> = {
   ready: NodeState.READY,
@@ -16,7 +16,8 @@ const STATE: Record<NodeRecord['state'], NodeState> = {
 };
 
 /** Creates the service of nodes: names, sizes and labels for every signed-in user; changes for operators of the platform. */
-export function createNodesService({ db }: { readonly db: Database }): ServiceImpl<typeof NodesService> {
+export function createNodesService(deps: DrainDeps): ServiceImpl<typeof NodesService> {
+  const { db, workflows } = deps;
   const cordon = async (nodeId: string, cordoned: boolean) => {
     await setCordoned(db, nodeId, cordoned);
     const node = await findNode(db, nodeId);
@@ -24,8 +25,12 @@ export function createNodesService({ db }: { readonly db: Database }): ServiceIm
     return { node: toWire(node) };
   };
   return {
+    ...createDrains(deps),
     cordonNode: ({ nodeId }) => cordon(nodeId, true),
-    uncordonNode: ({ nodeId }) => cordon(nodeId, false),
+    async uncordonNode({ nodeId }) {
+      await workflows.stopDrain(nodeId);
+      return await cordon(nodeId, false);
+    },
     async getNode({ nodeId }) {
       const node = await findNode(db, nodeId);
       if (!node) throw notFound('node');
@@ -43,12 +48,18 @@ export function createNodesService({ db }: { readonly db: Database }): ServiceIm
   };
 }
 
+/** A node in trouble is told as that: the most urgent comes first. */
+function stateOf({ state, draining, cordoned }: NodeRecord): NodeRecord['state'] {
+  if (state !== 'ready') return state;
+  if (draining) return 'draining';
+  return cordoned ? 'cordoned' : 'ready';
+}
+
 function toWire(node: NodeRecord): MessageInitShape<typeof NodeSchema> {
   return {
     id: node.nodeId,
     hostname: node.hostname,
-    // A node in trouble is told as that: the more urgent of the two.
-    state: STATE[node.cordoned && node.state === 'ready' ? 'cordoned' : node.state],
+    state: STATE[stateOf(node)],
     labels: { ...node.labels },
     cpuCores: node.cpuCores,
     memoryBytes: BigInt(node.memoryBytes),

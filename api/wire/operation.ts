@@ -21,6 +21,7 @@ const OPERATION_KIND: Record<OperationRecord['kind'], OperationKind> = {
   stop: OperationKind.STOP,
   start: OperationKind.START,
   heal: OperationKind.HEAL,
+  move: OperationKind.MOVE,
   remove: OperationKind.DELETE,
 };
 
@@ -48,6 +49,8 @@ export function toWireOperation(operation: OperationRecord): MessageInitShape<ty
     supersededBy: operation.supersededBy ?? '',
     scaleService: operation.scaleService ?? '',
     scaleReplicas: operation.scaleReplicas ?? 0,
+    moveFrom: operation.moveFrom ?? '',
+    moveTo: operation.moveTo ?? '',
     errorCode: operation.errorCode,
     errorMessage: operation.errorMessage,
     errorHint: operation.errorHint,

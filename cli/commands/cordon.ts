@@ -3,6 +3,7 @@ import { type Node, NodeSchema } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import type { Api } from '../client.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { messageJson } from '../show.ts';
+import { addDrain } from './drain.ts';
 import { addSimulateLoss } from './placement.ts';
 
 /** Adds `obiente node` with its words for operators; without a word it is the role. */
@@ -31,9 +32,10 @@ export function addNode(program: Command, context: CliContext): void {
     ask: (api, nodeId) => api.nodes.cordonNode({ nodeId }),
   });
   add('uncordon', {
-    description: 'take new replicas there again',
+    description: 'take new replicas there again, and move nothing further away',
     said: 'takes new replicas',
     ask: (api, nodeId) => api.nodes.uncordonNode({ nodeId }),
   });
+  addDrain(node, context);
   addSimulateLoss(node, context);
 }

@@ -7,6 +7,7 @@ import {
   type DeploymentEvent,
   DeploymentEventSchema,
   type Operation,
+  OperationKind,
   OperationSchema,
   type Revision,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
@@ -164,7 +165,12 @@ function describeStep({ paint }: Terminal, { at, message, kind, details }: Deplo
 function describeKind(operation: Operation): string {
   const kind = words.kind(operation.kind);
   if (operation.revision > 0) return `${kind} r${operation.revision}`;
+  if (operation.kind === OperationKind.MOVE) return describeMove(kind, operation);
   return operation.scaleService === '' ? kind : `${kind} ${operation.scaleService} to ${operation.scaleReplicas}`;
+}
+
+function describeMove(kind: string, { moveFrom, moveTo }: Operation): string {
+  return [kind, moveFrom && `off ${moveFrom}`, moveTo && `to ${moveTo}`].filter(Boolean).join(' ');
 }
 
 function took({ startedAt, finishedAt }: Operation): string {

@@ -3,7 +3,7 @@ import { action, type CliContext } from '../invocation.ts';
 import { type OperationOptions, operate, withOperationOptions } from '../operation-options.ts';
 import { parseWhole } from '../quantities.ts';
 
-/** Adds `obiente scale`, `restart`, `stop`, `start` and `rollback`. */
+/** Adds `obiente scale`, `restart`, `stop`, `start`, `move` and `rollback`. */
 export function addOperate(program: Command, context: CliContext): void {
   withOperationOptions(
     program
@@ -44,6 +44,20 @@ export function addOperate(program: Command, context: CliContext): void {
     done: (name) => `started ${name}`,
     method: 'startDeployment',
   });
+  withOperationOptions(
+    program
+      .command('move')
+      .description('replace what runs on other nodes by replicas on one')
+      .argument('<name>', 'name or id of the deployment')
+      .requiredOption('--to <node>', 'id of the node that shall take it'),
+  ).action(
+    action<OperationOptions & { to: string }, [string]>(context, async (invocation, options, name) => {
+      const done = (what: string): string => `moved ${what} to ${options.to}`;
+      await operate(invocation, { options, name, done }, async (api, asked) => {
+        return (await api.deployments.moveDeployment({ ...asked, toNodeId: options.to })).operation;
+      });
+    }),
+  );
   withOperationOptions(
     program
       .command('rollback')

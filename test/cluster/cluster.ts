@@ -1,6 +1,6 @@
 import type Dockerode from 'dockerode';
 import type { Database } from '../../adapters/postgres/database.ts';
-import type { NodeState } from '../../adapters/postgres/schema.ts';
+import type { NodeState } from '../../adapters/postgres/schema-nodes.ts';
 import type { Api } from '../../cli/client.ts';
 import { LABEL } from '../../domain/naming.ts';
 import { openTestDocker } from '../support/docker.ts';

@@ -7,6 +7,7 @@ import { createRetentionGateway } from '../../adapters/temporal/retention-gatewa
 import type { DoomedOnNode, StoreActivities } from '../../contracts/activities.ts';
 import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
+import { drainWorkflowId } from '../../contracts/drain.ts';
 import { ROTATION_WORKFLOW_ID } from '../../contracts/keys.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
 import {
@@ -20,6 +21,7 @@ import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.t
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
 import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
+import { drainNode } from '../support/drained-node.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../support/fake-cluster.ts';
 import { createFakeKeys } from '../support/fake-keys.ts';
@@ -53,6 +55,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'node-watched', run: nodeWatched },
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
   { name: 'node-healed', run: nodeHealed },
+  { name: 'node-drained', run: nodeDrained },
   {
     name: 'left-on-silent-node',
     run: (rig) => operations(rig, { onRemove: refuseRemoval }, [deploy(), again(), aRemoveRequest]),
@@ -274,6 +277,12 @@ async function nodeWatched(rig: Rig): Promise<readonly string[]> {
 async function nodeHealed(rig: Rig): Promise<readonly string[]> {
   const { nodeId, place } = await loseNode(rig);
   return [nodeWorkflowId(nodeId), deploymentWorkflowId(place.deploymentId)];
+}
+
+/** What empties a node, and one of the deployments that it asks. */
+async function nodeDrained(rig: Rig): Promise<readonly string[]> {
+  const { nodeId, place } = await drainNode(rig);
+  return [drainWorkflowId(nodeId), deploymentWorkflowId(place.deploymentId)];
 }
 
 /** A node that is watched is told of a volume and a snapshot that somebody has deleted. */

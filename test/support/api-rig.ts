@@ -8,6 +8,7 @@ import { createLog } from '../../adapters/logging/log.ts';
 import { openChangeFeed } from '../../adapters/postgres/changes.ts';
 import { type Database, openDatabase } from '../../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../../adapters/postgres/deployment-store.ts';
+import { createDrainRecords } from '../../adapters/postgres/drains.ts';
 import { findRotation } from '../../adapters/postgres/key-rotations.ts';
 import { createDataKeyStore } from '../../adapters/postgres/organization-keys.ts';
 import { beginRun, findRun } from '../../adapters/postgres/retention/runs.ts';
@@ -145,6 +146,12 @@ function createFakeWorkflows(
       enrolled.push(nodeId);
     },
     nodeDoomed: async () => check(),
+    drainNode: async ({ nodeId, drainId, actorUserId, reason }) => {
+      check();
+      await createDrainRecords(db).beginDrain({ nodeId, drainId, actorUserId, reason });
+      return { drainId };
+    },
+    stopDrain: async () => check(),
     takeSnapshot: async () => check(),
     restoreSnapshot: async () => check(),
   };

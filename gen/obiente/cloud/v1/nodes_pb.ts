@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/nodes.proto.
  */
 export const file_obiente_cloud_v1_nodes: GenFile = /*@__PURE__*/
-  fileDesc("ChxvYmllbnRlL2Nsb3VkL3YxL25vZGVzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIvMDCgROb2RlEhMKAmlkGAEgASgJQge6SARyAhhAEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj/ARI0CgVzdGF0ZRgDIAEoDjIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVN0YXRlQgi6SAWCAQIQARIhCgljcHVfY29yZXMYBCABKAFCDrpICxIJKQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgFIAEoA0IHukgEIgIoABIqChJyZXNlcnZlZF9jcHVfY29yZXMYBiABKAFCDrpICxIJKQAAAAAAAAAAEiYKFXJlc2VydmVkX21lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIoABIZCghyZXBsaWNhcxgIIAEoBUIHukgEGgIoABIfCg5kb2NrZXJfdmVyc2lvbhgJIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCiABKAlCB7pIBHICGCASMAoMbGFzdF9zZWVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgZsYWJlbHMYDCADKAsyIi5vYmllbnRlLmNsb3VkLnYxLk5vZGUuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIsCg5HZXROb2RlUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiNwoPR2V0Tm9kZVJlc3BvbnNlEiQKBG5vZGUYASABKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGUiLwoRQ29yZG9uTm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjoKEkNvcmRvbk5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIjEKE1VuY29yZG9uTm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjwKFFVuY29yZG9uTm9kZVJlc3BvbnNlEiQKBG5vZGUYASABKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGUiPwoQTGlzdE5vZGVzUmVxdWVzdBIrCgRwYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVxdWVzdCJzChFMaXN0Tm9kZXNSZXNwb25zZRIwCgVub2RlcxgBIAMoCzIWLm9iaWVudGUuY2xvdWQudjEuTm9kZUIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSqdAQoJTm9kZVN0YXRlEhoKFk5PREVfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBOT0RFX1NUQVRFX1JFQURZEAESFwoTTk9ERV9TVEFURV9ERUdSQURFRBACEhMKD05PREVfU1RBVEVfTE9TVBADEhcKE05PREVfU1RBVEVfRFJBSU5JTkcQBBIXChNOT0RFX1NUQVRFX0NPUkRPTkVEEAUygAMKDE5vZGVzU2VydmljZRJTCgdHZXROb2RlEiAub2JpZW50ZS5jbG91ZC52MS5HZXROb2RlUmVxdWVzdBohLm9iaWVudGUuY2xvdWQudjEuR2V0Tm9kZVJlc3BvbnNlIgOQAgESWQoJTGlzdE5vZGVzEiIub2JpZW50ZS5jbG91ZC52MS5MaXN0Tm9kZXNSZXF1ZXN0GiMub2JpZW50ZS5jbG91ZC52MS5MaXN0Tm9kZXNSZXNwb25zZSIDkAIBElwKCkNvcmRvbk5vZGUSIy5vYmllbnRlLmNsb3VkLnYxLkNvcmRvbk5vZGVSZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5Db3Jkb25Ob2RlUmVzcG9uc2UiA5ACAhJiCgxVbmNvcmRvbk5vZGUSJS5vYmllbnRlLmNsb3VkLnYxLlVuY29yZG9uTm9kZVJlcXVlc3QaJi5vYmllbnRlLmNsb3VkLnYxLlVuY29yZG9uTm9kZVJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
+  fileDesc("ChxvYmllbnRlL2Nsb3VkL3YxL25vZGVzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIvMDCgROb2RlEhMKAmlkGAEgASgJQge6SARyAhhAEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj/ARI0CgVzdGF0ZRgDIAEoDjIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVN0YXRlQgi6SAWCAQIQARIhCgljcHVfY29yZXMYBCABKAFCDrpICxIJKQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgFIAEoA0IHukgEIgIoABIqChJyZXNlcnZlZF9jcHVfY29yZXMYBiABKAFCDrpICxIJKQAAAAAAAAAAEiYKFXJlc2VydmVkX21lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIoABIZCghyZXBsaWNhcxgIIAEoBUIHukgEGgIoABIfCg5kb2NrZXJfdmVyc2lvbhgJIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCiABKAlCB7pIBHICGCASMAoMbGFzdF9zZWVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgZsYWJlbHMYDCADKAsyIi5vYmllbnRlLmNsb3VkLnYxLk5vZGUuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIsCg5HZXROb2RlUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiNwoPR2V0Tm9kZVJlc3BvbnNlEiQKBG5vZGUYASABKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGUiLwoRQ29yZG9uTm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjoKEkNvcmRvbk5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIjEKE1VuY29yZG9uTm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjwKFFVuY29yZG9uTm9kZVJlc3BvbnNlEiQKBG5vZGUYASABKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGUiPwoQTGlzdE5vZGVzUmVxdWVzdBIrCgRwYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVxdWVzdCJzChFMaXN0Tm9kZXNSZXNwb25zZRIwCgVub2RlcxgBIAMoCzIWLm9iaWVudGUuY2xvdWQudjEuTm9kZUIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSJkChBEcmFpbk5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGPQDEhoKB2F0X29uY2UYAyABKAVCCbpIBhoEGDIoACI7ChFEcmFpbk5vZGVSZXNwb25zZRImCgVkcmFpbhgBIAEoCzIXLm9iaWVudGUuY2xvdWQudjEuRHJhaW4iLwoRV2F0Y2hEcmFpblJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjwKEldhdGNoRHJhaW5SZXNwb25zZRImCgVkcmFpbhgBIAEoCzIXLm9iaWVudGUuY2xvdWQudjEuRHJhaW4i4AIKBURyYWluEhQKAmlkGAEgASgJQgi6SAVyA7ABARIYCgdub2RlX2lkGAIgASgJQge6SARyAhhAEjUKBXN0YXRlGAMgASgOMhwub2JpZW50ZS5jbG91ZC52MS5EcmFpblN0YXRlQgi6SAWCAQIQARIWCgVtb3ZlZBgEIAEoBUIHukgEGgIoABI8CgRsZWZ0GAUgAygLMiMub2JpZW50ZS5jbG91ZC52MS5EcmFpbmVkRGVwbG95bWVudEIJukgGkgEDEMgBEh8KDWFjdG9yX3VzZXJfaWQYBiABKAlCCLpIBXIDsAEBEhgKBnJlYXNvbhgHIAEoCUIIukgFcgMY9AMSLgoKY3JlYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIn0KEURyYWluZWREZXBsb3ltZW50Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SGQoIcmVwbGljYXMYAyABKAVCB7pIBBoCKAASFQoDd2h5GAQgASgJQgi6SAVyAxiAQCqdAQoJTm9kZVN0YXRlEhoKFk5PREVfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBOT0RFX1NUQVRFX1JFQURZEAESFwoTTk9ERV9TVEFURV9ERUdSQURFRBACEhMKD05PREVfU1RBVEVfTE9TVBADEhcKE05PREVfU1RBVEVfRFJBSU5JTkcQBBIXChNOT0RFX1NUQVRFX0NPUkRPTkVEEAUqcQoKRHJhaW5TdGF0ZRIbChdEUkFJTl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0RSQUlOX1NUQVRFX1JVTk5JTkcQARIUChBEUkFJTl9TVEFURV9ET05FEAISFwoTRFJBSU5fU1RBVEVfU1RPUFBFRBADMrsECgxOb2Rlc1NlcnZpY2USUwoHR2V0Tm9kZRIgLm9iaWVudGUuY2xvdWQudjEuR2V0Tm9kZVJlcXVlc3QaIS5vYmllbnRlLmNsb3VkLnYxLkdldE5vZGVSZXNwb25zZSIDkAIBElkKCUxpc3ROb2RlcxIiLm9iaWVudGUuY2xvdWQudjEuTGlzdE5vZGVzUmVxdWVzdBojLm9iaWVudGUuY2xvdWQudjEuTGlzdE5vZGVzUmVzcG9uc2UiA5ACARJcCgpDb3Jkb25Ob2RlEiMub2JpZW50ZS5jbG91ZC52MS5Db3Jkb25Ob2RlUmVxdWVzdBokLm9iaWVudGUuY2xvdWQudjEuQ29yZG9uTm9kZVJlc3BvbnNlIgOQAgISWQoJRHJhaW5Ob2RlEiIub2JpZW50ZS5jbG91ZC52MS5EcmFpbk5vZGVSZXF1ZXN0GiMub2JpZW50ZS5jbG91ZC52MS5EcmFpbk5vZGVSZXNwb25zZSIDkAICEl4KCldhdGNoRHJhaW4SIy5vYmllbnRlLmNsb3VkLnYxLldhdGNoRHJhaW5SZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5XYXRjaERyYWluUmVzcG9uc2UiA5ACATABEmIKDFVuY29yZG9uTm9kZRIlLm9iaWVudGUuY2xvdWQudjEuVW5jb3Jkb25Ob2RlUmVxdWVzdBomLm9iaWVudGUuY2xvdWQudjEuVW5jb3Jkb25Ob2RlUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
 
 /**
  * A Docker host.
@@ -291,6 +291,223 @@ export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE_
   messageDesc(file_obiente_cloud_v1_nodes, 8);
 
 /**
+ * Which node to empty.
+ *
+ * @generated from message obiente.cloud.v1.DrainNodeRequest
+ */
+export type DrainNodeRequest = Message<"obiente.cloud.v1.DrainNodeRequest"> & {
+  /**
+   * Node id.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * Why, for the history; at most 500 characters.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * How many deployments are moved at a time; 0 stands for 2.
+   *
+   * @generated from field: int32 at_once = 3;
+   */
+  atOnce: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.DrainNodeRequest.
+ * Use `create(DrainNodeRequestSchema)` to create a new message.
+ */
+export const DrainNodeRequestSchema: GenMessage<DrainNodeRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 9);
+
+/**
+ * The node takes nothing new, and will be emptied.
+ *
+ * @generated from message obiente.cloud.v1.DrainNodeResponse
+ */
+export type DrainNodeResponse = Message<"obiente.cloud.v1.DrainNodeResponse"> & {
+  /**
+   * How that stands.
+   *
+   * @generated from field: obiente.cloud.v1.Drain drain = 1;
+   */
+  drain?: Drain | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.DrainNodeResponse.
+ * Use `create(DrainNodeResponseSchema)` to create a new message.
+ */
+export const DrainNodeResponseSchema: GenMessage<DrainNodeResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 10);
+
+/**
+ * Whose drain.
+ *
+ * @generated from message obiente.cloud.v1.WatchDrainRequest
+ */
+export type WatchDrainRequest = Message<"obiente.cloud.v1.WatchDrainRequest"> & {
+  /**
+   * Node id.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.WatchDrainRequest.
+ * Use `create(WatchDrainRequestSchema)` to create a new message.
+ */
+export const WatchDrainRequestSchema: GenMessage<WatchDrainRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 11);
+
+/**
+ * How it stands.
+ *
+ * @generated from message obiente.cloud.v1.WatchDrainResponse
+ */
+export type WatchDrainResponse = Message<"obiente.cloud.v1.WatchDrainResponse"> & {
+  /**
+   * Unset in a sign of life.
+   *
+   * @generated from field: obiente.cloud.v1.Drain drain = 1;
+   */
+  drain?: Drain | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.WatchDrainResponse.
+ * Use `create(WatchDrainResponseSchema)` to create a new message.
+ */
+export const WatchDrainResponseSchema: GenMessage<WatchDrainResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 12);
+
+/**
+ * The emptying of a node.
+ *
+ * @generated from message obiente.cloud.v1.Drain
+ */
+export type Drain = Message<"obiente.cloud.v1.Drain"> & {
+  /**
+   * Drain id (UUID).
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The node.
+   *
+   * @generated from field: string node_id = 2;
+   */
+  nodeId: string;
+
+  /**
+   * How it stands.
+   *
+   * @generated from field: obiente.cloud.v1.DrainState state = 3;
+   */
+  state: DrainState;
+
+  /**
+   * Deployments that have left.
+   *
+   * @generated from field: int32 moved = 4;
+   */
+  moved: number;
+
+  /**
+   * What still has replicas there, by name, the first 200.
+   *
+   * @generated from field: repeated obiente.cloud.v1.DrainedDeployment left = 5;
+   */
+  left: DrainedDeployment[];
+
+  /**
+   * Id of the user who asked for it (UUID).
+   *
+   * @generated from field: string actor_user_id = 6;
+   */
+  actorUserId: string;
+
+  /**
+   * Why, in the words of whoever asked.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+
+  /**
+   * When it began.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 8;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it ended; unset while it runs.
+   *
+   * @generated from field: google.protobuf.Timestamp finished_at = 9;
+   */
+  finishedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.Drain.
+ * Use `create(DrainSchema)` to create a new message.
+ */
+export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 13);
+
+/**
+ * A deployment with replicas on a node that is emptied.
+ *
+ * @generated from message obiente.cloud.v1.DrainedDeployment
+ */
+export type DrainedDeployment = Message<"obiente.cloud.v1.DrainedDeployment"> & {
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Replicas of it there.
+   *
+   * @generated from field: int32 replicas = 3;
+   */
+  replicas: number;
+
+  /**
+   * Why it is still there, for people: its volumes, or what its move failed of; empty while it waits for its turn.
+   *
+   * @generated from field: string why = 4;
+   */
+  why: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.DrainedDeployment.
+ * Use `create(DrainedDeploymentSchema)` to create a new message.
+ */
+export const DrainedDeploymentSchema: GenMessage<DrainedDeployment> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 14);
+
+/**
  * What a node is at the moment.
  *
  * @generated from enum obiente.cloud.v1.NodeState
@@ -341,6 +558,50 @@ export const NodeStateSchema: GenEnum<NodeState> = /*@__PURE__*/
   enumDesc(file_obiente_cloud_v1_nodes, 0);
 
 /**
+ * How the emptying of a node stands.
+ *
+ * @generated from enum obiente.cloud.v1.DrainState
+ */
+export const DrainState = {
+  /**
+   * @generated from enum value: DRAIN_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: DRAIN_STATE_RUNNING = 1;
+   */
+  RUNNING: 1,
+
+  /**
+   * Nothing is left that can be moved.
+   *
+   * @generated from enum value: DRAIN_STATE_DONE = 2;
+   */
+  DONE: 2,
+
+  /**
+   * Somebody uncordoned the node.
+   *
+   * @generated from enum value: DRAIN_STATE_STOPPED = 3;
+   */
+  STOPPED: 3,
+} as const;
+
+/**
+ * How the emptying of a node stands.
+ *
+ * @generated from enum obiente.cloud.v1.DrainState
+ */
+export type DrainState = (typeof DrainState)[keyof typeof DrainState] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.DrainState.
+ */
+export const DrainStateSchema: GenEnum<DrainState> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_nodes, 1);
+
+/**
  * The Docker hosts of the cluster. Every signed-in user may read them; names, sizes and labels only.
  *
  * @generated from service obiente.cloud.v1.NodesService
@@ -377,7 +638,29 @@ export const NodesService: GenService<{
     output: typeof CordonNodeResponseSchema;
   },
   /**
-   * Lets a node take new replicas again. For operators of the platform. Doing it again changes nothing.
+   * Takes a node out of placement and moves what runs there to others, a few deployments at a time, without losing a
+   * request. What has volumes stays. Joins what is under way. For operators of the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.DrainNode
+   */
+  drainNode: {
+    methodKind: "unary";
+    input: typeof DrainNodeRequestSchema;
+    output: typeof DrainNodeResponseSchema;
+  },
+  /**
+   * Streams how the newest drain of a node stands, and ends with it. An answer without a drain is a sign of life. For
+   * operators of the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.WatchDrain
+   */
+  watchDrain: {
+    methodKind: "server_streaming";
+    input: typeof WatchDrainRequestSchema;
+    output: typeof WatchDrainResponseSchema;
+  },
+  /**
+   * Lets a node take new replicas again, and ends its drain: what is being moved is finished, nothing further begins. For operators of the platform. Doing it again changes nothing.
    *
    * @generated from rpc obiente.cloud.v1.NodesService.UncordonNode
    */

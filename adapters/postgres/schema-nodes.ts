@@ -1,0 +1,50 @@
+import type { Generated } from 'kysely';
+import type { NodeLabels } from '../../domain/node-labels.ts';
+import type { Json, Moment, Optional } from './columns.ts';
+
+/** What a node is. */
+export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
+
+/** How the emptying of a node stands. */
+export type DrainState = 'running' | 'done' | 'stopped';
+
+/** A public key as a JSON Web Key. The database refuses one with a private part. */
+export type PublicJwk = Readonly<Record<string, unknown>>;
+
+/** The tables of nodes, a part of the schema. */
+export interface NodeTables {
+  nodes: {
+    id: string;
+    hostname: string;
+    state: NodeState;
+    reason: string;
+    cpu_cores: number;
+    memory_bytes: number;
+    docker_version: string;
+    architecture: string;
+    address: string;
+    gateway_url: string;
+    streamer_url: string;
+    signing_jwk: Json<PublicJwk>;
+    encryption_jwk: Json<PublicJwk>;
+    lease_expires_at: Date;
+    last_seen_at: Date;
+    labels: Json<NodeLabels>;
+    cordoned: Generated<boolean>;
+    created_at: Moment;
+  };
+  node_drains: {
+    node_id: string;
+    id: string;
+    state: DrainState;
+    actor_user_id: string;
+    reason: string;
+    moved: Generated<number>;
+    created_at: Moment;
+    finished_at: Optional<Date>;
+  };
+  placement_rotation: {
+    only_row: Generated<boolean>;
+    node_id: string;
+  };
+}

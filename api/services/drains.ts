@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ServiceImpl } from '@connectrpc/connect';
+import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
+import type { Database } from '../../adapters/postgres/database.ts';
+import { type DrainRecord, findDrain, listOnNode, type OnNode } from '../../adapters/postgres/drains.ts';
+import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
+import { notFound } from '../../domain/errors.ts';
+import {
+  type DrainSchema,
+  DrainState,
+  type NodesService,
+  type WatchDrainResponseSchema,
+} from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { getCaller } from '../auth/caller.ts';
+import { createWakeUp } from '../wake-up.ts';
+
+/** What the drains of nodes need. */
+export interface DrainDeps {
+  readonly db: Database;
+  readonly changes: ChangeFeed;
+  readonly workflows: Pick<WorkflowGateway, 'drainNode' | 'stopDrain'>;
+  /** Silence after which a stream sends a heartbeat, milliseconds. */
+  readonly heartbeatMs: number;
+}
+
+/** Deployments moved at a time, where nobody says how many: a node starts about twice its cores at once. */
+const AT_ONCE = 2;
+
+/** Deployments that are named of those that are left. */
+const MOST_NAMED = 200;
+
+/** Creates the part of the service of nodes that empties them. */
+export function createDrains(deps: DrainDeps): Pick<ServiceImpl<typeof NodesService>, 'drainNode' | 'watchDrain'> {
+  return {
+    async drainNode({ nodeId, reason, atOnce }, context) {
+      const { userId: actorUserId } = getCaller(context);
+      const drainId = randomUUID();
+      await deps.workflows.drainNode({ nodeId, drainId, actorUserId, reason, atOnce: atOnce || AT_ONCE });
+      return { drain: await describe(deps.db, nodeId) };
+    },
+    watchDrain({ nodeId }, { signal }) {
+      return watchDrain(deps, nodeId, signal);
+    },
+  };
+}
+
+/** The feed only wakes; what is sent is read from the tables, so nothing is lost while the feed reconnects. */
+async function* watchDrain(
+  { db, changes, heartbeatMs }: DrainDeps,
+  nodeId: string,
+  signal: AbortSignal,
+): AsyncGenerator<MessageInitShape<typeof WatchDrainResponseSchema>> {
+  const changed = createWakeUp();
+  const unsubscribe = changes.subscribe({ drainOf: nodeId }, () => changed.wake());
+  // A generator that waits for a client that is gone is never resumed: the signal is what surely comes.
+  signal.addEventListener('abort', unsubscribe, { once: true });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const drain = await describe(db, nodeId);
+      yield { drain };
+      if (drain.state !== DrainState.RUNNING) return;
+      while (!(await changed.wait(heartbeatMs, signal)) && !signal.aborted) yield {};
+    }
+  } finally {
+    unsubscribe();
+    signal.removeEventListener('abort', unsubscribe);
+  }
+}
+
+const STATE: Record<DrainRecord['state'], DrainState> = {
+  running: DrainState.RUNNING,
+  done: DrainState.DONE,
+  stopped: DrainState.STOPPED,
+};
+
+type WireDrain = MessageInitShape<typeof DrainSchema> & { readonly state: DrainState };
+
+async function describe(db: Database, nodeId: string): Promise<WireDrain> {
+  const [drain, left] = await Promise.all([findDrain(db, nodeId), listOnNode(db, { nodeId, limit: MOST_NAMED })]);
+  if (!drain) throw notFound('drain');
+  const { id, state, moved, actorUserId, reason, createdAt, finishedAt } = drain;
+  return {
+    ...{ id, nodeId, moved, actorUserId, reason, state: STATE[state] },
+    left: left.map((one) => ({ ...one, why: whyLeft(one) })),
+    createdAt: timestampFromDate(createdAt),
+    ...(finishedAt ? { finishedAt: timestampFromDate(finishedAt) } : {}),
+  };
+}
+
+function whyLeft({ isBound, failure }: OnNode): string {
+  return isBound ? 'its volumes are there' : failure;
+}

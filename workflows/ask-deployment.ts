@@ -1,0 +1,28 @@
+import { getExternalWorkflowHandle, log, uuid4 } from '@temporalio/workflow';
+import { deploymentWorkflowId, type RequestIdentity } from '../contracts/deployment.ts';
+import { PLATFORM_ACTOR } from '../domain/operation.ts';
+
+/** Who asks, and why, for something that the platform asks for by itself. Each call is a request of its own. */
+export function askedByPlatform(kind: 'heal' | 'move', reason: string): RequestIdentity {
+  const operationId = uuid4();
+  return {
+    ...{ operationId, idempotencyKey: `${kind}-${operationId}`, requestHash: hashOf(operationId) },
+    ...{ actorUserId: PLATFORM_ACTOR, reason, supersedeRunning: false },
+  };
+}
+
+/** The key is used once, so what was asked under it needs no real hash: any that is the same each time will do. */
+function hashOf(operationId: string): string {
+  return operationId.replaceAll('-', '').repeat(2);
+}
+
+/** Signals a deployment's workflow. @returns false when it has ended: the deployment has been deleted meanwhile. */
+export async function signalDeployment(deploymentId: string, signal: string, request: unknown): Promise<boolean> {
+  try {
+    await getExternalWorkflowHandle(deploymentWorkflowId(deploymentId)).signal(signal, request);
+    return true;
+  } catch (error) {
+    log.warn('a deployment could not be asked', { deploymentId, signal, error: String(error) });
+    return false;
+  }
+}
