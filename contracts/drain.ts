@@ -23,7 +23,7 @@ export interface DrainInput {
   /** How many deployments are moved at a time. */
   readonly atOnce: number;
   /** What survives continue-as-new; absent in a first run. */
-  readonly carried?: { readonly moved: number; readonly fruitless: number };
+  readonly carried?: { readonly fruitless: number };
 }
 
 /** The node takes nothing new, and will be emptied, whatever dies. */
@@ -46,8 +46,8 @@ export interface DrainActivities {
    * other node takes replicas. At most 200, those that were moved longest ago first.
    */
   listMovable(input: { readonly nodeId: string }): Promise<readonly string[]>;
-  /** Records how many deployments have left so far. */
-  recordMoved(input: DrainRef & { readonly moved: number }): Promise<void>;
+  /** Says to those who watch that something has left, or could not. */
+  touchDrain(input: DrainRef): Promise<void>;
   /** Records how it ended: nothing is left that can be moved, or it was stopped. */
   endDrain(input: DrainRef & { readonly state: 'done' | 'stopped' }): Promise<void>;
 }

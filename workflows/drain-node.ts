@@ -61,18 +61,15 @@ export async function drainNode(input: DrainInput): Promise<void> {
     await condition(allHandlersFinished);
     return;
   }
-  let { moved, fruitless } = input.carried ?? { moved: 0, fruitless: 0 };
+  let fruitless = input.carried?.fruitless ?? 0;
   let left = stopped ? [] : await records.listMovable({ nodeId });
   while (left.length > 0 && !stopped && !workflowInfo().continueAsNewSuggested) {
-    await moves.run(
-      left.map((deploymentId) => ({ deploymentId, move: { from: nodeId, to: null, replicas: null } })),
-      atOnce,
-    );
+    const move = { from: nodeId, to: null, replicas: null };
+    const wanted = left.map((deploymentId) => ({ deploymentId, move }));
+    await moves.run(wanted, { atOnce, onEnd: () => records.touchDrain(ref) });
     const now = await records.listMovable({ nodeId });
     const gone = left.filter((deploymentId) => !now.includes(deploymentId)).length;
     left = now;
-    moved += gone;
-    if (gone > 0) await records.recordMoved({ ...ref, moved });
     if (gone > 0 || left.length === 0) continue;
     const pauseMs = FRUITLESS_PAUSES_MS[fruitless];
     if (pauseMs === undefined) break;
@@ -82,5 +79,5 @@ export async function drainNode(input: DrainInput): Promise<void> {
   const goesOn = left.length > 0 && !stopped && workflowInfo().continueAsNewSuggested;
   if (!goesOn) await records.endDrain({ ...ref, state: stopped ? 'stopped' : 'done' });
   await condition(allHandlersFinished);
-  if (goesOn) await continueAsNew<typeof drainNode>({ ...input, carried: { moved, fruitless } });
+  if (goesOn) await continueAsNew<typeof drainNode>({ ...input, carried: { fruitless } });
 }

@@ -14,10 +14,16 @@ export interface WantedMove {
   readonly move: Move;
 }
 
+/** How many are moved at a time, and what is done whenever one has come to its end. */
+export interface Pace {
+  readonly atOnce: number;
+  readonly onEnd: () => Promise<void>;
+}
+
 /** Moves deployments for the workflow that asks. */
 export interface Moves {
   /** Asks each for an operation and waits for its end, however it ends; so many at a time. */
-  run(wanted: readonly WantedMove[], atOnce: number): Promise<void>;
+  run(wanted: readonly WantedMove[], of: Pace): Promise<void>;
 }
 
 /**
@@ -41,10 +47,13 @@ export function listenForEnds({ reason, isOver }: { reason: string; isOver: () =
     awaited.delete(operationId);
   };
   return {
-    run: async (wanted, atOnce) => {
+    run: async (wanted, { atOnce, onEnd }) => {
       const waiting = [...wanted];
       const lane = async (): Promise<void> => {
-        for (let next = waiting.shift(); next && !isOver(); next = waiting.shift()) await moveOne(next);
+        for (let next = waiting.shift(); next && !isOver(); next = waiting.shift()) {
+          await moveOne(next);
+          await onEnd();
+        }
       };
       await Promise.all(Array.from({ length: atOnce }, lane));
     },

@@ -38,7 +38,7 @@ export function createDrainRecords(db: Database): DrainActivities {
         await cordon(tx, nodeId);
         const known = await findDrain(tx, nodeId);
         if (known?.id === drainId) return { open: known.state === 'running' };
-        const row = { id: drainId, state: 'running', actor_user_id: actorUserId, reason, moved: 0 } as const;
+        const row = { id: drainId, state: 'running', actor_user_id: actorUserId, reason } as const;
         const begun = { ...row, created_at: sql<Date>`now()`, finished_at: null };
         await tx
           .insertInto('node_drains')
@@ -48,8 +48,8 @@ export function createDrainRecords(db: Database): DrainActivities {
         return { open: true };
       }),
     listMovable: ({ nodeId }) => listLeaving(db, { nodeId, kind: 'move' }),
-    recordMoved: async ({ nodeId, drainId, moved }) => {
-      await ofDrain(db, { nodeId, drainId }).set({ moved }).execute();
+    touchDrain: async (drain) => {
+      await ofDrain(db, drain).set({ changed_at: sql<Date>`now()` }).execute();
     },
     endDrain: async ({ nodeId, drainId, state }) => {
       await ofDrain(db, { nodeId, drainId })
@@ -78,7 +78,18 @@ async function cordon(tx: DatabaseTransaction, nodeId: string): Promise<void> {
 export async function findDrain(db: Database, nodeId: string): Promise<DrainRecord | undefined> {
   return await db
     .selectFrom('node_drains')
-    .select(['id', 'node_id as nodeId', 'state', 'moved', 'actor_user_id as actorUserId', 'reason'])
+    .select(['id', 'node_id as nodeId', 'state', 'actor_user_id as actorUserId', 'reason'])
+    .select((eb) =>
+      eb
+        .selectFrom('operations')
+        .select((of) => of.fn.count<number>('operations.deployment_id').distinct().as('moved'))
+        .whereRef('operations.move_from', '=', 'node_drains.node_id')
+        .whereRef('operations.created_at', '>=', 'node_drains.created_at')
+        .where('operations.state', '=', 'succeeded')
+        .$asScalar()
+        .$notNull()
+        .as('moved'),
+    )
     .select(['created_at as createdAt', 'finished_at as finishedAt'])
     .where('node_id', '=', nodeId)
     .executeTakeFirst();

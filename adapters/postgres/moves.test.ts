@@ -114,10 +114,14 @@ describe('the emptying of a node', () => {
     expect(await drains.beginDrain(drain)).toEqual({ open: true });
     expect(await drains.beginDrain(drain)).toEqual({ open: true });
     expect(await findNode(database.db, drain.nodeId)).toMatchObject({ cordoned: true, draining: true });
-    await drains.recordMoved({ ...drain, moved: 3 });
+    const { deploymentId, move } = await aRunning(1);
+    const { operationId } = await move({ from: 'host-000a', to: null, replicas: null });
+    await store.beginRollout({ deploymentId, operationId });
+    await store.finishOperation({ deploymentId, operationId });
+    await drains.touchDrain(drain);
     await drains.endDrain({ ...drain, state: 'done' });
     await drains.endDrain({ ...drain, state: 'stopped' });
-    expect(await findDrain(database.db, drain.nodeId)).toMatchObject({ state: 'done', moved: 3, reason: 'new disk' });
+    expect(await findDrain(database.db, drain.nodeId)).toMatchObject({ state: 'done', moved: 1, reason: 'new disk' });
     expect(await drains.beginDrain(drain)).toEqual({ open: false });
     expect(await findNode(database.db, drain.nodeId)).toMatchObject({ cordoned: true, draining: false });
     expect(await drains.beginDrain({ ...drain, drainId: randomUUID() })).toEqual({ open: true });

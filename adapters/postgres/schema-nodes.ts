@@ -39,8 +39,8 @@ export interface NodeTables {
     state: DrainState;
     actor_user_id: string;
     reason: string;
-    moved: Generated<number>;
     created_at: Moment;
+    changed_at: Moment;
     finished_at: Optional<Date>;
   };
   placement_rotation: {

@@ -3,6 +3,7 @@ import type { Database } from '../../adapters/postgres/database.ts';
 import type { NodeState } from '../../adapters/postgres/schema-nodes.ts';
 import type { Api } from '../../cli/client.ts';
 import { LABEL } from '../../domain/naming.ts';
+import type { ProcessControl } from '../faults/process-control.ts';
 import { openTestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTcpProxy } from '../support/tcp-proxy.ts';
@@ -16,6 +17,8 @@ export interface Cluster {
   readonly api: Api;
   readonly db: Database;
   readonly network: ClusterNetwork;
+  /** Of the control plane. */
+  readonly processes: Pick<ProcessControl, 'kill'>;
   readonly nodes: readonly ClusterNode[];
   /** Of the application that is deployed; every daemon has it. */
   readonly image: string;
@@ -30,7 +33,7 @@ export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster>
   const corner = await openTestDocker();
   stack.defer(corner.remove);
   const network = await openClusterNetwork(stack);
-  const { installation, api, db } = await startControlPlane(stack);
+  const { installation, api, db, processes } = await startControlPlane(stack);
   const { config, instance } = installation;
   const ports = { apiPort: config.API_PORT, temporalPort: config.TEMPORAL_PORT };
   for (const port of Object.values(ports)) {
@@ -41,7 +44,7 @@ export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster>
     Array.from({ length: NODES }, (_, index) => startClusterNode(stack, { index, network, installation, ...ports })),
   );
   for (const { docker } of nodes) await copyImage(corner.image, corner.client, docker.client);
-  const cluster = { instance, api, db, network, nodes, image: corner.image, httpPort: config.HTTP_PORT };
+  const cluster = { instance, api, db, network, processes, nodes, image: corner.image, httpPort: config.HTTP_PORT };
   await untilAllAre(cluster, 'ready');
   return cluster;
 }

@@ -8,6 +8,7 @@ import { type Installation, openInstallation } from '../../workers/dev/installat
 import { toMembers } from '../../workers/dev/members.ts';
 import { prepareServers } from '../../workers/dev/platform.ts';
 import { startGroup } from '../../workers/dev/process-group.ts';
+import { createProcessControl, type ProcessControl } from '../faults/process-control.ts';
 import { createTestInstallation } from '../support/installation.ts';
 import { openApi } from '../support/platform.ts';
 
@@ -17,6 +18,7 @@ export interface ControlPlane {
   readonly api: Api;
   /** Straight to the control database. */
   readonly db: Database;
+  readonly processes: ProcessControl;
 }
 
 /** What runs on each host, and not here. */
@@ -34,20 +36,21 @@ export async function startControlPlane(stack: AsyncDisposableStack): Promise<Co
   const installation = openInstallation({ stateDir, config, environment: given, instance });
   await prepareServers(installation);
   const giveUp = new AbortController();
+  const processes = createProcessControl();
   const members = toMembers(installation).filter(({ name }) => !ON_HOSTS.includes(name));
   const starting = startGroup(members, {
     ...{ runDir: join(stateDir, 'run'), logsDir: join(stateDir, 'logs') },
-    ...{ onEvent: () => undefined, signal: giveUp.signal },
+    ...{ onEvent: processes.onEvent, signal: giveUp.signal },
   });
   stack.defer(async () => {
     giveUp.abort();
     const group = await starting.catch(() => undefined);
     await group?.stop();
   });
-  await starting;
+  processes.attach((await starting).processes);
   const db = openDatabase({ url: databaseUrl(installation), maxConnections: 4 });
   stack.defer(() => db.destroy());
   const api = openApi({ apiUrl: toAddresses(config).api, stateDir });
   stack.defer(api.close);
-  return { installation, api, db };
+  return { installation, api, db, processes };
 }

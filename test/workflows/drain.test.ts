@@ -13,9 +13,9 @@ beforeAll(async () => {
 afterAll(async () => await rig.stop());
 
 describe('the workflow that empties a node', { timeout: 120_000 }, () => {
-  it('asks what is there to move, waits for that, and records what has left', async () => {
+  it('asks what is there to move, waits for that, and says so whenever one has ended', async () => {
     const { cluster, nodeId, recorded } = await drainNode(rig);
-    expect(recorded).toEqual(['begun', '1 moved', 'done']);
+    expect(recorded).toEqual(['begun', 'one ended', 'done']);
     const moves = [...cluster.operations.values()].filter(({ kind }) => kind === 'move');
     expect(moves).toMatchObject([
       {
@@ -27,7 +27,7 @@ describe('the workflow that empties a node', { timeout: 120_000 }, () => {
 
   it('goes on past a deployment that has been deleted meanwhile', async () => {
     const { recorded } = await drainNode(rig, { others: [randomUUID()] });
-    expect(recorded).toEqual(['begun', '2 moved', 'done']);
+    expect(recorded).toEqual(['begun', 'one ended', 'one ended', 'done']);
   });
 
   it('asks again after a while for what could not be moved, and moves nothing further once it is stopped', async () => {
@@ -55,7 +55,7 @@ describe('the workflow that empties a node', { timeout: 120_000 }, () => {
         await ended();
       },
     );
-    expect(recorded).toEqual(['begun', 'stopped']);
+    expect(recorded).toEqual(['begun', 'one ended', 'stopped']);
     expect([...cluster.operations.values()].map(({ kind }) => kind)).toEqual(['deploy']);
   });
 

@@ -13,14 +13,16 @@ ALTER TABLE operations ADD CONSTRAINT operations_move CHECK (
 );
 
 -- The emptying of a node: the newest of each. Operations say what became of each deployment.
+CREATE INDEX operations_moved_from ON operations (move_from, created_at) WHERE move_from IS NOT NULL;
 CREATE TABLE node_drains (
   node_id text PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
   id uuid NOT NULL,
   state text NOT NULL CHECK (state IN ('running', 'done', 'stopped')),
   actor_user_id uuid NOT NULL,
   reason text NOT NULL CHECK (length(reason) <= 500),
-  moved integer NOT NULL DEFAULT 0 CHECK (moved >= 0),
   created_at timestamptz NOT NULL DEFAULT now(),
+  -- Touched whenever something has left, for those who watch.
+  changed_at timestamptz NOT NULL DEFAULT now(),
   finished_at timestamptz,
   CHECK ((state = 'running') = (finished_at IS NULL))
 );
