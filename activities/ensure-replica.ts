@@ -9,6 +9,7 @@ import { type Heartbeats, withHeartbeats } from './heartbeats.ts';
 import type { ReplicaPorts } from './node-ports.ts';
 import { planContainer } from './plan-container.ts';
 import { networkOf, prepare } from './prepare-replica.ts';
+import { whileDaemonAnswers } from './while-daemon-answers.ts';
 
 /** A replica that never served needs no time to finish requests, only to put its own things in order. */
 const GIVE_UP_GRACE_MS = 2_000;
@@ -27,26 +28,41 @@ export function createEnsureReplica(ports: ReplicaPorts): Pick<NodeActivities, '
   return {
     ensureReplica: (input) =>
       withHeartbeats({ step: 'prepare' }, async (heartbeats) => {
-        const releases: Releases = [];
-        try {
-          return await bringUp(input, ports, { heartbeats, releases });
-        } catch (error) {
-          if (mustCleanUp(error)) await giveUp(input, ports);
-          throw error;
-        } finally {
-          for (const release of releases) release();
-        }
+        const { cancellationSignal } = Context.current();
+        if (!input.mayLeave) return await attempt(input, ports, { heartbeats, signal: cancellationSignal });
+        return await whileDaemonAnswers(ports.daemon, {
+          work: (left) => attempt(input, ports, { heartbeats, signal: AbortSignal.any([cancellationSignal, left]) }),
+          undo: () => giveUp(input, ports),
+        });
       }),
   };
+}
+
+/** What an attempt is given beside its input: the signal says that nobody waits for it any more. */
+interface Attempt {
+  readonly heartbeats: Heartbeats;
+  readonly signal: AbortSignal;
+}
+
+async function attempt(input: EnsureReplicaInput, ports: ReplicaPorts, of: Attempt): Promise<StartedReplica> {
+  const releases: Releases = [];
+  const context = Context.current();
+  try {
+    return await bringUp(input, ports, { ...of, releases });
+  } catch (error) {
+    if (mustCleanUp(error, context)) await giveUp(input, ports);
+    throw error;
+  } finally {
+    for (const release of releases) release();
+  }
 }
 
 async function bringUp(
   input: EnsureReplicaInput,
   ports: ReplicaPorts,
-  { heartbeats, releases }: { heartbeats: Heartbeats; releases: Releases },
+  { heartbeats, signal, releases }: Attempt & { readonly releases: Releases },
 ): Promise<StartedReplica> {
   const { template, replicaId } = input;
-  const signal = Context.current().cancellationSignal;
   const watch = startWatch();
   const { image, environment } = await prepare(input, ports, heartbeats);
   signal.throwIfAborted();
@@ -120,9 +136,9 @@ function vanished(error: unknown): unknown {
   return new DomainError('DOCKER_UNAVAILABLE', error.message, { cause: error });
 }
 
-function mustCleanUp(error: unknown): boolean {
+function mustCleanUp(error: unknown, context: Context): boolean {
   if (isDomainError(error) && (error.code === 'REPLICA_UNHEALTHY' || error.code === 'REPLICA_EXITED')) return true;
-  return Context.current().cancellationDetails?.cancelRequested ?? false;
+  return context.cancellationDetails?.cancelRequested ?? false;
 }
 
 /** By name: a create that seemed to fail may have been carried out. What cannot be removed now, the workflow's undo does. */

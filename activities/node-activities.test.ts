@@ -13,6 +13,7 @@ import { containerName, networkName } from '../domain/naming.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck, PLAIN_CONTAINER } from '../domain/spec.ts';
 import { whatPrints } from '../test/support/container-exec.ts';
 import { openTestDocker, type TestDocker } from '../test/support/docker.ts';
+import { aWatchedDaemon } from '../test/support/well-daemon.ts';
 import { withoutGit } from '../test/support/without-git.ts';
 import { createEnsureReplica } from './ensure-replica.ts';
 import type { FailureReport, ReplicaPorts } from './node-ports.ts';
@@ -44,6 +45,7 @@ beforeAll(async () => {
     nodeAddress: '127.0.0.1',
     runtime: test.docker,
     prober: createProber(),
+    daemon: aWatchedDaemon().watch,
     restarts: {
       claim: async (id) => {
         claimed.add(id);

@@ -82,6 +82,7 @@ export interface ReplicaPorts {
   readonly runtime: ContainerRuntime;
   readonly prober: HealthProber;
   readonly restarts: ReplicaRestarts;
+  readonly daemon: Pick<DaemonWatch, 'current' | 'onChange'>;
   /** Opens a service's variables. @throws NODE_UNAVAILABLE (retryable) while the control plane cannot be reached. */
   fetchEnvironment(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   /**

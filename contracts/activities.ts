@@ -101,6 +101,8 @@ export interface ReserveInput extends OperationRef {
   /** Rises with each call of one operation, from 1. */
   readonly batch: number;
   readonly starts: readonly { readonly service: string; readonly revision: number; readonly count: number }[];
+  /** Ids of nodes that are not to be chosen, whatever is recorded of them; absent: none. */
+  readonly avoid?: readonly string[];
 }
 
 /** Input of {@link StoreActivities.switchRoutes}. */
@@ -200,6 +202,11 @@ export interface EnsureReplicaInput {
   readonly replicaId: string;
   readonly index: number;
   readonly image: WantedImage;
+  /**
+   * Whether it may be started on another node: then this one gives up with NODE_DEGRADED once its daemon has been in
+   * trouble for some seconds, and what it did is removed when the daemon answers again. Absent: it goes on trying.
+   */
+  readonly mayLeave?: boolean;
 }
 
 /** Input of {@link NodeActivities.removeReplica}. */

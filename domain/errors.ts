@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'INSUFFICIENT_CAPACITY'
   | 'NO_NODE_READY'
   | 'NODE_UNAVAILABLE'
+  | 'NODE_DEGRADED'
   | 'IMAGE_UNAVAILABLE'
   | 'SOURCE_UNAVAILABLE'
   | 'SOURCE_REFUSED'
@@ -59,6 +60,7 @@ export const RETRYABLE: Record<ErrorCode, boolean> = {
   INSUFFICIENT_CAPACITY: false,
   NO_NODE_READY: false,
   NODE_UNAVAILABLE: true,
+  NODE_DEGRADED: false,
   IMAGE_UNAVAILABLE: false,
   SOURCE_UNAVAILABLE: true,
   SOURCE_REFUSED: false,

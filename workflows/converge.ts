@@ -41,6 +41,8 @@ export interface Rollout {
   weightPercent: number | null;
   /** Reservations made so far; names the next one. */
   batch: number;
+  /** Replicas that were placed anew, since their node's daemon was in trouble. */
+  placedAnew: number;
 }
 
 /** Begins with what is recorded. */
@@ -58,6 +60,7 @@ export function track(
     passed: [],
     weightPercent: null,
     batch: from.batch ?? 0,
+    placedAnew: 0,
   };
 }
 

@@ -6,7 +6,7 @@ import {
   TimeoutFailure,
 } from '@temporalio/workflow';
 import type { OperationFailure } from '../contracts/rollout.ts';
-import { toErrorCode } from '../domain/errors.ts';
+import { type ErrorCode, toErrorCode } from '../domain/errors.ts';
 
 /**
  * What an operation is recorded to have failed of: the innermost cause that this platform knows.
@@ -39,6 +39,12 @@ function silentNode(failure: ActivityFailure): OperationFailure {
     message: `the step ${failure.activityType} ${found}`,
     hint: 'Check the node with "obiente nodes", then deploy again.',
   };
+}
+
+/** Whether an activity failed with this code. */
+export function isFrom(error: unknown, code: ErrorCode): boolean {
+  const { cause } = error instanceof ActivityFailure ? error : {};
+  return cause instanceof ApplicationFailure && cause.type === code;
 }
 
 /** What replaces the old replicas died before those went. */

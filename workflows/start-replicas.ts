@@ -1,8 +1,11 @@
-import type { PlannedReplica, ServicePlan } from '../contracts/rollout.ts';
+import { isCancellation, log } from '@temporalio/workflow';
+import type { PlannedReplica, ServicePlan, StartedReplica } from '../contracts/rollout.ts';
 import type { RolloutStep } from '../domain/rollout.ts';
 import { onNode, store } from './activity-stubs.ts';
 import { allOrCancelled } from './all-or-cancelled.ts';
 import type { Rollout, Tracked } from './converge.ts';
+import { isFrom } from './failures.ts';
+import { tellDoomed } from './tell-doomed.ts';
 import { waitForNode } from './wait-for-node.ts';
 
 /** How many replicas of one rollout are started at a time; a node bounds its own share further. */
@@ -76,13 +79,48 @@ async function startReplica(rollout: Rollout, replica: PlannedReplica): Promise<
   const image = images.get(replica.service);
   if (!service || !image) throw new Error(`there is nothing to start ${replica.service} from`);
   const { replicaId, index, nodeId } = replica;
-  const started = await onNode(nodeId, timing, longestGateMs(service)).ensureReplica({
-    template: service.template,
-    ...{ replicaId, index, image },
-  });
+  const node = onNode(nodeId, timing, longestGateMs(service));
+  const input = { template: service.template, replicaId, index, image };
+  let started: StartedReplica;
+  try {
+    started = await node.ensureReplica(mayLeave(rollout, service) ? { ...input, mayLeave: true } : input);
+  } catch (error) {
+    if (!isFrom(error, 'NODE_DEGRADED')) throw error;
+    const other = await placeAnew(rollout, replica);
+    if (other) return await startReplica(rollout, other);
+    started = await node.ensureReplica(input);
+  }
   const tracked: Tracked = { ...replica, wanted: true, nodeLost: false, phase: 'ready', started };
   rollout.tracked.set(replicaId, tracked);
   if (image.kind === 'reference') images.set(replica.service, { ...image, digest: started.imageDigest });
+}
+
+/** Replicas of one way to a goal that are placed anew; those beyond wait for their node. */
+const MOST_PLACED_ANEW = 10;
+
+/** Data and the services of one file stay together, wherever they are. */
+function mayLeave({ placedAnew }: Rollout, { template }: ServicePlan): boolean {
+  const isBound = (template.volumes ?? []).length > 0 || template.cohort !== undefined;
+  return !isBound && placedAnew < MOST_PLACED_ANEW;
+}
+
+/** Reserves another place for a replica, and leaves what there may be of it to its node. @returns undefined without one */
+async function placeAnew(rollout: Rollout, replica: PlannedReplica): Promise<PlannedReplica | undefined> {
+  const { service, revision, nodeId, replicaId } = replica;
+  rollout.placedAnew += 1;
+  rollout.batch += 1;
+  const { ref, batch } = rollout;
+  const starts = [{ service, revision, count: 1 }];
+  try {
+    const [other] = await store.reserveReplicas({ ...ref, batch, starts, avoid: [nodeId] });
+    await store.forgetReplicas({ ...ref, removed: [], unreachable: [replicaId] });
+    await tellDoomed([nodeId]);
+    return other;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    log.info('there is no other place for what a daemon in trouble was to start', { nodeId, error: String(error) });
+    return undefined;
+  }
 }
 
 function longestGateMs({ template }: ServicePlan): number {

@@ -30,6 +30,8 @@ export interface Placer {
   readonly operation: StoredOperation;
   /** What the newest revision that is placed says about places. */
   readonly policy: PlacementPolicy;
+  /** Ids of nodes whose daemon is in trouble, which may not be recorded yet. */
+  readonly avoid: readonly string[];
 }
 
 /** A node, and why it was chosen, for people. */

@@ -106,6 +106,23 @@ describe('a move', () => {
   });
 });
 
+describe('a replica that is placed anew', () => {
+  it('avoids the node whose daemon is in trouble, before anybody has recorded that', async () => {
+    const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 1 }) });
+    const { deploymentId } = creation;
+    const { operationId } = await store.storeOperation(creation);
+    const ref = { deploymentId, operationId };
+    const { reserved } = await store.beginRollout(ref);
+    expect(reserved).toMatchObject([{ nodeId: 'host-000a' }]);
+    await setCordoned(database.db, 'host-000b', true);
+    const starts = [{ service: 'app', revision: 1, count: 1 }];
+    const anew = { ...ref, batch: 1, starts, avoid: ['host-000a'] };
+    expect(await store.reserveReplicas(anew)).toMatchObject([{ replicaId: 'r1-1', nodeId: 'host-000c' }]);
+    await setCordoned(database.db, 'host-000c', true);
+    await expect(store.reserveReplicas({ ...anew, batch: 2 })).rejects.toMatchObject({ code: 'NO_NODE_READY' });
+  });
+});
+
 describe('the emptying of a node', () => {
   const drain = { nodeId: 'host-000a', drainId: randomUUID(), actorUserId: randomUUID(), reason: 'new disk' };
 

@@ -14,6 +14,8 @@ export interface NodesFor {
   readonly service: string | null;
   /** Name of the deployment that it is to be near. */
   readonly near: string | null;
+  /** Ids of nodes that take nothing, whatever is recorded of them. */
+  readonly avoid?: readonly string[];
 }
 
 /**
@@ -24,7 +26,7 @@ export interface NodesFor {
  */
 export async function readPlacementNodes(
   tx: DatabaseTransaction,
-  { deployment, operation, service, near }: NodesFor,
+  { deployment, operation, service, near, avoid = [] }: NodesFor,
 ): Promise<PlacementNode[]> {
   // What the operation replaces is gone in the end, and takes nobody's place.
   const replaces = operation !== null && (makesRevision(operation.kind) || operation.kind === 'restart');
@@ -70,9 +72,12 @@ export async function readPlacementNodes(
   return nodes.map(({ state, cordoned, neighbours, ...node }) => ({
     ...node,
     hasNeighbour: neighbours > 0,
-    ...readinessOf(state, cordoned, move && barredByMove(move, node.nodeId)),
+    ...readinessOf(state, cordoned, avoid.includes(node.nodeId) ? IN_TROUBLE : move && barredByMove(move, node.nodeId)),
   }));
 }
+
+/** Why a node is avoided, for people. */
+const IN_TROUBLE = 'its Docker daemon does not answer';
 
 /** Whether a node takes new replicas, and why not; `barred`: why it does not for this operation. */
 export function readinessOf(

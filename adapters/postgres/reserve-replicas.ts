@@ -21,19 +21,20 @@ export interface Reservation {
   readonly operationId: string;
   readonly batch: number;
   readonly starts: ReserveInput['starts'];
+  readonly avoid?: readonly string[] | undefined;
 }
 
 /** Chooses nodes for further replicas of an operation and reserves their capacity. */
 export async function reserveReplicas(
   db: Database,
-  { deploymentId, operationId, batch, starts }: ReserveInput,
+  { deploymentId, operationId, batch, starts, avoid }: ReserveInput,
   rules: PlacementRules,
 ): Promise<PlannedReplica[]> {
   return await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
     const reserved = await listReserved(tx, { deploymentId, operationId, batch });
     if (reserved.length > 0) return reserved;
-    return await reserve(tx, { deployment, operationId, batch, starts }, rules);
+    return await reserve(tx, { deployment, operationId, batch, starts, avoid }, rules);
   });
 }
 
@@ -55,7 +56,7 @@ export async function listReserved(
 /** Reserves in the caller's transaction. @throws INSUFFICIENT_CAPACITY, NO_NODE_READY */
 export async function reserve(
   tx: DatabaseTransaction,
-  { deployment, operationId, batch, starts }: Reservation,
+  { deployment, operationId, batch, starts, avoid = [] }: Reservation,
   rules: PlacementRules,
 ): Promise<PlannedReplica[]> {
   if (starts.length === 0) return [];
@@ -66,7 +67,7 @@ export async function reserve(
   const home = await findVolumeNode(tx, deployment, volumes);
   const newest = Math.max(...starts.map(({ revision }) => revision));
   const { placement: policy = ANYWHERE } = await getSpec(tx, deployment.id, newest);
-  const placer: Placer = { deployment, operation: await getOperation(tx, operationId), policy };
+  const placer: Placer = { deployment, operation: await getOperation(tx, operationId), policy, avoid };
   const chosen = placings.some(({ sharesNode }) => sharesNode)
     ? await chooseSharedNode(tx, placer, { placings, home }, rules)
     : home === null

@@ -12,6 +12,7 @@ import { isDomainError, RETRYABLE } from '../../domain/errors.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { type FaultProxy, socketPathOf, startFaultProxy } from '../faults/fault-proxy.ts';
 import { DOCKER_SOCKET, openTestDocker, type TestDocker } from '../support/docker.ts';
+import { aWatchedDaemon } from '../support/well-daemon.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
@@ -26,6 +27,7 @@ beforeAll(async () => {
   ports = {
     instance,
     nodeAddress: '127.0.0.1',
+    daemon: aWatchedDaemon().watch,
     runtime: createDocker({
       socketPath: socketPathOf(proxy),
       instance,

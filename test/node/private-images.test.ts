@@ -11,6 +11,7 @@ import { DomainError } from '../../domain/errors.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { openTestDocker, type TestDocker } from '../support/docker.ts';
 import { REGISTRY_USERS, startTestRegistry, type TestRegistry } from '../support/registry.ts';
+import { aWatchedDaemon } from '../support/well-daemon.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -27,6 +28,7 @@ beforeAll(async () => {
     nodeAddress: '127.0.0.1',
     runtime: test.docker,
     prober: createProber(),
+    daemon: aWatchedDaemon().watch,
     fetchEnvironment: async () => ({}),
     fetchRegistryCredential,
     ensureBuiltImage: () => Promise.reject(new Error('nothing is built here')),

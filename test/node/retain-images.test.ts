@@ -15,6 +15,7 @@ import { builtImageTag, ownedLabels } from '../../domain/naming.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { DOCKER_SOCKET, openTestDocker, type TestDocker, tarOf } from '../support/docker.ts';
 import { removeImagesOf, startTestRegistry, type TestRegistry } from '../support/registry.ts';
+import { aWatchedDaemon } from '../support/well-daemon.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -316,6 +317,7 @@ function aReplicasPorts(changes: Partial<ReplicaPorts>): ReplicaPorts {
     nodeAddress: '127.0.0.1',
     runtime: test.docker,
     prober: createProber(),
+    daemon: aWatchedDaemon().watch,
     fetchEnvironment: async () => ({}),
     fetchRegistryCredential: async () => null,
     ensureBuiltImage: () => Promise.reject(new Error('nothing is built here')),

@@ -68,6 +68,8 @@ export interface FakeBehaviour {
   refuseStore?: () => DomainError | undefined;
   /** Called each time that a rollout is to begin. */
   refuseBegin?: () => DomainError | undefined;
+  /** Called each time that further replicas are to be placed. */
+  refuseReserve?: () => DomainError | undefined;
   /** Ids of deployments that have something on a lost node. */
   healable?: () => readonly string[];
   /** Replicas that have died since they began to serve. */
@@ -215,7 +217,12 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       const wanted = starts.map(({ service, count }) => ({ service, count, revision: revisionOf(goal, service) }));
       return { ...plan, reserved: reserve(ref.operationId, wanted) };
     },
-    reserveReplicas: async ({ operationId, starts }) => reserve(operationId, [...starts]),
+    reserveReplicas: async ({ operationId, starts, avoid = [] }) => {
+      const refusal = behaviour.refuseReserve?.();
+      if (refusal) throw toApplicationFailure(refusal);
+      if (avoid.length > 0) steps.push(`reserve, not on [${avoid}]`);
+      return reserve(operationId, [...starts]);
+    },
     planReturn: async ({ unused, ...ref }) => {
       for (const id of unused) replicas.delete(id);
       const goal = toRun(current);

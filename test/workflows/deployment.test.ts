@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { createWorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
+import type { EnsureReplicaInput } from '../../contracts/activities.ts';
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { aDeployRequest, aGitSource, aRemoveRequest, aSpec, QUICK } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
-import { createFakeCluster, type FakeBehaviour, untilCancelled } from '../support/fake-cluster.ts';
+import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../support/fake-cluster.ts';
 import { aPlace, startWorkflowRig } from '../support/workflow-rig.ts';
 
 let rig: Awaited<ReturnType<typeof startWorkflowRig>>;
@@ -64,6 +65,29 @@ describe('the deployment workflow', { timeout: 60_000 }, () => {
       await deployed({ createAs: null });
       expect(cluster.steps).toEqual(['start r2-0', 'switch to [r2-0] from [r1-0]', 'ingress confirmed', 'remove r1-0']);
       expect([...cluster.containers]).toEqual(['r2-0']);
+    });
+  });
+
+  /** A daemon that stays in trouble, as long as there may be another one. */
+  const leaveOnce = async ({ replicaId, mayLeave }: EnsureReplicaInput) => {
+    if (replicaId === 'r1-0' && mayLeave) throw toApplicationFailure(new DomainError('NODE_DEGRADED', 'no answer'));
+  };
+
+  it('starts a replica on another node when the daemon of the one that was chosen is in trouble', async () => {
+    await onCluster({ onStart: leaveOnce }, async ({ cluster, deployed }) => {
+      await deployed();
+      expect(cluster.steps).toEqual([
+        ...['start r1-0', `reserve, not on [${NODE}]`, 'doom [r1-0]'],
+        ...['start r1-1', 'switch to [r1-1] from []', 'ingress confirmed'],
+      ]);
+    });
+  });
+
+  it('waits for that daemon where there is no other place', async () => {
+    const refuseReserve = () => new DomainError('NO_NODE_READY', 'none of 1 node is ready');
+    await onCluster({ onStart: leaveOnce, refuseReserve }, async ({ cluster, deployed }) => {
+      await deployed();
+      expect(cluster.steps).toEqual(['start r1-0', 'start r1-0', 'switch to [r1-0] from []', 'ingress confirmed']);
     });
   });
 

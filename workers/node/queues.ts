@@ -62,6 +62,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     fetchRegistryCredential: keys.openRegistryCredential,
     ensureBuiltImage: createBuiltImages({ instance, docker, control: keys.control, registry }),
     restarts: keeper,
+    daemon,
     keepFailureLog: keys.control.reportFailure,
     startSlot,
     onContainerChange: hub.onContainerChange,
