@@ -73,10 +73,14 @@ export function showRuns(terminal: Terminal, runs: readonly RetentionRun[]): voi
   const columns: readonly Column<RetentionRun>[] = [
     { heading: 'RUN', cell: ({ id }) => id },
     { heading: 'KIND', cell: ({ dryRun }) => (dryRun ? 'dry run' : 'run') },
+    { heading: 'OF', cell: ({ nodeId }) => nodeId || 'all' },
     { heading: 'STATE', cell: stateOf, paint: (text) => paintState(terminal, text) },
     { heading: 'AGO', cell: ({ startedAt }) => age(startedAt), isNumber: true },
     { heading: 'TOOK', cell: took, isNumber: true },
-    { heading: 'ASKED BY', cell: ({ actorUserId }) => actorUserId || 'schedule' },
+    {
+      heading: 'ASKED BY',
+      cell: ({ actorUserId, nodeId }) => actorUserId || (nodeId === '' ? 'schedule' : 'disk guard'),
+    },
   ];
   terminal.line(table(terminal, columns, runs));
 }

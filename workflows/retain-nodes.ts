@@ -1,6 +1,7 @@
 import {
   RETENTION_KINDS,
   type RetentionItem,
+  type RetentionNodesInput,
   type RetentionScope,
   type RetentionTiming,
   type SurveyedImage,
@@ -17,17 +18,17 @@ const NEEDED = 'needed by a revision that stays';
 type Line = Omit<RetentionItem, 'kind' | 'nodeId'>;
 
 /**
- * Lets the nodes after one rid themselves of what no revision needs, side by side: one that is frozen ends by its own
+ * Lets the nodes after one, or a single one, rid themselves of what no revision needs, side by side: one that is frozen ends by its own
  * bounds and holds nobody else up. What a node does not do is told in the report.
  *
  * @returns after which node it goes on; `null` at the end.
  */
 export async function retainNodes(
   scope: RetentionScope,
-  afterId: string,
+  which: RetentionNodesInput,
   timing: RetentionTiming,
 ): Promise<string | null> {
-  const { nodes, next } = await retentionStore.listRetentionNodes({ afterId });
+  const { nodes, next } = await retentionStore.listRetentionNodes(which);
   await Promise.all(
     nodes.map(async ({ nodeId, unreachable }) => {
       const images = unreachable === '' ? await retainImages(scope, nodeId, timing) : [skipped(unreachable)];

@@ -1,11 +1,6 @@
 import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
-import type {
-  ContextActivities,
-  NodeRetentionActivities,
-  RetentionStore,
-  RetentionSweeps,
-  RetentionTiming,
-} from '../contracts/retention.ts';
+import type { NodeRetentionActivities } from '../contracts/node-retention.ts';
+import type { ContextActivities, RetentionStore, RetentionSweeps, RetentionTiming } from '../contracts/retention.ts';
 import { CONTEXTS_QUEUE, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 

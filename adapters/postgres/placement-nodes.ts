@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { DiskLevel } from '../../domain/disk-guard.ts';
 import { makesRevision } from '../../domain/operation.ts';
 import type { PlacementNode } from '../../domain/placement/placement.ts';
 import type { DatabaseTransaction } from './database.ts';
@@ -38,6 +39,8 @@ export async function readPlacementNodes(
       'nodes.architecture',
       'nodes.labels',
       'nodes.cordoned',
+      'nodes.disk_level as diskLevel',
+      'nodes.disk_notice as diskNotice',
       'nodes.cpu_cores as cpuCores',
       'nodes.memory_bytes as memoryBytes',
       sql<number>`coalesce(sum(replicas.cpu_cores), 0)`.as('reservedCpuCores'),
@@ -62,14 +65,26 @@ export async function readPlacementNodes(
     .groupBy('nodes.id')
     .orderBy('nodes.id')
     .execute();
-  return nodes.map(({ state, cordoned, neighbours, ...node }) => ({
+  return nodes.map(({ state, cordoned, diskLevel, diskNotice, neighbours, ...node }) => ({
     ...node,
     hasNeighbour: neighbours > 0,
-    ...readinessOf(state, cordoned),
+    ...readinessOf({ state, cordoned, diskLevel, diskNotice }),
   }));
 }
 
-/** Whether a node takes new replicas, and why not. */
-export function readinessOf(state: string, cordoned: boolean): Pick<PlacementNode, 'ready' | 'unready'> {
-  return { ready: state === 'ready' && !cordoned, unready: state === 'ready' ? 'cordoned' : state };
+/** Whether a node takes new replicas, and why not: of several reasons the most urgent. */
+export function readinessOf({
+  state,
+  cordoned,
+  diskLevel,
+  diskNotice,
+}: {
+  readonly state: string;
+  readonly cordoned: boolean;
+  readonly diskLevel: DiskLevel;
+  readonly diskNotice: string;
+}): Pick<PlacementNode, 'ready' | 'unready'> {
+  if (state !== 'ready') return { ready: false, unready: state };
+  if (cordoned) return { ready: false, unready: 'cordoned' };
+  return diskLevel === 'full' ? { ready: false, unready: diskNotice } : { ready: true };
 }

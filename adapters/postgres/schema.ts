@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { DiskLevel } from '../../domain/disk-guard.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
@@ -153,6 +154,8 @@ export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSche
     last_seen_at: Date;
     labels: Json<NodeLabels>;
     cordoned: Generated<boolean>;
+    disk_level: Generated<DiskLevel>;
+    disk_notice: Generated<string>;
     created_at: Moment;
   };
   placement_rotation: {

@@ -55,6 +55,7 @@ function toWire(node: NodeRecord): MessageInitShape<typeof NodeSchema> {
     reservedCpuCores: node.reservedCpuCores,
     reservedMemoryBytes: BigInt(node.reservedMemoryBytes),
     replicas: node.replicas,
+    diskNotice: node.diskNotice,
     dockerVersion: node.dockerVersion,
     architecture: node.architecture,
     lastSeenAt: timestampFromDate(node.lastSeenAt),

@@ -23,7 +23,7 @@ describe('obiente retention', () => {
     expect(ran.stdout).toMatch(/\nfreed at least 12\.0 KiB\n$/);
     expect(platform.callsOf('GetRetentionRun')).toHaveLength(4);
     const status = await obiente('retention');
-    expect(status.stdout).toMatch(/^RUN .*ASKED BY\n\S+ +run +succeeded .*schedule\n\nWHAT /);
+    expect(status.stdout).toMatch(/^RUN .*ASKED BY\n\S+ +run +all +succeeded .*schedule\n\nWHAT /);
   });
 
   it('counts only when it is asked to, and says so', async () => {

@@ -1,8 +1,8 @@
 import { heartbeat } from '@temporalio/activity';
 import { connectWorkers, startWorker } from '../../adapters/temporal/worker.ts';
+import type { NodeRetentionActivities } from '../../contracts/node-retention.ts';
 import type {
   ContextActivities,
-  NodeRetentionActivities,
   RecordRetentionInput,
   RetentionStore,
   RetentionSweeps,
@@ -41,7 +41,11 @@ export function createFakeRetention(behaviour: FakeRetentionBehaviour = {}) {
       steps.push(`begin${isDryRun ? ' dry' : ''}`);
       return { policy: { ...DEFAULT_RETENTION, ...behaviour.policy }, isOver: ended.has(runId) };
     },
-    listRetentionNodes: async ({ afterId }) => {
+    listRetentionNodes: async ({ afterId, onlyNodeId }) => {
+      if (onlyNodeId !== undefined) {
+        const unreachable = nodes[onlyNodeId] ?? '';
+        return { nodes: [{ nodeId: onlyNodeId, unreachable }], next: null };
+      }
       const [nodeId] = Object.keys(nodes).filter((id) => id > afterId);
       const rest = afterId === '' ? Object.keys(nodes) : [nodeId ?? ''];
       return { nodes: rest.map((id) => ({ nodeId: id, unreachable: nodes[id] ?? '' })), next: null };
@@ -113,5 +117,5 @@ export function createFakeRetention(behaviour: FakeRetentionBehaviour = {}) {
       await connection.close();
     }
   };
-  return { steps, records, ended, linesOf, whileWorking };
+  return { store, node, steps, records, ended, linesOf, whileWorking };
 }

@@ -4,7 +4,7 @@ import { createSlots } from '../../activities/build-slots.ts';
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
 import type { GitPorts } from '../../activities/git-ports.ts';
-import type { BuildPorts, DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
+import type { BuildPorts, DaemonWatch, DiskWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createRemoveVolume } from '../../activities/remove-volume.ts';
@@ -40,6 +40,7 @@ export interface NodeParts {
   /** Where built images are pushed to; `null`: nodes send them to each other. */
   readonly registry: BuildRegistry | null;
   readonly daemon: DaemonWatch;
+  readonly disk: DiskWatch;
   readonly hub: ContainerHub;
   readonly keeper: RestartKeeper;
   readonly monitor: HealthMonitor;
@@ -51,7 +52,7 @@ export interface NodeParts {
 
 /** Says what this node's two workers poll for: replicas, and builds, which then wait here for one of few places. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, git, registry, daemon, hub, keeper, monitor, snapshots, startSlot } = parts;
+  const { config, keys, docker, git, registry, daemon, disk, hub, keeper, monitor, snapshots, startSlot } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -91,7 +92,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createRetainImages(docker),
         ...createRemoveVolume(replica),
         ...createVolumeSnapshots({ instance, runtime: docker, files: snapshots }),
-        ...createWatchNode(daemon),
+        ...createWatchNode(daemon, disk),
       }),
       maxActivities: MOST_ACTIVITIES,
     },

@@ -10,6 +10,7 @@ export interface RetentionSchema {
     id: string;
     dry_run: boolean;
     actor_user_id: Optional<string>;
+    node_id: Generated<string>;
     state: RetentionState;
     error_message: Generated<string>;
     place: Generated<string>;

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/retention.proto.
  */
 export const file_obiente_cloud_v1_retention: GenFile = /*@__PURE__*/
-  fileDesc("CiBvYmllbnRlL2Nsb3VkL3YxL3JldGVudGlvbi5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSKRAgoMUmV0ZW50aW9uUnVuEhMKAmlkGAEgASgJQge6SARyAhhAEg8KB2RyeV9ydW4YAiABKAgSOQoFc3RhdGUYAyABKA4yIC5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvblN0YXRlQgi6SAWCAQIQARIeCg1hY3Rvcl91c2VyX2lkGAQgASgJQge6SARyAhhAEh8KDWVycm9yX21lc3NhZ2UYBSABKAlCCLpIBXIDGIBAEi4KCnN0YXJ0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKZAQoNUmV0ZW50aW9uSXRlbRIVCgRraW5kGAEgASgJQge6SARyAhg/EhgKB25vZGVfaWQYAiABKAlCB7pIBHICGEASGAoGcmVhc29uGAMgASgJQgi6SAVyAxj0AxIWCgVjb3VudBgEIAEoA0IHukgEIgIoABIbCgVieXRlcxgFIAEoA0IHukgEIgIoAEgAiAEBQggKBl9ieXRlcyJfChNSdW5SZXRlbnRpb25SZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEg8KB2RyeV9ydW4YAiABKAgiVQoUUnVuUmV0ZW50aW9uUmVzcG9uc2USKwoDcnVuGAEgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5SZXRlbnRpb25SdW4SEAoIYXR0ZW5kZWQYAiABKAgiUwoWR2V0UmV0ZW50aW9uUnVuUmVxdWVzdBIYCgZydW5faWQYASABKAlCCLpIBXIDsAEBEh8KDHdhaXRfc2Vjb25kcxgCIAEoBUIJukgGGgQYHigAIoEBChdHZXRSZXRlbnRpb25SdW5SZXNwb25zZRIrCgNydW4YASABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvblJ1bhI5CgVpdGVtcxgCIAMoCzIfLm9iaWVudGUuY2xvdWQudjEuUmV0ZW50aW9uSXRlbUIJukgGkgEDEIgnIhoKGExpc3RSZXRlbnRpb25SdW5zUmVxdWVzdCJTChlMaXN0UmV0ZW50aW9uUnVuc1Jlc3BvbnNlEjYKBHJ1bnMYASADKAsyHi5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvblJ1bkIIukgFkgECEB4qiQEKDlJldGVudGlvblN0YXRlEh8KG1JFVEVOVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1JFVEVOVElPTl9TVEFURV9SVU5OSU5HEAESHQoZUkVURU5USU9OX1NUQVRFX1NVQ0NFRURFRBACEhoKFlJFVEVOVElPTl9TVEFURV9GQUlMRUQQAzLWAgoQUmV0ZW50aW9uU2VydmljZRJiCgxSdW5SZXRlbnRpb24SJS5vYmllbnRlLmNsb3VkLnYxLlJ1blJldGVudGlvblJlcXVlc3QaJi5vYmllbnRlLmNsb3VkLnYxLlJ1blJldGVudGlvblJlc3BvbnNlIgOQAgISawoPR2V0UmV0ZW50aW9uUnVuEigub2JpZW50ZS5jbG91ZC52MS5HZXRSZXRlbnRpb25SdW5SZXF1ZXN0Gikub2JpZW50ZS5jbG91ZC52MS5HZXRSZXRlbnRpb25SdW5SZXNwb25zZSIDkAIBEnEKEUxpc3RSZXRlbnRpb25SdW5zEioub2JpZW50ZS5jbG91ZC52MS5MaXN0UmV0ZW50aW9uUnVuc1JlcXVlc3QaKy5vYmllbnRlLmNsb3VkLnYxLkxpc3RSZXRlbnRpb25SdW5zUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiBvYmllbnRlL2Nsb3VkL3YxL3JldGVudGlvbi5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSKrAgoMUmV0ZW50aW9uUnVuEhMKAmlkGAEgASgJQge6SARyAhhAEg8KB2RyeV9ydW4YAiABKAgSOQoFc3RhdGUYAyABKA4yIC5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvblN0YXRlQgi6SAWCAQIQARIeCg1hY3Rvcl91c2VyX2lkGAQgASgJQge6SARyAhhAEh8KDWVycm9yX21lc3NhZ2UYBSABKAlCCLpIBXIDGIBAEi4KCnN0YXJ0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCgdub2RlX2lkGAggASgJQge6SARyAhhAIpkBCg1SZXRlbnRpb25JdGVtEhUKBGtpbmQYASABKAlCB7pIBHICGD8SGAoHbm9kZV9pZBgCIAEoCUIHukgEcgIYQBIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDEhYKBWNvdW50GAQgASgDQge6SAQiAigAEhsKBWJ5dGVzGAUgASgDQge6SAQiAigASACIAQFCCAoGX2J5dGVzInkKE1J1blJldGVudGlvblJlcXVlc3QSNwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJQh66SBtyGRAIGIABMhJeW0EtWmEtejAtOS5fOi1dKyQSDwoHZHJ5X3J1bhgCIAEoCBIYCgdub2RlX2lkGAMgASgJQge6SARyAhhAIlUKFFJ1blJldGVudGlvblJlc3BvbnNlEisKA3J1bhgBIAEoCzIeLm9iaWVudGUuY2xvdWQudjEuUmV0ZW50aW9uUnVuEhAKCGF0dGVuZGVkGAIgASgIIlMKFkdldFJldGVudGlvblJ1blJlcXVlc3QSGAoGcnVuX2lkGAEgASgJQgi6SAVyA7ABARIfCgx3YWl0X3NlY29uZHMYAiABKAVCCbpIBhoEGB4oACKBAQoXR2V0UmV0ZW50aW9uUnVuUmVzcG9uc2USKwoDcnVuGAEgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5SZXRlbnRpb25SdW4SOQoFaXRlbXMYAiADKAsyHy5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvbkl0ZW1CCbpIBpIBAxCIJyIaChhMaXN0UmV0ZW50aW9uUnVuc1JlcXVlc3QiUwoZTGlzdFJldGVudGlvblJ1bnNSZXNwb25zZRI2CgRydW5zGAEgAygLMh4ub2JpZW50ZS5jbG91ZC52MS5SZXRlbnRpb25SdW5CCLpIBZIBAhA8KokBCg5SZXRlbnRpb25TdGF0ZRIfChtSRVRFTlRJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIbChdSRVRFTlRJT05fU1RBVEVfUlVOTklORxABEh0KGVJFVEVOVElPTl9TVEFURV9TVUNDRUVERUQQAhIaChZSRVRFTlRJT05fU1RBVEVfRkFJTEVEEAMy1gIKEFJldGVudGlvblNlcnZpY2USYgoMUnVuUmV0ZW50aW9uEiUub2JpZW50ZS5jbG91ZC52MS5SdW5SZXRlbnRpb25SZXF1ZXN0GiYub2JpZW50ZS5jbG91ZC52MS5SdW5SZXRlbnRpb25SZXNwb25zZSIDkAICEmsKD0dldFJldGVudGlvblJ1bhIoLm9iaWVudGUuY2xvdWQudjEuR2V0UmV0ZW50aW9uUnVuUmVxdWVzdBopLm9iaWVudGUuY2xvdWQudjEuR2V0UmV0ZW50aW9uUnVuUmVzcG9uc2UiA5ACARJxChFMaXN0UmV0ZW50aW9uUnVucxIqLm9iaWVudGUuY2xvdWQudjEuTGlzdFJldGVudGlvblJ1bnNSZXF1ZXN0Gisub2JpZW50ZS5jbG91ZC52MS5MaXN0UmV0ZW50aW9uUnVuc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * One run of retention.
@@ -43,7 +43,7 @@ export type RetentionRun = Message<"obiente.cloud.v1.RetentionRun"> & {
   state: RetentionState;
 
   /**
-   * The user who asked for it; empty when it was the schedule.
+   * The user who asked for it; empty when it was the schedule, or the guard of a node's disk.
    *
    * @generated from field: string actor_user_id = 4;
    */
@@ -69,6 +69,13 @@ export type RetentionRun = Message<"obiente.cloud.v1.RetentionRun"> & {
    * @generated from field: google.protobuf.Timestamp finished_at = 7;
    */
   finishedAt?: Timestamp | undefined;
+
+  /**
+   * The one node that it looked at; empty for everything.
+   *
+   * @generated from field: string node_id = 8;
+   */
+  nodeId: string;
 };
 
 /**
@@ -147,6 +154,13 @@ export type RunRetentionRequest = Message<"obiente.cloud.v1.RunRetentionRequest"
    * @generated from field: bool dry_run = 2;
    */
   dryRun: boolean;
+
+  /**
+   * The one node that is looked at, and nothing else; empty for everything.
+   *
+   * @generated from field: string node_id = 3;
+   */
+  nodeId: string;
 };
 
 /**
@@ -324,7 +338,7 @@ export const RetentionStateSchema: GenEnum<RetentionState> = /*@__PURE__*/
  */
 export const RetentionService: GenService<{
   /**
-   * Starts a run, or a dry run that only counts, and answers once it is stored. While one of its kind is under way, that
+   * Starts a run, of everything or of one node, or a dry run that only counts, and answers once it is stored. While one of its kind is under way, that
    * one is answered with: `attended`.
    *
    * @generated from rpc obiente.cloud.v1.RetentionService.RunRetention
@@ -345,7 +359,7 @@ export const RetentionService: GenService<{
     output: typeof GetRetentionRunResponseSchema;
   },
   /**
-   * Lists the runs that are kept, newest first: the last thirty.
+   * Lists the runs that are kept, newest first: the last thirty, and thirty of single nodes.
    *
    * @generated from rpc obiente.cloud.v1.RetentionService.ListRetentionRuns
    */
