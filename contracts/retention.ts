@@ -95,6 +95,8 @@ export const RETENTION_KINDS = {
    * most all that they had.
    */
   images: 'images',
+  /** Containers and networks of a node that no record owns; nobody measures them. */
+  orphans: 'orphans',
   /** A daemon's build cache, in the bytes that the daemon says it has freed. */
   buildCache: 'build-cache',
 } as const;

@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import {
   RETENTION_KINDS,
   type RetentionItem,
@@ -7,6 +8,7 @@ import {
   type SurveyedImage,
 } from '../contracts/retention.ts';
 import { toOperationFailure } from './failures.ts';
+import { retainOrphans } from './retain-orphans.ts';
 import { retainingOn, retentionStore } from './retention-stubs.ts';
 
 /** Images that are asked about, and removed, together: about 30 KB of a history, and a minute of Docker's time. */
@@ -34,7 +36,11 @@ export async function retainNodes(
       const images = unreachable === '' ? await retainImages(scope, nodeId, timing) : [skipped(unreachable)];
       await record(scope, nodeId, RETENTION_KINDS.images, images);
       const hasFailed = images.some(({ reason }) => reason.startsWith(NOT_LOOKED_AT));
-      if (scope.policy.buildCacheBytes === null || hasFailed) return;
+      if (hasFailed) return;
+      if (patched('orphans')) {
+        await record(scope, nodeId, RETENTION_KINDS.orphans, await retainOrphans(scope, nodeId, timing));
+      }
+      if (scope.policy.buildCacheBytes === null) return;
       await record(scope, nodeId, RETENTION_KINDS.buildCache, await pruneBuildCache(scope, nodeId, timing));
     }),
   );

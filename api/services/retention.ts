@@ -5,6 +5,7 @@ import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { claimMutation } from '../../adapters/postgres/mutation-keys.ts';
 import { findNode } from '../../adapters/postgres/nodes.ts';
+import { listOrphans } from '../../adapters/postgres/retention/orphan-records.ts';
 import { findRun, listItems, listRuns, type RetentionRunRecord } from '../../adapters/postgres/retention/runs.ts';
 import type { RetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import type { RetentionItem } from '../../contracts/retention.ts';
@@ -57,7 +58,8 @@ export function createRetentionService(deps: RetentionDeps): ServiceImpl<typeof 
     async getRetentionRun({ runId, waitSeconds }, context) {
       const run = await untilFinished(deps, { runId: runId.toLowerCase(), waitMs: waitSeconds * 1_000, context });
       if (!run) throw notFound('run');
-      return { run: toWire(run), items: (await listItems(db, run.id, MAX_ITEMS)).map(toWireItem) };
+      const items = await listItems(db, run.id, MAX_ITEMS);
+      return { run: toWire(run), items: items.map(toWireItem), orphans: await listOrphans(db, run.id) };
     },
     async listRetentionRuns() {
       return { runs: (await listRuns(db)).map(toWire) };

@@ -10,6 +10,7 @@ import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createRemoveVolume } from '../../activities/remove-volume.ts';
 import { createResolveSource } from '../../activities/resolve-source.ts';
 import { createRetainImages } from '../../activities/retain-images.ts';
+import { createRetainOrphans } from '../../activities/retain-orphans.ts';
 import { createVolumeSnapshots, type SnapshotPorts } from '../../activities/volume-snapshots.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
@@ -90,6 +91,12 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createRemoveLeftovers({ ...replica, git }),
         ...createResolveSource(git),
         ...createRetainImages(docker),
+        ...createRetainOrphans({
+          ...replica,
+          restarts: keeper,
+          findOwned: keys.control.findOwned,
+          now: () => new Date(),
+        }),
         ...createRemoveVolume(replica),
         ...createVolumeSnapshots({ instance, runtime: docker, files: snapshots }),
         ...createWatchNode(daemon, disk),

@@ -1,19 +1,22 @@
+import type { OrphanStore } from '../../../contracts/orphans.ts';
 import type { RetentionNodesInput, RetentionNodesPage, RetentionStore } from '../../../contracts/retention.ts';
 import type { RetentionPolicy } from '../../../domain/retention/policy.ts';
 import type { Database } from '../database.ts';
 import { findNeededImages } from './needed-images.ts';
+import { recordOrphans } from './orphan-records.ts';
 import { beginRun, finishRun, setItems } from './runs.ts';
 
 /** Nodes that are asked at the same time. */
 const NODES_PAGE = 100;
 
 /** Creates what the retention workflow reads and writes by in one short statement or two. */
-export function createRetentionStore(db: Database, policy: RetentionPolicy): RetentionStore {
+export function createRetentionStore(db: Database, policy: RetentionPolicy): RetentionStore & OrphanStore {
   return {
     beginRetention: async (input) => ({ policy, isOver: await beginRun(db, input) }),
     listRetentionNodes: (input) => listNodes(db, input),
     findNeededImages: (input) => findNeededImages(db, input),
     recordRetention: (input) => setItems(db, input),
+    recordOrphans: (input) => recordOrphans(db, input),
     finishRetention: (input) => finishRun(db, input),
   };
 }
