@@ -11,8 +11,11 @@ import { isWorse } from '../domain/disk-guard.ts';
 /** While its disk stays low a node is cleaned again after this: what was too young to go may go by then. */
 const AGAIN_MS = 3_600_000;
 
-/** A node of which nothing is known yet: it takes work. */
-export const UNKNOWN_DISK: KnownDisk = { level: 'room', notice: '', cleanedAt: 0 };
+/**
+ * A node of which nothing is known yet: it takes work. Whatever is found first is recorded, since an earlier run of the
+ * workflow may have left something else in the database.
+ */
+export const UNKNOWN_DISK: KnownDisk = { level: 'room', notice: 'not told yet', cleanedAt: 0 };
 
 /**
  * Takes over what was found of a node's disk. Asks for the node to be cleaned when that got worse, which is before it

@@ -37,9 +37,17 @@ export function retainingOn(nodeId: string, timing: RetentionTiming): NodeRetent
   return proxyActivities<NodeRetentionActivities>({ taskQueue: nodeQueue(nodeId), ...bounded(timing) });
 }
 
-/** Work on what nobody owns on one node, on its own queue. */
+/**
+ * Work on what nobody owns on one node, on its own queue. It asks the control plane, which may be away for a restart: so it
+ * is tried more often.
+ */
 export function orphansOn(nodeId: string, timing: RetentionTiming): OrphanActivities {
-  return proxyActivities<OrphanActivities>({ taskQueue: nodeQueue(nodeId), ...bounded(timing) });
+  const { retry, ...bounds } = bounded(timing);
+  return proxyActivities<OrphanActivities>({
+    taskQueue: nodeQueue(nodeId),
+    ...bounds,
+    retry: { ...retry, maximumAttempts: 4 * ATTEMPTS },
+  });
 }
 
 /** However it fails, silence included, the wait for it has an end. */

@@ -126,7 +126,12 @@ describe('the node workflow', { timeout: 180_000 }, () => {
     const room = { level: 'room', notice: '' } as const;
     const found = [room, low, low, { ...low, notice: 'its disk is filling up: 12 % free' }, full, room];
     const asked: WatchNodeInput['knownDisk'][] = [];
+    let isMeasured = false;
     const watchNode = async ({ knownDisk }: WatchNodeInput): Promise<WatchedNode> => {
+      if (!isMeasured) {
+        isMeasured = true;
+        return { state: 'ready', reason: '' };
+      }
       asked.push(knownDisk);
       const disk = found.shift();
       if (!disk) {
@@ -151,7 +156,7 @@ describe('the node workflow', { timeout: 180_000 }, () => {
     await eventually(() => expect(asked).toHaveLength(7));
     expect(asked).toEqual(['room', 'room', 'low', 'low', 'low', 'full', 'room']);
     expect(records.map(({ disk }) => disk?.notice)).toEqual([
-      ...['', low.notice, 'its disk is filling up: 12 % free', full.notice, ''],
+      ...[undefined, '', low.notice, 'its disk is filling up: 12 % free', full.notice, ''],
     ]);
     await rig.client.workflow.getHandle(retentionWorkflowId({ isDryRun: false, onlyNodeId: nodeId })).result();
     const cleaned = retention.steps.filter((step) => step !== 'begin');
