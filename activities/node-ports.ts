@@ -118,6 +118,16 @@ export interface DaemonWatch {
   onChange(listener: () => void): () => void;
 }
 
+/** What measures the disk of a node's Docker daemon all the time. */
+export interface DiskWatch {
+  /** Share of it that has to stay free, percent; with 0 it may fill up. */
+  readonly minFreePercent: number;
+  /** Free share of it, percent; `undefined` before the first measurement. */
+  freePercent(): number | undefined;
+  /** Calls back whenever it was measured anew and is another; answers with how to stop that. */
+  onChange(listener: () => void): () => void;
+}
+
 /** What the build activity needs from the world. */
 export interface BuildPorts {
   readonly instance: string;

@@ -36,7 +36,8 @@ export function createRemoveReplica({
   };
 }
 
-function ownGraceMs({ labels }: ObservedContainer): number | undefined {
+/** Time from SIGTERM to SIGKILL that a container's application asks for, milliseconds; `undefined` where it does not. */
+export function ownGraceMs({ labels }: ObservedContainer): number | undefined {
   const graceMs = Number(labels[NODE_LABEL.stopGrace] ?? Number.NaN);
   return Number.isFinite(graceMs) ? Math.min(graceMs, COMPOSE_LIMITS.stopGracePeriodMs) : undefined;
 }

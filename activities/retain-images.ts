@@ -5,7 +5,7 @@ import type {
   NodeRetentionActivities,
   RemovedCache,
   RemoveImagesInput,
-} from '../contracts/retention.ts';
+} from '../contracts/node-retention.ts';
 import type { ImageStay } from '../domain/retention/images.ts';
 import { withHeartbeats } from './heartbeats.ts';
 

@@ -3,10 +3,13 @@ import {
   type GetRetentionRunResponse,
   type RetentionItem,
   RetentionItemSchema,
+  type RetentionOrphan,
+  RetentionOrphanSchema,
   type RetentionRun,
   RetentionRunSchema,
   RetentionState,
 } from '../gen/obiente/cloud/v1/retention_pb.ts';
+import { plainText } from './plain-text.ts';
 import { showBytes, showSpan } from './quantities.ts';
 import { age, messageJson, paintState } from './show.ts';
 import { type Column, table } from './table.ts';
@@ -22,14 +25,15 @@ interface Line {
 }
 
 /** A run and its report, in the names and forms that `curl` gets from the API. */
-export function reportJson({ run, items }: GetRetentionRunResponse): unknown {
+export function reportJson({ run, items, orphans }: GetRetentionRunResponse): unknown {
   if (run === undefined) return null;
   const lines = items.map((item) => messageJson(RetentionItemSchema, item));
-  return { ...(messageJson(RetentionRunSchema, run) as object), items: lines };
+  const single = orphans.map((orphan) => messageJson(RetentionOrphanSchema, orphan));
+  return { ...(messageJson(RetentionRunSchema, run) as object), items: lines, orphans: single };
 }
 
 /** The report of a run: what went, what it freed, and what stays for which reason. */
-export function showReport(terminal: Terminal, { run, items }: GetRetentionRunResponse): void {
+export function showReport(terminal: Terminal, { run, items, orphans }: GetRetentionRunResponse): void {
   const isDryRun = run?.dryRun === true;
   const lines = toLines(items);
   const columns: readonly Column<Line>[] = [
@@ -40,8 +44,17 @@ export function showReport(terminal: Terminal, { run, items }: GetRetentionRunRe
     { heading: 'STAYS', cell: ({ stays }) => stays.map(({ count, reason }) => `${count} ${reason}`).join('; ') || '-' },
   ];
   if (lines.length > 0) terminal.line(table(terminal, columns, lines));
+  if (orphans.length > 0) terminal.line(`\n${table(terminal, ORPHANS, orphans)}\n`);
   if (run !== undefined) terminal.line(conclusion(run, lines));
 }
+
+const ORPHANS: readonly Column<RetentionOrphan>[] = [
+  { heading: 'ORPHAN', cell: ({ kind }) => kind },
+  { heading: 'NODE', cell: ({ nodeId }) => nodeId },
+  { heading: 'ID', cell: ({ id }) => id.slice(0, 12) },
+  { heading: 'NAME', cell: ({ name }) => plainText(name) },
+  { heading: 'OUTCOME', cell: ({ outcome, reason }) => (reason === '' ? outcome : `${outcome}: ${reason}`) },
+];
 
 function conclusion({ state, dryRun, errorMessage }: RetentionRun, lines: readonly Line[]): string {
   if (state === RetentionState.RUNNING) return 'still running';
@@ -73,10 +86,14 @@ export function showRuns(terminal: Terminal, runs: readonly RetentionRun[]): voi
   const columns: readonly Column<RetentionRun>[] = [
     { heading: 'RUN', cell: ({ id }) => id },
     { heading: 'KIND', cell: ({ dryRun }) => (dryRun ? 'dry run' : 'run') },
+    { heading: 'OF', cell: ({ nodeId }) => nodeId || 'all' },
     { heading: 'STATE', cell: stateOf, paint: (text) => paintState(terminal, text) },
     { heading: 'AGO', cell: ({ startedAt }) => age(startedAt), isNumber: true },
     { heading: 'TOOK', cell: took, isNumber: true },
-    { heading: 'ASKED BY', cell: ({ actorUserId }) => actorUserId || 'schedule' },
+    {
+      heading: 'ASKED BY',
+      cell: ({ actorUserId, nodeId }) => actorUserId || (nodeId === '' ? 'schedule' : 'disk guard'),
+    },
   ];
   terminal.line(table(terminal, columns, runs));
 }

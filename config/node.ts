@@ -8,6 +8,7 @@ import {
   list,
   logLevel,
   nodeLabels,
+  percent,
   port,
   sizeBytes,
   url,
@@ -57,6 +58,8 @@ export const nodeVariables = temporalVariables.extend({
   NODE_GATEWAY_PORT: port(7410),
   STREAMER_GATEWAY_PORT: port(7411),
   DOCKER_SOCKET: z.string().default('/var/run/docker.sock'),
+  /** Share of the daemon's disk that has to stay free: with less of it the node takes no new replicas. `0%`: none. */
+  NODE_MIN_FREE_DISK: percent({ max: 50, default: 10 }),
   /** Image builds that go on at a time; others wait. Together they may use half of the host's cores and memory. */
   BUILDS_PER_NODE: integer({ min: 1, max: 64, default: 1 }),
   /** Longest build, its wait for a place not counted. */

@@ -100,6 +100,17 @@ export function durationMs(defaultText: string) {
     });
 }
 
+/** A share such as `10%`, from 0 to a bound, as percent. */
+export function percent(bounds: { max: number; default: number }) {
+  const rule = `must be a whole number of percent from 0% to ${bounds.max}%`;
+  return z
+    .string()
+    .regex(/^\d{1,3}%$/, rule)
+    .default(`${bounds.default}%`)
+    .transform((text) => Number(text.slice(0, -1)))
+    .refine((share) => share <= bounds.max, rule);
+}
+
 const UNIT_BYTES = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const;
 
 /** A size such as `512MiB` or `5GiB`, as bytes. */

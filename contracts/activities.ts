@@ -1,6 +1,6 @@
 import type { RolloutGate } from '../domain/rollout-policy.ts';
 import type { ControlRequest, OperationAccepted, OperationRequest } from './deployment.ts';
-import type { NodeStateChange } from './node.ts';
+import type { NodeStateChange, WatchedNode, WatchNodeInput } from './node.ts';
 import type {
   BuildSource,
   DoomedReplica,
@@ -179,10 +179,10 @@ export interface NodeActivities extends DataRemovals {
   /** Removes what a deleted deployment leaves on the node: its own images, and the project's network when unused. */
   removeLeftovers(input: { readonly deploymentId: string; readonly projectId: string }): Promise<void>;
   /**
-   * Watches this node's Docker daemon and returns when its state is another than `known`, or after `maxMs`.
+   * Watches this node's Docker daemon and its disk, and returns when one of them is another than known, or after `maxMs`.
    * Heartbeats all the while: its silence is how the node's death is noticed.
    */
-  watchNode(input: WatchNodeInput): Promise<{ readonly state: 'ready' | 'degraded'; readonly reason: string }>;
+  watchNode(input: WatchNodeInput): Promise<WatchedNode>;
 }
 
 /** Input of {@link NodeActivities.resolveSource}: the ref of a service's Git source. */
@@ -216,12 +216,6 @@ export interface RemoveReplicaInput {
   readonly index: number;
   /** Time from SIGTERM to SIGKILL, milliseconds. */
   readonly stopGraceMs: number;
-}
-
-/** Input of {@link NodeActivities.watchNode}. */
-export interface WatchNodeInput {
-  readonly known: NodeStateChange['state'];
-  readonly maxMs: number;
 }
 
 /** Activities on one node's build queue. */

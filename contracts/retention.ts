@@ -9,9 +9,13 @@ export const RETENTION_DUE_WORKFLOW = 'retentionDue';
 /** Id of the schedule, and of what it starts, to which the server adds the time. */
 export const RETENTION_SCHEDULE = 'retention-due';
 
-/** Workflow id of a run: one at a time, and beside it one that only counts. */
-export function retentionWorkflowId({ isDryRun }: Pick<RetentionRequest, 'isDryRun'>): string {
-  return isDryRun ? 'retention/dry-run' : 'retention';
+/** Workflow id of a run: one at a time, and beside it one that only counts; and the same for each single node. */
+export function retentionWorkflowId({
+  isDryRun,
+  onlyNodeId,
+}: Pick<RetentionRequest, 'isDryRun' | 'onlyNodeId'>): string {
+  const what = onlyNodeId === undefined ? 'retention' : `retention/node/${onlyNodeId}`;
+  return isDryRun ? `${what}/dry-run` : what;
 }
 
 /** Update that answers with {@link RetentionAttended} once the run is stored: whose run it is that goes on. */
@@ -28,8 +32,10 @@ export interface RetentionRequest {
   readonly runId: string;
   /** Whether it only counts what would go. */
   readonly isDryRun: boolean;
-  /** `null` for the schedule. */
+  /** `null` for the schedule, and for the guard of a node's disk. */
   readonly actorUserId: string | null;
+  /** The one node that is looked at, and nothing else; absent: everything. */
+  readonly onlyNodeId?: string;
 }
 
 /** Durations of a run, milliseconds: part of its input, so that tests give short ones to the real server. */
@@ -89,6 +95,8 @@ export const RETENTION_KINDS = {
    * most all that they had.
    */
   images: 'images',
+  /** Containers and networks of a node that no record owns; nobody measures them. */
+  orphans: 'orphans',
   /** A daemon's build cache, in the bytes that the daemon says it has freed. */
   buildCache: 'build-cache',
 } as const;
@@ -118,13 +126,20 @@ export interface RetentionStore {
   /** Stores that a run began, and says by which policy. `isOver`: it had ended before, so there is nothing to do. */
   beginRetention(input: RetentionRequest): Promise<{ readonly policy: RetentionPolicy; readonly isOver: boolean }>;
   /** Lists nodes by id, those that cannot be asked with the reason. */
-  listRetentionNodes(input: { readonly afterId: string }): Promise<RetentionNodesPage>;
+  listRetentionNodes(input: RetentionNodesInput): Promise<RetentionNodesPage>;
   /** Which of these images some revision needs that stays, by image id. */
   findNeededImages(input: FindNeededImagesInput): Promise<readonly string[]>;
   /** Stores what a run found at one place, in place of what was stored for it before. */
   recordRetention(input: RecordRetentionInput): Promise<void>;
   /** Stores that a run ended; with an error, why it did not come to its end. */
   finishRetention(input: { readonly runId: string; readonly error: string }): Promise<void>;
+}
+
+/** Input of {@link RetentionStore.listRetentionNodes}. */
+export interface RetentionNodesInput {
+  readonly afterId: string;
+  /** The only node that is asked for; absent: all of them. */
+  readonly onlyNodeId?: string;
 }
 
 /** Some nodes, and whether there are more. */
@@ -180,61 +195,4 @@ export interface ContextFilesPage {
   readonly kept: number;
   /** After which file it goes on; `null` at the end. */
   readonly next: string | null;
-}
-
-/** How a node looks at its images. */
-export type NodeImageRules = Pick<RetentionPolicy, 'imagesMs' | 'baseImagesMs'>;
-
-/** On a node's own queue. */
-export interface NodeRetentionActivities {
-  /** Lists the platform's own images that nothing on the node uses, by id, and counts why others stay. */
-  surveyImages(input: SurveyImagesInput): Promise<ImageSurvey>;
-  /**
-   * Removes images by their ids, each looked at again before; of a dry run it only measures them. What is gone already
-   * counts as removed.
-   */
-  removeImages(input: RemoveImagesInput): Promise<RemovedImages>;
-  /** Cuts the daemon's build cache down to a size; of a dry run it measures what would go. */
-  pruneBuildCache(input: { readonly keepBytes: number; readonly isDryRun: boolean }): Promise<RemovedCache>;
-}
-
-/** Input of {@link NodeRetentionActivities.surveyImages}. */
-export interface SurveyImagesInput {
-  readonly afterId: string;
-  readonly limit: number;
-  readonly rules: NodeImageRules;
-}
-
-/** Answer of {@link NodeRetentionActivities.surveyImages}. */
-export interface ImageSurvey {
-  readonly images: readonly SurveyedImage[];
-  /** How many of the platform's own stay, by reason; of all images, so only a first page tells. */
-  readonly kept: Readonly<Record<string, number>>;
-  readonly next: string | null;
-  /** What all layers take by the daemon's own account; `null` when it did not say. */
-  readonly layersBytes: number | null;
-}
-
-/** Input of {@link NodeRetentionActivities.removeImages}. */
-export interface RemoveImagesInput {
-  readonly imageIds: readonly string[];
-  readonly rules: NodeImageRules;
-  readonly isDryRun: boolean;
-  /** What all layers took before. */
-  readonly layersBytes: number | null;
-}
-
-/** Answer of {@link NodeRetentionActivities.removeImages}. */
-export interface RemovedImages {
-  readonly removed: number;
-  /** `null` when the daemon did not say. */
-  readonly bytesFreed: number | null;
-  /** What was used again meanwhile, by reason. */
-  readonly kept: Readonly<Record<string, number>>;
-}
-
-/** Answer of {@link NodeRetentionActivities.pruneBuildCache}. */
-export interface RemovedCache {
-  readonly removed: number;
-  readonly bytesFreed: number | null;
 }

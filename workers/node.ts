@@ -15,6 +15,7 @@ import { nodeVariables } from '../config/node.ts';
 import { openBuildRegistry } from './node/build-registry.ts';
 import { type ControlJwks, openControlJwks } from './node/control-jwks.ts';
 import { createDaemonWatch } from './node/daemon-watch.ts';
+import { createDiskWatch } from './node/disk-watch.ts';
 import { createEnrolment } from './node/enrolment.ts';
 import { startNodeGateway } from './node/gateway.ts';
 import { openGit } from './node/git.ts';
@@ -58,6 +59,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const stopping = new AbortController();
   const { signal } = stopping;
   const daemon = createDaemonWatch(() => docker.checkHealth());
+  const disk = createDiskWatch(docker.measureDisk, { minFreePercent: config.NODE_MIN_FREE_DISK });
   const cores = availableParallelism();
   const startSlot = pLimit(STARTS_PER_CORE * cores);
   const observers = await observeReplicas({ docker, keys, dir: config.NODE_KEY_DIR, startSlot, log });
@@ -65,7 +67,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const snapshots = await openSnapshotStore(config);
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
-    nodeQueues({ config, keys, docker, git, registry, daemon, ...observers, snapshots, cores, startSlot }),
+    nodeQueues({ config, keys, docker, git, registry, daemon, disk, ...observers, snapshots, cores, startSlot }),
     { signal, log },
   );
   const enrolment = createEnrolment({
@@ -83,6 +85,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   });
   const loops = [
     daemon.run(signal),
+    disk.run(signal),
     hub.run(docker.followEvents(signal)),
     keeper.run(signal),
     enrolment.run(signal),

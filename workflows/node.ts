@@ -11,10 +11,17 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { NodeActivities } from '../contracts/activities.ts';
-import { DOOMED_SIGNAL, ENROLLED_SIGNAL, type NodeInput, type NodeStateChange } from '../contracts/node.ts';
+import {
+  DOOMED_SIGNAL,
+  ENROLLED_SIGNAL,
+  type KnownDisk,
+  type NodeInput,
+  type NodeStateChange,
+} from '../contracts/node.ts';
 import { nodeQueue } from '../contracts/task-queues.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import { onNode, onStoppingNode, store } from './activity-stubs.ts';
+import { knowDisk, UNKNOWN_DISK } from './clean-node.ts';
 import { healWhenDue, lostNow } from './heal-node.ts';
 
 const enrolledSignal = defineSignal(ENROLLED_SIGNAL);
@@ -27,11 +34,13 @@ const doomedSignal = defineSignal(DOOMED_SIGNAL);
  * change of its Docker daemon is. What it finds is recorded; a lost node is tried again after a pause, or as soon as
  * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. A node that is ready is rid
  * of what was to be removed while it did not answer, and, when told, at once of what somebody deletes. What a node had
- * that stays lost is replaced elsewhere. The last known state survives continue-as-new.
+ * that stays lost is replaced elsewhere. A node whose disk is nearly full takes no new replicas, and is cleaned before. The
+ * last known state, of the disk too, survives continue-as-new.
  */
 export async function node(input: NodeInput): Promise<void> {
   let known: NodeStateChange['state'] = input.carried?.known ?? 'lost';
   let loss = input.carried?.loss;
+  let disk = input.carried?.disk ?? UNKNOWN_DISK;
   let enrolments = 0;
   setHandler(enrolledSignal, () => {
     enrolments += 1;
@@ -41,23 +50,27 @@ export async function node(input: NodeInput): Promise<void> {
   });
   while (!workflowInfo().continueAsNewSuggested) {
     const seen = enrolments;
-    const found = await watch(input, known);
+    const found = await watch(input, known, disk);
     // Silence is noticed after the node's process may have been back for long: then it is looked at before it is judged.
     if (found.state === 'lost' && enrolments > seen) continue;
-    if (found.state !== known) {
-      await store.recordNodeState({ nodeId: input.nodeId, ...found });
-      loss = found.state === 'lost' ? lostNow() : undefined;
-    }
+    const hasOtherDisk = found.disk !== undefined && found.disk.notice !== disk.notice;
+    if (found.state !== known || hasOtherDisk) await store.recordNodeState({ nodeId: input.nodeId, ...found });
+    if (found.state !== known) loss = found.state === 'lost' ? lostNow() : undefined;
     known = found.state;
+    if (found.disk) disk = await knowDisk(input.nodeId, disk, found.disk);
     if (loss && patched('heals')) loss = await healWhenDue(input.nodeId, loss);
     if (known === 'lost') await condition(() => enrolments > seen, input.retryMs);
     if (known === 'ready') await removeDoomed(input.nodeId);
   }
   await condition(allHandlersFinished);
-  await continueAsNew<typeof node>({ ...input, carried: { known, ...(loss ? { loss } : {}) } });
+  await continueAsNew<typeof node>({ ...input, carried: { known, disk, ...(loss ? { loss } : {}) } });
 }
 
-async function watch(input: NodeInput, known: NodeStateChange['state']): Promise<Omit<NodeStateChange, 'nodeId'>> {
+async function watch(
+  input: NodeInput,
+  known: NodeStateChange['state'],
+  disk: KnownDisk,
+): Promise<Omit<NodeStateChange, 'nodeId'>> {
   const { watchNode } = proxyActivities<NodeActivities>({
     taskQueue: nodeQueue(input.nodeId),
     scheduleToStartTimeout: input.heartbeatMs,
@@ -67,7 +80,7 @@ async function watch(input: NodeInput, known: NodeStateChange['state']): Promise
     retry: { maximumAttempts: 1 },
   });
   try {
-    return await watchNode({ known, maxMs: input.watchMs });
+    return await watchNode({ known, maxMs: input.watchMs, knownDisk: disk.level });
   } catch {
     // Any failure of the watch means the same: nothing is known of the node but that it does not answer.
     return { state: 'lost', reason: 'the node gave no sign of life' };

@@ -1,11 +1,14 @@
+import { patched } from '@temporalio/workflow';
 import {
   RETENTION_KINDS,
   type RetentionItem,
+  type RetentionNodesInput,
   type RetentionScope,
   type RetentionTiming,
   type SurveyedImage,
 } from '../contracts/retention.ts';
 import { toOperationFailure } from './failures.ts';
+import { retainOrphans } from './retain-orphans.ts';
 import { retainingOn, retentionStore } from './retention-stubs.ts';
 
 /** Images that are asked about, and removed, together: about 30 KB of a history, and a minute of Docker's time. */
@@ -17,23 +20,27 @@ const NEEDED = 'needed by a revision that stays';
 type Line = Omit<RetentionItem, 'kind' | 'nodeId'>;
 
 /**
- * Lets the nodes after one rid themselves of what no revision needs, side by side: one that is frozen ends by its own
+ * Lets the nodes after one, or a single one, rid themselves of what no revision needs, side by side: one that is frozen ends by its own
  * bounds and holds nobody else up. What a node does not do is told in the report.
  *
  * @returns after which node it goes on; `null` at the end.
  */
 export async function retainNodes(
   scope: RetentionScope,
-  afterId: string,
+  which: RetentionNodesInput,
   timing: RetentionTiming,
 ): Promise<string | null> {
-  const { nodes, next } = await retentionStore.listRetentionNodes({ afterId });
+  const { nodes, next } = await retentionStore.listRetentionNodes(which);
   await Promise.all(
     nodes.map(async ({ nodeId, unreachable }) => {
       const images = unreachable === '' ? await retainImages(scope, nodeId, timing) : [skipped(unreachable)];
       await record(scope, nodeId, RETENTION_KINDS.images, images);
       const hasFailed = images.some(({ reason }) => reason.startsWith(NOT_LOOKED_AT));
-      if (scope.policy.buildCacheBytes === null || hasFailed) return;
+      if (hasFailed) return;
+      if (patched('orphans')) {
+        await record(scope, nodeId, RETENTION_KINDS.orphans, await retainOrphans(scope, nodeId, timing));
+      }
+      if (scope.policy.buildCacheBytes === null) return;
       await record(scope, nodeId, RETENTION_KINDS.buildCache, await pruneBuildCache(scope, nodeId, timing));
     }),
   );

@@ -1,17 +1,13 @@
 import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
-import type {
-  ContextActivities,
-  NodeRetentionActivities,
-  RetentionStore,
-  RetentionSweeps,
-  RetentionTiming,
-} from '../contracts/retention.ts';
+import type { NodeRetentionActivities } from '../contracts/node-retention.ts';
+import type { OrphanActivities, OrphanStore } from '../contracts/orphans.ts';
+import type { ContextActivities, RetentionStore, RetentionSweeps, RetentionTiming } from '../contracts/retention.ts';
 import { CONTEXTS_QUEUE, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 
 /** Short reads and writes of the control database. Without an end of their retries: a run outlives any outage of it. */
 export const retentionStore = oneAtATime(
-  proxyLocalActivities<RetentionStore>({
+  proxyLocalActivities<RetentionStore & OrphanStore>({
     startToCloseTimeout: '30s',
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' },
   }),
@@ -39,6 +35,19 @@ export function onContexts(timing: RetentionTiming): ContextActivities {
 /** Work on one node's images, on its own queue. */
 export function retainingOn(nodeId: string, timing: RetentionTiming): NodeRetentionActivities {
   return proxyActivities<NodeRetentionActivities>({ taskQueue: nodeQueue(nodeId), ...bounded(timing) });
+}
+
+/**
+ * Work on what nobody owns on one node, on its own queue. It asks the control plane, which may be away for a restart: so it
+ * is tried more often.
+ */
+export function orphansOn(nodeId: string, timing: RetentionTiming): OrphanActivities {
+  const { retry, ...bounds } = bounded(timing);
+  return proxyActivities<OrphanActivities>({
+    taskQueue: nodeQueue(nodeId),
+    ...bounds,
+    retry: { ...retry, maximumAttempts: 4 * ATTEMPTS },
+  });
 }
 
 /** However it fails, silence included, the wait for it has an end. */

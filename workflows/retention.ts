@@ -32,8 +32,8 @@ interface Run {
  * One run of retention: the control database first, since what only it names is found unneeded afterwards; then files of
  * contexts; then every node that can be asked, a page of them at a time, side by side.
  *
- * At most one at a time, `retention`, and beside it one that only counts, `retention/dry-run`. Ends with its report
- * stored, whatever could not be done: that is told in it. The update `attend` answers once the run is stored. What has
+ * At most one at a time, `retention`, and beside it one that only counts, `retention/dry-run`. One of a single node,
+ * `retention/node/<node id>`, leaves all but that node out. Ends with its report stored, whatever could not be done: that is told in it. The update `attend` answers once the run is stored. What has
  * been gone through survives continue-as-new; what was counted is in the database.
  */
 export async function retention(input: RetentionInput): Promise<void> {
@@ -42,15 +42,16 @@ export async function retention(input: RetentionInput): Promise<void> {
     await condition(() => isStored);
     return { runId: input.runId };
   });
-  const { runId, isDryRun, actorUserId } = input;
-  const begun = input.carried ? undefined : await retentionStore.beginRetention({ runId, isDryRun, actorUserId });
+  const { timing: _, carried, ...request } = input;
+  const begun = carried ? undefined : await retentionStore.beginRetention(request);
   isStored = true;
-  const policy = input.carried?.policy ?? begun?.policy;
+  const policy = carried?.policy ?? begun?.policy;
   if (policy && !begun?.isOver) {
-    const fresh = { policy, database: '', contexts: '', nodes: '', errors: [] };
-    const run: Run = { input, progress: input.carried ?? fresh, errors: [...(input.carried?.errors ?? [])] };
+    const others = input.onlyNodeId === undefined ? '' : null;
+    const fresh = { policy, database: others, contexts: others, nodes: '', errors: [] };
+    const run: Run = { input, progress: carried ?? fresh, errors: [...(carried?.errors ?? [])] };
     await perform(run);
-    await retentionStore.finishRetention({ runId, error: run.errors.join('; ') });
+    await retentionStore.finishRetention({ runId: input.runId, error: run.errors.join('; ') });
   }
   await condition(allHandlersFinished);
 }
@@ -66,7 +67,8 @@ async function perform(run: Run): Promise<void> {
     await retainContexts(scope, input.timing);
     return null;
   });
-  await part(run, 'nodes', (afterId) => retainNodes(scope, afterId, input.timing));
+  const only = input.onlyNodeId === undefined ? {} : { onlyNodeId: input.onlyNodeId };
+  await part(run, 'nodes', (afterId) => retainNodes(scope, { afterId, ...only }, input.timing));
 }
 
 /** Goes through one part, page by page, from where it stands. */

@@ -9,6 +9,7 @@ import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { HostFacts } from '../../domain/container.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
+import type { OwnableThing } from '../../domain/retention/orphans.ts';
 import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { tolerateLateSessionErrors } from '../http2/late-session-errors.ts';
 import { toContextStream } from './context-stream.ts';
@@ -45,6 +46,8 @@ export interface ControlClient {
   heartbeat(docker: { healthy: boolean; reason: string }): Promise<string>;
   /** @returns what is recorded on this node and was not in a complete report. */
   reportReplicas(report: ReplicaReport): Promise<readonly UnseenReplica[]>;
+  /** @returns ids of those things of this node that some record owns. @throws NODE_UNAVAILABLE (retryable) */
+  findOwned(things: readonly OwnableThing[]): Promise<ReadonlySet<string>>;
   /** @returns a service's variables as a JWE for this node's key. @throws NOT_FOUND, NODE_UNAVAILABLE */
   fetchEnvironment(of: ServiceRef): Promise<string>;
   /** @returns the arguments with which a service's image is built, in the same form. */
@@ -94,6 +97,10 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
     reportReplicas: async ({ replicas, complete }) => {
       const answer = client.reportReplicas({ replicas: replicas.map(toMessage), complete });
       return (await explained('report replicas', answer)).unseen;
+    },
+    findOwned: async (things) => {
+      const answer = client.findOwned({ things: things.map(({ kind: _, name: __, ...thing }) => thing) });
+      return new Set((await explained('ask who owns what is here', answer, toRetryableControlError)).ids);
     },
     fetchEnvironment: async (of) => {
       const what = `fetch the environment of ${nameOf(of)}`;

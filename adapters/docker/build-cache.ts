@@ -1,4 +1,4 @@
-import type { RemovedCache } from '../../contracts/retention.ts';
+import type { RemovedCache } from '../../contracts/node-retention.ts';
 import type { DockerConnection } from './connection.ts';
 import { callDaemon, readDiskUsage } from './disk-usage.ts';
 

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import type { DiskSpace } from '../../domain/disk-guard.ts';
 import type { DockerConnection } from './connection.ts';
 
 /** The disk of one daemon. */
@@ -9,6 +10,8 @@ export interface DockerDisk {
    * @throws DOCKER_UNAVAILABLE while the daemon has not said where that is.
    */
   freeBytes(): Promise<number>;
+  /** The same with the size of that disk: what is written and what may be, as `df` counts. @throws as above */
+  measureDisk(): Promise<DiskSpace>;
 }
 
 /**
@@ -17,11 +20,10 @@ export interface DockerDisk {
  */
 export function createDockerDisk(docker: DockerConnection): DockerDisk {
   let folder: string | undefined;
-  return {
-    freeBytes: async () => {
-      folder ??= String((await docker.call('ask docker for its folder', () => docker.impatient.info())).DockerRootDir);
-      const { bavail, bsize } = await statfs(folder).catch(() => statfs('/'));
-      return bavail * bsize;
-    },
+  const measureDisk = async (): Promise<DiskSpace> => {
+    folder ??= String((await docker.call('ask docker for its folder', () => docker.impatient.info())).DockerRootDir);
+    const { bavail, bfree, blocks, bsize } = await statfs(folder).catch(() => statfs('/'));
+    return { freeBytes: bavail * bsize, totalBytes: (blocks - bfree + bavail) * bsize };
   };
+  return { measureDisk, freeBytes: async () => (await measureDisk()).freeBytes };
 }

@@ -10,6 +10,7 @@ import { createDockerImageRetention, type DockerImageRetention } from './image-r
 import { createDockerImages, type DockerImages } from './images.ts';
 import { createDockerLogs, type DockerLogs } from './logs.ts';
 import { createDockerNetworks, type DockerNetworks } from './networks.ts';
+import { createDockerOrphans, type DockerOrphans } from './orphans.ts';
 import { createOwnImages, type OwnImages } from './own-images.ts';
 import { createPullRecords, type PullRecords } from './pull-records.ts';
 import { createPushedImages, type PushedImages } from './pushed-images.ts';
@@ -22,6 +23,7 @@ export type Docker = DockerImages &
   CarriedImages &
   PushedImages &
   DockerNetworks &
+  DockerOrphans &
   DockerVolumes &
   DockerVolumeArchives &
   DockerContainers &
@@ -58,6 +60,7 @@ export function createDocker(options: DockerOptions): Docker {
   const connection = createDockerConnection(options);
   const { instance, registrySilenceMs = REGISTRY_SILENCE_MS } = options;
   const own = options.ownImages ?? createOwnImages();
+  const networks = createDockerNetworks(connection);
   return {
     ...createDockerImages(connection, {
       ...{ instance, registrySilenceMs, own },
@@ -65,7 +68,8 @@ export function createDocker(options: DockerOptions): Docker {
     }),
     ...createCarriedImages(connection, { instance, own }),
     ...createPushedImages(connection, { instance, registrySilenceMs }),
-    ...createDockerNetworks(connection),
+    ...networks,
+    ...createDockerOrphans(connection, networks),
     ...createDockerVolumes(connection),
     ...createDockerVolumeArchives(connection, options),
     ...createDockerContainers(connection, options),

@@ -1,4 +1,4 @@
-import type { NodeImageRules } from '../../contracts/retention.ts';
+import type { NodeImageRules } from '../../contracts/node-retention.ts';
 import { type ImageStay, type LocalImage, whyImageStays } from '../../domain/retention/images.ts';
 import { type DockerConnection, statusOf } from './connection.ts';
 import { type DiskUsage, readDiskUsage } from './disk-usage.ts';

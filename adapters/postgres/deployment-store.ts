@@ -50,10 +50,13 @@ export function createDeploymentStore(db: Database, { domain, placement }: Deplo
   };
 }
 
-async function recordNodeState(db: Database, { nodeId, state, reason }: NodeStateChange): Promise<void> {
+async function recordNodeState(db: Database, { nodeId, state, reason, disk }: NodeStateChange): Promise<void> {
   await db
     .updateTable('nodes')
-    .set({ state, reason: reason.slice(0, 1024) })
+    .set({
+      ...{ state, reason: reason.slice(0, 1024) },
+      ...(disk ? { disk_level: disk.level, disk_notice: disk.notice } : {}),
+    })
     .where('id', '=', nodeId)
     .where('state', 'in', ['ready', 'degraded', 'lost'])
     .execute();

@@ -32,6 +32,8 @@ export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs'> {
   readonly draining: boolean;
   /** For people; empty when all is well. */
   readonly reason: string;
+  /** What is the matter with its disk, for people; empty while that has room. */
+  readonly diskNotice: string;
   readonly reservedCpuCores: number;
   readonly reservedMemoryBytes: number;
   readonly replicas: number;
@@ -163,6 +165,7 @@ function selectNodes(db: Database) {
       'nodes.encryption_jwk as encryptionJwk',
       'nodes.state',
       'nodes.reason',
+      'nodes.disk_notice as diskNotice',
       'nodes.lease_expires_at as leaseExpiresAt',
       'nodes.last_seen_at as lastSeenAt',
     ])

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { DiskLevel } from '../../domain/disk-guard.ts';
 import { barredByMove } from '../../domain/move.ts';
 import { makesRevision } from '../../domain/operation.ts';
 import type { PlacementNode } from '../../domain/placement/placement.ts';
@@ -44,6 +45,8 @@ export async function readPlacementNodes(
       'nodes.architecture',
       'nodes.labels',
       'nodes.cordoned',
+      'nodes.disk_level as diskLevel',
+      'nodes.disk_notice as diskNotice',
       'nodes.cpu_cores as cpuCores',
       'nodes.memory_bytes as memoryBytes',
       sql<number>`coalesce(sum(replicas.cpu_cores), 0)`.as('reservedCpuCores'),
@@ -69,22 +72,33 @@ export async function readPlacementNodes(
     .groupBy('nodes.id')
     .orderBy('nodes.id')
     .execute();
-  return nodes.map(({ state, cordoned, neighbours, ...node }) => ({
+  return nodes.map(({ state, cordoned, diskLevel, diskNotice, neighbours, ...node }) => ({
     ...node,
     hasNeighbour: neighbours > 0,
-    ...readinessOf(state, cordoned, avoid.includes(node.nodeId) ? IN_TROUBLE : move && barredByMove(move, node.nodeId)),
+    ...readinessOf({
+      ...{ state, cordoned, diskLevel, diskNotice },
+      barred: avoid.includes(node.nodeId) ? IN_TROUBLE : move && barredByMove(move, node.nodeId),
+    }),
   }));
 }
 
 /** Why a node is avoided, for people. */
 const IN_TROUBLE = 'its Docker daemon does not answer';
 
-/** Whether a node takes new replicas, and why not; `barred`: why it does not for this operation. */
-export function readinessOf(
-  state: string,
-  cordoned: boolean,
-  barred: string | null = null,
-): Pick<PlacementNode, 'ready' | 'unready'> {
-  if (state === 'ready' && !cordoned) return { ready: barred === null, unready: barred ?? state };
-  return { ready: false, unready: state === 'ready' ? 'cordoned' : state };
+/** What a node's readiness follows from; `barred`: why it takes nothing of one operation. */
+export interface ReadinessFacts {
+  readonly state: string;
+  readonly cordoned: boolean;
+  readonly diskLevel: DiskLevel;
+  readonly diskNotice: string;
+  readonly barred?: string | null;
+}
+
+/** Whether a node takes new replicas, and why not: of several reasons the most urgent. */
+export function readinessOf(facts: ReadinessFacts): Pick<PlacementNode, 'ready' | 'unready'> {
+  const { state, cordoned, diskLevel, diskNotice, barred = null } = facts;
+  if (state !== 'ready') return { ready: false, unready: state };
+  if (cordoned) return { ready: false, unready: 'cordoned' };
+  if (diskLevel === 'full') return { ready: false, unready: diskNotice };
+  return barred === null ? { ready: true } : { ready: false, unready: barred };
 }

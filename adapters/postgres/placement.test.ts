@@ -1,12 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { DiskNotice } from '../../contracts/node.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
 import { ANYWHERE, type PlacementPolicy, parseConstraint } from '../../domain/placement/policy.ts';
 import { aDeployRequest, aRequest, aSpec } from '../../test/support/builders.ts';
 import { aCreation, aReadyNode, aTenant, rollOut, withoutNodes } from '../../test/support/control-data.ts';
 import { useTestDatabase } from '../../test/support/database.ts';
+import { RULES } from '../../test/support/placements.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import { listEvents } from './events.ts';
-import { setCordoned } from './nodes.ts';
+import { findNode, setCordoned } from './nodes.ts';
 
 const database = useTestDatabase();
 
@@ -44,6 +46,28 @@ describe('placement', () => {
     expect((await place({ strategy: 'least-loaded' })).told).toMatch(
       /^1 replica placed on host-000c \(least-loaded: host-000c \d+ % full with it; not host-000a \(cordoned\), host-000b \(lost\)\)$/,
     );
+  });
+
+  it('gives nothing to a node whose disk is nearly full, and says so, until it has room again', async () => {
+    const store = createDeploymentStore(database.db, { domain: 'example.test', placement: RULES });
+    const tell = (nodeId: string, disk: DiskNotice) =>
+      store.recordNodeState({ nodeId, state: 'ready', reason: '', disk });
+    const full = { level: 'full', notice: 'its disk is nearly full: 4 % free' } as const;
+    await tell('host-000a', full);
+    await tell('host-000b', { level: 'low', notice: 'its disk is filling up: 13 % free' });
+    await setCordoned(database.db, 'host-000c', true);
+    const { nodes, told } = await place({ strategy: 'least-loaded' });
+    expect(nodes).toEqual(['host-000b']);
+    expect(told).toMatch(/not host-000a \(its disk is nearly full: 4 % free\), host-000c \(cordoned\)\)$/);
+    await tell('host-000b', full);
+    await expect(place()).rejects.toThrow(
+      /: none of 3 nodes is ready: host-000a \(its disk is nearly full: 4 % free\), host-000b \(its disk/,
+    );
+    expect((await findNode(database.db, 'host-000b'))?.diskNotice).toBe(full.notice);
+    await store.recordNodeState({ nodeId: 'host-000a', state: 'degraded', reason: 'docker does not answer' });
+    expect((await findNode(database.db, 'host-000a'))?.diskNotice).toBe(full.notice);
+    await tell('host-000a', { level: 'room', notice: '' });
+    expect((await place()).nodes).toEqual(['host-000a']);
   });
 
   it('spreads across the values of a label', async () => {

@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { DiskLevel } from '../../domain/disk-guard.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { Json, Moment, Optional } from './columns.ts';
 
@@ -31,6 +32,8 @@ export interface NodeTables {
     last_seen_at: Date;
     labels: Json<NodeLabels>;
     cordoned: Generated<boolean>;
+    disk_level: Generated<DiskLevel>;
+    disk_notice: Generated<string>;
     created_at: Moment;
   };
   node_drains: {

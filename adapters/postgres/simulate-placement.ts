@@ -198,6 +198,7 @@ async function readModel(tx: DatabaseTransaction, rules: PlacementRules, mustHav
   const nodes = await tx
     .selectFrom('nodes')
     .select(['id as nodeId', 'hostname', 'state', 'architecture', 'labels', 'cordoned'])
+    .select(['disk_level as diskLevel', 'disk_notice as diskNotice'])
     .select(['cpu_cores as cpuCores', 'memory_bytes as memoryBytes'])
     .execute();
   if (mustHave !== undefined && !nodes.some(({ nodeId }) => nodeId === mustHave)) throw notFound('node');
@@ -209,9 +210,9 @@ async function readModel(tx: DatabaseTransaction, rules: PlacementRules, mustHav
   const rotation = await tx.selectFrom('placement_rotation').select('node_id').executeTakeFirst();
   return createClusterModel(
     {
-      nodes: nodes.map(({ state, cordoned, ...node }) => ({
+      nodes: nodes.map(({ state, cordoned, diskLevel, diskNotice, ...node }) => ({
         ...node,
-        ...readinessOf(state, cordoned),
+        ...readinessOf({ state, cordoned, diskLevel, diskNotice }),
       })),
       ...{ replicas, after: rotation?.node_id ?? null },
     },

@@ -88,9 +88,13 @@ async function checkScale(
 async function checkMove(tx: DatabaseTransaction, request: OperationRequest): Promise<void> {
   if (request.kind !== 'move' || request.move.to === null) return;
   const { to } = request.move;
-  const node = await tx.selectFrom('nodes').select(['state', 'cordoned']).where('id', '=', to).executeTakeFirst();
+  const node = await tx
+    .selectFrom('nodes')
+    .select(['state', 'cordoned', 'disk_level as diskLevel', 'disk_notice as diskNotice'])
+    .where('id', '=', to)
+    .executeTakeFirst();
   if (!node) throw invalidArgument('to_node_id', `found ${JSON.stringify(to)}`, 'the id of a node of this cluster');
-  const { ready, unready } = readinessOf(node.state, node.cordoned);
+  const { ready, unready } = readinessOf(node);
   if (ready) return;
   throw new DomainError('NO_NODE_READY', `cannot move to ${to}: it is ${unready}`, { hint: 'Name another node.' });
 }

@@ -8,6 +8,7 @@ import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.t
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import { reportBuild } from '../../adapters/postgres/report-build.ts';
+import { findOwned } from '../../adapters/postgres/retention/owned.ts';
 import type { PublicJwk } from '../../adapters/postgres/schema-nodes.ts';
 import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
@@ -62,6 +63,10 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const { nodeId } = getCallingNode(context);
       const unseen = await reportReplicas(db, { nodeId, replicas: replicas.map(fromWire), complete });
       return { unseen: [...unseen] };
+    },
+    async findOwned({ things }, context) {
+      const { nodeId } = getCallingNode(context);
+      return { ids: [...(await findOwned(db, { nodeId, things }))] };
     },
     async fetchEnvironment({ deploymentId, revision, service, buildArguments }, context) {
       const { nodeId } = getCallingNode(context);

@@ -66,6 +66,7 @@ function toWire(node: NodeRecord): MessageInitShape<typeof NodeSchema> {
     reservedCpuCores: node.reservedCpuCores,
     reservedMemoryBytes: BigInt(node.reservedMemoryBytes),
     replicas: node.replicas,
+    diskNotice: node.diskNotice,
     dockerVersion: node.dockerVersion,
     architecture: node.architecture,
     lastSeenAt: timestampFromDate(node.lastSeenAt),

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addItems, finishRun } from '../../adapters/postgres/retention/runs.ts';
 import { RetentionService, RetentionState } from '../../gen/obiente/cloud/v1/retention_pb.ts';
 import { type ApiRig, OPERATOR, startApiRig } from '../../test/support/api-rig.ts';
+import { aReadyNode } from '../../test/support/control-data.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
 
 let rig: ApiRig;
@@ -48,6 +49,23 @@ describe('the service of retention', () => {
     expect(dry).toMatchObject({ attended: false, run: { dryRun: true } });
     for (const { run } of [first, dry]) await finish(run?.id ?? '');
     expect((await as(OPERATOR).runRetention({ idempotencyKey: aKey() })).attended).toBe(false);
+  });
+
+  it('runs for one node beside a run of everything, and knows no node that there is not', async () => {
+    const nodeId = await aReadyNode(rig.db);
+    const whole = await as(OPERATOR).runRetention({ idempotencyKey: aKey() });
+    const idempotencyKey = aKey();
+    const one = await as(OPERATOR).runRetention({ idempotencyKey, nodeId });
+    expect(one).toMatchObject({ attended: false, run: { nodeId, state: RetentionState.RUNNING } });
+    expect(await refusalOf(as(OPERATOR).runRetention({ idempotencyKey }))).toMatchObject({
+      error: 'IDEMPOTENCY_CONFLICT',
+    });
+    expect(
+      await refusalOf(as(OPERATOR).runRetention({ idempotencyKey: aKey(), nodeId: 'node-of-nobody' })),
+    ).toMatchObject({ error: 'NOT_FOUND' });
+    const { run } = await as(OPERATOR).getRetentionRun({ runId: whole.run?.id ?? '' });
+    expect(run).toMatchObject({ nodeId: '', state: RetentionState.RUNNING });
+    for (const { run } of [whole, one]) await finish(run?.id ?? '');
   });
 
   it('waits for the end of a run, and answers with its report', async () => {

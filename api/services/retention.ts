@@ -4,6 +4,8 @@ import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { claimMutation } from '../../adapters/postgres/mutation-keys.ts';
+import { findNode } from '../../adapters/postgres/nodes.ts';
+import { listOrphans } from '../../adapters/postgres/retention/orphan-records.ts';
 import { findRun, listItems, listRuns, type RetentionRunRecord } from '../../adapters/postgres/retention/runs.ts';
 import type { RetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import type { RetentionItem } from '../../contracts/retention.ts';
@@ -37,16 +39,18 @@ export interface RetentionDeps {
 export function createRetentionService(deps: RetentionDeps): ServiceImpl<typeof RetentionService> {
   const { db } = deps;
   return {
-    async runRetention({ idempotencyKey, dryRun }, context) {
+    async runRetention({ idempotencyKey, dryRun, nodeId }, context) {
       const { userId } = getCaller(context);
       const runId = deriveId(userId, idempotencyKey, 'retention');
-      const requestHash = hashRequest('RunRetention', dryRun);
+      const requestHash = hashRequest('RunRetention', dryRun, ...(nodeId === '' ? [] : [nodeId]));
+      if (nodeId !== '' && !(await findNode(db, nodeId))) throw notFound('node');
       await db
         .transaction()
         .execute((tx) => claimMutation(tx, { scope: userId, resourceId: runId, idempotencyKey, requestHash }));
       const repeated = await findRun(db, runId);
       if (repeated) return { run: toWire(repeated), attended: false };
-      const started = await deps.retention.runRetention({ runId, isDryRun: dryRun, actorUserId: userId });
+      const only = nodeId === '' ? {} : { onlyNodeId: nodeId };
+      const started = await deps.retention.runRetention({ runId, isDryRun: dryRun, actorUserId: userId, ...only });
       const run = await findRun(db, started.runId);
       if (!run) throw notFound('run');
       return { run: toWire(run), attended: run.id !== runId };
@@ -54,7 +58,8 @@ export function createRetentionService(deps: RetentionDeps): ServiceImpl<typeof 
     async getRetentionRun({ runId, waitSeconds }, context) {
       const run = await untilFinished(deps, { runId: runId.toLowerCase(), waitMs: waitSeconds * 1_000, context });
       if (!run) throw notFound('run');
-      return { run: toWire(run), items: (await listItems(db, run.id, MAX_ITEMS)).map(toWireItem) };
+      const items = await listItems(db, run.id, MAX_ITEMS);
+      return { run: toWire(run), items: items.map(toWireItem), orphans: await listOrphans(db, run.id) };
     },
     async listRetentionRuns() {
       return { runs: (await listRuns(db)).map(toWire) };
@@ -84,9 +89,9 @@ async function untilFinished(
 }
 
 function toWire(run: RetentionRunRecord): MessageInitShape<typeof RetentionRunSchema> {
-  const { id, isDryRun: dryRun, errorMessage, startedAt, finishedAt } = run;
+  const { id, isDryRun: dryRun, nodeId, errorMessage, startedAt, finishedAt } = run;
   return {
-    ...{ id, dryRun, errorMessage, state: STATE[run.state], actorUserId: run.actorUserId ?? '' },
+    ...{ id, dryRun, nodeId, errorMessage, state: STATE[run.state], actorUserId: run.actorUserId ?? '' },
     startedAt: timestampFromDate(startedAt),
     ...(finishedAt ? { finishedAt: timestampFromDate(finishedAt) } : {}),
   };

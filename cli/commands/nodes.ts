@@ -30,6 +30,7 @@ export function addNodes(program: Command, context: CliContext): void {
             cell: (node) => `${showBytes(node.reservedMemoryBytes)}/${showBytes(node.memoryBytes)}`,
             isNumber: true,
           },
+          { heading: 'DISK', cell: ({ diskNotice }) => diskNotice.replace('its disk is ', '') },
           { heading: 'DOCKER', cell: ({ dockerVersion }) => dockerVersion },
           { heading: 'LABELS', cell: ({ labels }) => showLabels(labels) },
           { heading: 'SEEN', cell: ({ lastSeenAt }) => age(lastSeenAt), isNumber: true },

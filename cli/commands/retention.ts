@@ -17,6 +17,7 @@ const WAIT_SECONDS = 25;
 interface RunOptions {
   readonly dryRun?: boolean;
   readonly wait: boolean;
+  readonly node?: string;
   readonly idempotencyKey?: string;
 }
 
@@ -34,6 +35,7 @@ export function addRetention(program: Command, context: CliContext): void {
     .command('run')
     .description('clear away now what nothing needs, or attend the run that is under way')
     .option('--dry-run', 'only count what a run would remove')
+    .option('--node <node>', 'look at this node only, and at nothing else')
     .option('--no-wait', 'return once the run is stored')
     .option('--idempotency-key <key>', 'same key, same run')
     .action(action<RunOptions, []>(context, (invocation, options) => runNow(invocation, options)));
@@ -58,8 +60,8 @@ async function showStatus({ openApi, terminal, signal }: Invocation, runId: stri
 
 async function runNow({ openApi, terminal, signal }: Invocation, options: RunOptions): Promise<void> {
   const api = await openApi();
-  const { dryRun = false, idempotencyKey = randomUUID() } = options;
-  const { run, attended } = await api.retention.runRetention({ idempotencyKey, dryRun }, { signal });
+  const { dryRun = false, node: nodeId = '', idempotencyKey = randomUUID() } = options;
+  const { run, attended } = await api.retention.runRetention({ idempotencyKey, dryRun, nodeId }, { signal });
   if (run === undefined) return;
   terminal.note(`${dryRun ? 'dry run' : 'run'} ${run.id} ${attended ? 'is under way already' : 'began'}`);
   if (!options.wait) {

@@ -186,7 +186,18 @@ describe('a refusal', () => {
   it('tells a cluster without nodes from one whose nodes are away', () => {
     expect(refused(aPlacementRequest(), [])).toMatch(/^NO_NODE_READY: .*: there is no node$/);
     expect(refused(aPlacementRequest(), [aPlacementNode('node-a', { ready: false })])).toMatch(
-      /: none of 1 node is ready$/,
+      /: none of 1 node is ready: node-a \(not ready\)$/,
+    );
+  });
+
+  it('says of each node that takes nothing why not', () => {
+    const full = aPlacementNode('node-b', { ready: false, unready: 'its disk is nearly full: 4 % free' });
+    const cordoned = aPlacementNode('node-a', { ready: false, unready: 'cordoned' });
+    expect(refused(aPlacementRequest(), [full, cordoned])).toMatch(
+      /: none of 2 nodes is ready: node-a \(cordoned\), node-b \(its disk is nearly full: 4 % free\)$/,
+    );
+    expect(refused(aPlacementRequest({ replicas: 20 }), [aPlacementNode('node-c'), full])).toMatch(
+      /node-c has 2 cores and 8.0 GiB free; not node-b \(its disk is nearly full: 4 % free\)$/,
     );
   });
 });

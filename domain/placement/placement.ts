@@ -47,8 +47,19 @@ export function rulesFor(rules: PlacementRules, { strategy, spreadLabel }: Place
 
 /** Why nothing was placed. */
 export type PlacementRefusal =
-  | { readonly code: 'NO_NODE_READY'; readonly nodes: number }
-  | { readonly code: 'INSUFFICIENT_CAPACITY'; readonly room: readonly NodeRoom[] };
+  | { readonly code: 'NO_NODE_READY'; readonly unready: readonly UnreadyNode[] }
+  | {
+      readonly code: 'INSUFFICIENT_CAPACITY';
+      readonly room: readonly NodeRoom[];
+      readonly unready: readonly UnreadyNode[];
+    };
+
+/** A node that takes no new replicas. */
+export interface UnreadyNode {
+  readonly nodeId: string;
+  /** Why, in a few words: `cordoned`, `its disk is nearly full: 4 % free`. */
+  readonly why: string;
+}
 
 /** Either a node for each replica, by index, or why not: never a part. */
 export type Placement =
@@ -74,12 +85,24 @@ export interface PlacementQuestion {
  */
 export function choosePlacement({ request, nodes, rules, after = null }: PlacementQuestion): Placement {
   const ready = nodes.filter((node) => node.ready);
-  if (ready.length === 0) return { refusal: { code: 'NO_NODE_READY', nodes: nodes.length } };
-  const room = ready.map((node) => roomOf(node, request, rules)).sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+  if (ready.length === 0) return { refusal: { code: 'NO_NODE_READY', unready: unreadyOf(nodes) } };
+  const room = ready.map((node) => roomOf(node, request, rules)).sort(byId);
   const capacity = new Map(ready.map((node) => [node.nodeId, capacityOf(node, rules)]));
   const open = room.filter(({ barred }) => barred === null);
   const assignments = STRATEGIES[rules.strategy]({ request, room: open, capacity, after });
-  return assignments ? { assignments } : { refusal: { code: 'INSUFFICIENT_CAPACITY', room } };
+  if (assignments) return { assignments };
+  return { refusal: { code: 'INSUFFICIENT_CAPACITY', room, unready: unreadyOf(nodes) } };
+}
+
+function unreadyOf(nodes: readonly PlacementNode[]): UnreadyNode[] {
+  return nodes
+    .filter((node) => !node.ready)
+    .map(({ nodeId, unready = 'not ready' }) => ({ nodeId, why: unready }))
+    .sort(byId);
+}
+
+function byId(one: { readonly nodeId: string }, other: { readonly nodeId: string }): number {
+  return one.nodeId < other.nodeId ? -1 : 1;
 }
 
 /** What a node may reserve in all. */

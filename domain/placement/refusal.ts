@@ -1,6 +1,6 @@
 import { DomainError } from '../errors.ts';
 import { describeBytes, describeCores } from '../quantities.ts';
-import type { PlacementRefusal } from './placement.ts';
+import type { PlacementRefusal, UnreadyNode } from './placement.ts';
 import { mostOn } from './room.ts';
 import type { NodeRoom, PlacementRequest } from './strategy.ts';
 
@@ -11,7 +11,11 @@ const NAMED_NODES = 20;
 export function toPlacementError(request: PlacementRequest, refusal: PlacementRefusal): DomainError {
   const wanted = describeRequest(request);
   if (refusal.code === 'NO_NODE_READY') {
-    const found = refusal.nodes === 0 ? 'there is no node' : `none of ${count(refusal.nodes, 'node')} is ready`;
+    const { unready } = refusal;
+    const found =
+      unready.length === 0
+        ? 'there is no node'
+        : `none of ${count(unready.length, 'node')} is ready: ${listed(unready)}`;
     return new DomainError('NO_NODE_READY', `cannot place ${wanted}: ${found}`, {
       hint: 'Look at the nodes with "obiente nodes", then deploy again.',
       mayPass: true,
@@ -19,10 +23,18 @@ export function toPlacementError(request: PlacementRequest, refusal: PlacementRe
   }
   const named = refusal.room.slice(0, NAMED_NODES).map((room) => `${room.nodeId} ${describeRoom(room, request)}`);
   const others = refusal.room.length - named.length;
-  const found = [...named, ...(others > 0 ? [`${count(others, 'other node')} cannot either`] : [])].join(', ');
+  const able = [...named, ...(others > 0 ? [`${count(others, 'other node')} cannot either`] : [])].join(', ');
+  const found = refusal.unready.length === 0 ? able : `${able}; not ${listed(refusal.unready)}`;
   return new DomainError('INSUFFICIENT_CAPACITY', `cannot place ${wanted}: ${found}`, {
     hint: hintFor(request),
   });
+}
+
+/** Nodes that take nothing, with why: `node-c (cordoned)`. */
+function listed(unready: readonly UnreadyNode[]): string {
+  const named = unready.slice(0, NAMED_NODES).map(({ nodeId, why }) => `${nodeId} (${why})`);
+  const others = unready.length - named.length;
+  return [...named, ...(others > 0 ? [`${others} more`] : [])].join(', ');
 }
 
 function hintFor({ policy }: PlacementRequest): string {

@@ -27,7 +27,10 @@ describe('replicas of an image that is built', () => {
   it('are on nodes of the architecture that it was built for, whatever the others are', () => {
     expect(place(MIXED, 2, 'amd64').assignments).toEqual(['x1', 'x2']);
     const lost = MIXED.map((node) => ({ ...node, ready: node.architecture === 'arm64' }));
-    expect(place(lost, 1, 'amd64').refusal).toEqual({ code: 'NO_NODE_READY', nodes: 2 });
+    expect(place(lost, 1, 'amd64').refusal).toMatchObject({
+      code: 'NO_NODE_READY',
+      unready: [{ nodeId: 'x1' }, { nodeId: 'x2' }],
+    });
   });
 
   it('are on those of another one when the first has no room for all', () => {
@@ -43,6 +46,6 @@ describe('replicas of an image that is built', () => {
     const alike = MIXED.map((node) => ({ ...node, architecture: 'amd64' }));
     expect(place(alike, 4).assignments).toEqual(['a1', 'a2', 'x1', 'x2']);
     expect(place(alike, 4, 'amd64').assignments).toEqual(['a1', 'a2', 'x1', 'x2']);
-    expect(place([], 1).refusal).toEqual({ code: 'NO_NODE_READY', nodes: 0 });
+    expect(place([], 1).refusal).toEqual({ code: 'NO_NODE_READY', unready: [] });
   });
 });

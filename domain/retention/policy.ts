@@ -20,6 +20,8 @@ export interface RetentionPolicy {
   readonly imagesMs: number;
   /** The same for images that builds have begun with, which the next build needs again. */
   readonly baseImagesMs: number;
+  /** A container or a network that no record owns stays for so long after it was made; absent: five minutes. */
+  readonly orphansMs?: number;
   /** What a daemon's build cache is cut down to, bytes; `null` leaves it alone. */
   readonly buildCacheBytes: number | null;
 }
@@ -42,5 +44,6 @@ export const DEFAULT_RETENTION: RetentionPolicy = {
   contextsMs: DAY_MS,
   imagesMs: HOUR_MS,
   baseImagesMs: 7 * DAY_MS,
+  orphansMs: 300_000,
   buildCacheBytes: null,
 };

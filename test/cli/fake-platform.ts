@@ -81,6 +81,12 @@ const OPERATIONS_WITHOUT_REVISION: ReadonlySet<OperationKind> = new Set([
   OperationKind.RESTART,
 ]);
 
+/** A container that no record owned. */
+const RETENTION_ORPHAN = {
+  ...{ nodeId: 'n1', kind: 'container', id: 'c'.repeat(64), name: 'obiente-x-r1-0' },
+  ...{ outcome: 'spared', reason: 'a record has come for it' },
+};
+
 const RETENTION_ITEMS = [
   { kind: 'revisions', nodeId: '', reason: '', count: 3n, bytes: 12_288n },
   { kind: 'images', nodeId: 'n1', reason: '', count: 2n },
@@ -403,7 +409,8 @@ export async function startFakePlatform() {
       runRetention: (request, context) => {
         note(request, context);
         made += 1;
-        const run = { id: uuid(made), dryRun: request.dryRun, state: RetentionState.RUNNING };
+        const { dryRun, nodeId } = request;
+        const run = { id: uuid(made), dryRun, nodeId, state: RetentionState.RUNNING };
         runs.unshift(run);
         return { run, attended: behaviour.retention.attended };
       },
@@ -417,7 +424,7 @@ export async function startFakePlatform() {
           state: errorMessage === '' ? RetentionState.SUCCEEDED : RetentionState.FAILED,
           errorMessage,
         });
-        return { run, items: RETENTION_ITEMS };
+        return { run, items: RETENTION_ITEMS, orphans: [RETENTION_ORPHAN] };
       },
       listRetentionRuns: (request, context) => {
         note(request, context);

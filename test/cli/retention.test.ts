@@ -20,10 +20,11 @@ describe('obiente retention', () => {
     expect(ran.stdout).toMatch(/^WHAT +NODE +REMOVED +FREED +STAYS\n/);
     expect(ran.stdout).toMatch(/\nrevisions +- +3 +12\.0 KiB +-\n/);
     expect(ran.stdout).toMatch(/\nimages +n1 +2 +unknown +4 needed by a revision that stays; 1 used\n/);
+    expect(ran.stdout).toMatch(/\ncontainer +n1 +c{12} +obiente-x-r1-0 +spared: a record has come for it\n/);
     expect(ran.stdout).toMatch(/\nfreed at least 12\.0 KiB\n$/);
     expect(platform.callsOf('GetRetentionRun')).toHaveLength(4);
     const status = await obiente('retention');
-    expect(status.stdout).toMatch(/^RUN .*ASKED BY\n\S+ +run +succeeded .*schedule\n\nWHAT /);
+    expect(status.stdout).toMatch(/^RUN .*ASKED BY\n\S+ +run +all +succeeded .*schedule\n\nWHAT /);
   });
 
   it('counts only when it is asked to, and says so', async () => {
@@ -37,6 +38,13 @@ describe('obiente retention', () => {
       dryRun: true,
       items: [{ kind: 'revisions', count: '3', bytes: '12288' }, {}, {}, {}],
     });
+  });
+
+  it('runs for one node, and tells that run from one of everything', async () => {
+    await obiente('retention', 'run', '--node', 'n1');
+    expect(platform.requestsOf('RunRetention', RunRetentionRequestSchema)[0]).toMatchObject({ nodeId: 'n1' });
+    const { stdout } = await obiente('retention');
+    expect(stdout).toMatch(/\n\S+ +run +n1 +succeeded .*disk guard\n/);
   });
 
   it('ends with 1 when not all was done, after the report', async () => {

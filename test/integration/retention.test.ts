@@ -128,6 +128,9 @@ describe('retention on the whole platform', { timeout: 300_000 }, () => {
       const during = await run();
       expect((await client.getImage(reference).inspect()).RepoTags).toContain(reference);
       expect(during.items.some(({ kind, reason }) => kind === 'images' && reason.startsWith('used by'))).toBe(true);
+      const orphans = during.items.filter(({ kind }) => kind === 'orphans');
+      expect(orphans.some(({ reason }) => /^(recorded|made of late)/.test(reason))).toBe(true);
+      expect(await bodyOf(subject)).toBe('pulled');
 
       await subject.remove();
       const after = await eventually(async () => {
@@ -152,6 +155,6 @@ describe('retention on the whole platform', { timeout: 300_000 }, () => {
     stranger.close();
     const shown = await obiente(platform, 'retention', 'status');
     expect(shown).toMatchObject({ code: 0 });
-    expect(shown.stdout).toMatch(/^RUN +KIND +STATE/);
+    expect(shown.stdout).toMatch(/^RUN +KIND +OF +STATE/);
   });
 });

@@ -4,7 +4,10 @@ import { DefaultLogger } from '@temporalio/worker';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { DaemonHealth } from '../../adapters/docker/health.ts';
+import type { WatchedNode } from '../../contracts/node.ts';
+import type { DiskLevel } from '../../domain/disk-guard.ts';
 import { createDaemonWatch, type RunningDaemonWatch } from '../../workers/node/daemon-watch.ts';
+import { createDiskWatch, type RunningDiskWatch } from '../../workers/node/disk-watch.ts';
 
 const HEALTHY: DaemonHealth = { kind: 'healthy' };
 const REFUSED: DaemonHealth = { kind: 'unreachable', reason: 'connection refused' };
@@ -12,6 +15,8 @@ const SILENT: DaemonHealth = { kind: 'unanswered', reason: 'no answer within 500
 
 let health: DaemonHealth;
 let daemon: RunningDaemonWatch;
+let free: () => Promise<number>;
+let disk: RunningDiskWatch;
 let stopping: AbortController;
 
 beforeEach(() => {
@@ -20,6 +25,9 @@ beforeEach(() => {
   stopping = new AbortController();
   daemon = createDaemonWatch(async () => health);
   void daemon.run(stopping.signal);
+  free = async () => 50;
+  disk = createDiskWatch(async () => ({ freeBytes: await free(), totalBytes: 100 }), { minFreePercent: 10 });
+  void disk.run(stopping.signal);
 });
 
 afterEach(() => {
@@ -64,13 +72,15 @@ describe('the watch of a daemon', () => {
 });
 
 describe('watching a node', () => {
-  function watch(known: 'ready' | 'degraded' | 'lost', maxMs = 600_000) {
+  function watch(known: 'ready' | 'degraded' | 'lost', maxMs = 600_000, knownDisk?: DiskLevel) {
     const activity = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
     let beats = 0;
     activity.on('heartbeat', () => {
       beats += 1;
     });
-    const found = activity.run(createWatchNode(daemon).watchNode, { known, maxMs });
+    const found: Promise<WatchedNode> = activity.run(createWatchNode(daemon, disk).watchNode, {
+      ...{ known, maxMs, ...(knownDisk ? { knownDisk } : {}) },
+    });
     found.catch(() => undefined);
     return { activity, found, beats: () => beats };
   }
@@ -94,6 +104,38 @@ describe('watching a node', () => {
     expect(await found).toEqual({ state: 'ready', reason: '' });
     daemon.close();
     expect(await other).toEqual({ state: 'ready', reason: '' });
+  });
+
+  it('returns within five seconds when the disk fills up, with what there is to say of it', async () => {
+    const { found } = watch('ready', 600_000, 'room');
+    await vi.advanceTimersByTimeAsync(30_000);
+    free = async () => 4;
+    await vi.advanceTimersByTimeAsync(5_000);
+    const notice = 'its disk is nearly full: 4 % free';
+    expect(await found).toEqual({ state: 'ready', reason: '', disk: { level: 'full', notice } });
+  });
+
+  it('goes on while the disk is as full as is known, after a restart too, and returns when it has room again', async () => {
+    free = async () => 11;
+    await vi.advanceTimersByTimeAsync(2_001);
+    const { found } = watch('ready', 600_000, 'full');
+    await vi.advanceTimersByTimeAsync(30_000);
+    free = async () => 12;
+    await vi.advanceTimersByTimeAsync(2_001);
+    expect((await found).disk).toEqual({ level: 'low', notice: 'its disk is filling up: 12 % free' });
+  });
+
+  it('says nothing of a disk to a workflow that did not ask, nor of one that cannot be measured', async () => {
+    free = async () => 4;
+    await vi.advanceTimersByTimeAsync(2_001);
+    const unasked = watch('ready', 1_000);
+    await vi.advanceTimersByTimeAsync(1_001);
+    expect(await unasked.found).toEqual({ state: 'ready', reason: '' });
+    disk = createDiskWatch(() => Promise.reject(new Error('docker is away')), { minFreePercent: 10 });
+    void disk.run(stopping.signal);
+    const unmeasured = watch('ready', 10_000, 'room');
+    await vi.advanceTimersByTimeAsync(10_001);
+    expect(await unmeasured.found).toEqual({ state: 'ready', reason: '' });
   });
 
   it('ends when it is cancelled', async () => {

@@ -9,7 +9,7 @@ import { createDocker, type Docker } from '../../adapters/docker/docker.ts';
 import { type BroughtName, createOwnImages } from '../../adapters/docker/own-images.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
 import type { EnsureReplicaInput } from '../../contracts/activities.ts';
-import type { NodeImageRules, RemovedImages } from '../../contracts/retention.ts';
+import type { NodeImageRules, RemovedImages } from '../../contracts/node-retention.ts';
 import type { NamedImage, StartedReplica, WantedImage } from '../../contracts/rollout.ts';
 import { builtImageTag, ownedLabels } from '../../domain/naming.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';

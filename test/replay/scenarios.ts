@@ -77,6 +77,8 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'paused-and-approved', run: pausedAndApproved },
   { name: 'cancelled', run: cancelled },
   { name: 'retention', run: retained },
+  { name: 'orphans-removed', run: orphansRemoved },
+  { name: 'disk-full', run: diskFills },
   { name: 'retention-due', run: retentionDue },
   { name: 'keys-rotated', run: (rig) => keysRotated(rig, ['old', 'old', 'old', 'old', 'new']) },
   { name: 'volume-written', run: (rig) => operations(rig, {}, [withVolume('one'), withVolume('two')]) },
@@ -356,6 +358,49 @@ async function retained(rig: Rig): Promise<readonly string[]> {
     await rig.client.workflow.getHandle(retentionWorkflowId(request)).result();
   });
   return [retentionWorkflowId(request)];
+}
+
+/** A run of one node alone, which has something that no record owns. */
+async function orphansRemoved(rig: Rig): Promise<readonly string[]> {
+  const spared = { c2: 'a record has come for it' };
+  const fake = createFakeRetention({ nodes: { a: '', b: '' }, orphans: ['c1', 'c2'], spared });
+  const gateway = createRetentionGateway({ client: rig.client, timing: QUICK_RETENTION, answerMs: 20_000 });
+  const request = { runId: randomUUID(), isDryRun: false, actorUserId: null, onlyNodeId: 'a' };
+  await fake.whileWorking(rig, async () => {
+    await gateway.runRetention(request);
+    await rig.client.workflow.getHandle(retentionWorkflowId(request)).result();
+  });
+  return [retentionWorkflowId(request)];
+}
+
+/** The watch of a node whose disk fills up, and has room again. */
+async function diskFills(rig: Rig): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const workflowId = nodeWorkflowId(NODE);
+  await rig.client.workflow
+    .getHandle(workflowId)
+    .terminate()
+    .catch(() => undefined);
+  const levels = ['room', 'low', 'full', 'room'] as const;
+  let watches = 0;
+  const watchNode: typeof cluster.node.watchNode = async () => {
+    const level = levels[watches];
+    watches += 1;
+    if (level === undefined) await untilShutdown();
+    return { state: 'ready', reason: '', disk: { level: level ?? 'room', notice: level === 'room' ? '' : `${level}` } };
+  };
+  const { store } = createFakeRetention({ nodes: { [NODE]: 'the node is not looked at here' } });
+  await rig.withCluster(
+    { ...cluster, node: { ...cluster.node, watchNode } },
+    async () => {
+      await rig.gateway.nodeEnrolled(NODE);
+      await eventually(() => {
+        if (watches <= levels.length) throw new Error(`watched ${watches} times`);
+      });
+    },
+    store,
+  );
+  return [workflowId];
 }
 
 async function retentionDue(rig: Rig): Promise<readonly string[]> {

@@ -24,6 +24,7 @@ import { createRoutes } from '../../api/router.ts';
 import { createApiTelemetry } from '../../api/telemetry.ts';
 import { createPublicAddress } from '../../api/wire/address.ts';
 import type { RotationAccepted } from '../../contracts/keys.ts';
+import { retentionWorkflowId } from '../../contracts/retention.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { DeploymentsService } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
@@ -168,16 +169,16 @@ function createFakeWorkflows(
   return { ...gateway, rotateWith };
 }
 
-/** Stores that a run began, as its workflow does first, and leaves it there; one at a time of each kind. */
+/** Stores that a run began, as its workflow does first, and leaves it there; one at a time of each kind and node. */
 function fakeRetention(db: Database, world: RigWorld): RetentionGateway {
-  const running = new Map<boolean, string>();
+  const running = new Map<string, string>();
   return {
     runRetention: async (request) => {
       if (world.workflowsAway) throw new DomainError('WORKFLOWS_UNAVAILABLE', 'the request was not confirmed in time');
-      const runId = running.get(request.isDryRun) ?? request.runId;
+      const runId = running.get(retentionWorkflowId(request)) ?? request.runId;
       const run = await findRun(db, runId);
       if (run?.state === 'running') return { runId };
-      running.set(request.isDryRun, request.runId);
+      running.set(retentionWorkflowId(request), request.runId);
       await beginRun(db, request);
       return { runId: request.runId };
     },

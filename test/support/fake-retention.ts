@@ -1,8 +1,9 @@
 import { heartbeat } from '@temporalio/activity';
 import { connectWorkers, startWorker } from '../../adapters/temporal/worker.ts';
+import type { NodeRetentionActivities } from '../../contracts/node-retention.ts';
+import type { OrphanActivities, OrphanStore } from '../../contracts/orphans.ts';
 import type {
   ContextActivities,
-  NodeRetentionActivities,
   RecordRetentionInput,
   RetentionStore,
   RetentionSweeps,
@@ -21,6 +22,10 @@ export interface FakeRetentionBehaviour {
   readonly silent?: readonly string[];
   readonly images?: readonly string[];
   readonly needed?: readonly string[];
+  /** Ids of what no record owns. */
+  readonly orphans?: readonly string[];
+  /** Of those, by id, why they stay after all. */
+  readonly spared?: Readonly<Record<string, string>>;
   onSweep?: (place: string) => Promise<void>;
   onSurvey?: (nodeId: string) => Promise<void>;
   onContexts?: () => Promise<void>;
@@ -31,17 +36,26 @@ export const QUICK_RETENTION: RetentionTiming = { pickUpMs: 3_000, heartbeatMs: 
 
 /** Stands for the database, the files and the nodes. Says in `steps` what was done, in order. */
 export function createFakeRetention(behaviour: FakeRetentionBehaviour = {}) {
-  const { nodes = { 'node-a': '' }, images = ['sha256:1', 'sha256:2'], needed = ['sha256:1'] } = behaviour;
+  const {
+    nodes = { 'node-a': '' },
+    images = ['sha256:1', 'sha256:2'],
+    needed = ['sha256:1'],
+    orphans = [],
+  } = behaviour;
   const steps: string[] = [];
   const records: RecordRetentionInput[] = [];
   const ended = new Map<string, string>();
 
-  const store: RetentionStore = {
+  const store: RetentionStore & OrphanStore = {
     beginRetention: async ({ runId, isDryRun }) => {
       steps.push(`begin${isDryRun ? ' dry' : ''}`);
       return { policy: { ...DEFAULT_RETENTION, ...behaviour.policy }, isOver: ended.has(runId) };
     },
-    listRetentionNodes: async ({ afterId }) => {
+    listRetentionNodes: async ({ afterId, onlyNodeId }) => {
+      if (onlyNodeId !== undefined) {
+        const unreachable = nodes[onlyNodeId] ?? '';
+        return { nodes: [{ nodeId: onlyNodeId, unreachable }], next: null };
+      }
       const [nodeId] = Object.keys(nodes).filter((id) => id > afterId);
       const rest = afterId === '' ? Object.keys(nodes) : [nodeId ?? ''];
       return { nodes: rest.map((id) => ({ nodeId: id, unreachable: nodes[id] ?? '' })), next: null };
@@ -51,6 +65,9 @@ export function createFakeRetention(behaviour: FakeRetentionBehaviour = {}) {
     recordRetention: async (input) => {
       records.push(input);
       steps.push(`record ${input.kind}${input.nodeId === '' ? '' : ` of ${input.nodeId}`}`);
+    },
+    recordOrphans: async ({ orphans }) => {
+      for (const { id, outcome, reason } of orphans) steps.push(`${id} is ${outcome}${reason && `: ${reason}`}`);
     },
     finishRetention: async ({ runId, error }) => {
       ended.set(runId, error);
@@ -72,7 +89,7 @@ export function createFakeRetention(behaviour: FakeRetentionBehaviour = {}) {
       return { removed: 1, bytes: 10, kept: 2, next: after === '' ? 'f' : null };
     },
   };
-  const node = (nodeId: string): NodeRetentionActivities => ({
+  const node = (nodeId: string): NodeRetentionActivities & OrphanActivities => ({
     surveyImages: async () => {
       await behaviour.onSurvey?.(nodeId);
       const surveyed = images.map((imageId) => ({ imageId, digests: [] }));
@@ -81,6 +98,14 @@ export function createFakeRetention(behaviour: FakeRetentionBehaviour = {}) {
     removeImages: async ({ imageIds, isDryRun }) => {
       steps.push(`${nodeId} ${isDryRun ? 'counts' : 'removes'} ${imageIds.join(' ')}`);
       return { removed: imageIds.length, bytesFreed: 50, kept: {} };
+    },
+    surveyOrphans: async () => ({
+      orphans: orphans.map((id) => ({ kind: 'container', id, name: `of ${id}`, ownerId: 'd', replicaId: 'r1-0' })),
+      kept: { recorded: 2 },
+    }),
+    removeOrphans: async (input) => {
+      steps.push(`${nodeId} removes ${input.orphans.map(({ id }) => id).join(' ')}`);
+      return { outcomes: Object.fromEntries(input.orphans.map(({ id }) => [id, behaviour.spared?.[id] ?? ''])) };
     },
     pruneBuildCache: async ({ keepBytes }) => {
       steps.push(`${nodeId} keeps ${keepBytes} of its cache`);
@@ -113,5 +138,5 @@ export function createFakeRetention(behaviour: FakeRetentionBehaviour = {}) {
       await connection.close();
     }
   };
-  return { steps, records, ended, linesOf, whileWorking };
+  return { store, node, steps, records, ended, linesOf, whileWorking };
 }

@@ -3,11 +3,13 @@ import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectWorkers, startWorker } from '../../adapters/temporal/worker.ts';
-import { nodeWorkflowId } from '../../contracts/node.ts';
+import { type NodeStateChange, nodeWorkflowId, type WatchedNode, type WatchNodeInput } from '../../contracts/node.ts';
+import { retentionWorkflowId } from '../../contracts/retention.ts';
 import { CONTROL_QUEUE, nodeQueue } from '../../contracts/task-queues.ts';
 import { aDeployRequest, aRemoveRequest } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, NODE } from '../support/fake-cluster.ts';
+import { createFakeRetention } from '../support/fake-retention.ts';
 import { loseNode } from '../support/lost-node.ts';
 import { aPlace, startWorkflowRig } from '../support/workflow-rig.ts';
 
@@ -111,6 +113,60 @@ describe('the node workflow', { timeout: 180_000 }, () => {
     daemon.die();
     dead.resolve();
     await Promise.all([controlWorker.stop(), nodeWorker.stop()]);
+    await connection.close();
+  });
+
+  it('has a node cleaned whose disk fills up, records it as full once it is, and as having room again', async () => {
+    const nodeId = `node-${randomUUID()}`;
+    const cluster = createFakeCluster();
+    const retention = createFakeRetention({ nodes: { [nodeId]: '', 'node-z': '' } });
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const low = { level: 'low', notice: 'its disk is filling up: 13 % free' } as const;
+    const full = { level: 'full', notice: 'its disk is nearly full: 9 % free' } as const;
+    const room = { level: 'room', notice: '' } as const;
+    const found = [room, low, low, { ...low, notice: 'its disk is filling up: 12 % free' }, full, room];
+    const asked: WatchNodeInput['knownDisk'][] = [];
+    let isMeasured = false;
+    const watchNode = async ({ knownDisk }: WatchNodeInput): Promise<WatchedNode> => {
+      if (!isMeasured) {
+        isMeasured = true;
+        return { state: 'ready', reason: '' };
+      }
+      asked.push(knownDisk);
+      const disk = found.shift();
+      if (!disk) {
+        const beat = setInterval(() => heartbeat(), 100);
+        await ended.finally(() => clearInterval(beat));
+      }
+      return { state: 'ready', reason: '', disk: disk ?? room };
+    };
+    const records: Omit<NodeStateChange, 'nodeId'>[] = [];
+    const recordNodeState = async ({ nodeId: _, ...change }: NodeStateChange) => void records.push(change);
+    const { temporal, workflowBundle } = rig;
+    const connection = await connectWorkers(temporal);
+    const store = { ...cluster.store, ...cluster.ingress, ...retention.store, recordNodeState };
+    const workers = await Promise.all(
+      [
+        { taskQueue: CONTROL_QUEUE, activities: store, workflowBundle },
+        { taskQueue: nodeQueue(nodeId), activities: { ...retention.node(nodeId), watchNode } },
+      ].map((queue) => startWorker(connection, temporal, { ...queue, maxActivities: 10 })),
+    );
+
+    await rig.gateway.nodeEnrolled(nodeId);
+    await eventually(() => expect(asked).toHaveLength(7));
+    expect(asked).toEqual(['room', 'room', 'low', 'low', 'low', 'full', 'room']);
+    expect(records.map(({ disk }) => disk?.notice)).toEqual([
+      ...[undefined, '', low.notice, 'its disk is filling up: 12 % free', full.notice, ''],
+    ]);
+    await rig.client.workflow.getHandle(retentionWorkflowId({ isDryRun: false, onlyNodeId: nodeId })).result();
+    const cleaned = retention.steps.filter((step) => step !== 'begin');
+    expect(cleaned.slice(0, 2)).toEqual([`${nodeId} removes sha256:2`, `record images of ${nodeId}`]);
+    expect(cleaned.some((step) => /sweep|contexts|node-z/.test(step))).toBe(false);
+    expect(retention.steps.filter((step) => step === 'begin').length).toBeLessThanOrEqual(2);
+
+    await rig.client.workflow.getHandle(nodeWorkflowId(nodeId)).terminate();
+    end();
+    await Promise.all(workers.map((worker) => worker.stop()));
     await connection.close();
   });
 

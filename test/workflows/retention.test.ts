@@ -56,6 +56,7 @@ describe('a run of retention', { timeout: 120_000 }, () => {
       'record contexts',
       'node-a removes sha256:2',
       'record images of node-a',
+      'record orphans of node-a',
       'node-a keeps 7 of its cache',
       'record build-cache of node-a',
       'end',
@@ -70,7 +71,25 @@ describe('a run of retention', { timeout: 120_000 }, () => {
   });
 
   it('leaves the build cache alone unless it is told a size', async () => {
-    expect((await runOnce({})).records.map(({ kind }) => kind)).toEqual(['contexts', 'images']);
+    expect((await runOnce({})).records.map(({ kind }) => kind)).toEqual(['contexts', 'images', 'orphans']);
+  });
+
+  it('records what no record owns before it goes, by id, and what became of it', async () => {
+    const orphans = { orphans: ['c1', 'c2'], spared: { c2: 'a record has come for it' } };
+    const { steps, linesOf } = await runOnce(orphans);
+    const ofOrphans = (step: string) => /\bc[12]\b/.test(step);
+    expect(steps.filter(ofOrphans)).toEqual([
+      ...['c1 is decided', 'c2 is decided', 'node-a removes c1 c2'],
+      ...['c1 is removed', 'c2 is spared: a record has come for it'],
+    ]);
+    expect(linesOf('orphans', 'node-a')).toEqual([
+      { reason: 'recorded', count: 2, bytes: null },
+      { reason: '', count: 1, bytes: null },
+      { reason: 'a record has come for it', count: 1, bytes: null },
+    ]);
+    const dry = await runOnce(orphans, aRequest(true));
+    expect(dry.steps.filter(ofOrphans)).toEqual(['c1 is would-go', 'c2 is would-go']);
+    expect(dry.linesOf('orphans', 'node-a')?.at(-1)).toEqual({ reason: '', count: 2, bytes: null });
   });
 
   it('only counts when it is dry', async () => {
@@ -124,7 +143,10 @@ describe('a run of retention', { timeout: 120_000 }, () => {
       const options = { workflowId: retentionWorkflowId(input), taskQueue: CONTROL_QUEUE, args: [input] };
       await rig.client.workflow.execute(RETENTION_WORKFLOW, options);
     });
-    expect(fake.steps).toEqual(["sweep 'second'", 'b removes sha256:2', 'record images of b', 'end: contexts: before']);
+    expect(fake.steps).toEqual([
+      ...["sweep 'second'", 'b removes sha256:2', 'record images of b', 'record orphans of b'],
+      'end: contexts: before',
+    ]);
   });
 
   it('that has ended is not done again for the same request', async () => {

@@ -4,12 +4,13 @@ import { createSlots } from '../../activities/build-slots.ts';
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
 import type { GitPorts } from '../../activities/git-ports.ts';
-import type { BuildPorts, DaemonWatch, ReplicaPorts } from '../../activities/node-ports.ts';
+import type { BuildPorts, DaemonWatch, DiskWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createRemoveVolume } from '../../activities/remove-volume.ts';
 import { createResolveSource } from '../../activities/resolve-source.ts';
 import { createRetainImages } from '../../activities/retain-images.ts';
+import { createRetainOrphans } from '../../activities/retain-orphans.ts';
 import { createVolumeSnapshots, type SnapshotPorts } from '../../activities/volume-snapshots.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
@@ -40,6 +41,7 @@ export interface NodeParts {
   /** Where built images are pushed to; `null`: nodes send them to each other. */
   readonly registry: BuildRegistry | null;
   readonly daemon: DaemonWatch;
+  readonly disk: DiskWatch;
   readonly hub: ContainerHub;
   readonly keeper: RestartKeeper;
   readonly monitor: HealthMonitor;
@@ -51,7 +53,7 @@ export interface NodeParts {
 
 /** Says what this node's two workers poll for: replicas, and builds, which then wait here for one of few places. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, git, registry, daemon, hub, keeper, monitor, snapshots, startSlot } = parts;
+  const { config, keys, docker, git, registry, daemon, disk, hub, keeper, monitor, snapshots, startSlot } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -90,9 +92,15 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createRemoveLeftovers({ ...replica, git }),
         ...createResolveSource(git),
         ...createRetainImages(docker),
+        ...createRetainOrphans({
+          ...replica,
+          restarts: keeper,
+          findOwned: keys.control.findOwned,
+          now: () => new Date(),
+        }),
         ...createRemoveVolume(replica),
         ...createVolumeSnapshots({ instance, runtime: docker, files: snapshots }),
-        ...createWatchNode(daemon),
+        ...createWatchNode(daemon, disk),
       }),
       maxActivities: MOST_ACTIVITIES,
     },

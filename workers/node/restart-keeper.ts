@@ -31,6 +31,8 @@ export interface RestartKeeperPorts {
 
 /** Keeps the restarts of this node's replicas. */
 export interface RestartKeeper extends ReplicaRestarts {
+  /** Whether somebody has claimed a container and not released it yet. */
+  isClaimed(containerId: string): boolean;
   /** Says what happened to a container, or that everything may have changed. */
   tell(event: ContainerEvent): void;
   /** Says how the restarts of a container stand. */
@@ -148,6 +150,7 @@ export function createRestartKeeper(ports: RestartKeeperPorts, rules: RestartRul
       const nextMs = plan?.nextRestartAtMs ?? null;
       return { ...record, nextRestartAt: nextMs === null ? null : new Date(nextMs).toISOString() };
     },
+    isClaimed: (id) => claims.has(id),
     claim: async (id) => {
       const release = (): void => {
         const others = (claims.get(id) ?? 1) - 1;

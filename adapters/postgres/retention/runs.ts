@@ -4,7 +4,7 @@ import type { Database, DatabaseTransaction } from '../database.ts';
 import { toStorableText } from '../events.ts';
 import type { RetentionState } from './schema.ts';
 
-/** Reports that are kept: a month of nights. */
+/** Reports that are kept: a month of nights, and as many of single nodes. */
 const KEPT_RUNS = 30;
 
 const MAX_ERROR_LENGTH = 8192;
@@ -16,6 +16,8 @@ export interface RetentionRunRecord {
   readonly isDryRun: boolean;
   /** `null` when it was the schedule. */
   readonly actorUserId: string | null;
+  /** The one node that was looked at; empty for everything. */
+  readonly nodeId: string;
   readonly state: RetentionState;
   /** Empty unless it failed. */
   readonly errorMessage: string;
@@ -26,15 +28,18 @@ export interface RetentionRunRecord {
 /**
  * Stores that a run began; a repeated call finds it. The oldest reports go.
  *
- * There is one run of its kind at a time, so another that counts as running was ended from outside.
+ * There is one run of its kind and node at a time, so another that counts as running was ended from outside.
  *
  * @returns whether the run had ended before.
  */
-export async function beginRun(db: Database, { runId, isDryRun, actorUserId }: RetentionRequest): Promise<boolean> {
+export async function beginRun(
+  db: Database,
+  { runId, isDryRun, actorUserId, onlyNodeId = '' }: RetentionRequest,
+): Promise<boolean> {
   return await db.transaction().execute(async (tx) => {
     await tx
       .insertInto('retention_runs')
-      .values({ id: runId, dry_run: isDryRun, actor_user_id: actorUserId, state: 'running' })
+      .values({ id: runId, dry_run: isDryRun, actor_user_id: actorUserId, node_id: onlyNodeId, state: 'running' })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
     const { state } = await tx
@@ -47,11 +52,18 @@ export async function beginRun(db: Database, { runId, isDryRun, actorUserId }: R
       .updateTable('retention_runs')
       .set({ state: 'failed', error_message: 'it was ended from outside', finished_at: sql<Date>`now()` })
       .where('dry_run', '=', isDryRun)
+      .where('node_id', '=', onlyNodeId)
       .where('state', '=', 'running')
       .where('id', '<>', runId)
       .execute();
-    const kept = tx.selectFrom('retention_runs').select('id').orderBy('started_at', 'desc').limit(KEPT_RUNS);
-    await tx.deleteFrom('retention_runs').where('id', 'not in', kept).execute();
+    const isOfItsKind = onlyNodeId === '' ? '=' : '<>';
+    const kept = tx
+      .selectFrom('retention_runs')
+      .select('id')
+      .where('node_id', isOfItsKind, '')
+      .orderBy('started_at', 'desc')
+      .limit(KEPT_RUNS);
+    await tx.deleteFrom('retention_runs').where('node_id', isOfItsKind, '').where('id', 'not in', kept).execute();
     return false;
   });
 }
@@ -126,13 +138,24 @@ export async function findRun(db: Database, runId: string): Promise<RetentionRun
 
 /** Lists the runs that are kept, newest first. */
 export async function listRuns(db: Database): Promise<RetentionRunRecord[]> {
-  return await selectRuns(db).orderBy('started_at', 'desc').orderBy('id').limit(KEPT_RUNS).execute();
+  return await selectRuns(db)
+    .orderBy('started_at', 'desc')
+    .orderBy('id')
+    .limit(2 * KEPT_RUNS)
+    .execute();
 }
 
 function selectRuns(db: Database) {
   return db
     .selectFrom('retention_runs')
-    .select(['id', 'dry_run as isDryRun', 'actor_user_id as actorUserId', 'state', 'error_message as errorMessage'])
+    .select([
+      'id',
+      'dry_run as isDryRun',
+      'actor_user_id as actorUserId',
+      'node_id as nodeId',
+      'state',
+      'error_message as errorMessage',
+    ])
     .select(['started_at as startedAt', 'finished_at as finishedAt']);
 }
 

@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { OrphanRecord } from '../../../contracts/orphans.ts';
 import type { Moment, Optional } from '../columns.ts';
 
 /** What a run of retention is. */
@@ -10,11 +11,21 @@ export interface RetentionSchema {
     id: string;
     dry_run: boolean;
     actor_user_id: Optional<string>;
+    node_id: Generated<string>;
     state: RetentionState;
     error_message: Generated<string>;
     place: Generated<string>;
     started_at: Moment;
     finished_at: Optional<Date>;
+  };
+  retention_orphans: {
+    run_id: string;
+    node_id: string;
+    kind: OrphanRecord['kind'];
+    object_id: string;
+    name: string;
+    outcome: OrphanRecord['outcome'];
+    reason: Generated<string>;
   };
   retention_items: {
     run_id: string;

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/retention.proto.
  */
 export const file_obiente_cloud_v1_retention: GenFile = /*@__PURE__*/
-  fileDesc("CiBvYmllbnRlL2Nsb3VkL3YxL3JldGVudGlvbi5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSKRAgoMUmV0ZW50aW9uUnVuEhMKAmlkGAEgASgJQge6SARyAhhAEg8KB2RyeV9ydW4YAiABKAgSOQoFc3RhdGUYAyABKA4yIC5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvblN0YXRlQgi6SAWCAQIQARIeCg1hY3Rvcl91c2VyX2lkGAQgASgJQge6SARyAhhAEh8KDWVycm9yX21lc3NhZ2UYBSABKAlCCLpIBXIDGIBAEi4KCnN0YXJ0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKZAQoNUmV0ZW50aW9uSXRlbRIVCgRraW5kGAEgASgJQge6SARyAhg/EhgKB25vZGVfaWQYAiABKAlCB7pIBHICGEASGAoGcmVhc29uGAMgASgJQgi6SAVyAxj0AxIWCgVjb3VudBgEIAEoA0IHukgEIgIoABIbCgVieXRlcxgFIAEoA0IHukgEIgIoAEgAiAEBQggKBl9ieXRlcyJfChNSdW5SZXRlbnRpb25SZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEg8KB2RyeV9ydW4YAiABKAgiVQoUUnVuUmV0ZW50aW9uUmVzcG9uc2USKwoDcnVuGAEgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5SZXRlbnRpb25SdW4SEAoIYXR0ZW5kZWQYAiABKAgiUwoWR2V0UmV0ZW50aW9uUnVuUmVxdWVzdBIYCgZydW5faWQYASABKAlCCLpIBXIDsAEBEh8KDHdhaXRfc2Vjb25kcxgCIAEoBUIJukgGGgQYHigAIoEBChdHZXRSZXRlbnRpb25SdW5SZXNwb25zZRIrCgNydW4YASABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvblJ1bhI5CgVpdGVtcxgCIAMoCzIfLm9iaWVudGUuY2xvdWQudjEuUmV0ZW50aW9uSXRlbUIJukgGkgEDEIgnIhoKGExpc3RSZXRlbnRpb25SdW5zUmVxdWVzdCJTChlMaXN0UmV0ZW50aW9uUnVuc1Jlc3BvbnNlEjYKBHJ1bnMYASADKAsyHi5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvblJ1bkIIukgFkgECEB4qiQEKDlJldGVudGlvblN0YXRlEh8KG1JFVEVOVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1JFVEVOVElPTl9TVEFURV9SVU5OSU5HEAESHQoZUkVURU5USU9OX1NUQVRFX1NVQ0NFRURFRBACEhoKFlJFVEVOVElPTl9TVEFURV9GQUlMRUQQAzLWAgoQUmV0ZW50aW9uU2VydmljZRJiCgxSdW5SZXRlbnRpb24SJS5vYmllbnRlLmNsb3VkLnYxLlJ1blJldGVudGlvblJlcXVlc3QaJi5vYmllbnRlLmNsb3VkLnYxLlJ1blJldGVudGlvblJlc3BvbnNlIgOQAgISawoPR2V0UmV0ZW50aW9uUnVuEigub2JpZW50ZS5jbG91ZC52MS5HZXRSZXRlbnRpb25SdW5SZXF1ZXN0Gikub2JpZW50ZS5jbG91ZC52MS5HZXRSZXRlbnRpb25SdW5SZXNwb25zZSIDkAIBEnEKEUxpc3RSZXRlbnRpb25SdW5zEioub2JpZW50ZS5jbG91ZC52MS5MaXN0UmV0ZW50aW9uUnVuc1JlcXVlc3QaKy5vYmllbnRlLmNsb3VkLnYxLkxpc3RSZXRlbnRpb25SdW5zUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiBvYmllbnRlL2Nsb3VkL3YxL3JldGVudGlvbi5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSKrAgoMUmV0ZW50aW9uUnVuEhMKAmlkGAEgASgJQge6SARyAhhAEg8KB2RyeV9ydW4YAiABKAgSOQoFc3RhdGUYAyABKA4yIC5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvblN0YXRlQgi6SAWCAQIQARIeCg1hY3Rvcl91c2VyX2lkGAQgASgJQge6SARyAhhAEh8KDWVycm9yX21lc3NhZ2UYBSABKAlCCLpIBXIDGIBAEi4KCnN0YXJ0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCgdub2RlX2lkGAggASgJQge6SARyAhhAIpkBCg1SZXRlbnRpb25JdGVtEhUKBGtpbmQYASABKAlCB7pIBHICGD8SGAoHbm9kZV9pZBgCIAEoCUIHukgEcgIYQBIYCgZyZWFzb24YAyABKAlCCLpIBXIDGPQDEhYKBWNvdW50GAQgASgDQge6SAQiAigAEhsKBWJ5dGVzGAUgASgDQge6SAQiAigASACIAQFCCAoGX2J5dGVzIqMBCg9SZXRlbnRpb25PcnBoYW4SGAoHbm9kZV9pZBgBIAEoCUIHukgEcgIYQBIVCgRraW5kGAIgASgJQge6SARyAhg/EhMKAmlkGAMgASgJQge6SARyAhhAEhYKBG5hbWUYBCABKAlCCLpIBXIDGP8BEhgKB291dGNvbWUYBSABKAlCB7pIBHICGD8SGAoGcmVhc29uGAYgASgJQgi6SAVyAxj0AyJ5ChNSdW5SZXRlbnRpb25SZXF1ZXN0EjcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCUIeukgbchkQCBiAATISXltBLVphLXowLTkuXzotXSskEg8KB2RyeV9ydW4YAiABKAgSGAoHbm9kZV9pZBgDIAEoCUIHukgEcgIYQCJVChRSdW5SZXRlbnRpb25SZXNwb25zZRIrCgNydW4YASABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlJldGVudGlvblJ1bhIQCghhdHRlbmRlZBgCIAEoCCJTChZHZXRSZXRlbnRpb25SdW5SZXF1ZXN0EhgKBnJ1bl9pZBgBIAEoCUIIukgFcgOwAQESHwoMd2FpdF9zZWNvbmRzGAIgASgFQgm6SAYaBBgeKAAiwAEKF0dldFJldGVudGlvblJ1blJlc3BvbnNlEisKA3J1bhgBIAEoCzIeLm9iaWVudGUuY2xvdWQudjEuUmV0ZW50aW9uUnVuEjkKBWl0ZW1zGAIgAygLMh8ub2JpZW50ZS5jbG91ZC52MS5SZXRlbnRpb25JdGVtQgm6SAaSAQMQiCcSPQoHb3JwaGFucxgDIAMoCzIhLm9iaWVudGUuY2xvdWQudjEuUmV0ZW50aW9uT3JwaGFuQgm6SAaSAQMQ6AciGgoYTGlzdFJldGVudGlvblJ1bnNSZXF1ZXN0IlMKGUxpc3RSZXRlbnRpb25SdW5zUmVzcG9uc2USNgoEcnVucxgBIAMoCzIeLm9iaWVudGUuY2xvdWQudjEuUmV0ZW50aW9uUnVuQgi6SAWSAQIQPCqJAQoOUmV0ZW50aW9uU3RhdGUSHwobUkVURU5USU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXUkVURU5USU9OX1NUQVRFX1JVTk5JTkcQARIdChlSRVRFTlRJT05fU1RBVEVfU1VDQ0VFREVEEAISGgoWUkVURU5USU9OX1NUQVRFX0ZBSUxFRBADMtYCChBSZXRlbnRpb25TZXJ2aWNlEmIKDFJ1blJldGVudGlvbhIlLm9iaWVudGUuY2xvdWQudjEuUnVuUmV0ZW50aW9uUmVxdWVzdBomLm9iaWVudGUuY2xvdWQudjEuUnVuUmV0ZW50aW9uUmVzcG9uc2UiA5ACAhJrCg9HZXRSZXRlbnRpb25SdW4SKC5vYmllbnRlLmNsb3VkLnYxLkdldFJldGVudGlvblJ1blJlcXVlc3QaKS5vYmllbnRlLmNsb3VkLnYxLkdldFJldGVudGlvblJ1blJlc3BvbnNlIgOQAgEScQoRTGlzdFJldGVudGlvblJ1bnMSKi5vYmllbnRlLmNsb3VkLnYxLkxpc3RSZXRlbnRpb25SdW5zUmVxdWVzdBorLm9iaWVudGUuY2xvdWQudjEuTGlzdFJldGVudGlvblJ1bnNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * One run of retention.
@@ -43,7 +43,7 @@ export type RetentionRun = Message<"obiente.cloud.v1.RetentionRun"> & {
   state: RetentionState;
 
   /**
-   * The user who asked for it; empty when it was the schedule.
+   * The user who asked for it; empty when it was the schedule, or the guard of a node's disk.
    *
    * @generated from field: string actor_user_id = 4;
    */
@@ -69,6 +69,13 @@ export type RetentionRun = Message<"obiente.cloud.v1.RetentionRun"> & {
    * @generated from field: google.protobuf.Timestamp finished_at = 7;
    */
   finishedAt?: Timestamp | undefined;
+
+  /**
+   * The one node that it looked at; empty for everything.
+   *
+   * @generated from field: string node_id = 8;
+   */
+  nodeId: string;
 };
 
 /**
@@ -86,7 +93,7 @@ export const RetentionRunSchema: GenMessage<RetentionRun> = /*@__PURE__*/
 export type RetentionItem = Message<"obiente.cloud.v1.RetentionItem"> & {
   /**
    * What it is: `revisions`, `builds`, `operations`, `events`, `idempotency-keys`, `context-records`, `contexts`,
-   * `images`, `build-cache`; later versions add others.
+   * `images`, `orphans`, `build-cache`; later versions add others.
    *
    * @generated from field: string kind = 1;
    */
@@ -129,6 +136,62 @@ export const RetentionItemSchema: GenMessage<RetentionItem> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_retention, 1);
 
 /**
+ * A decision about a single container or network that no record owns.
+ *
+ * @generated from message obiente.cloud.v1.RetentionOrphan
+ */
+export type RetentionOrphan = Message<"obiente.cloud.v1.RetentionOrphan"> & {
+  /**
+   * The node that it is on.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * `container` or `network`.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * Docker's full id.
+   *
+   * @generated from field: string id = 3;
+   */
+  id: string;
+
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 4;
+   */
+  name: string;
+
+  /**
+   * `decided`: it is to go, and recorded as such before. `would-go`: of a dry run. `removed`, or `spared`.
+   *
+   * @generated from field: string outcome = 5;
+   */
+  outcome: string;
+
+  /**
+   * Why it was spared; empty otherwise.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RetentionOrphan.
+ * Use `create(RetentionOrphanSchema)` to create a new message.
+ */
+export const RetentionOrphanSchema: GenMessage<RetentionOrphan> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_retention, 2);
+
+/**
  * Whether to remove, or only to count.
  *
  * @generated from message obiente.cloud.v1.RunRetentionRequest
@@ -147,6 +210,13 @@ export type RunRetentionRequest = Message<"obiente.cloud.v1.RunRetentionRequest"
    * @generated from field: bool dry_run = 2;
    */
   dryRun: boolean;
+
+  /**
+   * The one node that is looked at, and nothing else; empty for everything.
+   *
+   * @generated from field: string node_id = 3;
+   */
+  nodeId: string;
 };
 
 /**
@@ -154,7 +224,7 @@ export type RunRetentionRequest = Message<"obiente.cloud.v1.RunRetentionRequest"
  * Use `create(RunRetentionRequestSchema)` to create a new message.
  */
 export const RunRetentionRequestSchema: GenMessage<RunRetentionRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_retention, 2);
+  messageDesc(file_obiente_cloud_v1_retention, 3);
 
 /**
  * The run that is under way.
@@ -182,7 +252,7 @@ export type RunRetentionResponse = Message<"obiente.cloud.v1.RunRetentionRespons
  * Use `create(RunRetentionResponseSchema)` to create a new message.
  */
 export const RunRetentionResponseSchema: GenMessage<RunRetentionResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_retention, 3);
+  messageDesc(file_obiente_cloud_v1_retention, 4);
 
 /**
  * Which run.
@@ -210,7 +280,7 @@ export type GetRetentionRunRequest = Message<"obiente.cloud.v1.GetRetentionRunRe
  * Use `create(GetRetentionRunRequestSchema)` to create a new message.
  */
 export const GetRetentionRunRequestSchema: GenMessage<GetRetentionRunRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_retention, 4);
+  messageDesc(file_obiente_cloud_v1_retention, 5);
 
 /**
  * The run asked for.
@@ -231,6 +301,13 @@ export type GetRetentionRunResponse = Message<"obiente.cloud.v1.GetRetentionRunR
    * @generated from field: repeated obiente.cloud.v1.RetentionItem items = 2;
    */
   items: RetentionItem[];
+
+  /**
+   * What was decided about single things; the first thousand.
+   *
+   * @generated from field: repeated obiente.cloud.v1.RetentionOrphan orphans = 3;
+   */
+  orphans: RetentionOrphan[];
 };
 
 /**
@@ -238,7 +315,7 @@ export type GetRetentionRunResponse = Message<"obiente.cloud.v1.GetRetentionRunR
  * Use `create(GetRetentionRunResponseSchema)` to create a new message.
  */
 export const GetRetentionRunResponseSchema: GenMessage<GetRetentionRunResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_retention, 5);
+  messageDesc(file_obiente_cloud_v1_retention, 6);
 
 /**
  * Nothing to say.
@@ -253,7 +330,7 @@ export type ListRetentionRunsRequest = Message<"obiente.cloud.v1.ListRetentionRu
  * Use `create(ListRetentionRunsRequestSchema)` to create a new message.
  */
 export const ListRetentionRunsRequestSchema: GenMessage<ListRetentionRunsRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_retention, 6);
+  messageDesc(file_obiente_cloud_v1_retention, 7);
 
 /**
  * The runs that are kept.
@@ -274,7 +351,7 @@ export type ListRetentionRunsResponse = Message<"obiente.cloud.v1.ListRetentionR
  * Use `create(ListRetentionRunsResponseSchema)` to create a new message.
  */
 export const ListRetentionRunsResponseSchema: GenMessage<ListRetentionRunsResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_retention, 7);
+  messageDesc(file_obiente_cloud_v1_retention, 8);
 
 /**
  * How a run of retention stands.
@@ -324,7 +401,7 @@ export const RetentionStateSchema: GenEnum<RetentionState> = /*@__PURE__*/
  */
 export const RetentionService: GenService<{
   /**
-   * Starts a run, or a dry run that only counts, and answers once it is stored. While one of its kind is under way, that
+   * Starts a run, of everything or of one node, or a dry run that only counts, and answers once it is stored. While one of its kind is under way, that
    * one is answered with: `attended`.
    *
    * @generated from rpc obiente.cloud.v1.RetentionService.RunRetention
@@ -345,7 +422,7 @@ export const RetentionService: GenService<{
     output: typeof GetRetentionRunResponseSchema;
   },
   /**
-   * Lists the runs that are kept, newest first: the last thirty.
+   * Lists the runs that are kept, newest first: the last thirty, and thirty of single nodes.
    *
    * @generated from rpc obiente.cloud.v1.RetentionService.ListRetentionRuns
    */

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/control.proto.
  */
 export const file_obiente_internal_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEi/QQKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBARKfAQoGbGFiZWxzGA0gAygLMjEub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0LkxhYmVsc0VudHJ5Qly6SFmaAVYQICIociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JCoociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKEUVucm9sTm9kZVJlc3BvbnNlEhQKDGNvbnRyb2xfandrcxgBIAEoCSJEChBIZWFydGJlYXRSZXF1ZXN0EhYKDmRvY2tlcl9oZWFsdGh5GAEgASgIEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMYgAgiOwoRSGVhcnRiZWF0UmVzcG9uc2USEAoIbGVhc2VfbXMYASABKAMSFAoMY29udHJvbF9qd2tzGAIgASgJImwKFVJlcG9ydFJlcGxpY2FzUmVxdWVzdBJBCghyZXBsaWNhcxgBIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuT2JzZXJ2ZWRSZXBsaWNhQgm6SAaSAQMQiCcSEAoIY29tcGxldGUYAiABKAgi0AMKD09ic2VydmVkUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEASQwoFc3RhdGUYBSABKAlCNLpIMXIvUghzdGFydGluZ1IHaGVhbHRoeVIJdW5oZWFsdGh5UgZleGl0ZWRSB3JlbW92ZWQSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESFQoNb3V0X29mX21lbW9yeRgHIAEoCBIeCglob3N0X3BvcnQYCCABKAVCC7pICBoGGP//AygAEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKCHJlc3RhcnRzGAogASgFQge6SAQaAigAEh8KDnJlc3RhcnRfc3RyZWFrGAsgASgFQge6SAQaAigAEjMKD25leHRfcmVzdGFydF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSJXChZSZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEj0KBnVuc2VlbhgBIAMoCzIiLm9iaWVudGUuaW50ZXJuYWwudjEuVW5zZWVuUmVwbGljYUIJukgGkgEDEIgnIosBCg1VbnNlZW5SZXBsaWNhEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEh0KCnJlcGxpY2FfaWQYAyABKAlCCbpIBnIEEAEYQBIfCgxjb250YWluZXJfaWQYBCABKAlCCbpIBnIEEAwYQCKKAQoXRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/EhcKD2J1aWxkX2FyZ3VtZW50cxgEIAEoCCInChhGZXRjaEVudmlyb25tZW50UmVzcG9uc2USCwoDandlGAEgASgJIngKHkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8iLgofRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRILCgNqd2UYASABKAkidgocRmV0Y2hTb3VyY2VDcmVkZW50aWFsUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8iLAodRmV0Y2hTb3VyY2VDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJIlgKE0ZldGNoQ29udGV4dFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESIAoOY29udGV4dF9zaGEyNTYYAiABKAlCCLpIBXIDmAFAIiUKFEZldGNoQ29udGV4dFJlc3BvbnNlEg0KBWNodW5rGAEgASgMIqACChJSZXBvcnRCdWlsZFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/EhgKB2F0dGVtcHQYBCABKANCB7pIBCICIAASJwoFcGhhc2UYBSABKAlCGLpIFXITUgd3YWl0aW5nUghidWlsZGluZxIdCgxmaXJzdF9udW1iZXIYBiABKANCB7pIBCICKAESPgoFbGluZXMYByADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLkJ1aWxkT3V0cHV0TGluZUIJukgGkgEDENAPEhAKCGNvbXBsZXRlGAggASgIIkEKD0J1aWxkT3V0cHV0TGluZRIWCgVhdF9tcxgBIAEoA0IHukgEIgIgABIWCgR0ZXh0GAIgASgJQgi6SAVyAyiAQCKlAQoUUmVwb3J0RmFpbHVyZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESHQoKcmVwbGljYV9pZBgCIAEoCUIJukgGcgQQARhAEjoKBWxpbmVzGAMgAygLMiAub2JpZW50ZS5pbnRlcm5hbC52MS5QcmludGVkTGluZUIJukgGkgEDEPQDEhEKCXNob3J0ZW5lZBgEIAEoCCJQCgtQcmludGVkTGluZRIWCgVhdF9tcxgBIAEoA0IHukgEIgIoABIQCghpc19lcnJvchgCIAEoCBIXCgR0ZXh0GAMgASgJQgm6SAZyBCiAgAQiFwoVUmVwb3J0RmFpbHVyZVJlc3BvbnNlIicKE1JlcG9ydEJ1aWxkUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgiawoYRmV0Y2hJbWFnZVNvdXJjZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEi4KCGltYWdlX2lkGAIgASgJQhy6SBlyFzIVXnNoYTI1NjpbMC05YS1mXXs2NH0kImEKGUZldGNoSW1hZ2VTb3VyY2VzUmVzcG9uc2USEQoJcmVmZXJlbmNlGAEgASgJEjEKB2hvbGRlcnMYAiADKAsyIC5vYmllbnRlLmludGVybmFsLnYxLkltYWdlSG9sZGVyIkIKC0ltYWdlSG9sZGVyEg8KB25vZGVfaWQYASABKAkSEwoLZ2F0ZXdheV91cmwYAiABKAkSDQoFdG9rZW4YAyABKAky0AgKDkNvbnRyb2xTZXJ2aWNlEloKCUVucm9sTm9kZRIlLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVzcG9uc2USWgoJSGVhcnRiZWF0EiUub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXNwb25zZRJpCg5SZXBvcnRSZXBsaWNhcxIqLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXF1ZXN0Gisub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEm8KEEZldGNoRW52aXJvbm1lbnQSLC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVzcG9uc2UShAEKF0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsEjMub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QaNC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USfgoVRmV0Y2hTb3VyY2VDcmVkZW50aWFsEjEub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFNvdXJjZUNyZWRlbnRpYWxSZXF1ZXN0GjIub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFNvdXJjZUNyZWRlbnRpYWxSZXNwb25zZRJlCgxGZXRjaENvbnRleHQSKC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoQ29udGV4dFJlcXVlc3QaKS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoQ29udGV4dFJlc3BvbnNlMAEScgoRRmV0Y2hJbWFnZVNvdXJjZXMSLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoSW1hZ2VTb3VyY2VzUmVxdWVzdBouLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hJbWFnZVNvdXJjZXNSZXNwb25zZRJgCgtSZXBvcnRCdWlsZBInLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0QnVpbGRSZXF1ZXN0Gigub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlc3BvbnNlEmYKDVJlcG9ydEZhaWx1cmUSKS5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEZhaWx1cmVSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRGYWlsdXJlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEi/QQKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBARKfAQoGbGFiZWxzGA0gAygLMjEub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0LkxhYmVsc0VudHJ5Qly6SFmaAVYQICIociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JCoociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKEUVucm9sTm9kZVJlc3BvbnNlEhQKDGNvbnRyb2xfandrcxgBIAEoCSJEChBIZWFydGJlYXRSZXF1ZXN0EhYKDmRvY2tlcl9oZWFsdGh5GAEgASgIEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMYgAgiOwoRSGVhcnRiZWF0UmVzcG9uc2USEAoIbGVhc2VfbXMYASABKAMSFAoMY29udHJvbF9qd2tzGAIgASgJImwKFVJlcG9ydFJlcGxpY2FzUmVxdWVzdBJBCghyZXBsaWNhcxgBIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuT2JzZXJ2ZWRSZXBsaWNhQgm6SAaSAQMQiCcSEAoIY29tcGxldGUYAiABKAgi0AMKD09ic2VydmVkUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEASQwoFc3RhdGUYBSABKAlCNLpIMXIvUghzdGFydGluZ1IHaGVhbHRoeVIJdW5oZWFsdGh5UgZleGl0ZWRSB3JlbW92ZWQSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESFQoNb3V0X29mX21lbW9yeRgHIAEoCBIeCglob3N0X3BvcnQYCCABKAVCC7pICBoGGP//AygAEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKCHJlc3RhcnRzGAogASgFQge6SAQaAigAEh8KDnJlc3RhcnRfc3RyZWFrGAsgASgFQge6SAQaAigAEjMKD25leHRfcmVzdGFydF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSJXChZSZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEj0KBnVuc2VlbhgBIAMoCzIiLm9iaWVudGUuaW50ZXJuYWwudjEuVW5zZWVuUmVwbGljYUIJukgGkgEDEIgnIosBCg1VbnNlZW5SZXBsaWNhEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEh0KCnJlcGxpY2FfaWQYAyABKAlCCbpIBnIEEAEYQBIfCgxjb250YWluZXJfaWQYBCABKAlCCbpIBnIEEAwYQCJQChBGaW5kT3duZWRSZXF1ZXN0EjwKBnRoaW5ncxgBIAMoCzIhLm9iaWVudGUuaW50ZXJuYWwudjEuT3duYWJsZVRoaW5nQgm6SAaSAQMQiCciagoMT3duYWJsZVRoaW5nEiEKAmlkGAEgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQSGgoIb3duZXJfaWQYAiABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAyABKAlCB7pIBHICGEAiKwoRRmluZE93bmVkUmVzcG9uc2USFgoDaWRzGAEgAygJQgm6SAaSAQMQiCciigEKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIXCg9idWlsZF9hcmd1bWVudHMYBCABKAgiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJ4Ch5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/Ii4KH0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJInYKHEZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/IiwKHUZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJYChNGZXRjaENvbnRleHRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEiAKDmNvbnRleHRfc2hhMjU2GAIgASgJQgi6SAVyA5gBQCIlChRGZXRjaENvbnRleHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCKgAgoSUmVwb3J0QnVpbGRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIYCgdhdHRlbXB0GAQgASgDQge6SAQiAiAAEicKBXBoYXNlGAUgASgJQhi6SBVyE1IHd2FpdGluZ1IIYnVpbGRpbmcSHQoMZmlyc3RfbnVtYmVyGAYgASgDQge6SAQiAigBEj4KBWxpbmVzGAcgAygLMiQub2JpZW50ZS5pbnRlcm5hbC52MS5CdWlsZE91dHB1dExpbmVCCbpIBpIBAxDQDxIQCghjb21wbGV0ZRgIIAEoCCJBCg9CdWlsZE91dHB1dExpbmUSFgoFYXRfbXMYASABKANCB7pIBCICIAASFgoEdGV4dBgCIAEoCUIIukgFcgMogEAipQEKFFJlcG9ydEZhaWx1cmVSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEh0KCnJlcGxpY2FfaWQYAiABKAlCCbpIBnIEEAEYQBI6CgVsaW5lcxgDIAMoCzIgLm9iaWVudGUuaW50ZXJuYWwudjEuUHJpbnRlZExpbmVCCbpIBpIBAxD0AxIRCglzaG9ydGVuZWQYBCABKAgiUAoLUHJpbnRlZExpbmUSFgoFYXRfbXMYASABKANCB7pIBCICKAASEAoIaXNfZXJyb3IYAiABKAgSFwoEdGV4dBgDIAEoCUIJukgGcgQogIAEIhcKFVJlcG9ydEZhaWx1cmVSZXNwb25zZSInChNSZXBvcnRCdWlsZFJlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgIImsKGEZldGNoSW1hZ2VTb3VyY2VzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIuCghpbWFnZV9pZBgCIAEoCUIcukgZchcyFV5zaGEyNTY6WzAtOWEtZl17NjR9JCJhChlGZXRjaEltYWdlU291cmNlc1Jlc3BvbnNlEhEKCXJlZmVyZW5jZRgBIAEoCRIxCgdob2xkZXJzGAIgAygLMiAub2JpZW50ZS5pbnRlcm5hbC52MS5JbWFnZUhvbGRlciJCCgtJbWFnZUhvbGRlchIPCgdub2RlX2lkGAEgASgJEhMKC2dhdGV3YXlfdXJsGAIgASgJEg0KBXRva2VuGAMgASgJMrEJCg5Db250cm9sU2VydmljZRJaCglFbnJvbE5vZGUSJS5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlc3BvbnNlEloKCUhlYXJ0YmVhdBIlLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVzcG9uc2USaQoOUmVwb3J0UmVwbGljYXMSKi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydFJlcGxpY2FzUmVxdWVzdBorLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXNwb25zZRJfCglGaW5kT3duZWQSJS5vYmllbnRlLmludGVybmFsLnYxLkZpbmRPd25lZFJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkZpbmRPd25lZFJlc3BvbnNlIgOQAgESbwoQRmV0Y2hFbnZpcm9ubWVudBIsLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXNwb25zZRKEAQoXRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWwSMy5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVxdWVzdBo0Lm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRJ+ChVGZXRjaFNvdXJjZUNyZWRlbnRpYWwSMS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QaMi5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEmUKDEZldGNoQ29udGV4dBIoLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVxdWVzdBopLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVzcG9uc2UwARJyChFGZXRjaEltYWdlU291cmNlcxItLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hJbWFnZVNvdXJjZXNSZXF1ZXN0Gi4ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEltYWdlU291cmNlc1Jlc3BvbnNlEmAKC1JlcG9ydEJ1aWxkEicub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlcXVlc3QaKC5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEJ1aWxkUmVzcG9uc2USZgoNUmVwb3J0RmFpbHVyZRIpLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0RmFpbHVyZVJlcXVlc3QaKi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEZhaWx1cmVSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A node introduces itself.
@@ -388,6 +388,83 @@ export const UnseenReplicaSchema: GenMessage<UnseenReplica> = /*@__PURE__*/
   messageDesc(file_obiente_internal_v1_control, 7);
 
 /**
+ * What a node has.
+ *
+ * @generated from message obiente.internal.v1.FindOwnedRequest
+ */
+export type FindOwnedRequest = Message<"obiente.internal.v1.FindOwnedRequest"> & {
+  /**
+   * Containers and networks that this installation has made.
+   *
+   * @generated from field: repeated obiente.internal.v1.OwnableThing things = 1;
+   */
+  things: OwnableThing[];
+};
+
+/**
+ * Describes the message obiente.internal.v1.FindOwnedRequest.
+ * Use `create(FindOwnedRequestSchema)` to create a new message.
+ */
+export const FindOwnedRequestSchema: GenMessage<FindOwnedRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 8);
+
+/**
+ * A container or a network that some record has to own.
+ *
+ * @generated from message obiente.internal.v1.OwnableThing
+ */
+export type OwnableThing = Message<"obiente.internal.v1.OwnableThing"> & {
+  /**
+   * Docker's full id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The deployment (UUID); of a network, the deployment or the project.
+   *
+   * @generated from field: string owner_id = 2;
+   */
+  ownerId: string;
+
+  /**
+   * Replica id; empty for a network.
+   *
+   * @generated from field: string replica_id = 3;
+   */
+  replicaId: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.OwnableThing.
+ * Use `create(OwnableThingSchema)` to create a new message.
+ */
+export const OwnableThingSchema: GenMessage<OwnableThing> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 9);
+
+/**
+ * What is owned.
+ *
+ * @generated from message obiente.internal.v1.FindOwnedResponse
+ */
+export type FindOwnedResponse = Message<"obiente.internal.v1.FindOwnedResponse"> & {
+  /**
+   * Docker's ids of those that a record owns.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+};
+
+/**
+ * Describes the message obiente.internal.v1.FindOwnedResponse.
+ * Use `create(FindOwnedResponseSchema)` to create a new message.
+ */
+export const FindOwnedResponseSchema: GenMessage<FindOwnedResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 10);
+
+/**
  * Which service of which revision.
  *
  * @generated from message obiente.internal.v1.FetchEnvironmentRequest
@@ -427,7 +504,7 @@ export type FetchEnvironmentRequest = Message<"obiente.internal.v1.FetchEnvironm
  * Use `create(FetchEnvironmentRequestSchema)` to create a new message.
  */
 export const FetchEnvironmentRequestSchema: GenMessage<FetchEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 8);
+  messageDesc(file_obiente_internal_v1_control, 11);
 
 /**
  * The variables.
@@ -448,7 +525,7 @@ export type FetchEnvironmentResponse = Message<"obiente.internal.v1.FetchEnviron
  * Use `create(FetchEnvironmentResponseSchema)` to create a new message.
  */
 export const FetchEnvironmentResponseSchema: GenMessage<FetchEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 9);
+  messageDesc(file_obiente_internal_v1_control, 12);
 
 /**
  * Which service of which revision.
@@ -483,7 +560,7 @@ export type FetchRegistryCredentialRequest = Message<"obiente.internal.v1.FetchR
  * Use `create(FetchRegistryCredentialRequestSchema)` to create a new message.
  */
 export const FetchRegistryCredentialRequestSchema: GenMessage<FetchRegistryCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 10);
+  messageDesc(file_obiente_internal_v1_control, 13);
 
 /**
  * The credential, if there is one.
@@ -504,7 +581,7 @@ export type FetchRegistryCredentialResponse = Message<"obiente.internal.v1.Fetch
  * Use `create(FetchRegistryCredentialResponseSchema)` to create a new message.
  */
 export const FetchRegistryCredentialResponseSchema: GenMessage<FetchRegistryCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 11);
+  messageDesc(file_obiente_internal_v1_control, 14);
 
 /**
  * Which service of which revision.
@@ -539,7 +616,7 @@ export type FetchSourceCredentialRequest = Message<"obiente.internal.v1.FetchSou
  * Use `create(FetchSourceCredentialRequestSchema)` to create a new message.
  */
 export const FetchSourceCredentialRequestSchema: GenMessage<FetchSourceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 12);
+  messageDesc(file_obiente_internal_v1_control, 15);
 
 /**
  * The credential, if there is one.
@@ -561,7 +638,7 @@ export type FetchSourceCredentialResponse = Message<"obiente.internal.v1.FetchSo
  * Use `create(FetchSourceCredentialResponseSchema)` to create a new message.
  */
 export const FetchSourceCredentialResponseSchema: GenMessage<FetchSourceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 13);
+  messageDesc(file_obiente_internal_v1_control, 16);
 
 /**
  * Which context.
@@ -589,7 +666,7 @@ export type FetchContextRequest = Message<"obiente.internal.v1.FetchContextReque
  * Use `create(FetchContextRequestSchema)` to create a new message.
  */
 export const FetchContextRequestSchema: GenMessage<FetchContextRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 14);
+  messageDesc(file_obiente_internal_v1_control, 17);
 
 /**
  * A part of a context.
@@ -610,7 +687,7 @@ export type FetchContextResponse = Message<"obiente.internal.v1.FetchContextResp
  * Use `create(FetchContextResponseSchema)` to create a new message.
  */
 export const FetchContextResponseSchema: GenMessage<FetchContextResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 15);
+  messageDesc(file_obiente_internal_v1_control, 18);
 
 /**
  * How a build goes.
@@ -682,7 +759,7 @@ export type ReportBuildRequest = Message<"obiente.internal.v1.ReportBuildRequest
  * Use `create(ReportBuildRequestSchema)` to create a new message.
  */
 export const ReportBuildRequestSchema: GenMessage<ReportBuildRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 16);
+  messageDesc(file_obiente_internal_v1_control, 19);
 
 /**
  * A line that a build printed.
@@ -710,7 +787,7 @@ export type BuildOutputLine = Message<"obiente.internal.v1.BuildOutputLine"> & {
  * Use `create(BuildOutputLineSchema)` to create a new message.
  */
 export const BuildOutputLineSchema: GenMessage<BuildOutputLine> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 17);
+  messageDesc(file_obiente_internal_v1_control, 20);
 
 /**
  * What a replica had printed.
@@ -752,7 +829,7 @@ export type ReportFailureRequest = Message<"obiente.internal.v1.ReportFailureReq
  * Use `create(ReportFailureRequestSchema)` to create a new message.
  */
 export const ReportFailureRequestSchema: GenMessage<ReportFailureRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 18);
+  messageDesc(file_obiente_internal_v1_control, 21);
 
 /**
  * A line that a replica printed.
@@ -787,7 +864,7 @@ export type PrintedLine = Message<"obiente.internal.v1.PrintedLine"> & {
  * Use `create(PrintedLineSchema)` to create a new message.
  */
 export const PrintedLineSchema: GenMessage<PrintedLine> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 19);
+  messageDesc(file_obiente_internal_v1_control, 22);
 
 /**
  * Kept.
@@ -802,7 +879,7 @@ export type ReportFailureResponse = Message<"obiente.internal.v1.ReportFailureRe
  * Use `create(ReportFailureResponseSchema)` to create a new message.
  */
 export const ReportFailureResponseSchema: GenMessage<ReportFailureResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 20);
+  messageDesc(file_obiente_internal_v1_control, 23);
 
 /**
  * Stored.
@@ -823,7 +900,7 @@ export type ReportBuildResponse = Message<"obiente.internal.v1.ReportBuildRespon
  * Use `create(ReportBuildResponseSchema)` to create a new message.
  */
 export const ReportBuildResponseSchema: GenMessage<ReportBuildResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 21);
+  messageDesc(file_obiente_internal_v1_control, 24);
 
 /**
  * Which image.
@@ -851,7 +928,7 @@ export type FetchImageSourcesRequest = Message<"obiente.internal.v1.FetchImageSo
  * Use `create(FetchImageSourcesRequestSchema)` to create a new message.
  */
 export const FetchImageSourcesRequestSchema: GenMessage<FetchImageSourcesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 22);
+  messageDesc(file_obiente_internal_v1_control, 25);
 
 /**
  * Where it is.
@@ -879,7 +956,7 @@ export type FetchImageSourcesResponse = Message<"obiente.internal.v1.FetchImageS
  * Use `create(FetchImageSourcesResponseSchema)` to create a new message.
  */
 export const FetchImageSourcesResponseSchema: GenMessage<FetchImageSourcesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 23);
+  messageDesc(file_obiente_internal_v1_control, 26);
 
 /**
  * A node that has an image.
@@ -914,7 +991,7 @@ export type ImageHolder = Message<"obiente.internal.v1.ImageHolder"> & {
  * Use `create(ImageHolderSchema)` to create a new message.
  */
 export const ImageHolderSchema: GenMessage<ImageHolder> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 24);
+  messageDesc(file_obiente_internal_v1_control, 27);
 
 /**
  * What nodes ask of the control plane. Every call but `EnrolNode` carries a token that the node signed with its own
@@ -952,6 +1029,16 @@ export const ControlService: GenService<{
     methodKind: "unary";
     input: typeof ReportReplicasRequestSchema;
     output: typeof ReportReplicasResponseSchema;
+  },
+  /**
+   * Says which containers and networks of the calling node some record owns: what is not said may be removed.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.FindOwned
+   */
+  findOwned: {
+    methodKind: "unary";
+    input: typeof FindOwnedRequestSchema;
+    output: typeof FindOwnedResponseSchema;
   },
   /**
    * Answers with a revision's variables, encrypted for the calling node's key; the node must run or build it.
