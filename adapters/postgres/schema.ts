@@ -185,6 +185,7 @@ export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSche
     restart_streak: Generated<number>;
     next_restart_at: Optional<Date>;
     gone: Generated<boolean>;
+    state_since: ByDatabase<Date>;
   };
   doomed_replicas: {
     node_id: string;

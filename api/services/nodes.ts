@@ -4,16 +4,9 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findNode, listNodes, type NodeRecord, setCordoned } from '../../adapters/postgres/nodes.ts';
 import { notFound } from '../../domain/errors.ts';
-import { type NodeSchema, NodeState, type NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import type { NodeSchema, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { toWireNodeState } from '../wire/node-state.ts';
 import { readPage } from '../wire/page.ts';
-
-const STATE: Record<NodeRecord['state'], NodeState> = {
-  ready: NodeState.READY,
-  degraded: NodeState.DEGRADED,
-  lost: NodeState.LOST,
-  draining: NodeState.DRAINING,
-  cordoned: NodeState.CORDONED,
-};
 
 /** Creates the service of nodes: names, sizes and labels for every signed-in user; changes for operators of the platform. */
 export function createNodesService({ db }: { readonly db: Database }): ServiceImpl<typeof NodesService> {
@@ -47,8 +40,7 @@ function toWire(node: NodeRecord): MessageInitShape<typeof NodeSchema> {
   return {
     id: node.nodeId,
     hostname: node.hostname,
-    // A node in trouble is told as that: the more urgent of the two.
-    state: STATE[node.cordoned && node.state === 'ready' ? 'cordoned' : node.state],
+    state: toWireNodeState(node),
     labels: { ...node.labels },
     cpuCores: node.cpuCores,
     memoryBytes: BigInt(node.memoryBytes),
