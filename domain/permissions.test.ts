@@ -81,6 +81,8 @@ describe('the table of permissions', () => {
       ...[...RetentionService.methods, ...KeysService.methods, ...changesOfNodes],
       // What runs on a node belongs to many organizations.
       PlacementService.method.simulateNodeLoss,
+      // Nor is it known whose a stranger is.
+      ReplicasService.method.listStrangers,
     ];
     expect(ofOperators.map(([rpc]) => rpc).toSorted()).toEqual(
       wanted.map(({ parent, name }) => `${parent.typeName}/${name}`).toSorted(),

@@ -234,6 +234,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
 
   'obiente.cloud.v1.ReplicasService/ListReplicas': LOCATIONS,
   'obiente.cloud.v1.ReplicasService/WatchReplicas': LOCATIONS,
+  'obiente.cloud.v1.ReplicasService/ListStrangers': OPERATORS,
 
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
 

@@ -1,8 +1,7 @@
-import { getExternalWorkflowHandle, log, uuid4 } from '@temporalio/workflow';
-import { deploymentWorkflowId, HEAL_SIGNAL, type PlainRequest } from '../contracts/deployment.ts';
+import { log } from '@temporalio/workflow';
 import type { NodeLoss } from '../contracts/node.ts';
-import { PLATFORM_ACTOR } from '../domain/operation.ts';
 import { store } from './activity-stubs.ts';
+import { askToHeal } from './ask-to-heal.ts';
 
 /** How long a node has been lost before its replicas are replaced; a node's process that restarts is back sooner. */
 const FIRST_HEAL_MS = 10_000;
@@ -24,28 +23,9 @@ export function lostNow(): NodeLoss {
 export async function healWhenDue(nodeId: string, loss: NodeLoss): Promise<NodeLoss> {
   if (Date.now() < loss.dueAt) return loss;
   const deployments = await store.listHealable({ nodeId });
-  await Promise.all(deployments.map((deploymentId) => ask(nodeId, deploymentId)));
+  await Promise.all(deployments.map((deploymentId) => askToHeal(deploymentId, `node ${nodeId} does not answer`)));
   if (deployments.length === 0) return { ...loss, dueAt: Date.now() + FIRST_HEAL_MS };
   log.info('asked deployments to replace what was on the node', { asked: deployments.length });
   const pauseMs = NEXT_HEALS_MS[Math.min(loss.attempts, NEXT_HEALS_MS.length - 1)] ?? FIRST_HEAL_MS;
   return { dueAt: Date.now() + pauseMs, attempts: loss.attempts + 1 };
-}
-
-async function ask(nodeId: string, deploymentId: string): Promise<void> {
-  const operationId = uuid4();
-  const request: PlainRequest = {
-    ...{ kind: 'heal', operationId, idempotencyKey: `heal-${operationId}`, requestHash: hashOf(operationId) },
-    ...{ actorUserId: PLATFORM_ACTOR, reason: `node ${nodeId} does not answer`, supersedeRunning: false },
-  };
-  try {
-    await getExternalWorkflowHandle(deploymentWorkflowId(deploymentId)).signal(HEAL_SIGNAL, request);
-  } catch (error) {
-    // It has been deleted meanwhile.
-    log.warn('a deployment could not be asked to heal', { deploymentId, error: String(error) });
-  }
-}
-
-/** The key is used once, so what was asked under it needs no real hash: any that is the same each time will do. */
-function hashOf(operationId: string): string {
-  return operationId.replaceAll('-', '').repeat(2);
 }

@@ -53,8 +53,8 @@ export async function beginRollout(
     const goal = toRun(await readGoal(tx, deployment, operation));
     const policy = policyFor(operation.kind, await policyOf(tx, deploymentId, goal));
     const { kind, cohort } = operation;
-    const [renew, giveUpLost] = [kind === 'restart', kind === 'heal'];
-    const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew, giveUpLost });
+    const [renew, giveUpMissing] = [kind === 'restart', kind === 'heal'];
+    const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew, giveUpMissing });
     const reserved = await listReserved(tx, { deploymentId, operationId, batch: 0 });
     const isReserved = new Set(reserved.map(({ replicaId }) => replicaId));
     const plan = { ...whole, existing: whole.existing.filter(({ replicaId }) => !isReserved.has(replicaId)) };
@@ -102,7 +102,7 @@ export async function planReturn(
       .execute();
     const goal = toRun(await readCurrent(tx, deployment));
     const policy = returnPolicy(await policyOf(tx, deploymentId, goal));
-    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false, giveUpLost: false });
+    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false, giveUpMissing: false });
   });
 }
 
@@ -136,15 +136,15 @@ interface Draft {
   readonly renew: boolean;
   /** The cohort that begins; `null` to stay in the present one. */
   readonly cohort: number | null;
-  /** Whether replicas on lost nodes are replaced, where no volume binds them to their node. */
-  readonly giveUpLost: boolean;
+  /** Whether replicas are replaced whose container is gone, and those on lost nodes where no volume binds them to theirs. */
+  readonly giveUpMissing: boolean;
 }
 
 /** The plan without reservations. */
 async function draft(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
-  { operation, goal, policy, renew, cohort, giveUpLost }: Draft,
+  { operation, goal, policy, renew, cohort, giveUpMissing }: Draft,
 ): Promise<RolloutPlan> {
   const services: ServicePlan[] = [];
   const exclusive: string[] = [];
@@ -155,7 +155,7 @@ async function draft(
     checkWriterReplicas('replicas', service.replicas);
     exclusive.push(service.name);
   }
-  const existing = await listReplicas(tx, deployment.id, operation.id);
+  const recorded = await listReplicas(tx, deployment.id, operation.id);
   const isBound = services.some(({ template }) => (template.volumes ?? []).length > 0);
   return {
     policy,
@@ -164,8 +164,9 @@ async function draft(
     renew,
     services,
     reserved: [],
-    existing:
-      giveUpLost && !isBound ? existing.map((one) => (one.nodeLost ? { ...one, givenUp: true } : one)) : existing,
+    existing: recorded.map(({ gone, ...one }) =>
+      giveUpMissing && (gone || (one.nodeLost && !isBound)) ? { ...one, givenUp: true } : one,
+    ),
   };
 }
 
@@ -211,12 +212,18 @@ async function listReplicas(
   tx: DatabaseTransaction,
   deploymentId: string,
   operationId: string,
-): Promise<ExistingReplica[]> {
+): Promise<(ExistingReplica & { readonly gone: boolean })[]> {
   const rows = await tx
     .selectFrom('replicas')
     .innerJoin('nodes', 'nodes.id', 'replicas.node_id')
     .select(['replica_id as replicaId', 'service', 'revision', 'index', 'node_id as nodeId', 'serving'])
-    .select(['replicas.state', 'container_id as containerId', 'drained_by as drainedBy', 'nodes.state as nodeState'])
+    .select([
+      'replicas.gone',
+      'replicas.state',
+      'container_id as containerId',
+      'drained_by as drainedBy',
+      'nodes.state as nodeState',
+    ])
     .where('deployment_id', '=', deploymentId)
     .orderBy('revision')
     .orderBy('index')

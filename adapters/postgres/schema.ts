@@ -7,6 +7,7 @@ import type { RetentionSchema } from './retention/schema.ts';
 import type { BuildState, BuildTables } from './schema-builds.ts';
 import type { GitTables } from './schema-git.ts';
 import type { KeyTables } from './schema-keys.ts';
+import type { StrangerTables } from './schema-strangers.ts';
 import type { VolumeTables } from './schema-volumes.ts';
 
 /** Role of a user in an organization, from most to least. */
@@ -22,7 +23,7 @@ export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSchema, VolumeTables {
+export interface Schema extends GitTables, KeyTables, BuildTables, RetentionSchema, StrangerTables, VolumeTables {
   users: {
     id: string;
     issuer: string;

@@ -7,6 +7,7 @@ import { NodeState } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import {
   type LocatedReplica,
   ReplicasService,
+  StrangerKind,
   type WatchReplicasRequestSchema,
   type WatchReplicasResponse,
 } from '../../gen/obiente/cloud/v1/replicas_pb.ts';
@@ -159,6 +160,23 @@ describe('where replicas are', () => {
     for (const request of wrong) {
       expect(await refusalOf(replicasOf(OPERATOR).listReplicas(request))).toMatchObject({ code: 'NotFound' });
     }
+  });
+});
+
+describe('strangers', () => {
+  it('are listed to operators only, by node and page by page', async () => {
+    const rows = ['d', 'e', 'f'].map((digit) => ({
+      ...{ node_id: NODE, container_id: digit.repeat(64), kind: 'forged' as const, name: 'mine', reason: 'its name' },
+    }));
+    await rig.db.insertInto('strangers').values(rows).execute();
+    const operator = replicasOf(OPERATOR);
+    const first = await operator.listStrangers({ nodeId: NODE, page: { size: 2 } });
+    const rest = await operator.listStrangers({ nodeId: NODE, page: { size: 2, token: first.page?.nextToken ?? '' } });
+    const found = [...first.strangers, ...rest.strangers];
+    expect(found.map(({ containerId }) => containerId[0])).toEqual(['d', 'e', 'f']);
+    expect(found[0]).toMatchObject({ nodeId: NODE, kind: StrangerKind.FORGED, name: 'mine', reason: 'its name' });
+    expect((await operator.listStrangers({ nodeId: 'node-0000000z' })).strangers).toEqual([]);
+    expect(await refusalOf(replicasOf('alice').listStrangers({}))).toMatchObject({ code: 'PermissionDenied' });
   });
 });
 

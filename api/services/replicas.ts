@@ -1,8 +1,11 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { type LocatedReplica, listLocatedReplicas } from '../../adapters/postgres/located-replicas.ts';
-import type { ReplicasService } from '../../gen/obiente/cloud/v1/replicas_pb.ts';
+import { listStrangers, type StrangerRecord } from '../../adapters/postgres/strangers.ts';
+import { type ReplicasService, StrangerKind, type StrangerSchema } from '../../gen/obiente/cloud/v1/replicas_pb.ts';
 import { getCaller } from '../auth/caller.ts';
 import { hashRequest } from '../request-identity.ts';
 import { watchReplicas } from '../watch-replicas.ts';
@@ -44,9 +47,30 @@ export function createReplicasService(deps: ReplicasDeps): ServiceImpl<typeof Re
       });
       return { replicas: rows.map(toWireLocated), page };
     },
+    async listStrangers({ nodeId, page: asked }) {
+      const { rows, page } = await readPage(asked, {
+        identity: { list: 'strangers', filters: [nodeId] },
+        forms: ['name', 'name'],
+        keyOf: (stranger: StrangerRecord) => [stranger.nodeId, stranger.containerId],
+        read: ({ limit, after: [node, containerId] = [] }) => {
+          const after = node === undefined || containerId === undefined ? undefined : { nodeId: node, containerId };
+          return listStrangers(deps.db, { limit, nodeId: nodeId || undefined, after });
+        },
+      });
+      return { strangers: rows.map(toWireStranger), page };
+    },
     watchReplicas(request, context) {
       const filter = fromWireFilter(request, getCaller(context).organizationId);
       return watchReplicas({ ...deps, signal: context.signal }, filter);
     },
   };
+}
+
+const STRANGER_KIND: Record<StrangerRecord['kind'], StrangerKind> = {
+  orphan: StrangerKind.ORPHAN,
+  forged: StrangerKind.FORGED,
+};
+
+function toWireStranger({ kind, foundAt, ...stranger }: StrangerRecord): MessageInitShape<typeof StrangerSchema> {
+  return { ...stranger, kind: STRANGER_KIND[kind], foundAt: timestampFromDate(foundAt) };
 }

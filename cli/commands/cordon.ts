@@ -4,6 +4,7 @@ import type { Api } from '../client.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { messageJson } from '../show.ts';
 import { addSimulateLoss } from './placement.ts';
+import { addStrangers } from './strangers.ts';
 
 /** Adds `obiente node` with its words for operators; without a word it is the role. */
 export function addNode(program: Command, context: CliContext): void {
@@ -36,4 +37,5 @@ export function addNode(program: Command, context: CliContext): void {
     ask: (api, nodeId) => api.nodes.uncordonNode({ nodeId }),
   });
   addSimulateLoss(node, context);
+  addStrangers(node, context);
 }

@@ -37,6 +37,7 @@ import { RegistriesService, type RegistryCredential } from '../../gen/obiente/cl
 import {
   type LocatedReplicaSchema,
   ReplicasService,
+  StrangerKind,
   type WatchReplicasResponseSchema,
 } from '../../gen/obiente/cloud/v1/replicas_pb.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
@@ -337,6 +338,11 @@ export async function startFakePlatform() {
       listReplicas: (request, context) => {
         note(request, context);
         return { replicas: behaviour.replicas };
+      },
+      listStrangers: (request, context) => {
+        note(request, context);
+        const stranger = { containerId: 'f'.repeat(64), name: 'mine', kind: StrangerKind.FORGED, reason: 'its name' };
+        return { strangers: [{ ...stranger, nodeId: request.nodeId || 'node-0000000a' }] };
       },
       watchReplicas: async function* watchReplicas(request, context) {
         note(request, context);

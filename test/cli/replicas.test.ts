@@ -100,3 +100,11 @@ describe('obiente replicas', () => {
     expect(platform.requestsOf('WatchReplicas', WatchReplicasRequestSchema)).toHaveLength(2);
   });
 });
+
+it('obiente node strangers shows what looks like a replica and is none', async () => {
+  const shown = await obiente('node', 'strangers', 'node-0000000b');
+  expect(shown).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(shown.stdout).toMatch(
+    /^NODE +CONTAINER +NAME +KIND +WHY +FOUND\nnode-0000000b +f{12} +mine +forged +its name\n$/,
+  );
+});

@@ -2,8 +2,8 @@
 // @generated from file obiente/cloud/v1/replicas.proto (package obiente.cloud.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -13,13 +13,13 @@ import type { NodeState } from "./nodes_pb.ts";
 import { file_obiente_cloud_v1_nodes } from "./nodes_pb.ts";
 import type { PageRequest, PageResponse } from "./resources_pb.ts";
 import { file_obiente_cloud_v1_resources } from "./resources_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file obiente/cloud/v1/replicas.proto.
  */
 export const file_obiente_cloud_v1_replicas: GenFile = /*@__PURE__*/
-  fileDesc("Ch9vYmllbnRlL2Nsb3VkL3YxL3JlcGxpY2FzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIt4BCgtSZXBsaWNhTm9kZRITCgJpZBgBIAEoCUIHukgEcgIYQBIaCghob3N0bmFtZRgCIAEoCUIIukgFcgMY/wESNAoFc3RhdGUYAyABKA4yGy5vYmllbnRlLmNsb3VkLnYxLk5vZGVTdGF0ZUIIukgFggECEAESOQoGbGFiZWxzGAQgAygLMikub2JpZW50ZS5jbG91ZC52MS5SZXBsaWNhTm9kZS5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIq8CCg5Mb2NhdGVkUmVwbGljYRIqCgdyZXBsaWNhGAEgASgLMhkub2JpZW50ZS5jbG91ZC52MS5SZXBsaWNhEh8KDWRlcGxveW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEiAKD2RlcGxveW1lbnRfbmFtZRgDIAEoCUIHukgEcgIYPxIcCgpwcm9qZWN0X2lkGAQgASgJQgi6SAVyA7ABARIhCg9vcmdhbml6YXRpb25faWQYBSABKAlCCLpIBXIDsAEBEisKBG5vZGUYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLlJlcGxpY2FOb2RlEg8KB3NlcnZpbmcYByABKAgSLwoLc3RhdGVfc2luY2UYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlAKEFJlcGxpY2FSZWZlcmVuY2USHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGwoKcmVwbGljYV9pZBgCIAEoCUIHukgEcgIYQCL7AQoTTGlzdFJlcGxpY2FzUmVxdWVzdBIkCg9vcmdhbml6YXRpb25faWQYASABKAlCC7pICNgBAXIDsAEBEiIKDWRlcGxveW1lbnRfaWQYAiABKAlCC7pICNgBAXIDsAEBEhgKB25vZGVfaWQYAyABKAlCB7pIBHICGEASGgoIaG9zdG5hbWUYBCABKAlCCLpIBXIDGP0BEjcKBXN0YXRlGAUgASgOMh4ub2JpZW50ZS5jbG91ZC52MS5SZXBsaWNhU3RhdGVCCLpIBYIBAhABEisKBHBhZ2UYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXF1ZXN0IoMBChRMaXN0UmVwbGljYXNSZXNwb25zZRI9CghyZXBsaWNhcxgBIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuTG9jYXRlZFJlcGxpY2FCCbpIBpIBAxDIARIsCgRwYWdlGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVzcG9uc2UizwEKFFdhdGNoUmVwbGljYXNSZXF1ZXN0EiQKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESIgoNZGVwbG95bWVudF9pZBgCIAEoCUILukgI2AEBcgOwAQESGAoHbm9kZV9pZBgDIAEoCUIHukgEcgIYQBIaCghob3N0bmFtZRgEIAEoCUIIukgFcgMY/QESNwoFc3RhdGUYBSABKA4yHi5vYmllbnRlLmNsb3VkLnYxLlJlcGxpY2FTdGF0ZUIIukgFggECEAEiqAEKFVdhdGNoUmVwbGljYXNSZXNwb25zZRI9CghyZXBsaWNhcxgBIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuTG9jYXRlZFJlcGxpY2FCCbpIBpIBAxDIARI+CgdyZW1vdmVkGAIgAygLMiIub2JpZW50ZS5jbG91ZC52MS5SZXBsaWNhUmVmZXJlbmNlQgm6SAaSAQMQyAESEAoIY29tcGxldGUYAyABKAgy3gEKD1JlcGxpY2FzU2VydmljZRJiCgxMaXN0UmVwbGljYXMSJS5vYmllbnRlLmNsb3VkLnYxLkxpc3RSZXBsaWNhc1JlcXVlc3QaJi5vYmllbnRlLmNsb3VkLnYxLkxpc3RSZXBsaWNhc1Jlc3BvbnNlIgOQAgESZwoNV2F0Y2hSZXBsaWNhcxImLm9iaWVudGUuY2xvdWQudjEuV2F0Y2hSZXBsaWNhc1JlcXVlc3QaJy5vYmllbnRlLmNsb3VkLnYxLldhdGNoUmVwbGljYXNSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_deployments, file_obiente_cloud_v1_nodes, file_obiente_cloud_v1_resources]);
+  fileDesc("Ch9vYmllbnRlL2Nsb3VkL3YxL3JlcGxpY2FzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIt4BCgtSZXBsaWNhTm9kZRITCgJpZBgBIAEoCUIHukgEcgIYQBIaCghob3N0bmFtZRgCIAEoCUIIukgFcgMY/wESNAoFc3RhdGUYAyABKA4yGy5vYmllbnRlLmNsb3VkLnYxLk5vZGVTdGF0ZUIIukgFggECEAESOQoGbGFiZWxzGAQgAygLMikub2JpZW50ZS5jbG91ZC52MS5SZXBsaWNhTm9kZS5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIq8CCg5Mb2NhdGVkUmVwbGljYRIqCgdyZXBsaWNhGAEgASgLMhkub2JpZW50ZS5jbG91ZC52MS5SZXBsaWNhEh8KDWRlcGxveW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEiAKD2RlcGxveW1lbnRfbmFtZRgDIAEoCUIHukgEcgIYPxIcCgpwcm9qZWN0X2lkGAQgASgJQgi6SAVyA7ABARIhCg9vcmdhbml6YXRpb25faWQYBSABKAlCCLpIBXIDsAEBEisKBG5vZGUYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLlJlcGxpY2FOb2RlEg8KB3NlcnZpbmcYByABKAgSLwoLc3RhdGVfc2luY2UYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlAKEFJlcGxpY2FSZWZlcmVuY2USHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGwoKcmVwbGljYV9pZBgCIAEoCUIHukgEcgIYQCL7AQoTTGlzdFJlcGxpY2FzUmVxdWVzdBIkCg9vcmdhbml6YXRpb25faWQYASABKAlCC7pICNgBAXIDsAEBEiIKDWRlcGxveW1lbnRfaWQYAiABKAlCC7pICNgBAXIDsAEBEhgKB25vZGVfaWQYAyABKAlCB7pIBHICGEASGgoIaG9zdG5hbWUYBCABKAlCCLpIBXIDGP0BEjcKBXN0YXRlGAUgASgOMh4ub2JpZW50ZS5jbG91ZC52MS5SZXBsaWNhU3RhdGVCCLpIBYIBAhABEisKBHBhZ2UYBiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXF1ZXN0IoMBChRMaXN0UmVwbGljYXNSZXNwb25zZRI9CghyZXBsaWNhcxgBIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuTG9jYXRlZFJlcGxpY2FCCbpIBpIBAxDIARIsCgRwYWdlGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVzcG9uc2UizwEKFFdhdGNoUmVwbGljYXNSZXF1ZXN0EiQKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESIgoNZGVwbG95bWVudF9pZBgCIAEoCUILukgI2AEBcgOwAQESGAoHbm9kZV9pZBgDIAEoCUIHukgEcgIYQBIaCghob3N0bmFtZRgEIAEoCUIIukgFcgMY/QESNwoFc3RhdGUYBSABKA4yHi5vYmllbnRlLmNsb3VkLnYxLlJlcGxpY2FTdGF0ZUIIukgFggECEAEiqAEKFVdhdGNoUmVwbGljYXNSZXNwb25zZRI9CghyZXBsaWNhcxgBIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuTG9jYXRlZFJlcGxpY2FCCbpIBpIBAxDIARI+CgdyZW1vdmVkGAIgAygLMiIub2JpZW50ZS5jbG91ZC52MS5SZXBsaWNhUmVmZXJlbmNlQgm6SAaSAQMQyAESEAoIY29tcGxldGUYAyABKAgi2wEKCFN0cmFuZ2VyEhgKB25vZGVfaWQYASABKAlCB7pIBHICGEASHQoMY29udGFpbmVyX2lkGAIgASgJQge6SARyAhhAEhYKBG5hbWUYAyABKAlCCLpIBXIDGIACEjYKBGtpbmQYBCABKA4yHi5vYmllbnRlLmNsb3VkLnYxLlN0cmFuZ2VyS2luZEIIukgFggECEAESGAoGcmVhc29uGAUgASgJQgi6SAVyAxj0AxIsCghmb3VuZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiXQoUTGlzdFN0cmFuZ2Vyc1JlcXVlc3QSGAoHbm9kZV9pZBgBIAEoCUIHukgEcgIYQBIrCgRwYWdlGAIgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVxdWVzdCJ/ChVMaXN0U3RyYW5nZXJzUmVzcG9uc2USOAoJc3RyYW5nZXJzGAEgAygLMhoub2JpZW50ZS5jbG91ZC52MS5TdHJhbmdlckIJukgGkgEDEMgBEiwKBHBhZ2UYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlBhZ2VSZXNwb25zZSphCgxTdHJhbmdlcktpbmQSHQoZU1RSQU5HRVJfS0lORF9VTlNQRUNJRklFRBAAEhgKFFNUUkFOR0VSX0tJTkRfT1JQSEFOEAESGAoUU1RSQU5HRVJfS0lORF9GT1JHRUQQAjLFAgoPUmVwbGljYXNTZXJ2aWNlEmIKDExpc3RSZXBsaWNhcxIlLm9iaWVudGUuY2xvdWQudjEuTGlzdFJlcGxpY2FzUmVxdWVzdBomLm9iaWVudGUuY2xvdWQudjEuTGlzdFJlcGxpY2FzUmVzcG9uc2UiA5ACARJnCg1XYXRjaFJlcGxpY2FzEiYub2JpZW50ZS5jbG91ZC52MS5XYXRjaFJlcGxpY2FzUmVxdWVzdBonLm9iaWVudGUuY2xvdWQudjEuV2F0Y2hSZXBsaWNhc1Jlc3BvbnNlIgOQAgEwARJlCg1MaXN0U3RyYW5nZXJzEiYub2JpZW50ZS5jbG91ZC52MS5MaXN0U3RyYW5nZXJzUmVxdWVzdBonLm9iaWVudGUuY2xvdWQudjEuTGlzdFN0cmFuZ2Vyc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_deployments, file_obiente_cloud_v1_nodes, file_obiente_cloud_v1_resources]);
 
 /**
  * The node that a replica is on.
@@ -330,6 +330,157 @@ export const WatchReplicasResponseSchema: GenMessage<WatchReplicasResponse> = /*
   messageDesc(file_obiente_cloud_v1_replicas, 6);
 
 /**
+ * A container with this installation's labels that is no replica of it.
+ *
+ * @generated from message obiente.cloud.v1.Stranger
+ */
+export type Stranger = Message<"obiente.cloud.v1.Stranger"> & {
+  /**
+   * The node that it is on.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * Docker's full id.
+   *
+   * @generated from field: string container_id = 2;
+   */
+  containerId: string;
+
+  /**
+   * Docker's name of it, as whoever made it has named it.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * What it is.
+   *
+   * @generated from field: obiente.cloud.v1.StrangerKind kind = 4;
+   */
+  kind: StrangerKind;
+
+  /**
+   * By what that is told.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * When it was found.
+   *
+   * @generated from field: google.protobuf.Timestamp found_at = 6;
+   */
+  foundAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.Stranger.
+ * Use `create(StrangerSchema)` to create a new message.
+ */
+export const StrangerSchema: GenMessage<Stranger> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_replicas, 7);
+
+/**
+ * Which strangers.
+ *
+ * @generated from message obiente.cloud.v1.ListStrangersRequest
+ */
+export type ListStrangersRequest = Message<"obiente.cloud.v1.ListStrangersRequest"> & {
+  /**
+   * Only on this node; empty means on all.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * The page.
+   *
+   * @generated from field: obiente.cloud.v1.PageRequest page = 2;
+   */
+  page?: PageRequest | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListStrangersRequest.
+ * Use `create(ListStrangersRequestSchema)` to create a new message.
+ */
+export const ListStrangersRequestSchema: GenMessage<ListStrangersRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_replicas, 8);
+
+/**
+ * A page of strangers.
+ *
+ * @generated from message obiente.cloud.v1.ListStrangersResponse
+ */
+export type ListStrangersResponse = Message<"obiente.cloud.v1.ListStrangersResponse"> & {
+  /**
+   * The strangers of this page.
+   *
+   * @generated from field: repeated obiente.cloud.v1.Stranger strangers = 1;
+   */
+  strangers: Stranger[];
+
+  /**
+   * Where the list goes on.
+   *
+   * @generated from field: obiente.cloud.v1.PageResponse page = 2;
+   */
+  page?: PageResponse | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListStrangersResponse.
+ * Use `create(ListStrangersResponseSchema)` to create a new message.
+ */
+export const ListStrangersResponseSchema: GenMessage<ListStrangersResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_replicas, 9);
+
+/**
+ * Why a container is a stranger.
+ *
+ * @generated from enum obiente.cloud.v1.StrangerKind
+ */
+export const StrangerKind = {
+  /**
+   * @generated from enum value: STRANGER_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * No record on its node owns it.
+   *
+   * @generated from enum value: STRANGER_KIND_ORPHAN = 1;
+   */
+  ORPHAN: 1,
+
+  /**
+   * Its labels claim that it is a replica which it is not.
+   *
+   * @generated from enum value: STRANGER_KIND_FORGED = 2;
+   */
+  FORGED: 2,
+} as const;
+
+/**
+ * Why a container is a stranger.
+ *
+ * @generated from enum obiente.cloud.v1.StrangerKind
+ */
+export type StrangerKind = (typeof StrangerKind)[keyof typeof StrangerKind] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.StrangerKind.
+ */
+export const StrangerKindSchema: GenEnum<StrangerKind> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_replicas, 0);
+
+/**
  * Where every replica is: the service registry. Members of an organization see its replicas; operators of the platform
  * may ask about any organization, or about all of them by naming none.
  *
@@ -356,6 +507,17 @@ export const ReplicasService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchReplicasRequestSchema;
     output: typeof WatchReplicasResponseSchema;
+  },
+  /**
+   * Lists containers with this installation's labels that are no replica of it, by node and container. For operators of
+   * the platform. None of them is routed to, and none is removed.
+   *
+   * @generated from rpc obiente.cloud.v1.ReplicasService.ListStrangers
+   */
+  listStrangers: {
+    methodKind: "unary";
+    input: typeof ListStrangersRequestSchema;
+    output: typeof ListStrangersResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_cloud_v1_replicas, 0);
