@@ -53,11 +53,22 @@ export async function* watchReplicas(deps: WatchReplicasDeps, filter: ReplicaFil
   const told = createToldReplicas();
   try {
     yield* readAgain(deps, filter, { told, among: undefined, isFirst: true });
-    for (;;) {
+    for (let toldAtMs = performance.now(); ; ) {
       signal.throwIfAborted();
       const among = dirty.take();
-      if (among === undefined || among.length > 0) yield* readAgain(deps, filter, { told, among, isFirst: false });
-      else if (!(await changed.wait(heartbeatMs, signal)) && !signal.aborted) yield { complete: true };
+      if (among === undefined || among.length > 0) {
+        for await (const message of readAgain(deps, filter, { told, among, isFirst: false })) {
+          yield message;
+          toldAtMs = performance.now();
+        }
+      }
+      // Changes that do not concern the reader wake as well, and must not keep a sign of life from it.
+      const leftMs = heartbeatMs - (performance.now() - toldAtMs);
+      if (leftMs > 0) await changed.wait(leftMs, signal);
+      else {
+        yield { complete: true };
+        toldAtMs = performance.now();
+      }
     }
   } finally {
     unsubscribe();

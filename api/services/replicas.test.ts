@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import { ReplicaState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
@@ -268,6 +269,20 @@ describe('watching where replicas are', () => {
       told.push(...[...replicas, ...removed].map((one) => one.deploymentId));
     }
     expect(told).not.toContain(foreign.deploymentId);
+    watch.leave.abort();
+  });
+
+  it('gives its sign of life however much happens to others', async () => {
+    const { organizationId } = alice;
+    const watch = await aWatch('alice', { organizationId, nodeId: 'node-0000000z' });
+    let isOver = false;
+    const foreign = (async () => {
+      while (!isOver)
+        await sql`SELECT pg_notify('obiente_changes', ${JSON.stringify({ deployment: randomUUID() })})`.execute(rig.db);
+    })();
+    for (let beats = 0; beats < 3; beats += 1) expect(await watch.next()).toMatchObject({ complete: true });
+    isOver = true;
+    await foreign;
     watch.leave.abort();
   });
 
