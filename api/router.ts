@@ -1,6 +1,6 @@
 import type { ConnectRouter, Interceptor, ServiceImpl } from '@connectrpc/connect';
 import type { Log } from '../adapters/logging/log.ts';
-import { assertEveryRpcHasAnEntry } from '../domain/permissions.ts';
+import { assertEveryRpcHasAnEntry } from '../domain/permission-coverage.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
@@ -13,6 +13,7 @@ import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.t
 import { PlacementService } from '../gen/obiente/cloud/v1/placement_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { ReplicasService } from '../gen/obiente/cloud/v1/replicas_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
@@ -35,6 +36,7 @@ import { createOrganizationsService } from './services/organizations.ts';
 import { createPlacementService, type PlacementDeps } from './services/placement.ts';
 import { createProjectsService } from './services/projects.ts';
 import { createRegistriesService } from './services/registries.ts';
+import { createReplicasService } from './services/replicas.ts';
 import { createRetentionService, type RetentionDeps } from './services/retention.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
@@ -56,6 +58,7 @@ export const PUBLIC_SERVICES = [
   PlacementService,
   ProjectsService,
   RegistriesService,
+  ReplicasService,
   RetentionService,
   RoutesService,
   SourcesService,
@@ -119,6 +122,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(PlacementService, createPlacementService(deps), forUsers)
       .service(ProjectsService, createProjectsService(deps), forUsers)
       .service(RegistriesService, createRegistriesService(deps), forUsers)
+      .service(ReplicasService, createReplicasService(deps), forUsers)
       .service(RetentionService, createRetentionService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)

@@ -13,6 +13,7 @@ import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.t
 import { PlacementService } from '../gen/obiente/cloud/v1/placement_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { ReplicasService } from '../gen/obiente/cloud/v1/replicas_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
@@ -35,6 +36,7 @@ export const SERVICES = {
   organizations: OrganizationsService,
   projects: ProjectsService,
   registries: RegistriesService,
+  replicas: ReplicasService,
   volumes: VolumesService,
   retention: RetentionService,
   routes: RoutesService,
@@ -79,6 +81,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     organizations: createClient(OrganizationsService, transport),
     projects: createClient(ProjectsService, transport),
     registries: createClient(RegistriesService, transport),
+    replicas: createClient(ReplicasService, transport),
     volumes: createClient(VolumesService, transport),
     retention: createClient(RetentionService, transport),
     routes: createClient(RoutesService, transport),

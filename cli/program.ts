@@ -21,6 +21,7 @@ import { addPlacement } from './commands/placement.ts';
 import { addProjects } from './commands/projects.ts';
 import { addRegistries } from './commands/registries.ts';
 import { addRemove } from './commands/remove.ts';
+import { addReplicas } from './commands/replicas.ts';
 import { addRetention } from './commands/retention.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
@@ -42,6 +43,7 @@ const COMMANDS = [
   addHistory,
   addList,
   addStatus,
+  addReplicas,
   addLogs,
   addMetrics,
   addRemove,

@@ -32,7 +32,7 @@ export const CONTROLS = ['cancel', 'pause', 'resume', 'approve'] as const;
 /** A kind of word about an operation; also the name of its update, which answers with nothing. */
 export type Control = (typeof CONTROLS)[number];
 
-/** Signal: replicas on a lost node are to be replaced. Its argument is a {@link PlainRequest} of the kind `heal`. */
+/** Signal: replicas on a lost node, or gone, are to be replaced. Its argument is a {@link PlainRequest} of the kind `heal`. */
 export const HEAL_SIGNAL = 'node-lost';
 
 /** Signal: replicas are to be moved. Its argument is a {@link MoveRequest}. */
@@ -99,7 +99,7 @@ export interface MoveRequest extends RequestIdentity {
 }
 
 /**
- * Asks for fresh replicas, for none, for those that were stopped, for others in place of those on lost nodes, or for the
+ * Asks for fresh replicas, for none, for those that were stopped, for others in place of those on lost nodes or gone, or for the
  * deployment's end.
  */
 export interface PlainRequest extends RequestIdentity {

@@ -14,8 +14,8 @@ export const OPERATION_KINDS = [
 
 /**
  * A kind of operation. `deploy` brings up a new revision from a source, `update` one with other settings, `rollback` a
- * copy of an older one; `heal` replaces what was on lost nodes, `move` what is on nodes that it shall leave; the others
- * change how the current revision runs.
+ * copy of an older one; `heal` replaces what is on lost nodes or gone, `move` what is on nodes that it shall leave; the
+ * others change how the current revision runs.
  */
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 

@@ -13,21 +13,14 @@ import { OrganizationsService } from '../gen/obiente/cloud/v1/organizations_pb.t
 import { PlacementService } from '../gen/obiente/cloud/v1/placement_pb.ts';
 import { ProjectsService } from '../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService } from '../gen/obiente/cloud/v1/registries_pb.ts';
+import { ReplicasService } from '../gen/obiente/cloud/v1/replicas_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
 import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
-import {
-  assertEveryRpcHasAnEntry,
-  isAllowed,
-  leastRole,
-  PERMISSIONS,
-  type Permission,
-  ROLE_PERMISSIONS,
-  ROLES,
-  toRole,
-} from './permissions.ts';
+import { assertEveryRpcHasAnEntry } from './permission-coverage.ts';
+import { isAllowed, leastRole, PERMISSIONS, type Permission, ROLE_PERMISSIONS, ROLES, toRole } from './permissions.ts';
 
 const SERVICES = [
   DeploymentsService,
@@ -42,6 +35,7 @@ const SERVICES = [
   OrganizationsService,
   ProjectsService,
   RegistriesService,
+  ReplicasService,
   RetentionService,
   RoutesService,
   SourcesService,
@@ -88,10 +82,20 @@ describe('the table of permissions', () => {
       // What runs on a node belongs to many organizations.
       PlacementService.method.simulateNodeLoss,
       NodesService.method.watchDrain,
+      // Nor is it known whose a stranger is.
+      ReplicasService.method.listStrangers,
     ];
     expect(ofOperators.map(([rpc]) => rpc).toSorted()).toEqual(
       wanted.map(({ parent, name }) => `${parent.typeName}/${name}`).toSorted(),
     );
+  });
+
+  it('lets operators look beyond their organizations only where replicas are', () => {
+    const open = Object.entries(PERMISSIONS).filter(([, policy]) => 'orOperators' in policy);
+    expect(open.map(([rpc]) => rpc)).toEqual([
+      'obiente.cloud.v1.ReplicasService/ListReplicas',
+      'obiente.cloud.v1.ReplicasService/WatchReplicas',
+    ]);
   });
 
   it('does not find an entry in what every object inherits', () => {

@@ -1,5 +1,3 @@
-import { DomainError } from './errors.ts';
-
 /** The roles of an organization's members, the mightiest first. */
 export const ROLES = ['owner', 'admin', 'member', 'viewer'] as const;
 
@@ -115,7 +113,8 @@ export interface OwnedReference {
  *
  * `permission` null: being signed in is enough, for calls that concern nobody's organization or the caller alone; with
  * the kind `platform` the caller must be an operator of the platform, who may name any organization.
- * `filters` are further ids of the request: when set, each must belong to the same organization as `resource`.
+ * `filters` are further ids of the request: when set, each must belong to the same organization as `resource`. With
+ * `orOperators` an operator of the platform may name any organization, or none, which means all of them.
  */
 export type RpcPolicy =
   | { readonly permission: null; readonly resource: { readonly kind: 'none' | 'platform' } }
@@ -123,6 +122,7 @@ export type RpcPolicy =
       readonly permission: Permission;
       readonly resource: OwnedReference;
       readonly filters?: readonly OwnedReference[];
+      readonly orOperators?: true;
     };
 
 const SIGNED_IN: RpcPolicy = { permission: null, resource: { kind: 'none' } };
@@ -144,6 +144,13 @@ function ofDeployment(permission: Permission): RpcPolicy {
 function ofOperation(permission: Permission): RpcPolicy {
   return { permission, resource: { kind: 'operation', field: 'operation_id' } };
 }
+
+/** Where replicas are, of one organization or of all. */
+const LOCATIONS: RpcPolicy = {
+  ...{ permission: 'deployment.read', resource: { kind: 'organization', field: 'organization_id' } },
+  filters: [{ kind: 'deployment', field: 'deployment_id' }],
+  orOperators: true,
+};
 
 /** What each RPC of the public contract demands, by `<service>/<method>`. The only place where this is said. */
 export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
@@ -228,6 +235,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.PlacementService/ExplainPlacement': ofDeployment('deployment.read'),
   'obiente.cloud.v1.PlacementService/SimulateNodeLoss': OPERATORS,
 
+  'obiente.cloud.v1.ReplicasService/ListReplicas': LOCATIONS,
+  'obiente.cloud.v1.ReplicasService/WatchReplicas': LOCATIONS,
+  'obiente.cloud.v1.ReplicasService/ListStrangers': OPERATORS,
+
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
 
   'obiente.cloud.v1.RetentionService/RunRetention': OPERATORS,
@@ -239,60 +250,3 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.KeysService/WatchRotation': OPERATORS,
   'obiente.cloud.v1.KeysService/RenewDataKey': OPERATORS,
 };
-
-/** What {@link assertEveryRpcHasAnEntry} reads of a message descriptor; `@bufbuild/protobuf`'s fits. */
-export interface MessageShape {
-  readonly fields: readonly { readonly name: string; readonly message?: MessageShape | undefined }[];
-}
-
-/** What {@link assertEveryRpcHasAnEntry} reads of a service descriptor; `@bufbuild/protobuf`'s fits. */
-export interface ServiceShape {
-  readonly typeName: string;
-  readonly methods: readonly { readonly name: string; readonly input: MessageShape }[];
-}
-
-/**
- * Refuses services whose RPCs {@link PERMISSIONS} does not cover, so that a process with such a hole does not start.
- *
- * An RPC is covered when it has an entry, the entry's fields exist in the request, and no id of a project, deployment
- * or organization in the request is left out of the entry. Operators of the platform may name any.
- *
- * @throws INTERNAL with every hole at once.
- */
-export function assertEveryRpcHasAnEntry(
-  services: readonly ServiceShape[],
-  permissions: Readonly<Record<string, RpcPolicy>> = PERMISSIONS,
-): void {
-  const holes = services.flatMap((service) =>
-    service.methods.flatMap((method) => {
-      const rpc = `${service.typeName}/${method.name}`;
-      const policy = Object.hasOwn(permissions, rpc) ? permissions[rpc] : undefined;
-      return policy ? holesOf(rpc, policy, method.input) : [`${rpc} has no entry`];
-    }),
-  );
-  if (holes.length > 0) throw new DomainError('INTERNAL', `permissions do not cover every rpc: ${holes.join('; ')}`);
-}
-
-function holesOf(rpc: string, policy: RpcPolicy, input: MessageShape): string[] {
-  if (policy.resource.kind === 'platform') return [];
-  const named =
-    policy.permission === null ? [] : [policy.resource, ...(policy.filters ?? [])].map(({ field }) => field);
-  const present = idFields(input, '');
-  const unknown = named.filter((field) => !present.includes(field)).map((field) => `${rpc} has no field ${field}`);
-  const unchecked = present.filter((field) => !named.includes(field)).map((field) => `${rpc} does not check ${field}`);
-  return [...unknown, ...unchecked];
-}
-
-const OWNED_ID = /^(organization|project|deployment|operation)_ids?$/;
-
-/** Requests are trees of a few levels; deeper than this nothing of the contract goes. */
-const MAX_DEPTH = 8;
-
-function idFields(message: MessageShape, prefix: string, depth = 0): string[] {
-  if (depth > MAX_DEPTH) return [];
-  return message.fields.flatMap((field) => {
-    const path = `${prefix}${field.name}`;
-    if (field.message) return idFields(field.message, `${path}.`, depth + 1);
-    return OWNED_ID.test(field.name) ? [path] : [];
-  });
-}

@@ -17,6 +17,7 @@ import { orchestratorVariables } from '../config/orchestrator.ts';
 import { toPlacementRules } from '../config/placement.ts';
 import { CONTROL_QUEUE } from '../contracts/task-queues.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
+import { openReconciliation } from './orchestrator/reconciliation.ts';
 import { openRetention } from './orchestrator/retention.ts';
 import type { RunningRole } from './run-role.ts';
 
@@ -44,6 +45,7 @@ export async function startOrchestrator(
   const snapshots = createSnapshotRecords(database, { kept: config.SNAPSHOTS_KEPT });
   const probe = createIngressProbe({ urls: config.TRAEFIK_INTERNAL_URLS.split(',') });
   const retention = openRetention(config, temporal, log);
+  const reconciliation = openReconciliation(database, temporal, log);
   const [connection, workflowBundle] = await Promise.all([connectWorkers(temporal), bundleWorkflows(log)]);
   const worker = await startWorker(connection, temporal, {
     taskQueue: CONTROL_QUEUE,
@@ -54,18 +56,21 @@ export async function startOrchestrator(
       ...createDrainRecords(database),
       ...createIngressActivities(probe),
       ...retention.activities,
+      ...reconciliation.activities,
     }),
     workflowBundle,
     maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
     maxActivities: MAX_ACTIVITIES,
   });
-  // Not before: operations wait for an orchestrator that has just come back, and nobody for the night's work.
+  // Not before: operations wait for an orchestrator that has just come back, and nobody for these.
   retention.schedule();
+  reconciliation.schedule();
   return {
     stop: async () => {
       await worker.stop();
       await connection.close();
       await retention.close();
+      await reconciliation.close();
       await database.destroy();
     },
   };

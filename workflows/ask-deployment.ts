@@ -1,6 +1,12 @@
 import { getExternalWorkflowHandle, log, uuid4 } from '@temporalio/workflow';
-import { deploymentWorkflowId, type RequestIdentity } from '../contracts/deployment.ts';
+import { deploymentWorkflowId, HEAL_SIGNAL, type PlainRequest, type RequestIdentity } from '../contracts/deployment.ts';
 import { PLATFORM_ACTOR } from '../domain/operation.ts';
+
+/** Asks a deployment to replace what it has lost. It decides by itself, when its turn comes, whether there is anything. */
+export async function askToHeal(deploymentId: string, reason: string): Promise<void> {
+  const request: PlainRequest = { kind: 'heal', ...askedByPlatform('heal', reason) };
+  await signalDeployment(deploymentId, HEAL_SIGNAL, request);
+}
 
 /** Who asks, and why, for something that the platform asks for by itself. Each call is a request of its own. */
 export function askedByPlatform(kind: 'heal' | 'move', reason: string): RequestIdentity {

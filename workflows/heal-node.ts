@@ -1,8 +1,7 @@
 import { log } from '@temporalio/workflow';
-import { HEAL_SIGNAL, type PlainRequest } from '../contracts/deployment.ts';
 import type { NodeLoss } from '../contracts/node.ts';
 import { store } from './activity-stubs.ts';
-import { askedByPlatform, signalDeployment } from './ask-deployment.ts';
+import { askToHeal } from './ask-deployment.ts';
 
 /** How long a node has been lost before its replicas are replaced; a node's process that restarts is back sooner. */
 const FIRST_HEAL_MS = 10_000;
@@ -24,14 +23,9 @@ export function lostNow(): NodeLoss {
 export async function healWhenDue(nodeId: string, loss: NodeLoss): Promise<NodeLoss> {
   if (Date.now() < loss.dueAt) return loss;
   const deployments = await store.listHealable({ nodeId });
-  await Promise.all(deployments.map((deploymentId) => ask(nodeId, deploymentId)));
+  await Promise.all(deployments.map((deploymentId) => askToHeal(deploymentId, `node ${nodeId} does not answer`)));
   if (deployments.length === 0) return { ...loss, dueAt: Date.now() + FIRST_HEAL_MS };
   log.info('asked deployments to replace what was on the node', { asked: deployments.length });
   const pauseMs = NEXT_HEALS_MS[Math.min(loss.attempts, NEXT_HEALS_MS.length - 1)] ?? FIRST_HEAL_MS;
   return { dueAt: Date.now() + pauseMs, attempts: loss.attempts + 1 };
-}
-
-async function ask(nodeId: string, deploymentId: string): Promise<void> {
-  const request: PlainRequest = { kind: 'heal', ...askedByPlatform('heal', `node ${nodeId} does not answer`) };
-  await signalDeployment(deploymentId, HEAL_SIGNAL, request);
 }

@@ -50,6 +50,20 @@ async function running(wanted: WantedContainer): Promise<string> {
 }
 
 describe('a container', () => {
+  it('is listed with its full id, name and labels, running or not, and no other installation’s is', async () => {
+    const wanted = aContainer();
+    const { id } = await test.docker.createContainer(wanted);
+    const foreign = aContainer();
+    const labels = { ...foreign.labels, 'cloud.obiente.instance': 'another' };
+    const { id: foreignId } = await test.docker.createContainer({ ...foreign, labels });
+    const listed = await test.docker.listContainers();
+    const found = listed.find((container) => container.id === id);
+    expect(found).toMatchObject({ name: wanted.name, labels: wanted.labels });
+    expect(await test.docker.listContainerIds()).toContain(id);
+    expect(listed.map((container) => container.id)).not.toContain(foreignId);
+    await test.docker.removeContainer(foreignId);
+  });
+
   it('runs on the private network and publishes its port on the node address only', async () => {
     const id = await running(aContainer());
     const found = await test.docker.findContainer(id);

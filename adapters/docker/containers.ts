@@ -2,6 +2,7 @@ import type { ContainerCreateOptions } from 'dockerode';
 import { NODE_LABEL, type ObservedContainer, type WantedContainer } from '../../domain/container.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { LABEL } from '../../domain/naming.ts';
+import type { SeenContainer } from '../../domain/reconcile.ts';
 import type { RestartPolicy } from '../../domain/spec.ts';
 import { answerOf, type DockerConnection, statusOf } from './connection.ts';
 import { configHash, toCreateOptions } from './container-options.ts';
@@ -15,6 +16,8 @@ export interface DockerContainers {
   findContainer(idOrName: string): Promise<ObservedContainer | undefined>;
   /** Ids of all containers of this installation, stopped ones included. Absence from it proves nothing: look by id. */
   listContainerIds(): Promise<readonly string[]>;
+  /** The same with their names and labels: as little proof, and written by whoever made them. */
+  listContainers(): Promise<readonly SeenContainer[]>;
   /**
    * Creates a container, or adopts the one of that name that an earlier attempt created from the same configuration.
    *
@@ -84,15 +87,19 @@ export function createDockerContainers(
     }
   };
 
+  const list = async () => {
+    const filters = { label: [`${LABEL.managed}=true`, `${LABEL.instance}=${installation.instance}`, LABEL.replica] };
+    return await call('list containers', (abortSignal) => client.listContainers({ all: true, filters, abortSignal }));
+  };
+
   return {
     findContainer: find,
-    listContainerIds: async () => {
-      const filters = { label: [`${LABEL.managed}=true`, `${LABEL.instance}=${installation.instance}`, LABEL.replica] };
-      const found = await call('list containers', (abortSignal) =>
-        client.listContainers({ all: true, filters, abortSignal }),
-      );
-      return found.map((container) => container.Id);
-    },
+    listContainerIds: async () => (await list()).map((container) => container.Id),
+    listContainers: async () =>
+      (await list()).map(({ Id: id, Names: names, Labels: labels }) => ({
+        ...{ id, labels },
+        name: (names[0] ?? '').replace(/^\//, ''),
+      })),
     createContainer: async (wanted) => {
       const id = await asOnlyWriter(wanted, () => create(wanted));
       if (id !== undefined) return { id, adopted: false };

@@ -4,6 +4,8 @@ import type { Log } from '../logging/log.ts';
 /** What a listener wants to hear of. */
 export type ChangeFilter =
   | { readonly deploymentId: string }
+  | { readonly deployments: true }
+  | { readonly nodes: true }
   /** How the deployment's builds go, and what they print. */
   | { readonly buildsOf: string }
   | { readonly ingress: true }
@@ -19,6 +21,7 @@ export type ChangeFilter =
 export type Change =
   | { readonly kind: 'deployment'; readonly deploymentId: string }
   | { readonly kind: 'build'; readonly deploymentId: string }
+  | { readonly kind: 'node'; readonly nodeId: string }
   | { readonly kind: 'ingress'; readonly generation: number }
   | { readonly kind: 'retention'; readonly runId: string }
   | { readonly kind: 'keys'; readonly rotationId: string }
@@ -176,7 +179,9 @@ function createListeners(log: Log) {
         log.warn({ payload: payload.slice(0, 200) }, 'a change that means nothing was dropped');
         return;
       }
-      for (const listener of byTopic.get(topicOf(filterOf(change))) ?? []) call(listener, change);
+      for (const filter of filtersOf(change)) {
+        for (const listener of byTopic.get(topicOf(filter)) ?? []) call(listener, change);
+      }
     },
     tellAll: (change: Change): void => {
       for (const listeners of byTopic.values()) for (const listener of listeners) call(listener, change);
@@ -191,21 +196,25 @@ function topicOf(filter: ChangeFilter): string {
   if ('buildsOf' in filter) return `builds of ${filter.buildsOf}`;
   if ('keys' in filter) return 'keys';
   if ('drainOf' in filter) return `drain of ${filter.drainOf}`;
+  if ('deployments' in filter) return 'deployments';
+  if ('nodes' in filter) return 'nodes';
   return 'ingress' in filter ? 'ingress' : `retention ${filter.retentionRunId}`;
 }
 
 type Told = Exclude<Change, { kind: 'resync' }>;
 
-function filterOf(change: Told): ChangeFilter {
-  if (change.kind === 'deployment') return { deploymentId: change.deploymentId };
-  if (change.kind === 'build') return { buildsOf: change.deploymentId };
-  if (change.kind === 'keys') return { keys: true };
-  if (change.kind === 'drain') return { drainOf: change.nodeId };
-  return change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId };
+/** Who is told of a change. */
+function filtersOf(change: Told): readonly ChangeFilter[] {
+  if (change.kind === 'deployment') return [{ deploymentId: change.deploymentId }, { deployments: true }];
+  if (change.kind === 'build') return [{ buildsOf: change.deploymentId }];
+  if (change.kind === 'node') return [{ nodes: true }];
+  if (change.kind === 'drain') return [{ drainOf: change.nodeId }];
+  if (change.kind === 'keys') return [{ keys: true }];
+  return [change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId }];
 }
 
 function parseChange(payload: string): Told | undefined {
-  let parsed: Partial<Record<'deployment' | 'build' | 'ingress' | 'keys' | 'retention' | 'drain', unknown>> | null;
+  let parsed: Partial<Record<'deployment' | 'build' | 'node' | 'ingress' | 'keys' | 'retention' | 'drain', unknown>> | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -214,6 +223,7 @@ function parseChange(payload: string): Told | undefined {
   }
   if (typeof parsed?.deployment === 'string') return { kind: 'deployment', deploymentId: parsed.deployment };
   if (typeof parsed?.build === 'string') return { kind: 'build', deploymentId: parsed.build };
+  if (typeof parsed?.node === 'string') return { kind: 'node', nodeId: parsed.node };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
   if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
   if (typeof parsed?.drain === 'string') return { kind: 'drain', nodeId: parsed.drain };

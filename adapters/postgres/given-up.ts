@@ -3,26 +3,26 @@ import { DomainError } from '../../domain/errors.ts';
 import { leaving } from '../../domain/move.ts';
 import type { LockedDeployment, StoredOperation } from './deployment-lock.ts';
 
+/** A replica with whether its container was removed by somebody else. */
+export type RecordedReplica = ExistingReplica & { readonly gone: boolean };
+
 /**
- * Marks what an operation replaces for the node that it is on: a heal what is on lost nodes, a move what is to leave.
+ * Marks what an operation replaces: a heal what is gone or on lost nodes, a move what is to leave.
  *
- * What is bound to a node by its volumes waits for a lost one.
+ * What is bound to a node by its volumes waits for a lost one, and is replaced there when it is gone.
  *
  * @throws NO_NODE_READY when it is to be moved: data does not move by itself.
  */
 export function markGivenUp(
-  existing: readonly ExistingReplica[],
+  existing: readonly RecordedReplica[],
   { deployment, operation, isBound }: { deployment: LockedDeployment; operation: StoredOperation; isBound: boolean },
-): readonly ExistingReplica[] {
+): readonly RecordedReplica[] {
   const { kind, move } = operation;
-  const gone = move ? leaving(move, existing) : new Set(kind === 'heal' ? idsOfLost(existing) : []);
-  if (gone.size === 0) return existing;
-  if (isBound && move) throw bound(deployment.name);
-  return isBound ? existing : existing.map((one) => (gone.has(one.replicaId) ? { ...one, givenUp: true } : one));
-}
-
-function idsOfLost(existing: readonly ExistingReplica[]): string[] {
-  return existing.flatMap(({ nodeLost, replicaId }) => (nodeLost ? [replicaId] : []));
+  const left = move ? leaving(move, existing) : new Set<string>();
+  if (isBound && left.size > 0) throw bound(deployment.name);
+  const isGivenUp = ({ replicaId, gone, nodeLost }: RecordedReplica): boolean =>
+    left.has(replicaId) || (kind === 'heal' && (gone || (nodeLost && !isBound)));
+  return existing.map((one) => (isGivenUp(one) ? { ...one, givenUp: true } : one));
 }
 
 function bound(name: string): DomainError {

@@ -133,6 +133,11 @@ export async function listNodesOfDeployment(db: Database, deploymentId: string):
     .execute();
 }
 
+/** Whether what runs on a node is being moved to others; in a query that has `nodes`. */
+export const DRAINING = sql<boolean>`EXISTS (
+  SELECT FROM node_drains WHERE node_drains.node_id = nodes.id AND node_drains.state = 'running'
+)`;
+
 function selectNodes(db: Database) {
   return db
     .selectFrom('nodes')
@@ -173,15 +178,6 @@ function selectNodes(db: Database) {
       eb.ref('held.reservedCpuCores').$notNull().as('reservedCpuCores'),
       eb.ref('held.reservedMemoryBytes').$notNull().as('reservedMemoryBytes'),
       eb.ref('held.replicas').$notNull().as('replicas'),
-      eb
-        .exists(
-          eb
-            .selectFrom('node_drains')
-            .select('node_drains.id')
-            .whereRef('node_drains.node_id', '=', 'nodes.id')
-            .where('node_drains.state', '=', 'running'),
-        )
-        .$castTo<boolean>()
-        .as('draining'),
+      DRAINING.as('draining'),
     ]);
 }

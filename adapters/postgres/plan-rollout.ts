@@ -1,5 +1,5 @@
 import type { OperationRef } from '../../contracts/activities.ts';
-import type { ExistingReplica, PlannedSource, RolloutPlan, ServicePlan, ServiceRef } from '../../contracts/rollout.ts';
+import type { PlannedSource, RolloutPlan, ServicePlan, ServiceRef } from '../../contracts/rollout.ts';
 import { isOpen, makesRevision } from '../../domain/operation.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
 import { nextStep } from '../../domain/rollout.ts';
@@ -29,7 +29,7 @@ import {
   startOperation,
 } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
-import { markGivenUp } from './given-up.ts';
+import { markGivenUp, type RecordedReplica } from './given-up.ts';
 import { decideWhatStays } from './kept-services.ts';
 import { isOneOfTexts } from './page.ts';
 import { resolveVolumes } from './place-volumes.ts';
@@ -156,7 +156,7 @@ async function draft(
     checkWriterReplicas('replicas', service.replicas);
     exclusive.push(service.name);
   }
-  const existing = await listReplicas(tx, deployment.id, operation.id);
+  const recorded = await listReplicas(tx, deployment.id, operation.id);
   const isBound = services.some(({ template }) => (template.volumes ?? []).length > 0);
   return {
     policy,
@@ -165,7 +165,9 @@ async function draft(
     renew,
     services,
     reserved: [],
-    existing: giveUp ? markGivenUp(existing, { deployment, operation, isBound }) : existing,
+    existing: (giveUp ? markGivenUp(recorded, { deployment, operation, isBound }) : recorded).map(
+      ({ gone: _, ...one }) => one,
+    ),
   };
 }
 
@@ -211,12 +213,18 @@ async function listReplicas(
   tx: DatabaseTransaction,
   deploymentId: string,
   operationId: string,
-): Promise<ExistingReplica[]> {
+): Promise<RecordedReplica[]> {
   const rows = await tx
     .selectFrom('replicas')
     .innerJoin('nodes', 'nodes.id', 'replicas.node_id')
     .select(['replica_id as replicaId', 'service', 'revision', 'index', 'node_id as nodeId', 'serving'])
-    .select(['replicas.state', 'container_id as containerId', 'drained_by as drainedBy', 'nodes.state as nodeState'])
+    .select([
+      'replicas.gone',
+      'replicas.state',
+      'container_id as containerId',
+      'drained_by as drainedBy',
+      'nodes.state as nodeState',
+    ])
     .where('deployment_id', '=', deploymentId)
     .orderBy('revision')
     .orderBy('index')

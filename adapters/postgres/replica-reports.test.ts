@@ -178,6 +178,13 @@ describe('a report of a node', () => {
     expect(await statesOf()).toEqual(['healthy', 'healthy']);
   });
 
+  it('of a container that claims to be a replica does not hide what the replica’s own container is', async () => {
+    const forged = observed('r1-0', { containerId: 'f'.repeat(64), hostPort: 1 });
+    await report(forged, observed('r1-0', { state: 'exited', exitCode: 1 }), forged);
+    expect(await statesOf()).toEqual(['exited', 'healthy']);
+    expect(await upstreamPorts()).toEqual([32_769]);
+  });
+
   it('leaves replicas alone that a rollout drains or has yet to start', async () => {
     const request = aDeployRequest({ createAs: null });
     const { operationId } = await store.storeOperation({ ...creation, request });

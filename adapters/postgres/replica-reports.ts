@@ -115,10 +115,12 @@ async function applyChange(tx: DatabaseTransaction, row: ReplicaRow, change: Cha
 }
 
 function changesOf(rows: readonly ReplicaRow[], { replicas }: ReplicaReport): RowChange[] {
-  const observed = new Map(replicas.map((seen) => [`${seen.deploymentId} ${seen.replicaId}`, seen]));
+  // Somebody on the host may have made a container that claims to be a replica: it must not hide the replica's own.
+  const observed = Map.groupBy(replicas, (seen) => `${seen.deploymentId} ${seen.replicaId}`);
   return rows.flatMap((row) => {
-    const seen = observed.get(`${row.deployment_id} ${row.replica_id}`);
     if (row.state === 'removing') return [];
+    const claims = observed.get(`${row.deployment_id} ${row.replica_id}`) ?? [];
+    const seen = claims.find((one) => one.containerId === row.container_id) ?? claims.at(-1);
     return seen && isSameContainer(row, seen) ? (observedChange(row, seen) ?? []) : [];
   });
 }

@@ -7,6 +7,7 @@ import type { BuildState, BuildTables } from './schema-builds.ts';
 import type { GitTables } from './schema-git.ts';
 import type { KeyTables } from './schema-keys.ts';
 import type { NodeTables } from './schema-nodes.ts';
+import type { StrangerTables } from './schema-strangers.ts';
 import type { VolumeTables } from './schema-volumes.ts';
 
 /** Role of a user in an organization, from most to least. */
@@ -16,7 +17,7 @@ export type Role = 'owner' | 'admin' | 'member' | 'viewer';
 export type ReplicaState = 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removing';
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends GitTables, KeyTables, BuildTables, NodeTables, RetentionSchema, VolumeTables {
+export interface Schema extends GitTables, KeyTables, BuildTables, NodeTables, RetentionSchema, StrangerTables, VolumeTables {
   users: {
     id: string;
     issuer: string;
@@ -158,6 +159,7 @@ export interface Schema extends GitTables, KeyTables, BuildTables, NodeTables, R
     restart_streak: Generated<number>;
     next_restart_at: Optional<Date>;
     gone: Generated<boolean>;
+    state_since: ByDatabase<Date>;
   };
   doomed_replicas: {
     node_id: string;

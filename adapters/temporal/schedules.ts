@@ -1,4 +1,5 @@
 import { type Client, ScheduleAlreadyRunning, type ScheduleOptions, ScheduleOverlapPolicy } from '@temporalio/client';
+import { RECONCILE_SCHEDULE, RECONCILE_WORKFLOW, type ReconcileInput } from '../../contracts/reconcile.ts';
 import { RETENTION_DUE_WORKFLOW, RETENTION_SCHEDULE, type RetentionDueInput } from '../../contracts/retention.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 
@@ -11,6 +12,9 @@ const JITTER = '30 minutes';
  */
 const CATCH_UP_WINDOW = '12 hours';
 
+/** The shortest that the server takes. */
+const SHORTEST_WINDOW = '10 seconds';
+
 /**
  * Makes the schedule of retention, or brings it up to date: once a day at an hour of UTC. Safe to repeat, and by several
  * at once. A schedule that somebody has paused stays paused.
@@ -19,7 +23,7 @@ export async function ensureRetentionSchedule(
   client: Client,
   { hour, ...input }: RetentionDueInput & { readonly hour: number },
 ): Promise<void> {
-  const wanted: Pick<ScheduleOptions, 'spec' | 'policies' | 'action'> = {
+  await ensureSchedule(client, RETENTION_SCHEDULE, {
     spec: { calendars: [{ hour }], jitter: JITTER, timezone: 'UTC' },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCH_UP_WINDOW },
     action: {
@@ -29,12 +33,41 @@ export async function ensureRetentionSchedule(
       taskQueue: CONTROL_QUEUE,
       args: [input],
     },
-  };
+  });
+}
+
+/**
+ * Makes the schedule of the reconciliation, or brings it up to date: every so many milliseconds. A time that was missed
+ * is made good by the next one, so none is caught up with. Safe to repeat, and by several at once. A schedule that
+ * somebody has paused stays paused.
+ */
+export async function ensureReconcileSchedule(
+  client: Client,
+  { everyMs, ...input }: ReconcileInput & { readonly everyMs: number },
+): Promise<void> {
+  await ensureSchedule(client, RECONCILE_SCHEDULE, {
+    spec: { intervals: [{ every: everyMs }] },
+    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: SHORTEST_WINDOW },
+    action: {
+      type: 'startWorkflow',
+      workflowType: RECONCILE_WORKFLOW,
+      workflowId: RECONCILE_SCHEDULE,
+      taskQueue: CONTROL_QUEUE,
+      args: [input],
+    },
+  });
+}
+
+async function ensureSchedule(
+  client: Client,
+  scheduleId: string,
+  wanted: Pick<ScheduleOptions, 'spec' | 'policies' | 'action'>,
+): Promise<void> {
   try {
-    await client.schedule.create({ ...wanted, scheduleId: RETENTION_SCHEDULE });
+    await client.schedule.create({ ...wanted, scheduleId });
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
-    const handle = client.schedule.getHandle(RETENTION_SCHEDULE);
+    const handle = client.schedule.getHandle(scheduleId);
     await handle.update(({ state: { paused, note } }) => ({ ...wanted, state: { paused, ...(note ? { note } : {}) } }));
   }
 }

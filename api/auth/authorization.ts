@@ -30,6 +30,8 @@ export interface Authorized {
   readonly permission: Permission | null;
 }
 
+type OwnedPolicy = Exclude<RpcPolicy, { permission: null }>;
+
 /** What is to be decided. */
 export interface AuthorizationRequest {
   readonly rpc: string;
@@ -60,6 +62,10 @@ export async function authorize(store: IdentityStore, request: AuthorizationRequ
   if (policy.resource.kind === 'platform' && !request.isOperator) throw operatorsOnly();
   if (policy.permission === null) return { caller: { ...user, organizationId: null, role: null }, permission: null };
 
+  if (policy.orOperators && request.isOperator) {
+    const organizationId = await findNamedByOperator(store, request, policy);
+    return { caller: { ...user, organizationId, role: null }, permission: null };
+  }
   const { resource, permission, filters = [] } = policy;
   const organizationId = await findOrganization(store, request, resource);
   if (organizationId === null) {
@@ -73,6 +79,26 @@ export async function authorize(store: IdentityStore, request: AuthorizationRequ
   }
   if (!isAllowed(role, permission)) throw tooLittle(permission, role);
   return { caller: { ...user, organizationId, role }, permission };
+}
+
+/**
+ * The organization that an operator of the platform asks about; `null` for all of them.
+ *
+ * @throws NOT_FOUND for what does not exist, or not in that organization.
+ */
+async function findNamedByOperator(
+  store: IdentityStore,
+  request: AuthorizationRequest,
+  { resource, filters = [] }: OwnedPolicy,
+): Promise<string | null> {
+  const organizationId = await findOrganization(store, request, resource);
+  if (organizationId === undefined) throw notFound(resource.kind);
+  for (const filter of filters) {
+    const owner = await findOrganization(store, request, filter);
+    const isWithin = organizationId === null ? owner !== undefined : owner === organizationId;
+    if (owner !== null && !isWithin) throw notFound(filter.kind);
+  }
+  return organizationId;
 }
 
 /** The organization of what a request names: `null` when it names nothing, `undefined` when that does not exist. */

@@ -3,17 +3,10 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { findNode, listNodes, type NodeRecord, setCordoned } from '../../adapters/postgres/nodes.ts';
 import { notFound } from '../../domain/errors.ts';
-import { type NodeSchema, NodeState, type NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import type { NodeSchema, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { toWireNodeState } from '../wire/node-state.ts';
 import { readPage } from '../wire/page.ts';
 import { createDrains, type DrainDeps } from './drains.ts';
-
-const STATE: Record<NodeRecord['state'], NodeState> = {
-  ready: NodeState.READY,
-  degraded: NodeState.DEGRADED,
-  lost: NodeState.LOST,
-  draining: NodeState.DRAINING,
-  cordoned: NodeState.CORDONED,
-};
 
 /** Creates the service of nodes: names, sizes and labels for every signed-in user; changes for operators of the platform. */
 export function createNodesService(deps: DrainDeps): ServiceImpl<typeof NodesService> {
@@ -48,18 +41,11 @@ export function createNodesService(deps: DrainDeps): ServiceImpl<typeof NodesSer
   };
 }
 
-/** A node in trouble is told as that: the most urgent comes first. */
-function stateOf({ state, draining, cordoned }: NodeRecord): NodeRecord['state'] {
-  if (state !== 'ready') return state;
-  if (draining) return 'draining';
-  return cordoned ? 'cordoned' : 'ready';
-}
-
 function toWire(node: NodeRecord): MessageInitShape<typeof NodeSchema> {
   return {
     id: node.nodeId,
     hostname: node.hostname,
-    state: STATE[stateOf(node)],
+    state: toWireNodeState(node),
     labels: { ...node.labels },
     cpuCores: node.cpuCores,
     memoryBytes: BigInt(node.memoryBytes),

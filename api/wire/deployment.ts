@@ -69,7 +69,8 @@ function wantedSpec({ spec, revision, goal }: DeploymentRecord): DeploymentRecor
   return only && goal.length === 1 && only.revision === revision ? { ...spec, replicas: only.replicas } : spec;
 }
 
-function toWireReplica(replica: ReplicaRecord): MessageInitShape<typeof ReplicaSchema> {
+/** Puts a replica on the wire. */
+export function toWireReplica(replica: ReplicaRecord): MessageInitShape<typeof ReplicaSchema> {
   return {
     id: replica.replicaId,
     service: replica.service,

@@ -5,6 +5,7 @@ import { action, type CliContext } from '../invocation.ts';
 import { messageJson } from '../show.ts';
 import { addDrain } from './drain.ts';
 import { addSimulateLoss } from './placement.ts';
+import { addStrangers } from './strangers.ts';
 
 /** Adds `obiente node` with its words for operators; without a word it is the role. */
 export function addNode(program: Command, context: CliContext): void {
@@ -38,4 +39,5 @@ export function addNode(program: Command, context: CliContext): void {
   });
   addDrain(node, context);
   addSimulateLoss(node, context);
+  addStrangers(node, context);
 }

@@ -34,6 +34,12 @@ import { OperationsService } from '../../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService, type RegistryCredential } from '../../gen/obiente/cloud/v1/registries_pb.ts';
+import {
+  type LocatedReplicaSchema,
+  ReplicasService,
+  StrangerKind,
+  type WatchReplicasResponseSchema,
+} from '../../gen/obiente/cloud/v1/replicas_pb.ts';
 import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
 import { RetentionService, RetentionState } from '../../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
@@ -64,6 +70,9 @@ export interface Behaviour {
   /** Newest first. */
   failureLogs: MessageInitShape<typeof FailureLogSchema>[];
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
+  replicas: MessageInitShape<typeof LocatedReplicaSchema>[];
+  /** What a watch of replicas tells, message by message. */
+  replicaChanges: MessageInitShape<typeof WatchReplicasResponseSchema>[];
   /** How often a run of retention is not over yet when it is asked for, and how it ends. */
   retention: { waits: number; error: string; attended: boolean };
   keys: MessageInitShape<typeof GetKeysResponseSchema>;
@@ -106,6 +115,8 @@ export async function startFakePlatform() {
     buildLog: [],
     failureLogs: [],
     samples: [],
+    replicas: [],
+    replicaChanges: [],
     retention: { waits: 0, error: '', attended: false },
     keys: {},
     rotation: [{ state: RotationState.RUNNING }, { state: RotationState.SUCCEEDED }],
@@ -327,6 +338,24 @@ export async function startFakePlatform() {
       streamMetrics: async function* streamMetrics(request, context) {
         note(request, context);
         yield { samples: behaviour.samples };
+      },
+    });
+    router.service(ReplicasService, {
+      listReplicas: (request, context) => {
+        note(request, context);
+        return { replicas: behaviour.replicas };
+      },
+      listStrangers: (request, context) => {
+        note(request, context);
+        const stranger = { containerId: 'f'.repeat(64), name: 'mine', kind: StrangerKind.FORGED, reason: 'its name' };
+        return { strangers: [{ ...stranger, nodeId: request.nodeId || 'node-0000000a' }] };
+      },
+      watchReplicas: async function* watchReplicas(request, context) {
+        note(request, context);
+        for (const [index, message] of behaviour.replicaChanges.entries()) {
+          behaviour.beforeMessage(index + 1);
+          yield message;
+        }
       },
     });
     router.service(NodesService, {

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, inject, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import {
   DeploymentStatus,
+  OperationKind,
   OperationState,
   type Replica,
   ReplicaState,
@@ -21,6 +22,9 @@ afterAll(() => api.close());
 
 /** Told within 5 s of an exit where nothing else loads the machine; only a hang takes longer than this. */
 const TOLD_WITHIN = { patienceMs: 30_000 };
+
+/** A comparison each 30 s, two looks, and a start. */
+const REPLACED_WITHIN = { patienceMs: 90_000 };
 
 /** A web server that exits with 3 as soon as its container has a file `/broken`, and as long as it has no `/mended`. */
 function aFragileServer(changes: SpecInit = {}): SpecInit {
@@ -130,7 +134,7 @@ describe('a replica that begins to crash after it was healthy', { timeout: 240_0
 });
 
 describe('a container that somebody removes', { timeout: 240_000 }, () => {
-  it('is told to be gone', async () => {
+  it('is told to be gone, and replaced without anybody asking', async () => {
     const subject = await createSubject(api, aFragileServer({ replicas: 2 }));
     expect(await subject.outcome()).toMatchObject({ state: OperationState.SUCCEEDED });
     await (await containerOf(subject, 'r1-1')).remove({ force: true, v: true });
@@ -140,6 +144,11 @@ describe('a container that somebody removes', { timeout: 240_000 }, () => {
       expect(statusReason).toBe('1 of 2 replicas is healthy; r1-1 is gone: its container was removed');
     }, TOLD_WITHIN);
     expect(await replicaOf(subject, 'r1-1')).toMatchObject({ state: ReplicaState.EXITED, gone: true });
+    await eventually(async () => {
+      const { status, operation, replicas } = await subject.get();
+      expect([status, operation?.kind]).toEqual([DeploymentStatus.RUNNING, OperationKind.HEAL]);
+      expect(replicas.map(({ id }) => id)).toEqual(['r1-0', 'r1-2']);
+    }, REPLACED_WITHIN);
     await subject.remove();
   });
 });

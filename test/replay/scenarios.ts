@@ -28,6 +28,7 @@ import { createFakeKeys } from '../support/fake-keys.ts';
 import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
 import { createFakeVolumes, type FakeVolumes } from '../support/fake-volumes.ts';
 import { loseNode } from '../support/lost-node.ts';
+import { A_REPLICA, NOTHING, reconcileOnce, sees, withNodes } from '../support/reconciled-nodes.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
 
 type Rig = Awaited<ReturnType<typeof startWorkflowRig>>;
@@ -80,6 +81,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'orphans-removed', run: orphansRemoved },
   { name: 'disk-full', run: diskFills },
   { name: 'retention-due', run: retentionDue },
+  { name: 'reconciled', run: reconciled },
   { name: 'keys-rotated', run: (rig) => keysRotated(rig, ['old', 'old', 'old', 'old', 'new']) },
   { name: 'volume-written', run: (rig) => operations(rig, {}, [withVolume('one'), withVolume('two')]) },
   {
@@ -410,6 +412,22 @@ async function retentionDue(rig: Rig): Promise<readonly string[]> {
     await rig.client.workflow.execute(RETENTION_DUE_WORKFLOW, options);
   });
   return [RETENTION_SCHEDULE];
+}
+
+/** One node is as recorded, one gives no answer, one has lost a container; the deployment is gone that is to be healed. */
+async function reconciled(rig: Rig): Promise<readonly string[]> {
+  const recorded = { ...NOTHING, recorded: [A_REPLICA] };
+  const nodes = {
+    'node-fine': { sights: [sees()], recorded },
+    'node-gone': { sights: [sees('a')], recorded },
+    'node-silent': { sights: undefined, recorded },
+  };
+  let workflowId = '';
+  const reconcile = async (): Promise<void> => {
+    workflowId = await reconcileOnce(rig);
+  };
+  await withNodes(rig, nodes, reconcile, { heal: [A_REPLICA.deploymentId] });
+  return [workflowId];
 }
 
 async function keysRotated(rig: Rig, dataKeys: string[]): Promise<readonly string[]> {

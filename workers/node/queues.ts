@@ -4,6 +4,7 @@ import { createSlots } from '../../activities/build-slots.ts';
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
 import type { GitPorts } from '../../activities/git-ports.ts';
+import { createLookAtContainers } from '../../activities/look-at-containers.ts';
 import type { BuildPorts, DaemonWatch, DiskWatch, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
@@ -101,6 +102,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createRemoveVolume(replica),
         ...createVolumeSnapshots({ instance, runtime: docker, files: snapshots }),
         ...createWatchNode(daemon, disk),
+        ...createLookAtContainers(instance, docker),
       }),
       maxActivities: MOST_ACTIVITIES,
     },

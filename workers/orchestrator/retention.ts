@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { createSweepDatabase } from '../../activities/sweep-database.ts';
 import type { Log } from '../../adapters/logging/log.ts';
@@ -10,14 +9,12 @@ import { ensureRetentionSchedule } from '../../adapters/temporal/schedules.ts';
 import type { orchestratorVariables } from '../../config/orchestrator.ts';
 import { DEFAULT_RETENTION_TIMING } from '../../contracts/retention.ts';
 import { DEFAULT_RETENTION, type RetentionPolicy } from '../../domain/retention/policy.ts';
+import { keepTrying } from './keep-trying.ts';
 
 type Config = z.infer<typeof orchestratorVariables>;
 
 /** A night's work takes its time: connections of its own, which never keep a rollout waiting. */
 const DATABASE = { maxConnections: 2, statementTimeoutMs: 30_000 };
-
-/** Pause before a Temporal server that was away is asked for the schedule again. */
-const RETRY_MS = 10_000;
 
 /** What the orchestrator has of retention. */
 export interface OrchestratedRetention {
@@ -41,7 +38,9 @@ export function openRetention(config: Config, temporal: TemporalAddress, log: Lo
       ...createSweepDatabase((scope, options) => sweepDatabase(database, scope, options)),
     },
     schedule: () => {
-      scheduled ??= keepTrying(() => ensureRetentionSchedule(client, schedule), log, closing.signal);
+      scheduled ??= keepTrying(() => ensureRetentionSchedule(client, schedule), {
+        ...{ what: 'the schedule of retention', log, signal: closing.signal },
+      });
     },
     close: async () => {
       closing.abort();
@@ -61,17 +60,4 @@ function policyOf(config: Config): RetentionPolicy {
     imagesMs: config.RETENTION_IMAGE_AGE,
     buildCacheBytes: config.RETENTION_BUILD_CACHE_BYTES ?? null,
   };
-}
-
-/** Without its schedule retention can be asked for all the same, so nothing waits for it. */
-async function keepTrying(work: () => Promise<void>, log: Log, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await work();
-      return;
-    } catch (error) {
-      if (!signal.aborted) log.warn({ err: error }, 'the schedule of retention cannot be made yet');
-      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
-    }
-  }
 }

@@ -1600,7 +1600,7 @@ export const OperationKind = {
   START: 8,
 
   /**
-   * Replaces what was on lost nodes. The platform asks for it by itself.
+   * Replaces what is on lost nodes, or gone. The platform asks for it by itself.
    *
    * @generated from enum value: OPERATION_KIND_HEAL = 9;
    */
