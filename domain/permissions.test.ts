@@ -87,6 +87,7 @@ describe('the table of permissions', () => {
       ...[...RetentionService.methods, ...KeysService.methods, ...changesOfNodes],
       // What runs on a node belongs to many organizations.
       PlacementService.method.simulateNodeLoss,
+      PlacementService.method.planRebalance,
     ];
     expect(ofOperators.map(([rpc]) => rpc).toSorted()).toEqual(
       wanted.map(({ parent, name }) => `${parent.typeName}/${name}`).toSorted(),
