@@ -279,6 +279,13 @@ describe('moves', () => {
     expect(moves.map(({ deploymentId }) => deploymentId)).toContain('near');
   });
 
+  it('leave a node from which they can go, although there is a fuller one from which they cannot', () => {
+    const replicas = [...replicasOn('one', { a: 1, b: 8, c: 1 }), ...replicasOn('data', { a: 11 })];
+    const deployments = [...one(), aPlacedDeployment('data', { isMovable: false })];
+    const question = { nodes: [...two, aModelNode('c')], replicas, deployments, rules: RULES };
+    expect(planRebalance(question).moves).toMatchObject([{ deploymentId: 'one', from: 'b', to: 'c', replicas: 3 }]);
+  });
+
   it('end at a limit, and it is said that there is more', () => {
     const replicas = ['one', 'two', 'three'].flatMap((id) => replicasOn(id, { a: 3 }, { memoryBytes: 1.5 * GIB }));
     const deployments = ['one', 'two', 'three'].map((id) => aPlacedDeployment(id));
