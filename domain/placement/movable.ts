@@ -1,6 +1,6 @@
 import type { Demand, ModelNode, ModelReplica } from './cluster-model.ts';
 import { domainOf, type PlacementRules, rulesFor } from './placement.ts';
-import type { PlacementPolicy } from './policy.ts';
+import { describeConstraint, type PlacementPolicy } from './policy.ts';
 import type { Capacity } from './strategy.ts';
 
 /** A deployment as far as its places are concerned. */
@@ -25,6 +25,8 @@ export interface Piece {
   readonly replicas: readonly Omit<ModelReplica, 'nodeId'>[];
   /** What one of it reserves. */
   readonly size: Capacity;
+  /** Its constraints as one text: those with the same may go to the same nodes. */
+  readonly bound: string;
   /** What has to find room on a node that gets one. */
   readonly demands: readonly Demand[];
   /** How many of it are on each ready node. */
@@ -58,7 +60,7 @@ export function listPieces(of: {
     });
 }
 
-type Unlocated = Omit<Piece, 'on' | 'spread'>;
+type Unlocated = Omit<Piece, 'on' | 'spread' | 'bound'>;
 
 /** One replica of several that are alike; nothing where they are not. */
 function replicaOf(deployment: PlacedDeployment, replicas: readonly ModelReplica[]): Unlocated | undefined {
@@ -120,5 +122,6 @@ function located(
     on.set(nodeId, (on.get(nodeId) ?? 0) + 1);
     counts.set(domainOn(node), (counts.get(domainOn(node)) ?? 0) + 1);
   }
-  return { ...piece, on, spread: of.rules.strategy === 'spread' ? { domainOn, counts } : null };
+  const bound = piece.deployment.policy.constraints.map(describeConstraint).toSorted().join(' ');
+  return { ...piece, bound, on, spread: of.rules.strategy === 'spread' ? { domainOn, counts } : null };
 }

@@ -2,6 +2,7 @@ import type { ClusterModel, ModelNode } from './cluster-model.ts';
 import { fullnessOf, fullnessWith, gainOf, steady } from './evenness.ts';
 import { createHeap } from './heap.ts';
 import type { Piece, PlacedDeployment } from './movable.ts';
+import { meets } from './policy.ts';
 import { fitsOn } from './room.ts';
 import type { Capacity } from './strategy.ts';
 
@@ -11,6 +12,9 @@ import type { Capacity } from './strategy.ts';
  * down by as much from one deploy to the next.
  */
 export const REBALANCE_THRESHOLD = 0.05;
+
+/** Asking the rules of placement takes as long as twenty looks at numbers: 1.3 µs. */
+const LOOKS_OF_A_QUESTION = 20;
 
 /** A ready node while moves are looked for. */
 export interface Place {
@@ -44,8 +48,10 @@ export interface Search {
   looksLeft: number;
   /** Whether something stays only because the plan has moved it already. */
   isHeldBack: boolean;
-  /** Sizes that leave no node of that fullness or less: wherever they went, it would be as full. */
+  /** Sizes, with constraints, that leave no node of that fullness or less: wherever they went, it would be as full. */
   readonly tooLarge: Map<string, number>;
+  /** Constraints, of which what has them leaves no node of that fullness or less: no emptier one meets them. */
+  readonly unmet: Map<string, number>;
   /** Pieces that leave no node of that fullness or less: no emptier one takes them. */
   readonly nowhere: Map<Piece, number>;
   /** Which nodes a piece has left, and to which ones it has come. */
@@ -67,6 +73,7 @@ export function byFullness(one: Place, other: Place): number {
  */
 export function runRound(search: Search, accept: (move: Move) => boolean): number {
   search.tooLarge.clear();
+  search.unmet.clear();
   search.nowhere.clear();
   search.isHeldBack = false;
   const sources = createHeap<Source>(byFullest);
@@ -129,15 +136,20 @@ function isNeeded({ model, nearTo }: Search, { deployment, on }: Piece, { node }
 }
 
 function findTarget(search: Search, piece: Piece, from: Place): Move | undefined {
-  const { tooLarge, nowhere } = search;
-  const size = `${piece.size.cpuCores} ${piece.size.memoryBytes}`;
-  if (from.fullness <= Math.max(tooLarge.get(size) ?? 0, nowhere.get(piece) ?? 0)) return undefined;
+  const { tooLarge, unmet, nowhere } = search;
+  const { bound } = piece;
+  const size = `${piece.size.cpuCores} ${piece.size.memoryBytes} ${bound}`;
+  const known = [tooLarge.get(size), unmet.get(bound), nowhere.get(piece)];
+  if (known.some((fullness = 0) => from.fullness <= fullness)) return undefined;
+  let isUnmet = true;
   let isTooLarge = true;
   let isNowhere = true;
   for (const to of search.order) {
     if (!isFuller(from, to)) break;
     search.looksLeft -= 1;
     if (search.looksLeft <= 0) return undefined;
+    if (!piece.deployment.policy.constraints.every((constraint) => meets(to.node, constraint))) continue;
+    isUnmet = false;
     if (steady(from.fullness - fullnessWith(to, piece.size)) <= REBALANCE_THRESHOLD) continue;
     isTooLarge = false;
     const gain = worthOf(search, piece, { from, to });
@@ -147,7 +159,8 @@ function findTarget(search: Search, piece: Piece, from: Place): Move | undefined
       return { piece, from, to, gain };
   }
   // What no node has room for now has none while nodes only get more; the next round looks again.
-  if (isTooLarge) tooLarge.set(size, from.fullness);
+  if (isUnmet) unmet.set(bound, from.fullness);
+  else if (isTooLarge) tooLarge.set(size, from.fullness);
   else if (isNowhere) nowhere.set(piece, from.fullness);
   return undefined;
 }
@@ -159,7 +172,9 @@ function worthOf({ all, order }: Search, { size }: Piece, between: Pick<Move, 'f
 }
 
 /** Whether a placement could put it there: the same rules. */
-function takes({ model }: Search, { demands }: Piece, { node }: Place): boolean {
+function takes(search: Search, { demands }: Piece, { node }: Place): boolean {
+  const { model } = search;
+  search.looksLeft -= LOOKS_OF_A_QUESTION;
   return demands.every((demand) => {
     const room = model.roomOn(node.nodeId, demand);
     return room?.barred === null && fitsOn(room, demand.request) >= demand.request.replicas;

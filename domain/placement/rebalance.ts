@@ -25,8 +25,8 @@ export interface RebalanceLimits {
   readonly looks: number;
 }
 
-/** Two hundred moves are some hours of work; five million looks take some seconds. */
-export const REBALANCE_LIMITS: RebalanceLimits = { moves: 200, looks: 5_000_000 };
+/** Two hundred moves are some hours of work; twenty million looks take some seconds at most. */
+export const REBALANCE_LIMITS: RebalanceLimits = { moves: 200, looks: 20_000_000 };
 
 /** A ready node before all moves and after them. Shares as placement sees them, 1 is full. */
 export interface RebalancedNode {
@@ -106,6 +106,7 @@ function createSearch({ nodes, replicas, deployments, rules }: RebalanceQuestion
     looksLeft: looks,
     isHeldBack: false,
     tooLarge: new Map(),
+    unmet: new Map(),
     nowhere: new Map(),
     moved: new Map(),
   };
