@@ -7,6 +7,7 @@ import {
 } from '../domain/placement/cluster-model.ts';
 import type { PlacementRules } from '../domain/placement/placement.ts';
 import { ANYWHERE } from '../domain/placement/policy.ts';
+import { planRebalance, type RebalanceQuestion } from '../domain/placement/rebalance.ts';
 import { atMost, type Bench, percentile } from './figure.ts';
 
 const NODES = 10_000;
@@ -19,6 +20,9 @@ const PLACED = 1_000;
 /** Nodes that leave, one after the other. */
 const LOST = 100;
 
+/** Empty nodes that join a cluster that was even before. */
+const JOINED = 1_000;
+
 const GIB = 1024 ** 3;
 const SIZE = { cpuCores: 0.25, memoryBytes: GIB };
 
@@ -27,7 +31,7 @@ const RULES: PlacementRules = { strategy: 'least-loaded', maxDeploymentsPerNode:
 /** A whole cluster in memory, which is filled, and of which nodes leave. */
 export const bench: Bench = {
   name: 'placement-cluster',
-  about: `${NODES} nodes and ${DEPLOYMENTS * REPLICAS} replicas: the last placements, and nodes that leave`,
+  about: `${NODES} nodes and ${DEPLOYMENTS * REPLICAS} replicas: the last placements, nodes that leave, and a plan for nodes that join`,
   run: async () => {
     const before = process.memoryUsage().heapUsed;
     const replicas = Array.from({ length: (DEPLOYMENTS - PLACED) * REPLICAS }, (_, index) =>
@@ -53,9 +57,48 @@ export const bench: Bench = {
       atMost({ name: `replicas placed anew of ${LOST} nodes`, value: moved, unit: '', max: null }),
       atMost({ name: 'replicas that found no place', value: unplaced, unit: '', max: 0 }),
       atMost({ name: 'memory of the model', value: megabytes, unit: 'MiB', max: null }),
+      ...rebalance(),
     ];
   },
 };
+
+/** Plans for the same cluster, even, after empty nodes have joined: what one answer holds, and all there is to move. */
+function rebalance() {
+  const nodes = Array.from({ length: NODES + JOINED }, (_, index) => aNode(index));
+  const replicas = Array.from({ length: DEPLOYMENTS * REPLICAS }, (_, index) =>
+    aReplica(index % DEPLOYMENTS, `node-${(index * 7919) % NODES}`),
+  );
+  const deployments = Array.from({ length: DEPLOYMENTS }, (_, index) => {
+    const rules = { policy: ANYWHERE, nearId: null, isWhole: false, isBuilt: false, isMovable: true };
+    return { deploymentId: String(index), name: 'app', ...rules };
+  });
+  const question = { nodes, replicas, deployments, rules: RULES };
+  const few = plan(question);
+  const all = plan({ ...question, limits: { moves: Number.POSITIVE_INFINITY } });
+  const { moves, imbalance } = all.answer;
+  // Node tells it in KiB.
+  const peak = process.resourceUsage().maxRSS / 1024;
+  return [
+    atMost({
+      name: `${JOINED} nodes join: processor time of a plan of ${few.answer.moves.length} moves`,
+      value: few.ms,
+      unit: 'ms',
+      max: null,
+    }),
+    atMost({ name: 'the same with all moves', value: all.ms, unit: 'ms', max: null }),
+    atMost({ name: 'moves in it', value: moves.length, unit: '', max: null }),
+    atMost({ name: 'imbalance before it', value: imbalance.before * 100, unit: 'points', max: null }),
+    atMost({ name: 'imbalance after it', value: imbalance.after * 100, unit: 'points', max: imbalance.before * 100 }),
+    atMost({ name: 'most memory that the process had', value: peak, unit: 'MiB', max: null }),
+  ];
+}
+
+function plan(question: RebalanceQuestion) {
+  const startedAt = process.cpuUsage();
+  const answer = planRebalance(question);
+  const { user, system } = process.cpuUsage(startedAt);
+  return { answer, ms: (user + system) / 1000 };
+}
 
 interface Loss {
   readonly ms: number;

@@ -19,6 +19,7 @@ import { addOperate } from './commands/operate.ts';
 import { addOrganizations } from './commands/organizations.ts';
 import { addPlacement } from './commands/placement.ts';
 import { addProjects } from './commands/projects.ts';
+import { addRebalance } from './commands/rebalance.ts';
 import { addRegistries } from './commands/registries.ts';
 import { addRemove } from './commands/remove.ts';
 import { addReplicas } from './commands/replicas.ts';
@@ -50,6 +51,7 @@ const COMMANDS = [
   addNodes,
   addNode,
   addPlacement,
+  addRebalance,
   addRoutes,
   addProjects,
   addRegistries,

@@ -81,6 +81,7 @@ describe('the table of permissions', () => {
       ...[...RetentionService.methods, ...KeysService.methods, ...changesOfNodes],
       // What runs on a node belongs to many organizations.
       PlacementService.method.simulateNodeLoss,
+      PlacementService.method.planRebalance,
       NodesService.method.watchDrain,
       // Nor is it known whose a stranger is.
       ReplicasService.method.listStrangers,

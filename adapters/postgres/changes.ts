@@ -214,7 +214,9 @@ function filtersOf(change: Told): readonly ChangeFilter[] {
 }
 
 function parseChange(payload: string): Told | undefined {
-  let parsed: Partial<Record<'deployment' | 'build' | 'node' | 'ingress' | 'keys' | 'retention' | 'drain', unknown>> | null;
+  let parsed: Partial<
+    Record<'deployment' | 'build' | 'node' | 'ingress' | 'keys' | 'retention' | 'drain', unknown>
+  > | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {

@@ -17,7 +17,14 @@ export type Role = 'owner' | 'admin' | 'member' | 'viewer';
 export type ReplicaState = 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removing';
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
-export interface Schema extends GitTables, KeyTables, BuildTables, NodeTables, RetentionSchema, StrangerTables, VolumeTables {
+export interface Schema
+  extends GitTables,
+    KeyTables,
+    BuildTables,
+    NodeTables,
+    RetentionSchema,
+    StrangerTables,
+    VolumeTables {
   users: {
     id: string;
     issuer: string;

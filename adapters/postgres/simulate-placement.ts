@@ -9,10 +9,10 @@ import type { PlacementRules } from '../../domain/placement/placement.ts';
 import { ANYWHERE } from '../../domain/placement/policy.ts';
 import { type DeploymentSpec, isCompose, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
 import { volumeNames } from '../../domain/volumes.ts';
+import { inSnapshot, readModelNodes, readModelReplicas } from './cluster-snapshot.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { getSpec, LOCKED_COLUMNS, type LockedDeployment } from './deployment-lock.ts';
 import { isOneOfTexts } from './page.ts';
-import { readinessOf } from './placement-nodes.ts';
 
 /** What would become of one deployment. */
 export interface Simulated {
@@ -86,11 +86,6 @@ type NamedDemand = Demand & { readonly name: string };
 function simulateOne(model: ClusterModel, demand: NamedDemand): Simulated {
   const { deploymentId, name, service } = demand;
   return { deploymentId, name, service, outcome: model.place(demand) };
-}
-
-/** All of it is read as it was at one moment. */
-async function inSnapshot<T>(db: Database, read: (tx: DatabaseTransaction) => Promise<T>): Promise<T> {
-  return await db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(read);
 }
 
 async function findDeployment(tx: DatabaseTransaction, id: string): Promise<LockedDeployment> {
@@ -195,27 +190,9 @@ async function listLost(tx: DatabaseTransaction, nodeId: string) {
 }
 
 async function readModel(tx: DatabaseTransaction, rules: PlacementRules, mustHave?: string): Promise<ClusterModel> {
-  const nodes = await tx
-    .selectFrom('nodes')
-    .select(['id as nodeId', 'hostname', 'state', 'architecture', 'labels', 'cordoned'])
-    .select(['disk_level as diskLevel', 'disk_notice as diskNotice'])
-    .select(['cpu_cores as cpuCores', 'memory_bytes as memoryBytes'])
-    .execute();
+  const nodes = await readModelNodes(tx);
   if (mustHave !== undefined && !nodes.some(({ nodeId }) => nodeId === mustHave)) throw notFound('node');
-  const replicas = await tx
-    .selectFrom('replicas')
-    .select(['deployment_id as deploymentId', 'service', 'node_id as nodeId'])
-    .select(['cpu_cores as cpuCores', 'memory_bytes as memoryBytes'])
-    .execute();
+  const replicas = await readModelReplicas(tx);
   const rotation = await tx.selectFrom('placement_rotation').select('node_id').executeTakeFirst();
-  return createClusterModel(
-    {
-      nodes: nodes.map(({ state, cordoned, diskLevel, diskNotice, ...node }) => ({
-        ...node,
-        ...readinessOf({ state, cordoned, diskLevel, diskNotice }),
-      })),
-      ...{ replicas, after: rotation?.node_id ?? null },
-    },
-    rules,
-  );
+  return createClusterModel({ nodes, replicas, after: rotation?.node_id ?? null }, rules);
 }

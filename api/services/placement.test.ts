@@ -109,3 +109,81 @@ describe('the loss of a node', () => {
     expect(await refusalOf(unknown)).toMatchObject({ code: 'NotFound' });
   });
 });
+
+describe('a plan of moves', () => {
+  const limits = { cpuCores: 0.5, memoryBytes: BigInt(GIB / 2) };
+  /** Two replicas of each of two deployments on the first node, which then is full, and two nodes that are empty. */
+  const twoRunning = async (spec: Spec = {}, of: (other: string) => Spec = () => ({})) => {
+    await rig.db.deleteFrom('replicas').execute();
+    for (const nodeId of NODES.slice(1)) await setCordoned(rig.db, nodeId, true);
+    const name = `other-${randomUUID().slice(0, 8)}`;
+    const other = await aRunning(name, { limits, replicas: 2, ...spec } as Spec);
+    const free = await aRunning(`free-${randomUUID().slice(0, 8)}`, {
+      limits,
+      replicas: 2,
+      ...spec,
+      ...of(name),
+    } as Spec);
+    for (const nodeId of NODES) await setCordoned(rig.db, nodeId, false);
+    await rig.db.updateTable('replicas').set({ state: 'healthy' }).execute();
+    return [free.deploymentId, other.deploymentId];
+  };
+  const plan = (maxMoves = 0) => rig.clientOf(PlacementService, OPERATOR).planRebalance({ maxMoves });
+
+  it('brings the shares closer together, and says so before and after', async () => {
+    const ids = await twoRunning();
+    const answer = await plan();
+    expect(answer).toMatchObject({ readyNodes: 3, more: false });
+    expect(answer.before).toMatchObject({ emptiest: 0, fullest: 1 });
+    expect(answer.after).toMatchObject({ emptiest: 0.25, fullest: 0.5 });
+    expect(answer.moves.map(({ replicas }) => replicas)).toEqual([1, 1]);
+    expect(ids).toEqual(expect.arrayContaining(answer.moves.map(({ deploymentId }) => deploymentId)));
+    expect(answer.moves[0]).toMatchObject({
+      ...{ fromNodeId: 'node-0000000a', toNodeId: 'node-0000000b', whole: false },
+      why: 'node-0000000a is 100 % full and node-0000000b 0 %, then 75 % and 25 %',
+    });
+    expect(answer.nodes.map(({ nodeId, before, after }) => [nodeId, before, after])).toEqual([
+      ['node-0000000a', 1, 0.5],
+      ['node-0000000b', 0, 0.25],
+      ['node-0000000c', 0, 0.25],
+    ]);
+    expect(await plan()).toEqual(answer);
+  });
+
+  it('is cut at so many moves, and says that there is more', async () => {
+    await twoRunning();
+    const cut = await plan(1);
+    expect(cut.moves).toHaveLength(1);
+    expect(cut.more).toBe(true);
+    expect(await refusalOf(plan(201))).toMatchObject({ code: 'InvalidArgument' });
+  });
+
+  it('moves nothing that has a volume, is not well, or has an operation under way', async () => {
+    const [free = '', other = ''] = await twoRunning();
+    const moved = async () => new Set((await plan()).moves.map(({ deploymentId }) => deploymentId));
+    await rig.db.updateTable('replicas').set({ state: 'unhealthy' }).where('deployment_id', '=', free).execute();
+    expect(await moved()).toEqual(new Set([other]));
+    await alice.deployments.restartDeployment({ idempotencyKey: randomUUID(), deploymentId: other });
+    expect(await moved()).toEqual(new Set());
+    await rig.db.updateTable('replicas').set({ state: 'healthy' }).where('deployment_id', '=', free).execute();
+    expect(await moved()).toEqual(new Set([free]));
+    await twoRunning({ volumes: [{ volume: 'data', path: '/data', readOnly: true }] });
+    expect(await moved()).toEqual(new Set());
+  });
+
+  it('keeps what was built on its kind of node, and near what it is to be near', async () => {
+    const [, other] = await twoRunning({}, (name) => ({ placement: { near: name } }));
+    expect((await plan(1)).moves[0]?.deploymentId).toBe(other);
+    await twoRunning({ source: { case: 'git', value: { url: 'https://git.test/app.git', ref: 'a'.repeat(40) } } });
+    expect((await plan()).moves).toHaveLength(2);
+    await rig.db.updateTable('nodes').set({ architecture: 'arm64' }).where('id', '!=', 'node-0000000a').execute();
+    expect((await plan()).moves).toEqual([]);
+    await rig.db.updateTable('nodes').set({ architecture: 'amd64' }).execute();
+  });
+
+  it('is for operators of the platform', async () => {
+    expect(await refusalOf(rig.clientOf(PlacementService, 'alice').planRebalance({}))).toMatchObject({
+      code: 'PermissionDenied',
+    });
+  });
+});

@@ -4,11 +4,12 @@ import {
   type PlacementNode,
   type PlacementQuestion,
   type PlacementRules,
+  roomOf,
   rulesFor,
 } from './placement.ts';
 import type { ConstrainedNode } from './policy.ts';
 import { toPlacementError } from './refusal.ts';
-import type { PlacementRequest } from './strategy.ts';
+import type { NodeRoom, PlacementRequest } from './strategy.ts';
 
 /** A node of the model, without what is on it. */
 export interface ModelNode
@@ -62,8 +63,14 @@ export interface ClusterModel {
   place(demand: Demand): Outcome;
   /** Takes a node away, with all that is on it. */
   remove(nodeId: string): void;
-  /** Takes replicas of a deployment away from a node. */
+  /** Takes a replica of a deployment away from a node. */
   release(replica: ModelReplica): void;
+  /** Puts a replica of a deployment on a node, whether it has room or not. */
+  reserve(replica: ModelReplica): void;
+  /** What a node can take of a demand, by the rules of a placement; `undefined` for one that takes nothing new. */
+  roomOn(nodeId: string, demand: Demand): NodeRoom | undefined;
+  /** Whether a node has a replica of a deployment. */
+  holds(nodeId: string, deploymentId: string): boolean;
 }
 
 /** Makes a model of nodes and of what is on them. */
@@ -130,6 +137,14 @@ export function createClusterModel(
       loads.delete(nodeId);
     },
     release: (replica) => count(replica, -1),
+    reserve: (replica) => count(replica, 1),
+    roomOn: (nodeId, demand) => {
+      const node = nodes.get(nodeId);
+      if (!node?.ready) return undefined;
+      const { request } = demand;
+      return roomOf(toPlacementNode(node, demand), request, rulesFor(platformRules, request.policy));
+    },
+    holds: (nodeId, deploymentId) => loads.get(nodeId)?.deployments.has(deploymentId) ?? false,
   };
 }
 

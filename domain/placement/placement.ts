@@ -106,7 +106,10 @@ function byId(one: { readonly nodeId: string }, other: { readonly nodeId: string
 }
 
 /** What a node may reserve in all. */
-export function capacityOf(node: PlacementNode, rules: PlacementRules): Capacity {
+export function capacityOf(
+  node: Pick<PlacementNode, 'cpuCores' | 'memoryBytes'>,
+  rules: Pick<PlacementRules, 'cpuOvercommit'>,
+): Capacity {
   return { cpuCores: node.cpuCores * rules.cpuOvercommit, memoryBytes: node.memoryBytes };
 }
 
@@ -133,8 +136,11 @@ function barredBy(node: PlacementNode, request: PlacementRequest, rules: Placeme
   return null;
 }
 
-/** A value of a label cannot be taken for the id of a node that has none. */
-function domainOf({ nodeId, labels }: PlacementNode, { spreadLabel }: PlacementRules): string {
+/** Where a node is, as far as replicas are to be spread. A value of a label cannot be taken for the id of a node that has none. */
+export function domainOf(
+  { nodeId, labels }: ConstrainedNode,
+  { spreadLabel }: Pick<PlacementRules, 'spreadLabel'>,
+): string {
   const value = spreadLabel === undefined ? undefined : labels[spreadLabel];
   return value === undefined ? `node ${nodeId}` : `label ${value}`;
 }

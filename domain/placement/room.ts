@@ -41,6 +41,7 @@ export function loadWith(...of: Parameters<typeof sharesWith>): number {
   return Math.max(cpu, memory);
 }
 
-function share(part: number, whole: number): number {
+/** A part of a whole, from 0 to 1; 0 of nothing. */
+export function share(part: number, whole: number): number {
   return whole > 0 ? part / whole : 0;
 }

@@ -32,6 +32,7 @@ import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cl
 import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_pb.ts';
+import { PlacementService, type PlanRebalanceResponseSchema } from '../../gen/obiente/cloud/v1/placement_pb.ts';
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService, type RegistryCredential } from '../../gen/obiente/cloud/v1/registries_pb.ts';
 import {
@@ -76,6 +77,8 @@ export interface Behaviour {
   /** How often a run of retention is not over yet when it is asked for, and how it ends. */
   retention: { waits: number; error: string; attended: boolean };
   keys: MessageInitShape<typeof GetKeysResponseSchema>;
+  /** What would fill the nodes more evenly. */
+  rebalance: MessageInitShape<typeof PlanRebalanceResponseSchema>;
   /** How a rotation goes, message by message. */
   rotation: MessageInitShape<typeof RotationSchema>[];
   /** Called before each message of a stream; may throw or cut connections. */
@@ -119,6 +122,7 @@ export async function startFakePlatform() {
     replicaChanges: [],
     retention: { waits: 0, error: '', attended: false },
     keys: {},
+    rebalance: {},
     rotation: [{ state: RotationState.RUNNING }, { state: RotationState.SUCCEEDED }],
     beforeMessage: () => undefined,
     beforeCall: () => undefined,
@@ -370,6 +374,12 @@ export async function startFakePlatform() {
           memoryBytes: 8_589_934_592n,
         };
         return { nodes: [node], page: { nextToken: second ? '' : 'second' } };
+      },
+    });
+    router.service(PlacementService, {
+      planRebalance: (request, context) => {
+        note(request, context);
+        return behaviour.rebalance;
       },
     });
     router.service(RoutesService, {

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/placement.proto.
  */
 export const file_obiente_cloud_v1_placement: GenFile = /*@__PURE__*/
-  fileDesc("CiBvYmllbnRlL2Nsb3VkL3YxL3BsYWNlbWVudC5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSJ9CgpKdWRnZWROb2RlEhgKB25vZGVfaWQYASABKAlCB7pIBHICGEASGQoIcmVwbGljYXMYAiABKAVCB7pIBBoCKAASIAoIZnVsbG5lc3MYAyABKAFCDrpICxIJKQAAAAAAAAAAEhgKBmJhcnJlZBgEIAEoCUIIukgFcgMYgAgicgoXRXhwbGFpblBsYWNlbWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGAoHc2VydmljZRgCIAEoCUIHukgEcgIYPxIcCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oASJtChhFeHBsYWluUGxhY2VtZW50UmVzcG9uc2USNgoFbm9kZXMYASADKAsyHC5vYmllbnRlLmNsb3VkLnYxLkp1ZGdlZE5vZGVCCbpIBpIBAxDYTxIZCgdyZWZ1c2FsGAIgASgJQgi6SAVyAxiAQCI1ChdTaW11bGF0ZU5vZGVMb3NzUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiugEKE1NpbXVsYXRlZERlcGxveW1lbnQSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESFQoEbmFtZRgCIAEoCUIHukgEcgIYPxIYCgdzZXJ2aWNlGAMgASgJQge6SARyAhg/EjYKBW5vZGVzGAQgAygLMhwub2JpZW50ZS5jbG91ZC52MS5KdWRnZWROb2RlQgm6SAaSAQMQkE4SGQoHcmVmdXNhbBgFIAEoCUIIukgFcgMYgEAiYQoYU2ltdWxhdGVOb2RlTG9zc1Jlc3BvbnNlEkUKC2RlcGxveW1lbnRzGAEgAygLMiUub2JpZW50ZS5jbG91ZC52MS5TaW11bGF0ZWREZXBsb3ltZW50Qgm6SAaSAQMQiCcy8gEKEFBsYWNlbWVudFNlcnZpY2USbgoQRXhwbGFpblBsYWNlbWVudBIpLm9iaWVudGUuY2xvdWQudjEuRXhwbGFpblBsYWNlbWVudFJlcXVlc3QaKi5vYmllbnRlLmNsb3VkLnYxLkV4cGxhaW5QbGFjZW1lbnRSZXNwb25zZSIDkAIBEm4KEFNpbXVsYXRlTm9kZUxvc3MSKS5vYmllbnRlLmNsb3VkLnYxLlNpbXVsYXRlTm9kZUxvc3NSZXF1ZXN0Gioub2JpZW50ZS5jbG91ZC52MS5TaW11bGF0ZU5vZGVMb3NzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate]);
+  fileDesc("CiBvYmllbnRlL2Nsb3VkL3YxL3BsYWNlbWVudC5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSJ9CgpKdWRnZWROb2RlEhgKB25vZGVfaWQYASABKAlCB7pIBHICGEASGQoIcmVwbGljYXMYAiABKAVCB7pIBBoCKAASIAoIZnVsbG5lc3MYAyABKAFCDrpICxIJKQAAAAAAAAAAEhgKBmJhcnJlZBgEIAEoCUIIukgFcgMYgAgicgoXRXhwbGFpblBsYWNlbWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGAoHc2VydmljZRgCIAEoCUIHukgEcgIYPxIcCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oASJtChhFeHBsYWluUGxhY2VtZW50UmVzcG9uc2USNgoFbm9kZXMYASADKAsyHC5vYmllbnRlLmNsb3VkLnYxLkp1ZGdlZE5vZGVCCbpIBpIBAxDYTxIZCgdyZWZ1c2FsGAIgASgJQgi6SAVyAxiAQCI1ChdTaW11bGF0ZU5vZGVMb3NzUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiugEKE1NpbXVsYXRlZERlcGxveW1lbnQSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESFQoEbmFtZRgCIAEoCUIHukgEcgIYPxIYCgdzZXJ2aWNlGAMgASgJQge6SARyAhg/EjYKBW5vZGVzGAQgAygLMhwub2JpZW50ZS5jbG91ZC52MS5KdWRnZWROb2RlQgm6SAaSAQMQkE4SGQoHcmVmdXNhbBgFIAEoCUIIukgFcgMYgEAiYQoYU2ltdWxhdGVOb2RlTG9zc1Jlc3BvbnNlEkUKC2RlcGxveW1lbnRzGAEgAygLMiUub2JpZW50ZS5jbG91ZC52MS5TaW11bGF0ZWREZXBsb3ltZW50Qgm6SAaSAQMQiCciNQoUUGxhblJlYmFsYW5jZVJlcXVlc3QSHQoJbWF4X21vdmVzGAEgASgFQgq6SAcaBRjIASgAIsQBCg1SZWJhbGFuY2VNb3ZlEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SHQoMZnJvbV9ub2RlX2lkGAMgASgJQge6SARyAhhAEhsKCnRvX25vZGVfaWQYBCABKAlCB7pIBHICGEASGQoIcmVwbGljYXMYBSABKAVCB7pIBBoCKAESDQoFd2hvbGUYBiABKAgSFQoDd2h5GAcgASgJQgi6SAVyAxiABCJpCg5SZWJhbGFuY2VkTm9kZRIYCgdub2RlX2lkGAEgASgJQge6SARyAhhAEh4KBmJlZm9yZRgCIAEoAUIOukgLEgkpAAAAAAAAAAASHQoFYWZ0ZXIYAyABKAFCDrpICxIJKQAAAAAAAAAAInAKCEV2ZW5uZXNzEiAKCGVtcHRpZXN0GAEgASgBQg66SAsSCSkAAAAAAAAAABIfCgdmdWxsZXN0GAIgASgBQg66SAsSCSkAAAAAAAAAABIhCglpbWJhbGFuY2UYAyABKAFCDrpICxIJKQAAAAAAAAAAIpECChVQbGFuUmViYWxhbmNlUmVzcG9uc2USOQoFbW92ZXMYASADKAsyHy5vYmllbnRlLmNsb3VkLnYxLlJlYmFsYW5jZU1vdmVCCbpIBpIBAxDIARI6CgVub2RlcxgCIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuUmViYWxhbmNlZE5vZGVCCbpIBpIBAxCQAxIcCgtyZWFkeV9ub2RlcxgDIAEoBUIHukgEGgIoABIqCgZiZWZvcmUYBCABKAsyGi5vYmllbnRlLmNsb3VkLnYxLkV2ZW5uZXNzEikKBWFmdGVyGAUgASgLMhoub2JpZW50ZS5jbG91ZC52MS5FdmVubmVzcxIMCgRtb3JlGAYgASgIMtkCChBQbGFjZW1lbnRTZXJ2aWNlEm4KEEV4cGxhaW5QbGFjZW1lbnQSKS5vYmllbnRlLmNsb3VkLnYxLkV4cGxhaW5QbGFjZW1lbnRSZXF1ZXN0Gioub2JpZW50ZS5jbG91ZC52MS5FeHBsYWluUGxhY2VtZW50UmVzcG9uc2UiA5ACARJuChBTaW11bGF0ZU5vZGVMb3NzEikub2JpZW50ZS5jbG91ZC52MS5TaW11bGF0ZU5vZGVMb3NzUmVxdWVzdBoqLm9iaWVudGUuY2xvdWQudjEuU2ltdWxhdGVOb2RlTG9zc1Jlc3BvbnNlIgOQAgESZQoNUGxhblJlYmFsYW5jZRImLm9iaWVudGUuY2xvdWQudjEuUGxhblJlYmFsYW5jZVJlcXVlc3QaJy5vYmllbnRlLmNsb3VkLnYxLlBsYW5SZWJhbGFuY2VSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate]);
 
 /**
  * What a node would get.
@@ -210,6 +210,216 @@ export const SimulateNodeLossResponseSchema: GenMessage<SimulateNodeLossResponse
   messageDesc(file_obiente_cloud_v1_placement, 5);
 
 /**
+ * How far a plan goes.
+ *
+ * @generated from message obiente.cloud.v1.PlanRebalanceRequest
+ */
+export type PlanRebalanceRequest = Message<"obiente.cloud.v1.PlanRebalanceRequest"> & {
+  /**
+   * Moves at most, 1 to 200; 0 is 200.
+   *
+   * @generated from field: int32 max_moves = 1;
+   */
+  maxMoves: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.PlanRebalanceRequest.
+ * Use `create(PlanRebalanceRequestSchema)` to create a new message.
+ */
+export const PlanRebalanceRequestSchema: GenMessage<PlanRebalanceRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 6);
+
+/**
+ * Replicas of a deployment that would go from one node to another.
+ *
+ * @generated from message obiente.cloud.v1.RebalanceMove
+ */
+export type RebalanceMove = Message<"obiente.cloud.v1.RebalanceMove"> & {
+  /**
+   * The deployment (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Id of the node that they would leave.
+   *
+   * @generated from field: string from_node_id = 3;
+   */
+  fromNodeId: string;
+
+  /**
+   * Id of the node that they would go to.
+   *
+   * @generated from field: string to_node_id = 4;
+   */
+  toNodeId: string;
+
+  /**
+   * How many; all that it has where its services go together.
+   *
+   * @generated from field: int32 replicas = 5;
+   */
+  replicas: number;
+
+  /**
+   * Whether all of its services go together.
+   *
+   * @generated from field: bool whole = 6;
+   */
+  whole: boolean;
+
+  /**
+   * How full both nodes are before the move and after it, for people.
+   *
+   * @generated from field: string why = 7;
+   */
+  why: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RebalanceMove.
+ * Use `create(RebalanceMoveSchema)` to create a new message.
+ */
+export const RebalanceMoveSchema: GenMessage<RebalanceMove> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 7);
+
+/**
+ * What would become of a node. Shares are the larger of those of its cores and of its memory, 1 is full.
+ *
+ * @generated from message obiente.cloud.v1.RebalancedNode
+ */
+export type RebalancedNode = Message<"obiente.cloud.v1.RebalancedNode"> & {
+  /**
+   * Node id.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * Its share now.
+   *
+   * @generated from field: double before = 2;
+   */
+  before: number;
+
+  /**
+   * Its share after all moves.
+   *
+   * @generated from field: double after = 3;
+   */
+  after: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RebalancedNode.
+ * Use `create(RebalancedNodeSchema)` to create a new message.
+ */
+export const RebalancedNodeSchema: GenMessage<RebalancedNode> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 8);
+
+/**
+ * How evenly the ready nodes are filled.
+ *
+ * @generated from message obiente.cloud.v1.Evenness
+ */
+export type Evenness = Message<"obiente.cloud.v1.Evenness"> & {
+  /**
+   * Share of the emptiest node.
+   *
+   * @generated from field: double emptiest = 1;
+   */
+  emptiest: number;
+
+  /**
+   * Share of the fullest node.
+   *
+   * @generated from field: double fullest = 2;
+   */
+  fullest: number;
+
+  /**
+   * How far the shares are from those of the whole cluster, as the root of the mean square: 0.1 for ten points.
+   *
+   * @generated from field: double imbalance = 3;
+   */
+  imbalance: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.Evenness.
+ * Use `create(EvennessSchema)` to create a new message.
+ */
+export const EvennessSchema: GenMessage<Evenness> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 9);
+
+/**
+ * Moves that would make the nodes more even, each after those before it. None where they are even.
+ *
+ * @generated from message obiente.cloud.v1.PlanRebalanceResponse
+ */
+export type PlanRebalanceResponse = Message<"obiente.cloud.v1.PlanRebalanceResponse"> & {
+  /**
+   * The moves, in their order.
+   *
+   * @generated from field: repeated obiente.cloud.v1.RebalanceMove moves = 1;
+   */
+  moves: RebalanceMove[];
+
+  /**
+   * The nodes of the moves, by id.
+   *
+   * @generated from field: repeated obiente.cloud.v1.RebalancedNode nodes = 2;
+   */
+  nodes: RebalancedNode[];
+
+  /**
+   * How many nodes are ready.
+   *
+   * @generated from field: int32 ready_nodes = 3;
+   */
+  readyNodes: number;
+
+  /**
+   * How even they are now.
+   *
+   * @generated from field: obiente.cloud.v1.Evenness before = 4;
+   */
+  before?: Evenness | undefined;
+
+  /**
+   * How even they would be after all moves.
+   *
+   * @generated from field: obiente.cloud.v1.Evenness after = 5;
+   */
+  after?: Evenness | undefined;
+
+  /**
+   * Whether there may be more to move after these.
+   *
+   * @generated from field: bool more = 6;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.PlanRebalanceResponse.
+ * Use `create(PlanRebalanceResponseSchema)` to create a new message.
+ */
+export const PlanRebalanceResponseSchema: GenMessage<PlanRebalanceResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 10);
+
+/**
  * Where replicas would go, and why. Nothing is reserved or changed by asking.
  *
  * @generated from service obiente.cloud.v1.PlacementService
@@ -234,6 +444,16 @@ export const PlacementService: GenService<{
     methodKind: "unary";
     input: typeof SimulateNodeLossRequestSchema;
     output: typeof SimulateNodeLossResponseSchema;
+  },
+  /**
+   * Says which moves would bring the shares of the ready nodes closer together. For operators of the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.PlacementService.PlanRebalance
+   */
+  planRebalance: {
+    methodKind: "unary";
+    input: typeof PlanRebalanceRequestSchema;
+    output: typeof PlanRebalanceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_cloud_v1_placement, 0);
