@@ -82,6 +82,7 @@ export interface RouterDeps
     ControlDeps['workflows'] &
     DrainDeps['workflows'] &
     KeysDeps['workflows'] &
+    PlacementDeps['workflows'] &
     VolumesDeps['workflows'];
   readonly heartbeatMs: number;
   readonly metrics: ServiceImpl<typeof MetricsService>;

@@ -82,6 +82,9 @@ describe('the table of permissions', () => {
       // What runs on a node belongs to many organizations.
       PlacementService.method.simulateNodeLoss,
       PlacementService.method.planRebalance,
+      PlacementService.method.applyRebalance,
+      PlacementService.method.stopRebalance,
+      PlacementService.method.watchRebalance,
       NodesService.method.watchDrain,
       // Nor is it known whose a stranger is.
       ReplicasService.method.listStrangers,

@@ -235,6 +235,9 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.PlacementService/ExplainPlacement': ofDeployment('deployment.read'),
   'obiente.cloud.v1.PlacementService/SimulateNodeLoss': OPERATORS,
   'obiente.cloud.v1.PlacementService/PlanRebalance': OPERATORS,
+  'obiente.cloud.v1.PlacementService/ApplyRebalance': OPERATORS,
+  'obiente.cloud.v1.PlacementService/StopRebalance': OPERATORS,
+  'obiente.cloud.v1.PlacementService/WatchRebalance': OPERATORS,
 
   'obiente.cloud.v1.ReplicasService/ListReplicas': LOCATIONS,
   'obiente.cloud.v1.ReplicasService/WatchReplicas': LOCATIONS,

@@ -6,6 +6,7 @@ import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDeploymentStore } from '../adapters/postgres/deployment-store.ts';
 import { createDrainRecords } from '../adapters/postgres/drains.ts';
 import { createRotationRecords } from '../adapters/postgres/key-rotations.ts';
+import { createRebalanceRecords } from '../adapters/postgres/rebalances.ts';
 import { createKeyRewrapper } from '../adapters/postgres/rewrap-keys.ts';
 import { createSnapshotRecords } from '../adapters/postgres/snapshot-records.ts';
 import { readKeyring } from '../adapters/sealing/keyring.ts';
@@ -54,6 +55,7 @@ export async function startOrchestrator(
       ...keys,
       ...snapshots,
       ...createDrainRecords(database),
+      ...createRebalanceRecords(database),
       ...createIngressActivities(probe),
       ...retention.activities,
       ...reconciliation.activities,

@@ -17,7 +17,7 @@ export interface WantedMove {
 /** How many are moved at a time, and what is done whenever one has come to its end. */
 export interface Pace {
   readonly atOnce: number;
-  readonly onEnd: () => Promise<void>;
+  onEnd(operationId: string): Promise<void>;
 }
 
 /** Moves deployments for the workflow that asks. */
@@ -36,7 +36,7 @@ export function listenForEnds({ reason, isOver }: { reason: string; isOver: () =
   setHandler(endedSignal, (operationId) => {
     awaited.delete(operationId);
   });
-  const moveOne = async ({ deploymentId, move }: WantedMove): Promise<void> => {
+  const moveOne = async ({ deploymentId, move }: WantedMove): Promise<string> => {
     const tellWorkflowId = workflowInfo().workflowId;
     const request: MoveRequest = { kind: 'move', ...askedByPlatform('move', reason), move, tellWorkflowId };
     const { operationId } = request;
@@ -45,14 +45,14 @@ export function listenForEnds({ reason, isOver }: { reason: string; isOver: () =
       await condition(() => !awaited.has(operationId), LONGEST_MOVE_MS);
     }
     awaited.delete(operationId);
+    return operationId;
   };
   return {
     run: async (wanted, { atOnce, onEnd }) => {
       const waiting = [...wanted];
       const lane = async (): Promise<void> => {
         for (let next = waiting.shift(); next && !isOver(); next = waiting.shift()) {
-          await moveOne(next);
-          await onEnd();
+          await onEnd(await moveOne(next));
         }
       };
       await Promise.all(Array.from({ length: atOnce }, lane));

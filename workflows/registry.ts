@@ -3,6 +3,7 @@ export { buildImage } from './build-image.ts';
 export { deployment } from './deployment.ts';
 export { drainNode } from './drain-node.ts';
 export { node } from './node.ts';
+export { rebalance } from './rebalance.ts';
 export { reconcile } from './reconcile.ts';
 export { retention } from './retention.ts';
 export { retentionDue } from './retention-due.ts';

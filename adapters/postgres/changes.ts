@@ -12,7 +12,8 @@ export type ChangeFilter =
   | { readonly keys: true }
   | { readonly retentionRunId: string }
   /** How the node is emptied. */
-  | { readonly drainOf: string };
+  | { readonly drainOf: string }
+  | { readonly rebalances: true };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -26,6 +27,7 @@ export type Change =
   | { readonly kind: 'retention'; readonly runId: string }
   | { readonly kind: 'keys'; readonly rotationId: string }
   | { readonly kind: 'drain'; readonly nodeId: string }
+  | { readonly kind: 'rebalance'; readonly rebalanceId: string }
   | { readonly kind: 'resync' };
 
 /** Must not throw and must not block: it wakes somebody who reads. */
@@ -195,6 +197,7 @@ function topicOf(filter: ChangeFilter): string {
   if ('deploymentId' in filter) return filter.deploymentId;
   if ('buildsOf' in filter) return `builds of ${filter.buildsOf}`;
   if ('keys' in filter) return 'keys';
+  if ('rebalances' in filter) return 'rebalances';
   if ('drainOf' in filter) return `drain of ${filter.drainOf}`;
   if ('deployments' in filter) return 'deployments';
   if ('nodes' in filter) return 'nodes';
@@ -208,6 +211,7 @@ function filtersOf(change: Told): readonly ChangeFilter[] {
   if (change.kind === 'deployment') return [{ deploymentId: change.deploymentId }, { deployments: true }];
   if (change.kind === 'build') return [{ buildsOf: change.deploymentId }];
   if (change.kind === 'node') return [{ nodes: true }];
+  if (change.kind === 'rebalance') return [{ rebalances: true }];
   if (change.kind === 'drain') return [{ drainOf: change.nodeId }];
   if (change.kind === 'keys') return [{ keys: true }];
   return [change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId }];
@@ -215,7 +219,7 @@ function filtersOf(change: Told): readonly ChangeFilter[] {
 
 function parseChange(payload: string): Told | undefined {
   let parsed: Partial<
-    Record<'deployment' | 'build' | 'node' | 'ingress' | 'keys' | 'retention' | 'drain', unknown>
+    Record<'deployment' | 'build' | 'node' | 'ingress' | 'keys' | 'retention' | 'drain' | 'rebalance', unknown>
   > | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
@@ -228,6 +232,7 @@ function parseChange(payload: string): Told | undefined {
   if (typeof parsed?.node === 'string') return { kind: 'node', nodeId: parsed.node };
   if (typeof parsed?.ingress === 'number') return { kind: 'ingress', generation: parsed.ingress };
   if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
+  if (typeof parsed?.rebalance === 'string') return { kind: 'rebalance', rebalanceId: parsed.rebalance };
   if (typeof parsed?.drain === 'string') return { kind: 'drain', nodeId: parsed.drain };
   if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };
   return undefined;

@@ -1,7 +1,7 @@
 import type { Generated } from 'kysely';
 import type { DiskLevel } from '../../domain/disk-guard.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
-import type { Json, Moment, Optional } from './columns.ts';
+import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
 
 /** What a node is. */
 export type NodeState = 'ready' | 'degraded' | 'lost' | 'draining' | 'cordoned';
@@ -11,6 +11,9 @@ export type DrainState = 'running' | 'done' | 'stopped';
 
 /** A public key as a JSON Web Key. The database refuses one with a private part. */
 export type PublicJwk = Readonly<Record<string, unknown>>;
+
+/** How a rebalance stands. */
+export type RebalanceState = 'running' | 'done' | 'stopped';
 
 /** The tables of nodes, a part of the schema. */
 export interface NodeTables {
@@ -44,6 +47,17 @@ export interface NodeTables {
     reason: string;
     created_at: Moment;
     changed_at: Moment;
+    finished_at: Optional<Date>;
+  };
+  rebalances: {
+    id: string;
+    sequence: ByDatabase<number>;
+    state: RebalanceState;
+    actor_user_id: string;
+    planned: number;
+    ended: Generated<number>;
+    moved: Generated<number>;
+    created_at: Moment;
     finished_at: Optional<Date>;
   };
   placement_rotation: {

@@ -30,6 +30,14 @@ import {
   type RotationInput,
 } from '../../contracts/keys.ts';
 import { DOOMED_SIGNAL, ENROLLED_SIGNAL, NODE_WORKFLOW, type NodeInput, nodeWorkflowId } from '../../contracts/node.ts';
+import {
+  REBALANCE_UPDATE,
+  REBALANCE_WORKFLOW,
+  REBALANCE_WORKFLOW_ID,
+  type RebalanceAccepted,
+  type RebalanceInput,
+  STOP_REBALANCE_SIGNAL,
+} from '../../contracts/rebalance.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { type RolloutTiming, WORKFLOW_TASK_MS } from '../../contracts/timing.ts';
 import {
@@ -63,6 +71,10 @@ export interface WorkflowGateway {
   drainNode(call: DrainInput): Promise<DrainAccepted>;
   /** Lets the emptying of a node move nothing further; nothing where none is under way. @throws WORKFLOWS_UNAVAILABLE */
   stopDrain(nodeId: string): Promise<void>;
+  /** Starts carrying out the moves of a plan, or joins what is under way. @throws WORKFLOWS_UNAVAILABLE */
+  rebalance(call: RebalanceInput): Promise<RebalanceAccepted>;
+  /** The same for a rebalance as {@link stopDrain} for a drain. @throws WORKFLOWS_UNAVAILABLE */
+  stopRebalance(): Promise<void>;
   /** Tells a node's workflow that something there is to go. @throws WORKFLOWS_UNAVAILABLE */
   nodeDoomed(nodeId: string): Promise<void>;
   /** Starts taking a snapshot; one that is under way goes on. @throws WORKFLOWS_UNAVAILABLE */
@@ -103,7 +115,9 @@ export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway 
     nodeEnrolled: (nodeId) => signalNode(options, nodeId, ENROLLED_SIGNAL),
     nodeDoomed: (nodeId) => signalNode(options, nodeId, DOOMED_SIGNAL),
     drainNode: (call) => drainNode(options, call),
-    stopDrain: (nodeId) => stopDrain(options, nodeId),
+    stopDrain: (nodeId) => signalRunning(options, drainWorkflowId(nodeId), STOP_DRAIN_SIGNAL),
+    rebalance: (call) => rebalance(options, call),
+    stopRebalance: () => signalRunning(options, REBALANCE_WORKFLOW_ID, STOP_REBALANCE_SIGNAL),
     takeSnapshot: (call) =>
       startOnce(options, { type: SNAPSHOT_WORKFLOW, id: snapshotWorkflowId(call.snapshotId), call }),
     restoreSnapshot: (call) =>
@@ -142,10 +156,18 @@ async function drainNode(options: GatewayOptions, input: DrainInput): Promise<Dr
   });
 }
 
-async function stopDrain({ client }: GatewayOptions, nodeId: string): Promise<void> {
-  const drain = client.workflow.getHandle(drainWorkflowId(nodeId));
+async function rebalance(options: GatewayOptions, input: RebalanceInput): Promise<RebalanceAccepted> {
+  return await executeWithStart<RebalanceAccepted, never>(options, {
+    workflow: { type: REBALANCE_WORKFLOW, id: REBALANCE_WORKFLOW_ID, input },
+    update: { name: REBALANCE_UPDATE, id: input.rebalanceId, args: [] },
+  });
+}
+
+/** Nothing where no such workflow runs. */
+async function signalRunning({ client }: GatewayOptions, workflowId: string, signal: string): Promise<void> {
+  const workflow = client.workflow.getHandle(workflowId);
   await answered(() =>
-    drain.signal(STOP_DRAIN_SIGNAL).catch((error: unknown) => {
+    workflow.signal(signal).catch((error: unknown) => {
       if (!(error instanceof WorkflowNotFoundError)) throw error;
     }),
   );

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { setCordoned } from '../../adapters/postgres/nodes.ts';
-import { PlacementService } from '../../gen/obiente/cloud/v1/placement_pb.ts';
+import { createRebalanceRecords } from '../../adapters/postgres/rebalances.ts';
+import { PlacementService, RebalanceState } from '../../gen/obiente/cloud/v1/placement_pb.ts';
 import type { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { type ApiRig, OPERATOR, startApiRig } from '../../test/support/api-rig.ts';
 import { aReadyNode, rollOut } from '../../test/support/control-data.ts';
@@ -33,6 +34,33 @@ async function aRunning(name: string, spec: Spec = {}) {
   const plan = await rollOut(rig.store, deploymentId, { operationId: deployment?.operation?.id ?? '' });
   return { deploymentId, nodes: plan.reserved.map(({ nodeId }) => nodeId) };
 }
+
+describe('a plan that fills the nodes more evenly', () => {
+  it('is carried out for an operator, and followed; nothing begins where there is nothing to move', async () => {
+    const refused = rig.clientOf(PlacementService, 'alice').applyRebalance({});
+    expect(await refusalOf(refused)).toMatchObject({ code: 'PermissionDenied' });
+    const operator = rig.clientOf(PlacementService, OPERATOR);
+    expect(await refusalOf(operator.watchRebalance({}))).toMatchObject({ code: 'NotFound' });
+    expect((await operator.applyRebalance({})).rebalance).toBeUndefined();
+    const limits = { cpuCores: 1, memoryBytes: BigInt(GIB / 2) };
+    for (const nodeId of NODES.slice(1)) await setCordoned(rig.db, nodeId, true);
+    const running = [await aRunning('left', { limits }), await aRunning('right', { limits })];
+    for (const nodeId of NODES) await setCordoned(rig.db, nodeId, false);
+    const { plan, rebalance } = await operator.applyRebalance({});
+    expect(plan?.moves).toMatchObject([{ fromNodeId: NODES[0] }]);
+    expect(rebalance).toMatchObject({ state: RebalanceState.RUNNING, planned: 1, ended: 0 });
+    const records = createRebalanceRecords(rig.db);
+    for await (const message of operator.watchRebalance({})) {
+      if (message.rebalance?.state !== RebalanceState.RUNNING) break;
+      await records.endRebalance({ rebalanceId: message.rebalance.id, state: 'stopped', operationIds: [] });
+    }
+    expect((await operator.stopRebalance({})).rebalance).toMatchObject({ state: RebalanceState.STOPPED, moved: 0 });
+    for (const { deploymentId } of running) {
+      await alice.deployments.deleteDeployment({ idempotencyKey: randomUUID(), deploymentId });
+      await rig.db.deleteFrom('replicas').where('deployment_id', '=', deploymentId).execute();
+    }
+  });
+});
 
 describe('where replicas would go', () => {
   it('is told without anything being reserved, and told again where they then go', async () => {

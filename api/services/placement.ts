@@ -1,32 +1,22 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
-import type { Database } from '../../adapters/postgres/database.ts';
-import { readRebalancePlan } from '../../adapters/postgres/plan-rebalance.ts';
 import { type Simulated, simulateLoss, simulateReplicas } from '../../adapters/postgres/simulate-placement.ts';
 import type { JudgedNode } from '../../domain/placement/explain.ts';
-import type { PlacementRules } from '../../domain/placement/placement.ts';
-import type { PlannedMove } from '../../domain/placement/planned-moves.ts';
-import { REBALANCE_LIMITS, type RebalancePlan } from '../../domain/placement/rebalance.ts';
 import { ONLY_SERVICE } from '../../domain/spec.ts';
-import type {
-  JudgedNodeSchema,
-  PlacementService,
-  PlanRebalanceResponseSchema,
-} from '../../gen/obiente/cloud/v1/placement_pb.ts';
+import type { JudgedNodeSchema, PlacementService } from '../../gen/obiente/cloud/v1/placement_pb.ts';
+import { createRebalances, type RebalanceDeps } from './rebalances.ts';
 
 /** Nodes that an answer names although they would get nothing. */
 const NAMED_NODES = 200;
 
 /** What the service needs. */
-export interface PlacementDeps {
-  readonly db: Database;
-  /** Those of the orchestrators. */
-  readonly placement: PlacementRules;
-}
+export type PlacementDeps = RebalanceDeps;
 
 /** Creates the service that says where replicas would go. */
-export function createPlacementService({ db, placement }: PlacementDeps): ServiceImpl<typeof PlacementService> {
+export function createPlacementService(deps: PlacementDeps): ServiceImpl<typeof PlacementService> {
+  const { db, placement } = deps;
   return {
+    ...createRebalances(deps),
     async explainPlacement({ deploymentId, service, replicas }) {
       const asked = { deploymentId: deploymentId.toLowerCase(), service: service || ONLY_SERVICE, more: replicas };
       const { outcome } = await simulateReplicas(db, asked, placement);
@@ -40,10 +30,6 @@ export function createPlacementService({ db, placement }: PlacementDeps): Servic
       const simulated = await simulateLoss(db, { nodeId }, placement);
       return { deployments: simulated.map(toWireDeployment) };
     },
-    async planRebalance({ maxMoves }) {
-      const moves = maxMoves || REBALANCE_LIMITS.moves;
-      return toWirePlan(await readRebalancePlan(db, { moves }, placement));
-    },
   };
 }
 
@@ -54,23 +40,4 @@ function toWireDeployment({ deploymentId, name, service, outcome }: Simulated) {
 
 function toWire({ nodeId, replicas, fullness, barred }: JudgedNode): MessageInitShape<typeof JudgedNodeSchema> {
   return { nodeId, replicas, fullness, barred: barred ?? '' };
-}
-
-function toWirePlan(plan: RebalancePlan): MessageInitShape<typeof PlanRebalanceResponseSchema> {
-  const { moves, nodes, imbalance, more } = plan;
-  const touched = new Set(moves.flatMap(({ from, to }) => [from, to]));
-  const evenness = (when: 'before' | 'after') => {
-    const shares = nodes.map((node) => node[when]).toSorted((one, other) => one - other);
-    return { emptiest: shares[0] ?? 0, fullest: shares.at(-1) ?? 0, imbalance: imbalance[when] };
-  };
-  return {
-    moves: moves.map(toWireMove),
-    nodes: nodes.filter(({ nodeId }) => touched.has(nodeId)),
-    readyNodes: nodes.length,
-    ...{ before: evenness('before'), after: evenness('after'), more },
-  };
-}
-
-function toWireMove({ deploymentId, name, from, to, replicas, isWhole, why }: PlannedMove) {
-  return { deploymentId, name, fromNodeId: from, toNodeId: to, replicas, whole: isWhole, why };
 }

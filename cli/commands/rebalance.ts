@@ -2,40 +2,116 @@ import type { Command } from 'commander';
 import {
   type PlanRebalanceResponse,
   PlanRebalanceResponseSchema,
+  type Rebalance,
   type RebalancedNode,
   type RebalanceMove,
+  RebalanceSchema,
+  RebalanceState,
+  type WatchRebalanceResponse,
 } from '../../gen/obiente/cloud/v1/placement_pb.ts';
-import { action, type CliContext } from '../invocation.ts';
+import type { Api } from '../client.ts';
+import { OperationFailed } from '../failures.ts';
+import { action, type CliContext, type Invocation } from '../invocation.ts';
+import { createProgress } from '../progress.ts';
 import { parseWhole } from '../quantities.ts';
+import { resumingStream } from '../resuming-stream.ts';
 import { messageJson } from '../show.ts';
 import { type Column, table } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
 
 interface RebalanceCommandOptions {
   readonly maxMoves?: string;
+  readonly plan?: boolean;
+  readonly stop?: boolean;
+  /** False with `--no-wait`. */
+  readonly wait: boolean;
 }
 
-/** Adds `obiente rebalance`: which moves would fill the hosts more evenly. */
+/** Adds `obiente rebalance`: moves replicas so that the hosts are filled more evenly. */
 export function addRebalance(program: Command, context: CliContext): void {
   program
     .command('rebalance')
-    .description('for operators: say which moves would fill the hosts more evenly; changes nothing')
-    .requiredOption('--plan', 'show the moves, and the shares of the hosts before and after them')
+    .description('for operators: move replicas so that the hosts are filled more evenly')
+    .option('--plan', 'only show the moves, and the shares of the hosts before and after them')
+    .option('--stop', 'move nothing further; what is being moved is finished')
     .option('--max-moves <count>', `how many moves at most (default: ${COUNT.max})`)
+    .option('--no-wait', 'return as soon as it has begun')
     .action(
-      action<RebalanceCommandOptions, []>(context, async ({ openApi, terminal }, { maxMoves: text }) => {
-        const maxMoves = text === undefined ? 0 : parseWhole('--max-moves', text, COUNT);
+      action<RebalanceCommandOptions, []>(context, async (invocation, options) => {
+        const { openApi, terminal } = invocation;
+        const maxMoves = options.maxMoves === undefined ? 0 : parseWhole('--max-moves', options.maxMoves, COUNT);
         const api = await openApi();
-        const plan = await api.placement.planRebalance({ maxMoves });
-        terminal.document(messageJson(PlanRebalanceResponseSchema, plan));
-        if (plan.moves.length > 0) {
-          terminal.line(table(terminal, NODES, plan.nodes));
-          terminal.line('');
-          terminal.line(table(terminal, MOVES, plan.moves));
-          terminal.line('');
+        if (options.stop) return showRebalance(terminal, (await api.placement.stopRebalance({})).rebalance);
+        if (options.plan) {
+          const plan = await api.placement.planRebalance({ maxMoves });
+          terminal.document(messageJson(PlanRebalanceResponseSchema, plan));
+          return showPlan(terminal, plan);
         }
-        terminal.line(summaryOf(plan));
+        const { plan, rebalance } = await api.placement.applyRebalance({ maxMoves });
+        if (plan) showPlan(terminal, plan);
+        if (!rebalance) return terminal.document(null);
+        const ended = options.wait ? await follow(invocation, api, { begun: rebalance, context }) : rebalance;
+        showRebalance(terminal, ended);
       }),
     );
+}
+
+function showPlan(terminal: Terminal, plan: PlanRebalanceResponse): void {
+  if (plan.moves.length > 0) {
+    terminal.line(table(terminal, NODES, plan.nodes));
+    terminal.line('');
+    terminal.line(table(terminal, MOVES, plan.moves));
+    terminal.line('');
+  }
+  terminal.line(summaryOf(plan));
+}
+
+function showRebalance(terminal: Terminal, rebalance: Rebalance | undefined): void {
+  if (!rebalance) return;
+  terminal.document(messageJson(RebalanceSchema, rebalance));
+  terminal.line(describe(rebalance));
+  if (rebalance.state === RebalanceState.DONE && rebalance.moved < rebalance.planned) throw notAllMoved(rebalance);
+}
+
+/** Watches a rebalance until it has ended, through restarts of the API. */
+async function follow(
+  { terminal, signal }: Invocation,
+  api: Api,
+  { begun, context }: { readonly begun: Rebalance; readonly context: CliContext },
+): Promise<Rebalance> {
+  const progress = createProgress(terminal, context.stderr);
+  let rebalance = begun;
+  const messages = resumingStream<WatchRebalanceResponse, undefined>({
+    open: (_, streamSignal) => api.placement.watchRebalance({}, { signal: streamSignal }),
+    advance: () => undefined,
+    start: undefined,
+    signal,
+    onInterruption: () => progress.warn('the connection to the API broke, trying again'),
+  });
+  try {
+    for await (const message of messages) {
+      rebalance = message.rebalance ?? rebalance;
+      progress.doing(describe(rebalance));
+    }
+  } finally {
+    progress.stop();
+  }
+  return rebalance;
+}
+
+function describe({ state, planned, ended, moved }: Rebalance): string {
+  if (state === RebalanceState.RUNNING) return `${ended} of ${planned} moves have ended`;
+  const outcome = `${moved} of ${planned} moves reached their goal`;
+  return state === RebalanceState.STOPPED ? `stopped: ${outcome}` : outcome;
+}
+
+function notAllMoved({ moved, planned }: Rebalance): OperationFailed {
+  return new OperationFailed({
+    code: 'INSUFFICIENT_CAPACITY',
+    message: `${planned - moved} of ${planned} moves did not reach their goal`,
+    hint: 'Look at the history of the deployments above, and rebalance again.',
+    lastLines: [],
+  });
 }
 
 const COUNT = { min: 1, max: 200 };

@@ -32,7 +32,12 @@ import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cl
 import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_pb.ts';
-import { PlacementService, type PlanRebalanceResponseSchema } from '../../gen/obiente/cloud/v1/placement_pb.ts';
+import {
+  PlacementService,
+  type PlanRebalanceResponseSchema,
+  type RebalanceSchema,
+  RebalanceState,
+} from '../../gen/obiente/cloud/v1/placement_pb.ts';
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
 import { RegistriesService, type RegistryCredential } from '../../gen/obiente/cloud/v1/registries_pb.ts';
 import {
@@ -79,6 +84,8 @@ export interface Behaviour {
   keys: MessageInitShape<typeof GetKeysResponseSchema>;
   /** What would fill the nodes more evenly. */
   rebalance: MessageInitShape<typeof PlanRebalanceResponseSchema>;
+  /** How its being carried out ends. */
+  rebalanced: MessageInitShape<typeof RebalanceSchema>;
   /** How a rotation goes, message by message. */
   rotation: MessageInitShape<typeof RotationSchema>[];
   /** Called before each message of a stream; may throw or cut connections. */
@@ -123,6 +130,7 @@ export async function startFakePlatform() {
     retention: { waits: 0, error: '', attended: false },
     keys: {},
     rebalance: {},
+    rebalanced: {},
     rotation: [{ state: RotationState.RUNNING }, { state: RotationState.SUCCEEDED }],
     beforeMessage: () => undefined,
     beforeCall: () => undefined,
@@ -380,6 +388,20 @@ export async function startFakePlatform() {
       planRebalance: (request, context) => {
         note(request, context);
         return behaviour.rebalance;
+      },
+      applyRebalance: (request, context) => {
+        note(request, context);
+        if (!behaviour.rebalance.moves) return { plan: behaviour.rebalance };
+        return { plan: behaviour.rebalance, rebalance: { ...behaviour.rebalanced, state: RebalanceState.RUNNING } };
+      },
+      async *watchRebalance() {
+        yield { rebalance: { ...behaviour.rebalanced, state: RebalanceState.RUNNING } };
+        yield {};
+        yield { rebalance: { ...behaviour.rebalanced, state: RebalanceState.DONE } };
+      },
+      stopRebalance: (request, context) => {
+        note(request, context);
+        return { rebalance: { ...behaviour.rebalanced, state: RebalanceState.STOPPED } };
       },
     });
     router.service(RoutesService, {

@@ -57,15 +57,38 @@ describe('obiente rebalance', () => {
     });
   });
 
-  it('changes nothing: without --plan it is wrong usage, and so are moves without bounds', async () => {
-    expect(await rebalance()).toMatchObject({
-      exitCode: 2,
-      stderr: expect.stringContaining("required option '--plan' not specified"),
-    });
+  it('refuses moves without bounds', async () => {
     expect(await rebalance('--plan', '--max-moves', '201')).toMatchObject({
       exitCode: 3,
       stderr: expect.stringContaining('allowed are whole numbers from 1 to 200'),
     });
     expect(platform.callsOf('PlanRebalance')).toEqual([]);
+  });
+
+  it('carries the plan out, and follows it to its end', async () => {
+    platform.behaviour.rebalance = { moves: [{ ...MOVE, replicas: 1, why: 'fuller' }], readyNodes: 2 };
+    platform.behaviour.rebalanced = { planned: 1, ended: 1, moved: 1 };
+    expect(await rebalance()).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('1 of 1 moves reached their goal\n'),
+    });
+    expect(await rebalance('--no-wait')).toMatchObject({
+      stdout: expect.stringContaining('1 of 1 moves have ended\n'),
+    });
+    expect(await rebalance('--stop')).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^stopped: 1 of 1/) });
+  });
+
+  it('ends with an error when not every move reached its goal', async () => {
+    platform.behaviour.rebalance = { moves: [{ ...MOVE, replicas: 1, why: 'fuller' }], readyNodes: 2 };
+    platform.behaviour.rebalanced = { planned: 2, ended: 2, moved: 1 };
+    const { exitCode, stderr } = await rebalance();
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('1 of 2 moves did not reach their goal');
+  });
+
+  it('begins nothing where there is nothing to move', async () => {
+    const even = { emptiest: 0.31, fullest: 0.33 };
+    platform.behaviour.rebalance = { readyNodes: 1, before: even, after: even };
+    expect(await rebalance()).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^nothing to move/) });
   });
 });

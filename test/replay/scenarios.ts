@@ -10,6 +10,7 @@ import { type Control, deploymentWorkflowId, type OperationRequest } from '../..
 import { drainWorkflowId } from '../../contracts/drain.ts';
 import { ROTATION_WORKFLOW_ID } from '../../contracts/keys.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
+import { REBALANCE_WORKFLOW_ID } from '../../contracts/rebalance.ts';
 import {
   RETENTION_DUE_WORKFLOW,
   RETENTION_SCHEDULE,
@@ -28,6 +29,7 @@ import { createFakeKeys } from '../support/fake-keys.ts';
 import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
 import { createFakeVolumes, type FakeVolumes } from '../support/fake-volumes.ts';
 import { loseNode } from '../support/lost-node.ts';
+import { carryOutPlan } from '../support/rebalanced.ts';
 import { A_REPLICA, NOTHING, reconcileOnce, sees, withNodes } from '../support/reconciled-nodes.ts';
 import { aPlace, type startWorkflowRig } from '../support/workflow-rig.ts';
 
@@ -57,6 +59,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
   { name: 'node-healed', run: nodeHealed },
   { name: 'node-drained', run: nodeDrained },
+  { name: 'nodes-rebalanced', run: nodesRebalanced },
   {
     name: 'left-on-silent-node',
     run: (rig) => operations(rig, { onRemove: refuseRemoval }, [deploy(), again(), aRemoveRequest]),
@@ -287,6 +290,12 @@ async function nodeHealed(rig: Rig): Promise<readonly string[]> {
 async function nodeDrained(rig: Rig): Promise<readonly string[]> {
   const { nodeId, place } = await drainNode(rig);
   return [drainWorkflowId(nodeId), deploymentWorkflowId(place.deploymentId)];
+}
+
+/** A plan of three moves, of which one is of a deployment that does not exist. */
+async function nodesRebalanced(rig: Rig): Promise<readonly string[]> {
+  await carryOutPlan(rig, { toNodes: ['node-b', 'node-c'] });
+  return [REBALANCE_WORKFLOW_ID];
 }
 
 /** A node that is watched is told of a volume and a snapshot that somebody has deleted. */

@@ -11,6 +11,7 @@ import { createDeploymentStore } from '../../adapters/postgres/deployment-store.
 import { createDrainRecords } from '../../adapters/postgres/drains.ts';
 import { findRotation } from '../../adapters/postgres/key-rotations.ts';
 import { createDataKeyStore } from '../../adapters/postgres/organization-keys.ts';
+import { createRebalanceRecords } from '../../adapters/postgres/rebalances.ts';
 import { beginRun, findRun } from '../../adapters/postgres/retention/runs.ts';
 import { createKeyring, type Keyring } from '../../adapters/sealing/keyring.ts';
 import { createSealing } from '../../adapters/sealing/sealing.ts';
@@ -153,6 +154,12 @@ function createFakeWorkflows(
       return { drainId };
     },
     stopDrain: async () => check(),
+    rebalance: async ({ rebalanceId, actorUserId, moves }) => {
+      check();
+      await createRebalanceRecords(db).beginRebalance({ rebalanceId, actorUserId, planned: moves.length });
+      return { rebalanceId };
+    },
+    stopRebalance: async () => check(),
     takeSnapshot: async () => check(),
     restoreSnapshot: async () => check(),
   };

@@ -2,16 +2,18 @@
 // @generated from file obiente/cloud/v1/placement.proto (package obiente.cloud.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file obiente/cloud/v1/placement.proto.
  */
 export const file_obiente_cloud_v1_placement: GenFile = /*@__PURE__*/
-  fileDesc("CiBvYmllbnRlL2Nsb3VkL3YxL3BsYWNlbWVudC5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSJ9CgpKdWRnZWROb2RlEhgKB25vZGVfaWQYASABKAlCB7pIBHICGEASGQoIcmVwbGljYXMYAiABKAVCB7pIBBoCKAASIAoIZnVsbG5lc3MYAyABKAFCDrpICxIJKQAAAAAAAAAAEhgKBmJhcnJlZBgEIAEoCUIIukgFcgMYgAgicgoXRXhwbGFpblBsYWNlbWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGAoHc2VydmljZRgCIAEoCUIHukgEcgIYPxIcCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oASJtChhFeHBsYWluUGxhY2VtZW50UmVzcG9uc2USNgoFbm9kZXMYASADKAsyHC5vYmllbnRlLmNsb3VkLnYxLkp1ZGdlZE5vZGVCCbpIBpIBAxDYTxIZCgdyZWZ1c2FsGAIgASgJQgi6SAVyAxiAQCI1ChdTaW11bGF0ZU5vZGVMb3NzUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiugEKE1NpbXVsYXRlZERlcGxveW1lbnQSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESFQoEbmFtZRgCIAEoCUIHukgEcgIYPxIYCgdzZXJ2aWNlGAMgASgJQge6SARyAhg/EjYKBW5vZGVzGAQgAygLMhwub2JpZW50ZS5jbG91ZC52MS5KdWRnZWROb2RlQgm6SAaSAQMQkE4SGQoHcmVmdXNhbBgFIAEoCUIIukgFcgMYgEAiYQoYU2ltdWxhdGVOb2RlTG9zc1Jlc3BvbnNlEkUKC2RlcGxveW1lbnRzGAEgAygLMiUub2JpZW50ZS5jbG91ZC52MS5TaW11bGF0ZWREZXBsb3ltZW50Qgm6SAaSAQMQiCciNQoUUGxhblJlYmFsYW5jZVJlcXVlc3QSHQoJbWF4X21vdmVzGAEgASgFQgq6SAcaBRjIASgAIsQBCg1SZWJhbGFuY2VNb3ZlEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SHQoMZnJvbV9ub2RlX2lkGAMgASgJQge6SARyAhhAEhsKCnRvX25vZGVfaWQYBCABKAlCB7pIBHICGEASGQoIcmVwbGljYXMYBSABKAVCB7pIBBoCKAESDQoFd2hvbGUYBiABKAgSFQoDd2h5GAcgASgJQgi6SAVyAxiABCJpCg5SZWJhbGFuY2VkTm9kZRIYCgdub2RlX2lkGAEgASgJQge6SARyAhhAEh4KBmJlZm9yZRgCIAEoAUIOukgLEgkpAAAAAAAAAAASHQoFYWZ0ZXIYAyABKAFCDrpICxIJKQAAAAAAAAAAInAKCEV2ZW5uZXNzEiAKCGVtcHRpZXN0GAEgASgBQg66SAsSCSkAAAAAAAAAABIfCgdmdWxsZXN0GAIgASgBQg66SAsSCSkAAAAAAAAAABIhCglpbWJhbGFuY2UYAyABKAFCDrpICxIJKQAAAAAAAAAAIpECChVQbGFuUmViYWxhbmNlUmVzcG9uc2USOQoFbW92ZXMYASADKAsyHy5vYmllbnRlLmNsb3VkLnYxLlJlYmFsYW5jZU1vdmVCCbpIBpIBAxDIARI6CgVub2RlcxgCIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuUmViYWxhbmNlZE5vZGVCCbpIBpIBAxCQAxIcCgtyZWFkeV9ub2RlcxgDIAEoBUIHukgEGgIoABIqCgZiZWZvcmUYBCABKAsyGi5vYmllbnRlLmNsb3VkLnYxLkV2ZW5uZXNzEikKBWFmdGVyGAUgASgLMhoub2JpZW50ZS5jbG91ZC52MS5FdmVubmVzcxIMCgRtb3JlGAYgASgIMtkCChBQbGFjZW1lbnRTZXJ2aWNlEm4KEEV4cGxhaW5QbGFjZW1lbnQSKS5vYmllbnRlLmNsb3VkLnYxLkV4cGxhaW5QbGFjZW1lbnRSZXF1ZXN0Gioub2JpZW50ZS5jbG91ZC52MS5FeHBsYWluUGxhY2VtZW50UmVzcG9uc2UiA5ACARJuChBTaW11bGF0ZU5vZGVMb3NzEikub2JpZW50ZS5jbG91ZC52MS5TaW11bGF0ZU5vZGVMb3NzUmVxdWVzdBoqLm9iaWVudGUuY2xvdWQudjEuU2ltdWxhdGVOb2RlTG9zc1Jlc3BvbnNlIgOQAgESZQoNUGxhblJlYmFsYW5jZRImLm9iaWVudGUuY2xvdWQudjEuUGxhblJlYmFsYW5jZVJlcXVlc3QaJy5vYmllbnRlLmNsb3VkLnYxLlBsYW5SZWJhbGFuY2VSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate]);
+  fileDesc("CiBvYmllbnRlL2Nsb3VkL3YxL3BsYWNlbWVudC5wcm90bxIQb2JpZW50ZS5jbG91ZC52MSJ9CgpKdWRnZWROb2RlEhgKB25vZGVfaWQYASABKAlCB7pIBHICGEASGQoIcmVwbGljYXMYAiABKAVCB7pIBBoCKAASIAoIZnVsbG5lc3MYAyABKAFCDrpICxIJKQAAAAAAAAAAEhgKBmJhcnJlZBgEIAEoCUIIukgFcgMYgAgicgoXRXhwbGFpblBsYWNlbWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGAoHc2VydmljZRgCIAEoCUIHukgEcgIYPxIcCghyZXBsaWNhcxgDIAEoBUIKukgHGgUYkE4oASJtChhFeHBsYWluUGxhY2VtZW50UmVzcG9uc2USNgoFbm9kZXMYASADKAsyHC5vYmllbnRlLmNsb3VkLnYxLkp1ZGdlZE5vZGVCCbpIBpIBAxDYTxIZCgdyZWZ1c2FsGAIgASgJQgi6SAVyAxiAQCI1ChdTaW11bGF0ZU5vZGVMb3NzUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiugEKE1NpbXVsYXRlZERlcGxveW1lbnQSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESFQoEbmFtZRgCIAEoCUIHukgEcgIYPxIYCgdzZXJ2aWNlGAMgASgJQge6SARyAhg/EjYKBW5vZGVzGAQgAygLMhwub2JpZW50ZS5jbG91ZC52MS5KdWRnZWROb2RlQgm6SAaSAQMQkE4SGQoHcmVmdXNhbBgFIAEoCUIIukgFcgMYgEAiYQoYU2ltdWxhdGVOb2RlTG9zc1Jlc3BvbnNlEkUKC2RlcGxveW1lbnRzGAEgAygLMiUub2JpZW50ZS5jbG91ZC52MS5TaW11bGF0ZWREZXBsb3ltZW50Qgm6SAaSAQMQiCciNQoUUGxhblJlYmFsYW5jZVJlcXVlc3QSHQoJbWF4X21vdmVzGAEgASgFQgq6SAcaBRjIASgAIsQBCg1SZWJhbGFuY2VNb3ZlEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SHQoMZnJvbV9ub2RlX2lkGAMgASgJQge6SARyAhhAEhsKCnRvX25vZGVfaWQYBCABKAlCB7pIBHICGEASGQoIcmVwbGljYXMYBSABKAVCB7pIBBoCKAESDQoFd2hvbGUYBiABKAgSFQoDd2h5GAcgASgJQgi6SAVyAxiABCJpCg5SZWJhbGFuY2VkTm9kZRIYCgdub2RlX2lkGAEgASgJQge6SARyAhhAEh4KBmJlZm9yZRgCIAEoAUIOukgLEgkpAAAAAAAAAAASHQoFYWZ0ZXIYAyABKAFCDrpICxIJKQAAAAAAAAAAInAKCEV2ZW5uZXNzEiAKCGVtcHRpZXN0GAEgASgBQg66SAsSCSkAAAAAAAAAABIfCgdmdWxsZXN0GAIgASgBQg66SAsSCSkAAAAAAAAAABIhCglpbWJhbGFuY2UYAyABKAFCDrpICxIJKQAAAAAAAAAAIpECChVQbGFuUmViYWxhbmNlUmVzcG9uc2USOQoFbW92ZXMYASADKAsyHy5vYmllbnRlLmNsb3VkLnYxLlJlYmFsYW5jZU1vdmVCCbpIBpIBAxDIARI6CgVub2RlcxgCIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuUmViYWxhbmNlZE5vZGVCCbpIBpIBAxCQAxIcCgtyZWFkeV9ub2RlcxgDIAEoBUIHukgEGgIoABIqCgZiZWZvcmUYBCABKAsyGi5vYmllbnRlLmNsb3VkLnYxLkV2ZW5uZXNzEikKBWFmdGVyGAUgASgLMhoub2JpZW50ZS5jbG91ZC52MS5FdmVubmVzcxIMCgRtb3JlGAYgASgIIjYKFUFwcGx5UmViYWxhbmNlUmVxdWVzdBIdCgltYXhfbW92ZXMYASABKAVCCrpIBxoFGMgBKAAifwoWQXBwbHlSZWJhbGFuY2VSZXNwb25zZRI1CgRwbGFuGAEgASgLMicub2JpZW50ZS5jbG91ZC52MS5QbGFuUmViYWxhbmNlUmVzcG9uc2USLgoJcmViYWxhbmNlGAIgASgLMhsub2JpZW50ZS5jbG91ZC52MS5SZWJhbGFuY2UiFgoUU3RvcFJlYmFsYW5jZVJlcXVlc3QiRwoVU3RvcFJlYmFsYW5jZVJlc3BvbnNlEi4KCXJlYmFsYW5jZRgBIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuUmViYWxhbmNlIhcKFVdhdGNoUmViYWxhbmNlUmVxdWVzdCJIChZXYXRjaFJlYmFsYW5jZVJlc3BvbnNlEi4KCXJlYmFsYW5jZRgBIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuUmViYWxhbmNlIqgCCglSZWJhbGFuY2USFAoCaWQYASABKAlCCLpIBXIDsAEBEjkKBXN0YXRlGAIgASgOMiAub2JpZW50ZS5jbG91ZC52MS5SZWJhbGFuY2VTdGF0ZUIIukgFggECEAESGAoHcGxhbm5lZBgDIAEoBUIHukgEGgIoABIWCgVlbmRlZBgEIAEoBUIHukgEGgIoABIWCgVtb3ZlZBgFIAEoBUIHukgEGgIoABIfCg1hY3Rvcl91c2VyX2lkGAYgASgJQgi6SAVyA7ABARIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqhQEKDlJlYmFsYW5jZVN0YXRlEh8KG1JFQkFMQU5DRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1JFQkFMQU5DRV9TVEFURV9SVU5OSU5HEAESGAoUUkVCQUxBTkNFX1NUQVRFX0RPTkUQAhIbChdSRUJBTEFOQ0VfU1RBVEVfU1RPUFBFRBADMpYFChBQbGFjZW1lbnRTZXJ2aWNlEm4KEEV4cGxhaW5QbGFjZW1lbnQSKS5vYmllbnRlLmNsb3VkLnYxLkV4cGxhaW5QbGFjZW1lbnRSZXF1ZXN0Gioub2JpZW50ZS5jbG91ZC52MS5FeHBsYWluUGxhY2VtZW50UmVzcG9uc2UiA5ACARJuChBTaW11bGF0ZU5vZGVMb3NzEikub2JpZW50ZS5jbG91ZC52MS5TaW11bGF0ZU5vZGVMb3NzUmVxdWVzdBoqLm9iaWVudGUuY2xvdWQudjEuU2ltdWxhdGVOb2RlTG9zc1Jlc3BvbnNlIgOQAgESZQoNUGxhblJlYmFsYW5jZRImLm9iaWVudGUuY2xvdWQudjEuUGxhblJlYmFsYW5jZVJlcXVlc3QaJy5vYmllbnRlLmNsb3VkLnYxLlBsYW5SZWJhbGFuY2VSZXNwb25zZSIDkAIBEmgKDkFwcGx5UmViYWxhbmNlEicub2JpZW50ZS5jbG91ZC52MS5BcHBseVJlYmFsYW5jZVJlcXVlc3QaKC5vYmllbnRlLmNsb3VkLnYxLkFwcGx5UmViYWxhbmNlUmVzcG9uc2UiA5ACAhJlCg1TdG9wUmViYWxhbmNlEiYub2JpZW50ZS5jbG91ZC52MS5TdG9wUmViYWxhbmNlUmVxdWVzdBonLm9iaWVudGUuY2xvdWQudjEuU3RvcFJlYmFsYW5jZVJlc3BvbnNlIgOQAgISagoOV2F0Y2hSZWJhbGFuY2USJy5vYmllbnRlLmNsb3VkLnYxLldhdGNoUmViYWxhbmNlUmVxdWVzdBooLm9iaWVudGUuY2xvdWQudjEuV2F0Y2hSZWJhbGFuY2VSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * What a node would get.
@@ -420,6 +422,237 @@ export const PlanRebalanceResponseSchema: GenMessage<PlanRebalanceResponse> = /*
   messageDesc(file_obiente_cloud_v1_placement, 10);
 
 /**
+ * How far to go.
+ *
+ * @generated from message obiente.cloud.v1.ApplyRebalanceRequest
+ */
+export type ApplyRebalanceRequest = Message<"obiente.cloud.v1.ApplyRebalanceRequest"> & {
+  /**
+   * Moves at most, 1 to 200; 0 is 200.
+   *
+   * @generated from field: int32 max_moves = 1;
+   */
+  maxMoves: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ApplyRebalanceRequest.
+ * Use `create(ApplyRebalanceRequestSchema)` to create a new message.
+ */
+export const ApplyRebalanceRequestSchema: GenMessage<ApplyRebalanceRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 11);
+
+/**
+ * What will be carried out.
+ *
+ * @generated from message obiente.cloud.v1.ApplyRebalanceResponse
+ */
+export type ApplyRebalanceResponse = Message<"obiente.cloud.v1.ApplyRebalanceResponse"> & {
+  /**
+   * The plan.
+   *
+   * @generated from field: obiente.cloud.v1.PlanRebalanceResponse plan = 1;
+   */
+  plan?: PlanRebalanceResponse | undefined;
+
+  /**
+   * How that stands, or what was under way already; unset where there is nothing to move.
+   *
+   * @generated from field: obiente.cloud.v1.Rebalance rebalance = 2;
+   */
+  rebalance?: Rebalance | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ApplyRebalanceResponse.
+ * Use `create(ApplyRebalanceResponseSchema)` to create a new message.
+ */
+export const ApplyRebalanceResponseSchema: GenMessage<ApplyRebalanceResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 12);
+
+/**
+ * Nothing is asked.
+ *
+ * @generated from message obiente.cloud.v1.StopRebalanceRequest
+ */
+export type StopRebalanceRequest = Message<"obiente.cloud.v1.StopRebalanceRequest"> & {
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StopRebalanceRequest.
+ * Use `create(StopRebalanceRequestSchema)` to create a new message.
+ */
+export const StopRebalanceRequestSchema: GenMessage<StopRebalanceRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 13);
+
+/**
+ * How it stands.
+ *
+ * @generated from message obiente.cloud.v1.StopRebalanceResponse
+ */
+export type StopRebalanceResponse = Message<"obiente.cloud.v1.StopRebalanceResponse"> & {
+  /**
+   * The newest rebalance.
+   *
+   * @generated from field: obiente.cloud.v1.Rebalance rebalance = 1;
+   */
+  rebalance?: Rebalance | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.StopRebalanceResponse.
+ * Use `create(StopRebalanceResponseSchema)` to create a new message.
+ */
+export const StopRebalanceResponseSchema: GenMessage<StopRebalanceResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 14);
+
+/**
+ * Nothing is asked.
+ *
+ * @generated from message obiente.cloud.v1.WatchRebalanceRequest
+ */
+export type WatchRebalanceRequest = Message<"obiente.cloud.v1.WatchRebalanceRequest"> & {
+};
+
+/**
+ * Describes the message obiente.cloud.v1.WatchRebalanceRequest.
+ * Use `create(WatchRebalanceRequestSchema)` to create a new message.
+ */
+export const WatchRebalanceRequestSchema: GenMessage<WatchRebalanceRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 15);
+
+/**
+ * How it stands.
+ *
+ * @generated from message obiente.cloud.v1.WatchRebalanceResponse
+ */
+export type WatchRebalanceResponse = Message<"obiente.cloud.v1.WatchRebalanceResponse"> & {
+  /**
+   * Unset in a sign of life.
+   *
+   * @generated from field: obiente.cloud.v1.Rebalance rebalance = 1;
+   */
+  rebalance?: Rebalance | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.WatchRebalanceResponse.
+ * Use `create(WatchRebalanceResponseSchema)` to create a new message.
+ */
+export const WatchRebalanceResponseSchema: GenMessage<WatchRebalanceResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 16);
+
+/**
+ * A plan that is carried out.
+ *
+ * @generated from message obiente.cloud.v1.Rebalance
+ */
+export type Rebalance = Message<"obiente.cloud.v1.Rebalance"> & {
+  /**
+   * Rebalance id (UUID).
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * How it stands.
+   *
+   * @generated from field: obiente.cloud.v1.RebalanceState state = 2;
+   */
+  state: RebalanceState;
+
+  /**
+   * Moves of the plan.
+   *
+   * @generated from field: int32 planned = 3;
+   */
+  planned: number;
+
+  /**
+   * Moves that have ended, however they did.
+   *
+   * @generated from field: int32 ended = 4;
+   */
+  ended: number;
+
+  /**
+   * Moves that reached their goal; 0 before the end.
+   *
+   * @generated from field: int32 moved = 5;
+   */
+  moved: number;
+
+  /**
+   * Id of the user who asked for it (UUID).
+   *
+   * @generated from field: string actor_user_id = 6;
+   */
+  actorUserId: string;
+
+  /**
+   * When it began.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 7;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it ended; unset while it runs.
+   *
+   * @generated from field: google.protobuf.Timestamp finished_at = 8;
+   */
+  finishedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.Rebalance.
+ * Use `create(RebalanceSchema)` to create a new message.
+ */
+export const RebalanceSchema: GenMessage<Rebalance> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_placement, 17);
+
+/**
+ * How a rebalance stands.
+ *
+ * @generated from enum obiente.cloud.v1.RebalanceState
+ */
+export const RebalanceState = {
+  /**
+   * @generated from enum value: REBALANCE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: REBALANCE_STATE_RUNNING = 1;
+   */
+  RUNNING: 1,
+
+  /**
+   * @generated from enum value: REBALANCE_STATE_DONE = 2;
+   */
+  DONE: 2,
+
+  /**
+   * @generated from enum value: REBALANCE_STATE_STOPPED = 3;
+   */
+  STOPPED: 3,
+} as const;
+
+/**
+ * How a rebalance stands.
+ *
+ * @generated from enum obiente.cloud.v1.RebalanceState
+ */
+export type RebalanceState = (typeof RebalanceState)[keyof typeof RebalanceState] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.RebalanceState.
+ */
+export const RebalanceStateSchema: GenEnum<RebalanceState> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_placement, 0);
+
+/**
  * Where replicas would go, and why. Nothing is reserved or changed by asking.
  *
  * @generated from service obiente.cloud.v1.PlacementService
@@ -454,6 +687,37 @@ export const PlacementService: GenService<{
     methodKind: "unary";
     input: typeof PlanRebalanceRequestSchema;
     output: typeof PlanRebalanceResponseSchema;
+  },
+  /**
+   * Plans and carries it out, one move after the other; joins what is under way. For operators of the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.PlacementService.ApplyRebalance
+   */
+  applyRebalance: {
+    methodKind: "unary";
+    input: typeof ApplyRebalanceRequestSchema;
+    output: typeof ApplyRebalanceResponseSchema;
+  },
+  /**
+   * Lets a rebalance move nothing further; what is being moved is finished. For operators of the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.PlacementService.StopRebalance
+   */
+  stopRebalance: {
+    methodKind: "unary";
+    input: typeof StopRebalanceRequestSchema;
+    output: typeof StopRebalanceResponseSchema;
+  },
+  /**
+   * Streams how the newest rebalance stands, and ends with it. An answer without one is a sign of life. For operators of
+   * the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.PlacementService.WatchRebalance
+   */
+  watchRebalance: {
+    methodKind: "server_streaming";
+    input: typeof WatchRebalanceRequestSchema;
+    output: typeof WatchRebalanceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_cloud_v1_placement, 0);
