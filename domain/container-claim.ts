@@ -1,5 +1,5 @@
 import { NODE_LABEL } from './container.ts';
-import { containerName, LABEL, replicaId } from './naming.ts';
+import { containerName, LABEL, parseReplicaId, replicaId } from './naming.ts';
 
 /** Which replica a container says that it is. Nothing is proven by it: anybody on a host can write labels. */
 export type Claim =
@@ -10,7 +10,6 @@ export type Claim =
   | { readonly kind: 'false'; readonly reason: string };
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const REPLICA = /^r([1-9]\d{0,8})-(0|[1-9]\d{0,8})$/;
 const CONFIG = /^[0-9a-f]{64}$/;
 
 /**
@@ -25,9 +24,9 @@ export function readClaim(
   if (labels[LABEL.managed] !== 'true' || labels[LABEL.instance] !== instance) return { kind: 'foreign' };
   const deploymentId = labels[LABEL.deploymentId] ?? '';
   if (!UUID.test(deploymentId)) return { kind: 'false', reason: 'its deployment is no id' };
-  const match = REPLICA.exec(labels[LABEL.replica] ?? '');
-  if (!match) return { kind: 'false', reason: 'its replica is no id' };
-  const [revision, index] = [Number(match[1]), Number(match[2])];
+  const replica = parseReplicaId(labels[LABEL.replica] ?? '');
+  if (!replica) return { kind: 'false', reason: 'its replica is no id' };
+  const { revision, index } = replica;
   if (labels[LABEL.revision] !== String(revision))
     return { kind: 'false', reason: 'its revision is not its replica’s' };
   const named = containerName({ instance, deploymentId, revision, index });

@@ -27,6 +27,12 @@ export function replicaId(revision: number, index: number): string {
   return `r${revision}-${index}`;
 }
 
+/** Reads a replica id; `undefined` for what is none, or is spelled otherwise. */
+export function parseReplicaId(text: string): { readonly revision: number; readonly index: number } | undefined {
+  const [, revision, index] = /^r([1-9]\d{0,8})-(0|[1-9]\d{0,8})$/.exec(text) ?? [];
+  return revision === undefined ? undefined : { revision: Number(revision), index: Number(index) };
+}
+
 /** A replica for people: its id, and of a deployment of several services, which one it is of. */
 export function replicaTitle({ replicaId, service }: { readonly replicaId: string; readonly service: string }): string {
   return service === ONLY_SERVICE ? replicaId : `${replicaId} of ${service}`;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NODE_LABEL } from '../container.ts';
 import { containerName, LABEL, networkName, ownedLabels, replicaLabels } from '../naming.ts';
-import { decideOrphans, judgeThing, type LabelledThing, type OwnableThing, parseReplicaId } from './orphans.ts';
+import { decideOrphans, judgeThing, type LabelledThing, type OwnableThing } from './orphans.ts';
 
 const INSTANCE = 'abcd1234';
 const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
@@ -126,14 +126,5 @@ describe('the decision', () => {
     expect([isTooMany(10, 0), isTooMany(11, 0), isTooMany(11, 10), isTooMany(11, 11), isTooMany(100, 99)]).toEqual([
       ...[false, true, true, false, true],
     ]);
-  });
-});
-
-describe('a replica id', () => {
-  it('is read as it is written, and in no other spelling', () => {
-    expect(parseReplicaId('r12-3')).toEqual({ revision: 12, index: 3 });
-    for (const text of ['', 'r1', 'r1-', 'r-1', 'r01-0', 'r1-00', 'r1-0 ', 'R1-0', 'r1-0-0', `r${'9'.repeat(10)}-0`]) {
-      expect(parseReplicaId(text)).toBeUndefined();
-    }
   });
 });

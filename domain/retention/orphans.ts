@@ -1,5 +1,5 @@
-import { NODE_LABEL } from '../container.ts';
-import { containerName, LABEL, networkName, replicaId } from '../naming.ts';
+import { readClaim } from '../container-claim.ts';
+import { LABEL, networkName } from '../naming.ts';
 
 /** Something on a daemon that carries labels of the platform. */
 export interface LabelledThing {
@@ -36,7 +36,6 @@ export type JudgedThing =
   | { readonly stays?: never; readonly thing: OwnableThing };
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const HASH = /^[0-9a-f]{64}$/;
 
 /** So few go whatever their share is: a test, or a host with one application. */
 const FEW = 10;
@@ -50,35 +49,30 @@ const FEW = 10;
  * alone. What has labels but no owner at all is a node's own short work.
  */
 export function judgeThing(thing: LabelledThing, rules: OrphanRules): JudgedThing {
-  const { labels, kind, id, name } = thing;
-  if (labels[LABEL.instance] !== rules.instance) return { stays: 'other-installation' };
-  const ownerId = ownerOf(thing);
-  if (kind === 'container' && ownerId === undefined && labels[LABEL.replica] === undefined)
-    return { stays: 'own-work' };
-  if (ownerId === undefined || !isGenuine(thing, ownerId, rules.instance)) return { stays: 'forged' };
+  if (thing.labels[LABEL.instance] !== rules.instance) return { stays: 'other-installation' };
+  if (isOwnWork(thing)) return { stays: 'own-work' };
+  const owner = thing.kind === 'container' ? ownerOfContainer(thing, rules) : ownerOfNetwork(thing, rules);
+  if (!owner) return { stays: 'forged' };
   if (rules.nowMs - thing.createdAtMs < rules.graceMs) return { stays: 'young' };
-  return { thing: { kind, id, name, ownerId, replicaId: kind === 'container' ? (labels[LABEL.replica] ?? '') : '' } };
+  const { kind, id, name } = thing;
+  return { thing: { kind, id, name, ...owner } };
 }
 
-function ownerOf({ kind, labels }: LabelledThing): string | undefined {
-  return labels[LABEL.deploymentId] ?? (kind === 'network' ? labels[LABEL.projectId] : undefined);
+function isOwnWork({ kind, labels }: LabelledThing): boolean {
+  return kind === 'container' && labels[LABEL.deploymentId] === undefined && labels[LABEL.replica] === undefined;
 }
 
-function isGenuine({ kind, labels, name }: LabelledThing, ownerId: string, instance: string): boolean {
-  if (labels[LABEL.managed] !== 'true' || !UUID.test(ownerId)) return false;
-  if (kind === 'network') return name === networkName(instance, ownerId);
-  const replica = parseReplicaId(labels[LABEL.replica] ?? '');
-  if (!replica || labels[LABEL.revision] !== String(replica.revision)) return false;
-  const isNamed = name === containerName({ instance, deploymentId: ownerId, ...replica });
-  return isNamed && HASH.test(labels[NODE_LABEL.config] ?? '');
+type Owner = Pick<OwnableThing, 'ownerId' | 'replicaId'>;
+
+function ownerOfContainer(thing: LabelledThing, { instance }: OrphanRules): Owner | undefined {
+  const claim = readClaim(instance, thing);
+  return claim.kind === 'replica' ? { ownerId: claim.deploymentId, replicaId: claim.replicaId } : undefined;
 }
 
-/** Reads `r<revision>-<index>`; `undefined` for what is none. */
-export function parseReplicaId(text: string): { readonly revision: number; readonly index: number } | undefined {
-  const [, revision, index] = /^r(\d{1,9})-(\d{1,9})$/.exec(text) ?? [];
-  if (revision === undefined || index === undefined) return undefined;
-  const replica = { revision: Number(revision), index: Number(index) };
-  return replicaId(replica.revision, replica.index) === text ? replica : undefined;
+function ownerOfNetwork({ labels, name }: LabelledThing, { instance }: OrphanRules): Owner | undefined {
+  const ownerId = labels[LABEL.deploymentId] ?? labels[LABEL.projectId] ?? '';
+  const isGenuine = labels[LABEL.managed] === 'true' && UUID.test(ownerId) && name === networkName(instance, ownerId);
+  return isGenuine ? { ownerId, replicaId: '' } : undefined;
 }
 
 /** What of all that may be orphans goes. */

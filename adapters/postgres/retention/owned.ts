@@ -1,4 +1,4 @@
-import { parseReplicaId } from '../../../domain/retention/orphans.ts';
+import { parseReplicaId } from '../../../domain/naming.ts';
 import type { Database } from '../database.ts';
 import { isOneOf } from '../page.ts';
 
