@@ -1,7 +1,7 @@
 import { type Rotation, RotationState, type WatchRotationResponse } from '../gen/obiente/cloud/v1/keys_pb.ts';
 import type { Api } from './client.ts';
 import { OperationFailed } from './failures.ts';
-import { resumingStream } from './resuming-stream.ts';
+import { followRecord } from './follow-record.ts';
 
 /** How a rotation is followed. */
 export interface FollowingRotation {
@@ -17,19 +17,12 @@ export interface FollowingRotation {
  * @throws OperationFailed when it failed; whatever it has wrapped by then stays wrapped.
  */
 export async function followRotation(api: Api, following: FollowingRotation): Promise<Rotation> {
-  const { signal, onChange, onInterruption } = following;
-  let { rotation } = following;
-  const messages = resumingStream<WatchRotationResponse, undefined>({
-    open: (_, streamSignal) => api.keys.watchRotation({ rotationId: rotation.id }, { signal: streamSignal }),
-    advance: () => undefined,
-    start: undefined,
-    signal,
-    onInterruption,
+  const { rotation: begun, ...how } = following;
+  const rotation = await followRecord<WatchRotationResponse, Rotation>({
+    ...{ begun, ...how },
+    open: (signal) => api.keys.watchRotation({ rotationId: begun.id }, { signal }),
+    pick: (message) => message.rotation,
   });
-  for await (const message of messages) {
-    rotation = message.rotation ?? rotation;
-    onChange(rotation);
-  }
   if (rotation.state !== RotationState.FAILED) return rotation;
   const { errorCode: code, errorMessage: message, errorHint: hint } = rotation;
   throw new OperationFailed({ code, message, hint, lastLines: [] });

@@ -7,14 +7,9 @@ import type { Database } from '../../adapters/postgres/database.ts';
 import { type DrainRecord, findDrain, listOnNode, type OnNode } from '../../adapters/postgres/drains.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { notFound } from '../../domain/errors.ts';
-import {
-  type DrainSchema,
-  DrainState,
-  type NodesService,
-  type WatchDrainResponseSchema,
-} from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { type DrainSchema, DrainState, type NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { getCaller } from '../auth/caller.ts';
-import { createWakeUp } from '../wake-up.ts';
+import { watchRecord } from '../watch-record.ts';
 
 /** What the drains of nodes need. */
 export interface DrainDeps {
@@ -40,34 +35,14 @@ export function createDrains(deps: DrainDeps): Pick<ServiceImpl<typeof NodesServ
       await deps.workflows.drainNode({ nodeId, drainId, actorUserId, reason, atOnce: atOnce || AT_ONCE });
       return { drain: await describe(deps.db, nodeId) };
     },
-    watchDrain({ nodeId }, { signal }) {
-      return watchDrain(deps, nodeId, signal);
+    async *watchDrain({ nodeId }, { signal }) {
+      const read = () => describe(deps.db, nodeId);
+      const isFinal = ({ state }: WireDrain): boolean => state !== DrainState.RUNNING;
+      for await (const drain of watchRecord({ ...deps, filter: { drainOf: nodeId }, signal, read, isFinal })) {
+        yield drain ? { drain } : {};
+      }
     },
   };
-}
-
-/** The feed only wakes; what is sent is read from the tables, so nothing is lost while the feed reconnects. */
-async function* watchDrain(
-  { db, changes, heartbeatMs }: DrainDeps,
-  nodeId: string,
-  signal: AbortSignal,
-): AsyncGenerator<MessageInitShape<typeof WatchDrainResponseSchema>> {
-  const changed = createWakeUp();
-  const unsubscribe = changes.subscribe({ drainOf: nodeId }, () => changed.wake());
-  // A generator that waits for a client that is gone is never resumed: the signal is what surely comes.
-  signal.addEventListener('abort', unsubscribe, { once: true });
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      const drain = await describe(db, nodeId);
-      yield { drain };
-      if (drain.state !== DrainState.RUNNING) return;
-      while (!(await changed.wait(heartbeatMs, signal)) && !signal.aborted) yield {};
-    }
-  } finally {
-    unsubscribe();
-    signal.removeEventListener('abort', unsubscribe);
-  }
 }
 
 const STATE: Record<DrainRecord['state'], DrainState> = {

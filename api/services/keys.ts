@@ -19,11 +19,10 @@ import {
   type MasterKeySchema,
   type RotationSchema,
   RotationState,
-  type WatchRotationResponseSchema,
 } from '../../gen/obiente/cloud/v1/keys_pb.ts';
 import { getCaller } from '../auth/caller.ts';
 import { deriveId, hashRequest } from '../request-identity.ts';
-import { createWakeUp } from '../wake-up.ts';
+import { watchRecord } from '../watch-record.ts';
 
 /** What the service of keys needs. */
 export interface KeysDeps {
@@ -55,8 +54,12 @@ export function createKeysService(deps: KeysDeps): ServiceImpl<typeof KeysServic
       const { rotationId } = await workflows.rotateKeys(call);
       return { rotation: toWire(await getRotation(db, rotationId)) };
     },
-    watchRotation({ rotationId }, { signal }) {
-      return watchRotation(deps, rotationId.toLowerCase(), signal);
+    async *watchRotation({ rotationId }, { signal }) {
+      const read = () => getRotation(db, rotationId.toLowerCase());
+      const isFinal = ({ state }: RotationRecord): boolean => state !== 'running';
+      for await (const rotation of watchRecord({ ...deps, filter: { keys: true }, signal, read, isFinal })) {
+        yield rotation ? { rotation: toWire(rotation) } : {};
+      }
     },
     async renewDataKey({ idempotencyKey, organizationId: given }) {
       const organizationId = given.toLowerCase();
@@ -71,30 +74,6 @@ async function getRotation(db: Database, id: string): Promise<RotationRecord> {
   const found = await findRotation(db, id);
   if (!found) throw notFound('rotation');
   return found;
-}
-
-/** The feed only wakes; what is sent is read from the table, so nothing is lost while the feed reconnects. */
-async function* watchRotation(
-  { db, changes, heartbeatMs }: KeysDeps,
-  id: string,
-  signal: AbortSignal,
-): AsyncGenerator<MessageInitShape<typeof WatchRotationResponseSchema>> {
-  const changed = createWakeUp();
-  const unsubscribe = changes.subscribe({ keys: true }, () => changed.wake());
-  // A generator that waits for a client that is gone is never resumed: the signal is what surely comes.
-  signal.addEventListener('abort', unsubscribe, { once: true });
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      const rotation = await getRotation(db, id);
-      yield { rotation: toWire(rotation) };
-      if (rotation.state !== 'running') return;
-      while (!(await changed.wait(heartbeatMs, signal)) && !signal.aborted) yield {};
-    }
-  } finally {
-    unsubscribe();
-    signal.removeEventListener('abort', unsubscribe);
-  }
 }
 
 function listMasterKeys(keys: Keyring, uses: readonly MasterKeyUse[]): MessageInitShape<typeof MasterKeySchema>[] {

@@ -14,10 +14,9 @@ import {
   type PlacementService,
   type RebalanceSchema,
   RebalanceState,
-  type WatchRebalanceResponseSchema,
 } from '../../gen/obiente/cloud/v1/placement_pb.ts';
 import { getCaller } from '../auth/caller.ts';
-import { createWakeUp } from '../wake-up.ts';
+import { watchRecord } from '../watch-record.ts';
 import { toWirePlan } from '../wire/rebalance-plan.ts';
 
 /** What rebalances need. */
@@ -58,31 +57,12 @@ export function createRebalances(deps: RebalanceDeps): Rebalances {
       await workflows.stopRebalance();
       return { rebalance: await newest(db) };
     },
-    watchRebalance: (_, { signal }) => watchRebalance(deps, signal),
+    async *watchRebalance(_, { signal }) {
+      const isFinal = ({ state }: WireRebalance): boolean => state !== RebalanceState.RUNNING;
+      const watched = { ...deps, filter: { rebalances: true }, signal, read: () => newest(db), isFinal } as const;
+      for await (const rebalance of watchRecord(watched)) yield rebalance ? { rebalance } : {};
+    },
   };
-}
-
-/** The feed only wakes; what is sent is read from the table, so nothing is lost while the feed reconnects. */
-async function* watchRebalance(
-  { db, changes, heartbeatMs }: RebalanceDeps,
-  signal: AbortSignal,
-): AsyncGenerator<MessageInitShape<typeof WatchRebalanceResponseSchema>> {
-  const changed = createWakeUp();
-  const unsubscribe = changes.subscribe({ rebalances: true }, () => changed.wake());
-  // A generator that waits for a client that is gone is never resumed: the signal is what surely comes.
-  signal.addEventListener('abort', unsubscribe, { once: true });
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      const rebalance = await newest(db);
-      yield { rebalance };
-      if (rebalance.state !== RebalanceState.RUNNING) return;
-      while (!(await changed.wait(heartbeatMs, signal)) && !signal.aborted) yield {};
-    }
-  } finally {
-    unsubscribe();
-    signal.removeEventListener('abort', unsubscribe);
-  }
 }
 
 const STATE: Record<RebalanceRecord['state'], RebalanceState> = {

@@ -8,11 +8,11 @@ import {
 } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import type { Api } from '../client.ts';
 import { OperationFailed } from '../failures.ts';
+import { type FollowedRecord, followRecord } from '../follow-record.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { plainText } from '../plain-text.ts';
 import { createProgress } from '../progress.ts';
 import { parseWhole } from '../quantities.ts';
-import { resumingStream } from '../resuming-stream.ts';
 import { messageJson } from '../show.ts';
 import { table } from '../table.ts';
 
@@ -41,7 +41,7 @@ export function addDrain(node: Command, context: CliContext): void {
         const progress = createProgress(terminal, context.stderr);
         const onChange = (drain: Drain): void => progress.doing(describe(drain));
         const onInterruption = (): void => progress.warn('the connection to the API broke, trying again');
-        const following = options.wait ? follow(api, { drain: begun, signal, onChange, onInterruption }) : begun;
+        const following = options.wait ? follow(api, { begun, signal, onChange, onInterruption }) : begun;
         const drain = await Promise.resolve(following).finally(() => progress.stop());
         terminal.document(messageJson(DrainSchema, drain));
         terminal.line(describe(drain));
@@ -53,29 +53,17 @@ export function addDrain(node: Command, context: CliContext): void {
     );
 }
 
-interface Following {
-  readonly drain: Drain;
-  readonly signal: AbortSignal;
-  readonly onChange: (drain: Drain) => void;
-  readonly onInterruption: () => void;
-}
-
 /** Watches a drain until it has ended, through restarts of the API. */
-async function follow(api: Api, { drain: begun, signal, onChange, onInterruption }: Following): Promise<Drain> {
-  let drain = begun;
-  const { nodeId } = begun;
-  const messages = resumingStream<WatchDrainResponse, undefined>({
-    open: (_, streamSignal) => api.nodes.watchDrain({ nodeId }, { signal: streamSignal }),
-    advance: () => undefined,
-    start: undefined,
-    signal,
-    onInterruption,
+async function follow(
+  api: Api,
+  how: Pick<FollowedRecord<WatchDrainResponse, Drain>, 'begun' | 'signal' | 'onChange' | 'onInterruption'>,
+): Promise<Drain> {
+  const { nodeId } = how.begun;
+  return await followRecord<WatchDrainResponse, Drain>({
+    ...how,
+    open: (signal) => api.nodes.watchDrain({ nodeId }, { signal }),
+    pick: ({ drain }) => drain,
   });
-  for await (const message of messages) {
-    drain = message.drain ?? drain;
-    onChange(drain);
-  }
-  return drain;
 }
 
 const LEFT_COLUMNS = [

@@ -11,10 +11,10 @@ import {
 } from '../../gen/obiente/cloud/v1/placement_pb.ts';
 import type { Api } from '../client.ts';
 import { OperationFailed } from '../failures.ts';
+import { followRecord } from '../follow-record.ts';
 import { action, type CliContext, type Invocation } from '../invocation.ts';
 import { createProgress } from '../progress.ts';
 import { parseWhole } from '../quantities.ts';
-import { resumingStream } from '../resuming-stream.ts';
 import { messageJson } from '../show.ts';
 import { type Column, table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
@@ -80,23 +80,15 @@ async function follow(
   { begun, context }: { readonly begun: Rebalance; readonly context: CliContext },
 ): Promise<Rebalance> {
   const progress = createProgress(terminal, context.stderr);
-  let rebalance = begun;
-  const messages = resumingStream<WatchRebalanceResponse, undefined>({
-    open: (_, streamSignal) => api.placement.watchRebalance({}, { signal: streamSignal }),
-    advance: () => undefined,
-    start: undefined,
+  const following = followRecord<WatchRebalanceResponse, Rebalance>({
+    begun,
     signal,
+    open: (streamSignal) => api.placement.watchRebalance({}, { signal: streamSignal }),
+    pick: ({ rebalance }) => rebalance,
+    onChange: (rebalance) => progress.doing(describe(rebalance)),
     onInterruption: () => progress.warn('the connection to the API broke, trying again'),
   });
-  try {
-    for await (const message of messages) {
-      rebalance = message.rebalance ?? rebalance;
-      progress.doing(describe(rebalance));
-    }
-  } finally {
-    progress.stop();
-  }
-  return rebalance;
+  return await following.finally(() => progress.stop());
 }
 
 function describe({ state, planned, ended, moved }: Rebalance): string {
