@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDrainRecords } from '../../adapters/postgres/drains.ts';
 import { decryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
 import { generateNodeKeys } from '../../adapters/tokens/keys.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { type SealedVariable, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
 import { LogsService } from '../../gen/obiente/cloud/v1/logs_pb.ts';
-import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { DrainState, NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_pb.ts';
 import { ProjectsService } from '../../gen/obiente/cloud/v1/projects_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
@@ -170,6 +171,28 @@ describe('a node that is cordoned', () => {
     expect((await nodes.getNode({ nodeId: NODE })).node?.state).toBe(NodeState.CORDONED);
     expect((await operator.uncordonNode({ nodeId: NODE })).node?.state).toBe(NodeState.READY);
     expect(await refusalOf(operator.cordonNode({ nodeId: 'node-unknown' }))).toMatchObject({ code: 'NotFound' });
+  });
+});
+
+describe('a node that is drained', () => {
+  it('says so until it is empty, and takes replicas again once it is uncordoned; for operators alone', async () => {
+    const nodes = rig.clientOf(NodesService, 'alice');
+    expect(await refusalOf(nodes.drainNode({ nodeId: NODE }))).toMatchObject({ code: 'PermissionDenied' });
+    const operator = rig.clientOf(NodesService, OPERATOR);
+    expect(await refusalOf(operator.watchDrain({ nodeId: NODE }))).toMatchObject({ code: 'NotFound' });
+    expect(await refusalOf(operator.drainNode({ nodeId: 'node-unknown' }))).toMatchObject({ code: 'NotFound' });
+    const { drain } = await operator.drainNode({ nodeId: NODE, reason: 'a new disk' });
+    expect(drain).toMatchObject({ nodeId: NODE, state: DrainState.RUNNING, moved: 0, reason: 'a new disk' });
+    expect((await nodes.getNode({ nodeId: NODE })).node?.state).toBe(NodeState.DRAINING);
+    const seen: (DrainState | undefined)[] = [];
+    for await (const message of operator.watchDrain({ nodeId: NODE })) {
+      seen.push(message.drain?.state);
+      if (!message.drain || message.drain.state !== DrainState.RUNNING) continue;
+      await createDrainRecords(rig.db).endDrain({ nodeId: NODE, drainId: message.drain.id, state: 'done' });
+    }
+    expect([seen[0], seen.at(-1)]).toEqual([DrainState.RUNNING, DrainState.DONE]);
+    expect((await nodes.getNode({ nodeId: NODE })).node?.state).toBe(NodeState.CORDONED);
+    expect((await operator.uncordonNode({ nodeId: NODE })).node?.state).toBe(NodeState.READY);
   });
 });
 

@@ -29,7 +29,7 @@ import {
   type StreamLogsResponseSchema,
 } from '../../gen/obiente/cloud/v1/logs_pb.ts';
 import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
-import { NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { type DrainSchema, DrainState, NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_pb.ts';
 import {
@@ -86,6 +86,8 @@ export interface Behaviour {
   rebalance: MessageInitShape<typeof PlanRebalanceResponseSchema>;
   /** How its being carried out ends. */
   rebalanced: MessageInitShape<typeof RebalanceSchema>;
+  /** How the emptying of a node ends. */
+  drained: MessageInitShape<typeof DrainSchema>;
   /** How a rotation goes, message by message. */
   rotation: MessageInitShape<typeof RotationSchema>[];
   /** Called before each message of a stream; may throw or cut connections. */
@@ -131,6 +133,7 @@ export async function startFakePlatform() {
     keys: {},
     rebalance: {},
     rebalanced: {},
+    drained: {},
     rotation: [{ state: RotationState.RUNNING }, { state: RotationState.SUCCEEDED }],
     beforeMessage: () => undefined,
     beforeCall: () => undefined,
@@ -281,6 +284,10 @@ export async function startFakePlatform() {
         note(request, context);
         return { operation: begin(get(request.deploymentId), OperationKind.RESTART, request.reason) };
       },
+      moveDeployment: (request, context) => {
+        note(request, context);
+        return { operation: begin(get(request.deploymentId), OperationKind.MOVE, request.reason) };
+      },
       rollbackDeployment: (request, context) => {
         note(request, context);
         return { operation: begin(get(request.deploymentId), OperationKind.ROLLBACK, request.reason) };
@@ -371,6 +378,15 @@ export async function startFakePlatform() {
       },
     });
     router.service(NodesService, {
+      drainNode: (request, context) => {
+        note(request, context);
+        return { drain: { ...behaviour.drained, nodeId: request.nodeId, state: DrainState.RUNNING } };
+      },
+      async *watchDrain({ nodeId }) {
+        yield { drain: { ...behaviour.drained, nodeId, state: DrainState.RUNNING } };
+        yield {};
+        yield { drain: { ...behaviour.drained, nodeId } };
+      },
       listNodes: (request, context) => {
         note(request, context);
         const second = request.page?.token === 'second';

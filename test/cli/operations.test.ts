@@ -22,6 +22,8 @@ describe('operations of a deployment', () => {
     expect(call?.request).toMatchObject({ replicas: 3, reason: 'more visitors', supersedeRunning: false });
     expect((await obiente('restart', 'web', '--supersede')).stdout).toBe('restarted web\n');
     expect(platform.callsOf('RestartDeployment')[0]?.request).toMatchObject({ supersedeRunning: true });
+    expect((await obiente('move', 'web', '--to', 'node-b')).stdout).toBe('moved web to node-b\n');
+    expect(platform.callsOf('MoveDeployment')[0]?.request).toMatchObject({ toNodeId: 'node-b' });
     expect((await obiente('rollback', 'web', '1')).stdout).toBe('rolled web back\n');
     expect(platform.callsOf('RollbackDeployment')[0]?.request).toMatchObject({ toRevision: 1 });
   });
