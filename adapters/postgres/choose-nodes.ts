@@ -116,12 +116,17 @@ function apart(name: string, { anchor, home }: { readonly anchor: string; readon
   });
 }
 
+/** What is built is built for the architecture of the node that builds it. */
+function isBuilt({ source }: ServiceSpec): boolean {
+  return source.kind !== 'image';
+}
+
 async function findBuiltForOneOf(
   tx: DatabaseTransaction,
   deploymentId: string,
   placings: readonly Placing[],
 ): Promise<string | null> {
-  for (const { service, revision } of placings.filter(({ service }) => service.source.kind === 'dockerfile')) {
+  for (const { service, revision } of placings.filter(({ service }) => isBuilt(service))) {
     const builtFor = await findBuiltFor(tx, { deploymentId, revision, service: service.name });
     if (builtFor !== null) return builtFor;
   }
@@ -175,10 +180,9 @@ export async function chooseNodes(
   const nodes = await readPlacementNodes(tx, { ...placer, service: service.name, near: policy.near });
   const able = only === null ? nodes : nodes.filter(({ nodeId }) => nodeId === only);
   const question = { request, rules, nodes: able, after: only === null ? await readRotation(tx, rules) : null };
-  const { assignments, refusal } =
-    service.source.kind === 'dockerfile'
-      ? choosePlacementOfKind({ ...question, builtFor: await findBuiltForOneOf(tx, deployment.id, [placing]) })
-      : choosePlacement(question);
+  const { assignments, refusal } = isBuilt(service)
+    ? choosePlacementOfKind({ ...question, builtFor: await findBuiltForOneOf(tx, deployment.id, [placing]) })
+    : choosePlacement(question);
   if (refusal) throw toPlacementError(request, refusal);
   if (only === null) await turnRotation(tx, rules, assignments);
   return { assignments, why: explainPlacement(question, assignments) };

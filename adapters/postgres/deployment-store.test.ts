@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { StoreActivities } from '../../contracts/activities.ts';
 import type { OperationRequest } from '../../contracts/deployment.ts';
 import { assess } from '../../domain/rollout-goal.ts';
+import type { Source } from '../../domain/spec.ts';
 import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../../test/support/builders.ts';
 import {
   aCreation,
@@ -218,13 +219,15 @@ describe('beginning a rollout', () => {
     expect((await kindsOf(creation.deploymentId)).slice(-2)).toEqual(['replica.placed', 'build.finished']);
   });
 
-  it('places more replicas of what is built on nodes of the same architecture', async () => {
+  it.each<[string, Source]>([
+    ['a Dockerfile', { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' }],
+    ['a repository', aGitSource()],
+  ])('places more replicas of what is built from %s on nodes of the same architecture', async (_, source) => {
     const builder = await aReadyNode(database.db, { nodeId: 'node-aaaa' });
     const other = await aReadyNode(database.db, { nodeId: 'node-bbbb' });
     const kindOf = (architecture: string, nodeId: string) =>
       database.db.updateTable('nodes').set({ architecture }).where('id', '=', nodeId).execute();
     await kindOf('arm64', other);
-    const source = { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
     const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 2, source }) });
     const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
     const more = (batch: number) =>
