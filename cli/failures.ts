@@ -64,7 +64,6 @@ const EXIT_OF_CODE: Partial<Record<ErrorCode, number>> = {
   UNAUTHENTICATED: EXIT.denied,
   PERMISSION_DENIED: EXIT.denied,
   NODE_UNAVAILABLE: EXIT.unavailable,
-  NODE_DEGRADED: EXIT.unavailable,
   SOURCE_UNAVAILABLE: EXIT.unavailable,
   DATABASE_UNAVAILABLE: EXIT.unavailable,
   WORKFLOWS_UNAVAILABLE: EXIT.unavailable,

@@ -89,7 +89,7 @@ export function atHome(nodeId: string): ChosenNode {
 }
 
 /** The node at which a rotation goes on; `null` before it began, and for strategies that have none. */
-async function readRotation(tx: DatabaseTransaction, { strategy }: PlacementRules): Promise<string | null> {
+export async function readRotation(tx: DatabaseTransaction, { strategy }: PlacementRules): Promise<string | null> {
   if (strategy !== 'round-robin') return null;
   const row = await tx.selectFrom('placement_rotation').select('node_id').executeTakeFirst();
   return row?.node_id ?? null;
@@ -117,7 +117,7 @@ function apart(name: string, { anchor, home }: { readonly anchor: string; readon
 }
 
 /** What is built is built for the architecture of the node that builds it. */
-function isBuilt({ source }: ServiceSpec): boolean {
+export function isBuilt({ source }: ServiceSpec): boolean {
   return source.kind !== 'image';
 }
 

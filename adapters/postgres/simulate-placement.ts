@@ -1,4 +1,4 @@
-import { invalidArgument, notFound } from '../../domain/errors.ts';
+import { notFound } from '../../domain/errors.ts';
 import {
   type ClusterModel,
   createClusterModel,
@@ -27,30 +27,6 @@ export interface Simulated {
 const MOST_REPLICAS = 5_000;
 
 /**
- * Says where further replicas of a service would go at this moment, and what of each node speaks for or against it.
- * Nothing is reserved.
- *
- * @throws NOT_FOUND for a deployment without a revision; INVALID_ARGUMENT for a service that it has not.
- */
-export async function simulateReplicas(
-  db: Database,
-  of: { readonly deploymentId: string; readonly service: string; readonly more: number },
-  rules: PlacementRules,
-): Promise<Simulated> {
-  return await inSnapshot(db, async (tx) => {
-    const deployment = await findDeployment(tx, of.deploymentId);
-    const spec = await getSpec(tx, deployment.id, deployment.revision);
-    const service = servicesOf(spec).find(({ name }) => name === of.service);
-    if (!service) {
-      const names = servicesOf(spec).map(({ name }) => name);
-      throw invalidArgument('service', `found ${JSON.stringify(of.service)}`, names.join(', '));
-    }
-    const model = await readModel(tx, rules);
-    return simulateOne(model, await demandFor(tx, { deployment, spec, service, replicas: of.more }));
-  });
-}
-
-/**
  * Says of each deployment with replicas on a node what would become of them if that node left: first by id, each after
  * those before it have taken their room. What has a volume there waits for the node. Nothing is reserved.
  *
@@ -65,7 +41,7 @@ export async function simulateLoss(
     const model = await readModel(tx, rules, nodeId);
     const demands: NamedDemand[] = [];
     for (const { deploymentId, services } of await listLost(tx, nodeId)) {
-      const deployment = await findDeployment(tx, deploymentId);
+      const deployment = await findRevised(tx, deploymentId);
       const spec = await getSpec(tx, deploymentId, deployment.currentRevision || deployment.revision);
       if (isCompose(spec)) {
         demands.push(await wholeDemand(tx, { deployment, spec, services }));
@@ -88,7 +64,8 @@ function simulateOne(model: ClusterModel, demand: NamedDemand): Simulated {
   return { deploymentId, name, service, outcome: model.place(demand) };
 }
 
-async function findDeployment(tx: DatabaseTransaction, id: string): Promise<LockedDeployment> {
+/** Finds a deployment with a revision. @throws NOT_FOUND */
+export async function findRevised(tx: DatabaseTransaction, id: string): Promise<LockedDeployment> {
   const found = await tx.selectFrom('deployments').select(LOCKED_COLUMNS).where('id', '=', id).executeTakeFirst();
   if (!found || found.revision === 0) throw notFound('deployment');
   return found;
@@ -99,7 +76,8 @@ interface Asked {
   readonly spec: DeploymentSpec;
 }
 
-async function demandFor(
+/** What further replicas of one service ask for. */
+export async function demandFor(
   tx: DatabaseTransaction,
   of: Asked & { readonly service: ServiceSpec; readonly replicas: number },
 ): Promise<NamedDemand> {

@@ -20,7 +20,7 @@ export const CONNECT_CODE: Record<ErrorCode, Code> = {
   INSUFFICIENT_CAPACITY: Code.ResourceExhausted,
   NO_NODE_READY: Code.FailedPrecondition,
   NODE_UNAVAILABLE: Code.Unavailable,
-  NODE_DEGRADED: Code.Unavailable,
+  NODE_DEGRADED: Code.FailedPrecondition,
   IMAGE_UNAVAILABLE: Code.FailedPrecondition,
   SOURCE_UNAVAILABLE: Code.Unavailable,
   SOURCE_REFUSED: Code.FailedPrecondition,

@@ -62,6 +62,30 @@ describe('a plan that fills the nodes more evenly', () => {
   });
 });
 
+describe('where replicas of a built image would go', () => {
+  it('leaves out nodes of another architecture than the one that it was built for', async () => {
+    const source = { case: 'git', value: { url: 'https://git.example.test/acme/shop.git', ref: 'main' } };
+    const { deployment } = await alice.deployments.createDeployment({
+      ...{ idempotencyKey: randomUUID(), projectId: alice.projectId, name: 'built', spec: { source } as Spec },
+    });
+    const deploymentId = deployment?.id ?? '';
+    const ref = { deploymentId, operationId: deployment?.operation?.id ?? '' };
+    const { reserved } = await rig.store.beginRollout(ref);
+    const imageId = `sha256:${'b'.repeat(64)}`;
+    await rig.store.recordBuild({ ...ref, service: 'app', revision: 1, imageId });
+    const other = NODES.find((nodeId) => nodeId !== reserved[0]?.nodeId) ?? '';
+    await rig.db.updateTable('nodes').set({ architecture: 'arm64' }).where('id', '=', other).execute();
+    const { nodes } = await rig.clientOf(PlacementService, 'alice').explainPlacement({ deploymentId, replicas: 1 });
+    expect(nodes.find(({ nodeId }) => nodeId === other)).toMatchObject({
+      replicas: 0,
+      barred: 'is arm64, and its image is built for amd64',
+    });
+    await rig.db.updateTable('nodes').set({ architecture: 'amd64' }).where('id', '=', other).execute();
+    await alice.deployments.deleteDeployment({ idempotencyKey: randomUUID(), deploymentId });
+    await rig.db.deleteFrom('replicas').where('deployment_id', '=', deploymentId).execute();
+  });
+});
+
 describe('where replicas would go', () => {
   it('is told without anything being reserved, and told again where they then go', async () => {
     const limits = { cpuCores: 1, memoryBytes: BigInt(GIB) };

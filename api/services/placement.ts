@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
-import { type Simulated, simulateLoss, simulateReplicas } from '../../adapters/postgres/simulate-placement.ts';
+import { explainReplicas } from '../../adapters/postgres/explain-replicas.ts';
+import { type Simulated, simulateLoss } from '../../adapters/postgres/simulate-placement.ts';
 import type { JudgedNode } from '../../domain/placement/explain.ts';
 import { ONLY_SERVICE } from '../../domain/spec.ts';
 import type { JudgedNodeSchema, PlacementService } from '../../gen/obiente/cloud/v1/placement_pb.ts';
@@ -19,7 +20,7 @@ export function createPlacementService(deps: PlacementDeps): ServiceImpl<typeof 
     ...createRebalances(deps),
     async explainPlacement({ deploymentId, service, replicas }) {
       const asked = { deploymentId: deploymentId.toLowerCase(), service: service || ONLY_SERVICE, more: replicas };
-      const { outcome } = await simulateReplicas(db, asked, placement);
+      const outcome = await explainReplicas(db, asked, placement);
       const judged = outcome.judge();
       const others = judged.filter((node) => node.replicas === 0).slice(0, NAMED_NODES);
       const named = new Set(others);
