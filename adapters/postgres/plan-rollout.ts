@@ -32,8 +32,8 @@ import { recordEvents } from './events.ts';
 import { markGivenUp, type RecordedReplica } from './given-up.ts';
 import { decideWhatStays } from './kept-services.ts';
 import { isOneOfTexts } from './page.ts';
-import { resolveVolumes } from './place-volumes.ts';
-import { listReserved, reserve } from './reserve-replicas.ts';
+import { resolveVolumes } from './placement/place-volumes.ts';
+import { listReserved, reserve } from './placement/reserve-replicas.ts';
 import { listImages } from './revision-images.ts';
 import { findCommit } from './revision-sources.ts';
 

@@ -10,7 +10,7 @@ import { getSpec, LOCKED_COLUMNS, type LockedDeployment, lockDeployment } from '
 import { isForeignKeyViolation } from './errors.ts';
 import { recordEvents } from './events.ts';
 import { idempotencyConflict, nameTaken } from './mutation-keys.ts';
-import { readinessOf } from './placement-nodes.ts';
+import { readinessOf } from './placement/placement-nodes.ts';
 import { ensureRoutes } from './routes.ts';
 import { storeRevision } from './store-revision.ts';
 

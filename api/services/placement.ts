@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
-import { explainReplicas } from '../../adapters/postgres/explain-replicas.ts';
-import { type Simulated, simulateLoss } from '../../adapters/postgres/simulate-placement.ts';
+import { explainReplicas } from '../../adapters/postgres/placement/explain-replicas.ts';
+import { type Simulated, simulateLoss } from '../../adapters/postgres/placement/simulate-placement.ts';
 import type { JudgedNode } from '../../domain/placement/explain.ts';
 import { ONLY_SERVICE } from '../../domain/spec.ts';
 import type { JudgedNodeSchema, PlacementService } from '../../gen/obiente/cloud/v1/placement_pb.ts';

@@ -4,7 +4,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
-import { readRebalancePlan } from '../../adapters/postgres/plan-rebalance.ts';
+import { readRebalancePlan } from '../../adapters/postgres/placement/plan-rebalance.ts';
 import { findRebalance, type RebalanceRecord } from '../../adapters/postgres/rebalances.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { notFound } from '../../domain/errors.ts';

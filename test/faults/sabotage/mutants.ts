@@ -167,7 +167,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'two rollouts may reserve the same memory',
-    file: 'adapters/postgres/reserve-replicas.ts',
+    file: 'adapters/postgres/placement/reserve-replicas.ts',
     text: 'await sql`SELECT pg_advisory_xact_lock($' + '{PLACEMENT_LOCK})`.execute(tx);',
     replacement: 'void PLACEMENT_LOCK;',
     test: { project: 'servers', file: store, name: 'never promises the same memory' },

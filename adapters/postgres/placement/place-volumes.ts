@@ -1,9 +1,9 @@
-import type { MountedVolume } from '../../contracts/rollout.ts';
-import { DomainError, notFound } from '../../domain/errors.ts';
-import type { ServiceSpec } from '../../domain/spec.ts';
-import type { DatabaseTransaction } from './database.ts';
-import type { LockedDeployment } from './deployment-lock.ts';
-import { isOneOfTexts } from './page.ts';
+import type { MountedVolume } from '../../../contracts/rollout.ts';
+import { DomainError, notFound } from '../../../domain/errors.ts';
+import type { ServiceSpec } from '../../../domain/spec.ts';
+import type { DatabaseTransaction } from '../database.ts';
+import type { LockedDeployment } from '../deployment-lock.ts';
+import { isOneOfTexts } from '../page.ts';
 
 /** Says which volumes of the platform a service's mounts are. @throws NOT_FOUND */
 export async function resolveVolumes(

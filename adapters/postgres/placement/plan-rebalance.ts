@@ -1,12 +1,12 @@
 import { type ExpressionBuilder, sql } from 'kysely';
-import { OPEN_STATES } from '../../domain/operation.ts';
-import type { PlacedDeployment } from '../../domain/placement/movable.ts';
-import type { PlacementRules } from '../../domain/placement/placement.ts';
-import { ANYWHERE, type PlacementPolicy } from '../../domain/placement/policy.ts';
-import { planRebalance, type RebalancePlan } from '../../domain/placement/rebalance.ts';
+import { OPEN_STATES } from '../../../domain/operation.ts';
+import type { PlacedDeployment } from '../../../domain/placement/movable.ts';
+import type { PlacementRules } from '../../../domain/placement/placement.ts';
+import { ANYWHERE, type PlacementPolicy } from '../../../domain/placement/policy.ts';
+import { planRebalance, type RebalancePlan } from '../../../domain/placement/rebalance.ts';
+import type { Database, DatabaseTransaction } from '../database.ts';
+import type { Schema } from '../schema.ts';
 import { inSnapshot, readModelNodes, readModelReplicas } from './cluster-snapshot.ts';
-import type { Database, DatabaseTransaction } from './database.ts';
-import type { Schema } from './schema.ts';
 
 /**
  * Plans at most so many moves that bring the shares of the ready nodes closer together, as all is at this moment.

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import type { DiskLevel } from '../../domain/disk-guard.ts';
-import { barredByMove } from '../../domain/move.ts';
-import { makesRevision } from '../../domain/operation.ts';
-import type { PlacementNode } from '../../domain/placement/placement.ts';
-import type { DatabaseTransaction } from './database.ts';
-import type { LockedDeployment, StoredOperation } from './deployment-lock.ts';
+import type { DiskLevel } from '../../../domain/disk-guard.ts';
+import { barredByMove } from '../../../domain/move.ts';
+import { makesRevision } from '../../../domain/operation.ts';
+import type { PlacementNode } from '../../../domain/placement/placement.ts';
+import type { DatabaseTransaction } from '../database.ts';
+import type { LockedDeployment, StoredOperation } from '../deployment-lock.ts';
 
 /** For whom nodes are looked at. */
 export interface NodesFor {

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { PlacementRules } from '../../domain/placement/placement.ts';
-import type { RebalancePlan } from '../../domain/placement/rebalance.ts';
-import { type ComposeSpec, type DeploymentSpec, PLAIN_CONTAINER, type VolumeMount } from '../../domain/spec.ts';
-import { aSpec } from '../../test/support/builders.ts';
-import { aCreation, aReadyNode, aTenant, rollOut, withoutNodes } from '../../test/support/control-data.ts';
-import { useTestDatabase } from '../../test/support/database.ts';
-import { createDeploymentStore } from './deployment-store.ts';
-import { setCordoned } from './nodes.ts';
+import type { PlacementRules } from '../../../domain/placement/placement.ts';
+import type { RebalancePlan } from '../../../domain/placement/rebalance.ts';
+import { type ComposeSpec, type DeploymentSpec, PLAIN_CONTAINER, type VolumeMount } from '../../../domain/spec.ts';
+import { aSpec } from '../../../test/support/builders.ts';
+import { aCreation, aReadyNode, aTenant, rollOut, withoutNodes } from '../../../test/support/control-data.ts';
+import { useTestDatabase } from '../../../test/support/database.ts';
+import { createDeploymentStore } from '../deployment-store.ts';
+import { setCordoned } from '../nodes.ts';
 import { readRebalancePlan } from './plan-rebalance.ts';
 
 const GIB = 1024 ** 3;

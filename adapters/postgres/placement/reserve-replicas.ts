@@ -1,15 +1,15 @@
 import { sql } from 'kysely';
-import type { OperationRef, ReserveInput } from '../../contracts/activities.ts';
-import type { PlannedReplica } from '../../contracts/rollout.ts';
-import { replicaId } from '../../domain/naming.ts';
-import type { PlacementRules } from '../../domain/placement/placement.ts';
-import { ANYWHERE } from '../../domain/placement/policy.ts';
-import { isCompose, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
-import { volumeNames } from '../../domain/volumes.ts';
+import type { OperationRef, ReserveInput } from '../../../contracts/activities.ts';
+import type { PlannedReplica } from '../../../contracts/rollout.ts';
+import { replicaId } from '../../../domain/naming.ts';
+import type { PlacementRules } from '../../../domain/placement/placement.ts';
+import { ANYWHERE } from '../../../domain/placement/policy.ts';
+import { isCompose, type ServiceSpec, servicesOf } from '../../../domain/spec.ts';
+import { volumeNames } from '../../../domain/volumes.ts';
+import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from '../database.ts';
+import { getOperation, getSpec, type LockedDeployment, lockExisting } from '../deployment-lock.ts';
+import { recordEvents } from '../events.ts';
 import { atHome, chooseNodes, chooseSharedNode, type Placer, type Placing } from './choose-nodes.ts';
-import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from './database.ts';
-import { getOperation, getSpec, type LockedDeployment, lockExisting } from './deployment-lock.ts';
-import { recordEvents } from './events.ts';
 import { findVolumeNode, placeVolumes } from './place-volumes.ts';
 
 /** Any number; all who reserve take this lock, so they read what the others have reserved. */

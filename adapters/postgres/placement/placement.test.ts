@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { DiskNotice } from '../../contracts/node.ts';
-import type { PlacementRules } from '../../domain/placement/placement.ts';
-import { ANYWHERE, type PlacementPolicy, parseConstraint } from '../../domain/placement/policy.ts';
-import { aDeployRequest, aRequest, aSpec } from '../../test/support/builders.ts';
-import { aCreation, aReadyNode, aTenant, rollOut, withoutNodes } from '../../test/support/control-data.ts';
-import { useTestDatabase } from '../../test/support/database.ts';
-import { RULES } from '../../test/support/placements.ts';
-import { createDeploymentStore } from './deployment-store.ts';
-import { listEvents } from './events.ts';
-import { findNode, setCordoned } from './nodes.ts';
+import type { DiskNotice } from '../../../contracts/node.ts';
+import type { PlacementRules } from '../../../domain/placement/placement.ts';
+import { ANYWHERE, type PlacementPolicy, parseConstraint } from '../../../domain/placement/policy.ts';
+import { aDeployRequest, aRequest, aSpec } from '../../../test/support/builders.ts';
+import { aCreation, aReadyNode, aTenant, rollOut, withoutNodes } from '../../../test/support/control-data.ts';
+import { useTestDatabase } from '../../../test/support/database.ts';
+import { RULES } from '../../../test/support/placements.ts';
+import { createDeploymentStore } from '../deployment-store.ts';
+import { listEvents } from '../events.ts';
+import { findNode, setCordoned } from '../nodes.ts';
 
 const database = useTestDatabase();
 

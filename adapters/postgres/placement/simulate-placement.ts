@@ -1,18 +1,18 @@
-import { notFound } from '../../domain/errors.ts';
+import { notFound } from '../../../domain/errors.ts';
 import {
   type ClusterModel,
   createClusterModel,
   type Demand,
   type Outcome,
-} from '../../domain/placement/cluster-model.ts';
-import type { PlacementRules } from '../../domain/placement/placement.ts';
-import { ANYWHERE } from '../../domain/placement/policy.ts';
-import { type DeploymentSpec, isCompose, type ServiceSpec, servicesOf } from '../../domain/spec.ts';
-import { volumeNames } from '../../domain/volumes.ts';
+} from '../../../domain/placement/cluster-model.ts';
+import type { PlacementRules } from '../../../domain/placement/placement.ts';
+import { ANYWHERE } from '../../../domain/placement/policy.ts';
+import { type DeploymentSpec, isCompose, type ServiceSpec, servicesOf } from '../../../domain/spec.ts';
+import { volumeNames } from '../../../domain/volumes.ts';
+import type { Database, DatabaseTransaction } from '../database.ts';
+import { getSpec, LOCKED_COLUMNS, type LockedDeployment } from '../deployment-lock.ts';
+import { isOneOfTexts } from '../page.ts';
 import { inSnapshot, readModelNodes, readModelReplicas } from './cluster-snapshot.ts';
-import type { Database, DatabaseTransaction } from './database.ts';
-import { getSpec, LOCKED_COLUMNS, type LockedDeployment } from './deployment-lock.ts';
-import { isOneOfTexts } from './page.ts';
 
 /** What would become of one deployment. */
 export interface Simulated {

@@ -1,5 +1,5 @@
-import type { ModelNode, ModelReplica } from '../../domain/placement/cluster-model.ts';
-import type { Database, DatabaseTransaction } from './database.ts';
+import type { ModelNode, ModelReplica } from '../../../domain/placement/cluster-model.ts';
+import type { Database, DatabaseTransaction } from '../database.ts';
 import { readinessOf } from './placement-nodes.ts';
 
 /** Reads several things as they were at one moment. */

@@ -1,16 +1,16 @@
-import { DomainError } from '../../domain/errors.ts';
-import { isLeft } from '../../domain/move.ts';
-import { makesRevision } from '../../domain/operation.ts';
-import { explainPlacement } from '../../domain/placement/explain.ts';
-import { choosePlacement, type PlacementRules, rulesFor } from '../../domain/placement/placement.ts';
-import type { PlacementPolicy } from '../../domain/placement/policy.ts';
-import { toPlacementError } from '../../domain/placement/refusal.ts';
-import { choosePlacementOfKind } from '../../domain/placement/same-kind.ts';
-import type { PlacementRequest } from '../../domain/placement/strategy.ts';
-import type { ServiceSpec } from '../../domain/spec.ts';
-import { findBuiltFor } from './builds.ts';
-import type { DatabaseTransaction } from './database.ts';
-import type { LockedDeployment, StoredOperation } from './deployment-lock.ts';
+import { DomainError } from '../../../domain/errors.ts';
+import { isLeft } from '../../../domain/move.ts';
+import { makesRevision } from '../../../domain/operation.ts';
+import { explainPlacement } from '../../../domain/placement/explain.ts';
+import { choosePlacement, type PlacementRules, rulesFor } from '../../../domain/placement/placement.ts';
+import type { PlacementPolicy } from '../../../domain/placement/policy.ts';
+import { toPlacementError } from '../../../domain/placement/refusal.ts';
+import { choosePlacementOfKind } from '../../../domain/placement/same-kind.ts';
+import type { PlacementRequest } from '../../../domain/placement/strategy.ts';
+import type { ServiceSpec } from '../../../domain/spec.ts';
+import { findBuiltFor } from '../builds.ts';
+import type { DatabaseTransaction } from '../database.ts';
+import type { LockedDeployment, StoredOperation } from '../deployment-lock.ts';
 import { readPlacementNodes } from './placement-nodes.ts';
 
 /** Replicas of one service that need a place. */

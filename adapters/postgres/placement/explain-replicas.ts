@@ -1,20 +1,20 @@
-import { invalidArgument } from '../../domain/errors.ts';
-import type { Outcome } from '../../domain/placement/cluster-model.ts';
-import { judgeNodes } from '../../domain/placement/explain.ts';
+import { invalidArgument } from '../../../domain/errors.ts';
+import type { Outcome } from '../../../domain/placement/cluster-model.ts';
+import { judgeNodes } from '../../../domain/placement/explain.ts';
 import {
   choosePlacement,
   type PlacementNode,
   type PlacementRules,
   rulesFor,
-} from '../../domain/placement/placement.ts';
-import { toPlacementError } from '../../domain/placement/refusal.ts';
-import { choosePlacementOfKind } from '../../domain/placement/same-kind.ts';
-import { type ServiceSpec, servicesOf } from '../../domain/spec.ts';
-import { findBuiltFor } from './builds.ts';
+} from '../../../domain/placement/placement.ts';
+import { toPlacementError } from '../../../domain/placement/refusal.ts';
+import { choosePlacementOfKind } from '../../../domain/placement/same-kind.ts';
+import { type ServiceSpec, servicesOf } from '../../../domain/spec.ts';
+import { findBuiltFor } from '../builds.ts';
+import type { Database } from '../database.ts';
+import { getSpec } from '../deployment-lock.ts';
 import { isBuilt, readRotation } from './choose-nodes.ts';
 import { inSnapshot } from './cluster-snapshot.ts';
-import type { Database } from './database.ts';
-import { getSpec } from './deployment-lock.ts';
 import { readPlacementNodes } from './placement-nodes.ts';
 import { demandFor, findRevised } from './simulate-placement.ts';
 
