@@ -15,7 +15,7 @@ import {
   type DrainInput,
   STOP_DRAIN_SIGNAL,
 } from '../contracts/drain.ts';
-import { unwrapped } from './failures.ts';
+import { stillStopping, unwrapped } from './failures.ts';
 import { listenForEnds } from './move-deployments.ts';
 
 const drainUpdate = defineUpdate<DrainAccepted>(DRAIN_UPDATE);
@@ -45,6 +45,7 @@ export async function drainNode(input: DrainInput): Promise<void> {
   let refused: unknown;
   let stopped = false;
   setHandler(drainUpdate, async () => {
+    if (begun && stopped) throw stillStopping(`the emptying of ${nodeId}`);
     await condition(() => begun || refused !== undefined);
     if (refused !== undefined) throw unwrapped(refused);
     return { drainId };

@@ -59,6 +59,16 @@ export function noLongerHealthy(replicaIds: readonly string[]): ApplicationFailu
   });
 }
 
+/** What was told to stop finishes what it began; whoever asks for it anew meanwhile has to ask again. */
+export function stillStopping(what: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'WORKFLOWS_UNAVAILABLE',
+    message: `${what} was stopped, and what it was moving is not finished yet`,
+    nonRetryable: true,
+    details: [{ hint: 'Ask again in a moment.', field: '' }],
+  });
+}
+
 /** The failure that a caller of an update gets: the activity's own one, without the wrapping. */
 export function unwrapped(error: unknown): unknown {
   return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure ? error.cause : error;

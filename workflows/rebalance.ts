@@ -15,6 +15,7 @@ import {
   type RebalanceInput,
   STOP_REBALANCE_SIGNAL,
 } from '../contracts/rebalance.ts';
+import { stillStopping } from './failures.ts';
 import { listenForEnds } from './move-deployments.ts';
 
 const rebalanceUpdate = defineUpdate<RebalanceAccepted>(REBALANCE_UPDATE);
@@ -39,6 +40,7 @@ export async function rebalance(input: RebalanceInput): Promise<void> {
   let begun = input.carried !== undefined;
   let stopped = false;
   setHandler(rebalanceUpdate, async () => {
+    if (begun && stopped) throw stillStopping('the rebalance');
     await condition(() => begun);
     return { rebalanceId };
   });

@@ -204,7 +204,8 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       const goal = toRun(goalOfOperation(ref.operationId));
       const newest = Math.max(0, ...goal.map(({ revision }) => revision));
       const policy = policyFor(kind, newest > 0 ? specOf(newest).rollout : DEFAULT_ROLLOUT);
-      const plan = draft(ref, goal, { policy, renew: kind === 'restart' });
+      // There is one node here, so a move replaces everything.
+      const plan = draft(ref, goal, { policy, renew: kind === 'restart' || kind === 'move' });
       const rows = assess(goal, plan.existing, plan).filter(({ phase }) => phase !== 'spent');
       const step = nextStep({
         policy,

@@ -59,6 +59,24 @@ describe('the workflow that empties a node', { timeout: 120_000 }, () => {
     expect([...cluster.operations.values()].map(({ kind }) => kind)).toEqual(['deploy']);
   });
 
+  it('is not promised anew while what was stopped still moves something', async () => {
+    const moving = Promise.withResolvers<void>();
+    let starts = 0;
+    const onIngress = async () => {
+      starts += 1;
+      if (starts > 1) await moving.promise;
+    };
+    const { recorded } = await drainNode(rig, { onIngress }, async ({ nodeId, ended }) => {
+      await eventually(() => expect(starts).toBe(2));
+      await rig.gateway.stopDrain(nodeId);
+      const again = { nodeId, drainId: randomUUID(), actorUserId: randomUUID(), reason: '', atOnce: 2 };
+      await expect(rig.gateway.drainNode(again)).rejects.toMatchObject({ code: 'WORKFLOWS_UNAVAILABLE' });
+      moving.resolve();
+      await ended();
+    });
+    expect(recorded).toEqual(['begun', 'one ended', 'stopped']);
+  });
+
   it('is refused for a node that nobody knows', async () => {
     const refuse = () => new DomainError('NOT_FOUND', 'node not found');
     await expect(drainNode(rig, { refuse })).rejects.toMatchObject({ code: 'NOT_FOUND' });
