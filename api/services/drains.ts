@@ -59,12 +59,13 @@ async function describe(db: Database, nodeId: string): Promise<WireDrain> {
   const { id, state, moved, actorUserId, reason, createdAt, finishedAt } = drain;
   return {
     ...{ id, nodeId, moved, actorUserId, reason, state: STATE[state] },
-    left: left.map((one) => ({ ...one, why: whyLeft(one) })),
+    left: left.map((one) => ({ ...one, why: whyLeft(one, state) })),
     createdAt: timestampFromDate(createdAt),
     ...(finishedAt ? { finishedAt: timestampFromDate(finishedAt) } : {}),
   };
 }
 
-function whyLeft({ isBound, failure }: OnNode): string {
-  return isBound ? 'its volumes are there' : failure;
+function whyLeft({ isBound, failure }: OnNode, state: DrainRecord['state']): string {
+  if (isBound) return 'its volumes are there';
+  return failure === '' && state === 'done' ? 'no other node takes replicas' : failure;
 }
