@@ -47,7 +47,8 @@ export function createFakeDocker() {
   };
   const begin = (container: FakeContainer): void => {
     container.status = 'running';
-    container.startedAtMs = Date.now();
+    // A real daemon tells starts apart by nanoseconds.
+    container.startedAtMs = Math.max(Date.now(), (container.startedAtMs ?? 0) + 1);
     tell({ kind: 'changed', containerId: container.id });
   };
   const end = (container: FakeContainer, exitCode: number): void => {
