@@ -11,7 +11,7 @@ const PER_SECOND = 50;
 const SOUND_ANSWERS = 50;
 
 /** Answers with the id of its container, as far as that is its name, and ends when it is told to. */
-const SERVE =
+export const SERVE =
   'mkdir -p /tmp/www && hostname > /tmp/www/index.html && httpd -f -p 8080 -h /tmp/www & trap "exit 0" TERM; wait';
 
 /** Deploys web servers whose answers tell which container gave them. @throws when they do not come up */

@@ -5,6 +5,7 @@ import type { Installation } from '../../workers/dev/installation.ts';
 import { roleEnvironment } from '../../workers/dev/role-environment.ts';
 import { type DockerHome, type ExtraDocker, startExtraDocker } from '../support/extra-docker.ts';
 import { makeNodeIdentity } from '../support/extra-node.ts';
+import { dockerdOfVersion } from './docker-tree.ts';
 import type { ClusterNetwork, HostNetwork } from './network.ts';
 
 /** One host of the cluster: its cable, its daemon, and the node's process on it. */
@@ -30,12 +31,15 @@ export async function startClusterNode(
   stack: AsyncDisposableStack,
   of: { readonly index: number; readonly network: ClusterNetwork } & ControlAddresses & {
       readonly installation: Installation;
+      /** Of its Docker Engine; undefined: the machine's own. */
+      readonly dockerVersion: string | undefined;
     },
 ): Promise<ClusterNode> {
-  const { index, network, installation } = of;
+  const { index, network, installation, dockerVersion } = of;
   const nodeId = `node-${String(index).repeat(12)}`;
   const host = await network.addHost(nodeId);
-  const docker = await startDockerOn(stack, host);
+  const program = dockerVersion === undefined ? {} : { program: await dockerdOfVersion(host, dockerVersion) };
+  const docker = await startDockerOn(stack, host, program);
   const { stateDir } = installation;
   const environment = {
     ...roleEnvironment('node', installation),
@@ -46,13 +50,13 @@ export async function startClusterNode(
     DOCKER_SOCKET: docker.socketPath,
   };
   const log = openSync(join(stateDir, 'logs', `${nodeId}.log`), 'a');
-  const [program = '', ...enter] = host.enter;
-  const command = [...enter, installation.toolchain.node, join(ROOT, 'cli/main.ts'), 'node'];
+  const [enter = '', ...inHost] = host.enter;
+  const command = [...inHost, installation.toolchain.node, join(ROOT, 'cli/main.ts'), 'node'];
   // In a session of its own, as the daemons are.
   const options = { cwd: ROOT, env: environment, detached: true, stdio: ['ignore', log, log] } satisfies SpawnOptions;
   let node: ChildProcess | undefined;
   stack.defer(() => end(node));
-  node = spawn(program, command, options);
+  node = spawn(enter, command, options);
   return { nodeId, cable: host, docker };
 }
 
@@ -60,12 +64,12 @@ export async function startClusterNode(
 export async function startDockerOn(
   stack: AsyncDisposableStack,
   { enter }: HostNetwork,
-  settings: DockerHome['settings'] = {},
+  home: Pick<DockerHome, 'settings' | 'program'> = {},
 ): Promise<ExtraDocker> {
   const networking = ['--iptables=true', '--ip-forward=true'];
   let starting: Promise<ExtraDocker> | undefined;
   stack.defer(async () => await (await starting?.catch(() => undefined))?.remove());
-  starting = startExtraDocker({ enter, networking, settings });
+  starting = startExtraDocker({ enter, networking, ...home });
   return await starting;
 }
 

@@ -28,8 +28,15 @@ export interface Cluster {
 /** Enough for what is on one to go to others and still not be together. */
 const NODES = 3;
 
-/** Opens a cluster; nothing of it is left when the stack is disposed of. */
-export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster> {
+/**
+ * Opens a cluster; nothing of it is left when the stack is disposed of.
+ *
+ * @param dockerVersions of the Docker Engines, host by host and then from the first again; none: the machine's own
+ */
+export async function openCluster(
+  stack: AsyncDisposableStack,
+  dockerVersions: readonly string[] = [],
+): Promise<Cluster> {
   const corner = await openTestDocker();
   stack.defer(corner.remove);
   const network = await openClusterNetwork(stack);
@@ -41,7 +48,10 @@ export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster>
     stack.defer(way.stop);
   }
   const nodes = await Promise.all(
-    Array.from({ length: NODES }, (_, index) => startClusterNode(stack, { index, network, installation, ...ports })),
+    Array.from({ length: NODES }, (_, index) => {
+      const dockerVersion = dockerVersions[index % dockerVersions.length];
+      return startClusterNode(stack, { index, network, installation, dockerVersion, ...ports });
+    }),
   );
   for (const { docker } of nodes) await copyImage(corner.image, corner.client, docker.client);
   const cluster = { instance, api, db, network, processes, nodes, image: corner.image, httpPort: config.HTTP_PORT };
@@ -53,7 +63,11 @@ export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster>
 export async function copyImage(image: string, from: Dockerode, to: Dockerode): Promise<void> {
   const loading = await to.loadImage(await from.getImage(image).get());
   await new Promise<void>((resolve, reject) => {
-    to.modem.followProgress(loading, (error) => (error ? reject(error) : resolve()));
+    to.modem.followProgress(loading, (error, told: { error?: string }[]) => {
+      const said = told?.find(({ error }) => error !== undefined)?.error;
+      if (error || said !== undefined) reject(error ?? new Error(said));
+      else resolve();
+    });
   });
 }
 

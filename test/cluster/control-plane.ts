@@ -27,11 +27,14 @@ const ON_HOSTS = ['node', 'streamer'];
 /** Requests take milliseconds here, and the applications have nothing to save. No goal is about either wait. */
 const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s' };
 
+/** Retention has something to do within minutes. */
+const SHORT_MEMORY = { RETENTION_KEEP_REVISIONS: '2', RETENTION_IMAGE_AGE: '1s' };
+
 /** Starts it as `npm start` does, with the same processes and the same supervisor. */
 export async function startControlPlane(stack: AsyncDisposableStack): Promise<ControlPlane> {
   const { stateDir, instance, environment, remove } = await createTestInstallation();
   stack.defer(remove);
-  const given = { ...environment, ...BRISK };
+  const given = { ...environment, ...BRISK, ...SHORT_MEMORY };
   const config = readEnvironment(devVariables, given);
   const installation = openInstallation({ stateDir, config, environment: given, instance });
   await prepareServers(installation);

@@ -17,6 +17,11 @@ export function atMost(most: number | null, figure: Pick<Figure, 'name' | 'value
   return { name, value, unit, goal, holds: most === null || value <= most };
 }
 
+/** A figure that must not be below `least`. */
+export function atLeast(least: number, { name, value, unit }: Pick<Figure, 'name' | 'value' | 'unit'>): Figure {
+  return { name, value, unit, goal: `>= ${least} ${unit}`, holds: value >= least };
+}
+
 /** The median of some durations, and the longest, which must not be above `most`. Given in ms, told in seconds. */
 export function secondsOf(name: string, durationsMs: readonly number[], most: number | null): Figure[] {
   const seconds = durationsMs.map((ms) => ms / 1000);

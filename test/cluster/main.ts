@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util';
 import { cleaningUp } from '../../bench/clean-up.ts';
+import { DOCKER_TREES } from '../../scripts/machine/docker-tree.mjs';
 import { type Cluster, openCluster } from './cluster.ts';
 import type { Experiment, ExperimentOutcome } from './experiment.ts';
-import { dockerdFrozen } from './experiments/dockerd-frozen.ts';
+import { cleanedUp } from './experiments/cleaned-up.ts';
+import { containerdFrozen, dockerdFrozen } from './experiments/daemon-frozen.ts';
 import { dockerdKilled } from './experiments/dockerd-killed.ts';
 import { nodeDrained } from './experiments/node-drained.ts';
 import { nodeLost } from './experiments/node-lost.ts';
@@ -10,9 +12,26 @@ import { swarmNodeLost } from './experiments/swarm-node-lost.ts';
 import { nothingLeft } from './invariants.ts';
 import { type ExperimentResult, holds, toTable, writeReport } from './report.ts';
 
-const EXPERIMENTS: readonly Experiment[] = [nodeLost, swarmNodeLost, nodeDrained, dockerdFrozen, dockerdKilled];
+const EXPERIMENTS: readonly Experiment[] = [
+  nodeLost,
+  swarmNodeLost,
+  nodeDrained,
+  dockerdFrozen,
+  containerdFrozen,
+  dockerdKilled,
+  cleanedUp,
+];
 
-const { values, positionals: wanted } = parseArgs({ allowPositionals: true, options: { runs: { type: 'string' } } });
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { runs: { type: 'string' }, docker: { type: 'string' } },
+});
+const dockerVersions = values.docker?.split(',') ?? [];
+const unheard = dockerVersions.filter((version) => !DOCKER_TREES.includes(version));
+if (unheard.length > 0) {
+  process.stderr.write(`--docker: ${unheard.join(', ')} is none of ${DOCKER_TREES.join(', ')}\n`);
+  process.exit(2);
+}
 const unknown = wanted.filter((name) => !EXPERIMENTS.some((experiment) => experiment.name === name));
 if (unknown.length > 0) {
   const known = EXPERIMENTS.map(({ name, about }) => `${name.padEnd(16)} ${about}\n`).join('');
@@ -24,7 +43,9 @@ process.exit(await runAll());
 async function runAll(): Promise<number> {
   const results: ExperimentResult[] = [];
   await cleaningUp(async (stack) => {
-    const cluster = await openCluster(stack);
+    const cluster = await openCluster(stack, dockerVersions);
+    const engines = await Promise.all(cluster.nodes.map(({ docker }) => docker.client.version()));
+    tell(`Docker Engines: ${engines.map(({ Version }) => Version).join(', ')}`);
     for (const experiment of EXPERIMENTS) {
       if (wanted.length > 0 && !wanted.includes(experiment.name)) continue;
       process.stdout.write(`\n${experiment.name}: ${experiment.about}\n`);

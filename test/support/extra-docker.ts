@@ -10,9 +10,9 @@ import { eventually } from './eventually.ts';
 export interface ExtraDocker {
   readonly socketPath: string;
   readonly client: Dockerode;
-  /** Halts its process where it stands; what it runs goes on. */
-  freeze(): Promise<void>;
-  thaw(): Promise<void>;
+  /** Halts a process of it where it stands; what it runs goes on. */
+  freeze(process?: DaemonProcess): Promise<void>;
+  thaw(process?: DaemonProcess): Promise<void>;
   /** Ends its process as `kill -9` does; what it runs goes on. */
   kill(): Promise<void>;
   /** Starts it again after that. Resolves when it answers. */
@@ -21,10 +21,21 @@ export interface ExtraDocker {
   remove(): Promise<void>;
 }
 
+/** What an engine consists of: what answers calls, and what it has containers run by. */
+export type DaemonProcess = 'dockerd' | 'containerd';
+
+/** Where each writes its pid. */
+const PID_FILES: Readonly<Record<DaemonProcess, string>> = {
+  dockerd: 'docker.pid',
+  containerd: 'exec/containerd/containerd.pid',
+};
+
 /** Where a daemon lives. */
 export interface DockerHome {
   /** What a command begins with that shall run there. */
   readonly enter: readonly string[];
+  /** What starts a daemon there, by default the machine's own. */
+  readonly program?: readonly string[];
   /** How its containers are reached. */
   readonly networking: readonly string[];
   /** Settings that differ from those of a production host. */
@@ -49,7 +60,7 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
   const socketPath = join(dir, 'docker.sock');
   const client = new Dockerode({ socketPath });
   await writeFile(join(dir, 'daemon.json'), JSON.stringify({ ...SETTINGS, ...home.settings }));
-  const command = [...home.enter, findProgram(), ...argumentsIn(dir), ...home.networking];
+  const command = [...home.enter, ...(home.program ?? [findProgram()]), ...argumentsIn(dir), ...home.networking];
   let daemon: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
@@ -69,15 +80,15 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
       throw new Error(`another docker daemon does not start: ${said}`, { cause: error });
     }
   };
-  const signal = async (name: string): Promise<void> => {
-    const pid = (await readFile(join(dir, 'docker.pid'), 'utf8')).trim();
+  const signal = async (name: string, process: DaemonProcess = 'dockerd'): Promise<void> => {
+    const pid = (await readFile(join(dir, PID_FILES[process]), 'utf8')).trim();
     await ended(asRoot(['kill', `-${name}`, pid]));
   };
   const kill = async (): Promise<void> => {
     await signal('KILL');
     if (daemon) await ended(daemon);
     // By these it would take others for its own former processes, and wait for them.
-    await ended(asRoot(['rm', '-f', join(dir, 'docker.pid'), join(dir, 'exec/containerd/containerd.pid')]));
+    await ended(asRoot(['rm', '-f', ...Object.values(PID_FILES).map((file) => join(dir, file))]));
   };
   const end = async (): Promise<void> => {
     if (daemon && !hasEnded(daemon)) {
@@ -88,7 +99,7 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
   };
   const removeContainers = async (): Promise<void> => {
     if (!daemon || hasEnded(daemon)) await start();
-    else await signal('CONT');
+    else for (const process of ['dockerd', 'containerd'] as const) await signal('CONT', process);
     for (const { Id } of await client.listContainers({ all: true })) {
       await client.getContainer(Id).remove({ force: true, v: true });
     }
@@ -100,8 +111,8 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
   return {
     socketPath,
     client,
-    freeze: () => signal('STOP'),
-    thaw: () => signal('CONT'),
+    freeze: (process) => signal('STOP', process),
+    thaw: (process) => signal('CONT', process),
     kill,
     start,
     remove: () => removeContainers().finally(end),
@@ -113,7 +124,7 @@ function argumentsIn(dir: string): string[] {
   return [
     ...['--config-file', join(dir, 'daemon.json')],
     ...['--host', `unix://${join(dir, 'docker.sock')}`, '--group', String(process.getgid?.())],
-    ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--pidfile', join(dir, 'docker.pid')],
+    ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--pidfile', join(dir, PID_FILES.dockerd)],
     ...['--containerd-namespace', namespace, '--containerd-plugins-namespace', `${namespace}-plugins`],
   ];
 }

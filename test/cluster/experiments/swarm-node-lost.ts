@@ -63,7 +63,7 @@ async function openSwarm({ network, nodes, image }: Cluster, stack: AsyncDisposa
   const hosts: SwarmHost[] = [];
   for (let index = 0; index < HOSTS; index += 1) {
     const host = await network.addHost(`swarm-${index}`);
-    const docker = await startDockerOn(stack, host, { 'live-restore': false });
+    const docker = await startDockerOn(stack, host, { settings: { 'live-restore': false } });
     stack.defer(async () => void (await docker.client.swarmLeave({ force: true }).catch(() => undefined)));
     await copyImage(image, source.docker.client, docker.client);
     hosts.push({ ...host, docker });

@@ -1,10 +1,11 @@
 import { percentile } from '../../../bench/figure.ts';
 import type { Subject } from '../../integration/deployed.ts';
+import type { DaemonProcess } from '../../support/extra-docker.ts';
 import { deployApplication, probeApplication } from '../application.ts';
 import { type Cluster, containersOf, untilAllAre, untilNodeIs } from '../cluster.ts';
 import type { ClusterNode } from '../cluster-node.ts';
 import type { Experiment } from '../experiment.ts';
-import { atMost, secondsOf } from '../figures.ts';
+import { atMost, type Figure, secondsOf } from '../figures.ts';
 import { wholeDeployment } from '../invariants.ts';
 
 /** Two on each node. */
@@ -37,55 +38,70 @@ interface Freeze {
   readonly breaks: readonly string[];
 }
 
-/** Halts the daemon of one node for a minute, the next one each time. */
-export const dockerdFrozen: Experiment = {
-  name: 'dockerd-frozen',
-  about: 'the Docker daemon of a node stands still for 60 s: the others deploy as before, nothing is said to be gone',
-  runs: 3,
-  run: async (cluster, { runs, tell }) => {
-    const freezes: Freeze[] = [];
-    for (let run = 0; run < runs; run += 1) {
-      const freeze = await freezeDaemon(cluster, run % cluster.nodes.length);
-      freezes.push(freeze);
-      tell(`${run + 1}: ${toLine(freeze)}`);
-      for (const text of freeze.breaks) tell(`    ${text}`);
-    }
-    const sum = (of: (freeze: Freeze) => number): number => freezes.reduce((total, freeze) => total + of(freeze), 0);
-    const before = freezes.flatMap((freeze) => freeze.before.tookMs);
-    const meanwhile = freezes.flatMap((freeze) => freeze.meanwhile.tookMs);
-    const bareBefore = freezes.flatMap((freeze) => freeze.before.bareMs);
-    const bareMeanwhile = freezes.flatMap((freeze) => freeze.meanwhile.bareMs);
-    return {
-      runs,
-      figures: [
-        ...secondsOf(`${before.length} deploys before`, before, null),
-        ...secondsOf(`${meanwhile.length} deploys on the others meanwhile`, meanwhile, null),
-        atMost(MOST_SLOWER_PERCENT, { name: 'median slower by', value: slowerPercent(before, meanwhile), unit: '%' }),
-        atMost(null, { name: 'a bare start slower by', value: slowerPercent(bareBefore, bareMeanwhile), unit: '%' }),
-        ...secondsOf(
-          'deploys begun at the halt',
-          freezes.flatMap(({ unawareMs }) => unawareMs),
-          null,
-        ),
-        ...secondsOf(
-          'halt to seen degraded',
-          freezes.map(({ degradedMs }) => degradedMs),
-          15,
-        ),
-        ...secondsOf(
-          'going on to seen ready',
-          freezes.map(({ readyMs }) => readyMs),
-          null,
-        ),
-        atMost(0, { name: 'replicas falsely said to be gone', value: sum(({ saidGone }) => saidGone), unit: '' }),
-        atMost(0, { name: 'failed requests', value: sum(({ failedRequests }) => failedRequests), unit: '' }),
-      ],
-      breaks: freezes.flatMap(({ breaks }, run) => breaks.map((text) => `run ${run + 1}: ${text}`)),
-    };
-  },
-};
+/** The Docker daemon of one node halts for a minute, that of the next one each time. */
+export const dockerdFrozen = experiment(
+  'dockerd',
+  'the Docker daemon of a node stands still for 60 s: the others deploy as before, nothing is said to be gone',
+);
 
-async function freezeDaemon(cluster: Cluster, index: number): Promise<Freeze> {
+/** The same with what the daemon has containers run by: it answers as ever, and can start and stop nothing. */
+export const containerdFrozen = experiment(
+  'containerd',
+  'the containerd of a node stands still for 60 s: the others deploy as before, nothing is said to be gone',
+);
+
+function experiment(halted: DaemonProcess, about: string): Experiment {
+  return {
+    ...{ name: `${halted}-frozen`, about, runs: 3 },
+    run: async (cluster, { runs, tell }) => {
+      const freezes: Freeze[] = [];
+      for (let run = 0; run < runs; run += 1) {
+        const freeze = await freezeDaemon(cluster, run % cluster.nodes.length, halted);
+        freezes.push(freeze);
+        tell(`${run + 1}: ${toLine(freeze)}`);
+        for (const text of freeze.breaks) tell(`    ${text}`);
+      }
+      return {
+        runs,
+        figures: toFigures(freezes),
+        breaks: freezes.flatMap(({ breaks }, run) => breaks.map((text) => `run ${run + 1}: ${text}`)),
+      };
+    },
+  };
+}
+
+function toFigures(freezes: readonly Freeze[]): Figure[] {
+  const sum = (of: (freeze: Freeze) => number): number => freezes.reduce((total, freeze) => total + of(freeze), 0);
+  const before = freezes.flatMap((freeze) => freeze.before.tookMs);
+  const meanwhile = freezes.flatMap((freeze) => freeze.meanwhile.tookMs);
+  const bareBefore = freezes.flatMap((freeze) => freeze.before.bareMs);
+  const bareMeanwhile = freezes.flatMap((freeze) => freeze.meanwhile.bareMs);
+  return [
+    ...secondsOf(`${before.length} deploys before`, before, null),
+    ...secondsOf(`${meanwhile.length} deploys on the others meanwhile`, meanwhile, null),
+    atMost(MOST_SLOWER_PERCENT, { name: 'median slower by', value: slowerPercent(before, meanwhile), unit: '%' }),
+    atMost(null, { name: 'a bare start slower by', value: slowerPercent(bareBefore, bareMeanwhile), unit: '%' }),
+    ...secondsOf(
+      'deploys begun at the halt',
+      freezes.flatMap(({ unawareMs }) => unawareMs),
+      null,
+    ),
+    ...secondsOf(
+      'halt to seen degraded',
+      freezes.map(({ degradedMs }) => degradedMs),
+      15,
+    ),
+    ...secondsOf(
+      'going on to seen ready',
+      freezes.map(({ readyMs }) => readyMs),
+      null,
+    ),
+    atMost(0, { name: 'replicas falsely said to be gone', value: sum(({ saidGone }) => saidGone), unit: '' }),
+    atMost(0, { name: 'failed requests', value: sum(({ failedRequests }) => failedRequests), unit: '' }),
+  ];
+}
+
+async function freezeDaemon(cluster: Cluster, index: number, halted: DaemonProcess): Promise<Freeze> {
   const node = cluster.nodes[index];
   if (!node) throw new Error('there is no such node');
   const { nodeId } = node;
@@ -101,13 +117,13 @@ async function freezeDaemon(cluster: Cluster, index: number): Promise<Freeze> {
     await cluster.api.nodes.uncordonNode({ nodeId });
     const haltedAt = performance.now();
     const haltedAtWall = new Date();
-    await node.docker.freeze();
+    await node.docker.freeze(halted);
     const unaware = Promise.all(cluster.nodes.map(() => deployOnce(cluster)));
     unaware.catch(() => undefined);
     await untilNodeIs(cluster, node, 'degraded');
     const degradedMs = performance.now() - haltedAt;
     const meanwhile = await deployWhile(cluster, node, () => performance.now() - haltedAt < FROZEN_MS);
-    await node.docker.thaw();
+    await node.docker.thaw(halted);
     const readyMs = await measured(untilNodeIs(cluster, node, 'ready'));
     const deployed = await unaware;
     const breaks = await wholeDeployment(cluster, subject.id, REPLICAS);
@@ -120,7 +136,7 @@ async function freezeDaemon(cluster: Cluster, index: number): Promise<Freeze> {
     const unawareMs = deployed.map(({ tookMs }) => tookMs);
     return { degradedMs, readyMs, before, meanwhile, unawareMs, saidGone, failedRequests: failed.length, breaks };
   } finally {
-    await node.docker.thaw();
+    await node.docker.thaw(halted);
     await prober.stop();
     await subject.remove();
   }
