@@ -60,6 +60,6 @@ function namesOf({ service, cohort }: ReplicaTemplate): Pick<WantedContainer, 'n
 function volumesOf({ volumes = [] }: ReplicaTemplate, instance: string): Pick<WantedContainer, 'volumes'> {
   if (volumes.length === 0) return {};
   return {
-    volumes: volumes.map(({ volumeId, path, readOnly }) => ({ name: volumeName(instance, volumeId), path, readOnly })),
+    volumes: volumes.map(({ path, readOnly, ...of }) => ({ name: volumeName(instance, of), path, readOnly })),
   };
 }

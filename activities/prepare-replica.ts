@@ -45,9 +45,9 @@ async function ensureImage(
 }
 
 async function ensureVolumes({ projectId, volumes = [] }: ReplicaTemplate, { instance, runtime }: ReplicaPorts) {
-  for (const volumeId of new Set(volumes.map((volume) => volume.volumeId))) {
-    const labels = volumeLabels({ instance, projectId, volumeId });
-    await runtime.ensureVolume({ name: volumeName(instance, volumeId), labels });
+  const wanted = new Map(volumes.map((volume) => [volumeName(instance, volume), volume.volumeId]));
+  for (const [name, volumeId] of wanted) {
+    await runtime.ensureVolume({ name, labels: volumeLabels({ instance, projectId, volumeId }) });
   }
 }
 

@@ -18,7 +18,7 @@ export function createRemoveVolume({
   readonly runtime: Pick<ReplicaPorts['runtime'], 'removeVolume'>;
 }): Pick<NodeActivities, 'removeVolume'> {
   return {
-    removeVolume: ({ volumeId }) =>
-      withHeartbeats({ step: 'remove volume' }, () => runtime.removeVolume(volumeName(instance, volumeId))),
+    removeVolume: (of) =>
+      withHeartbeats({ step: 'remove volume' }, () => runtime.removeVolume(volumeName(instance, of))),
   };
 }

@@ -35,20 +35,17 @@ export function createVolumeSnapshots({
   instance,
   runtime,
   files,
-}: SnapshotPorts): VolumeActivities & Pick<NodeActivities, 'dropSnapshot'> {
+}: SnapshotPorts): Omit<VolumeActivities, 'carryVolume'> & Pick<NodeActivities, 'dropSnapshot'> {
   return {
-    takeSnapshot: ({ snapshotId, volumeId }) =>
+    takeSnapshot: ({ snapshotId, ...of }) =>
       withHeartbeats({ step: 'read' }, async (heartbeats) => {
         const signal = Context.current().cancellationSignal;
-        return await runtime.readVolume(
-          { volume: volumeName(instance, volumeId), reader: snapshotId },
-          async (archive) => {
-            signal.addEventListener('abort', () => archive.destroy(signal.reason as Error), { once: true });
-            return await files.write(snapshotId, archive, (bytes) => {
-              heartbeats.report({ step: 'read', bytes: String(bytes) });
-            });
-          },
-        );
+        return await runtime.readVolume({ volume: volumeName(instance, of), reader: snapshotId }, async (archive) => {
+          signal.addEventListener('abort', () => archive.destroy(signal.reason as Error), { once: true });
+          return await files.write(snapshotId, archive, (bytes) => {
+            heartbeats.report({ step: 'read', bytes: String(bytes) });
+          });
+        });
       }),
     restoreSnapshot: ({ volumeId, projectId, snapshotId, sizeBytes, sha256 }) =>
       withHeartbeats({ step: 'check' }, async (heartbeats) => {
@@ -57,7 +54,7 @@ export function createVolumeSnapshots({
         signal.addEventListener('abort', () => archive.destroy(signal.reason as Error), { once: true });
         heartbeats.report({ step: 'fill' });
         const labels = volumeLabels({ instance, projectId, volumeId });
-        await runtime.fillVolume({ name: volumeName(instance, volumeId), labels }, archive);
+        await runtime.fillVolume({ name: volumeName(instance, { volumeId }), labels }, archive);
       }),
     dropSnapshot: ({ snapshotId }) => withHeartbeats({ step: 'remove' }, () => files.remove(snapshotId)),
   };

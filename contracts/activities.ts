@@ -58,6 +58,8 @@ export interface StoreActivities {
    * @returns the generation that the ingress must reach; `null` when the deployment has no route.
    */
   switchRoutes(input: SwitchRoutesInput): Promise<{ readonly generation: number | null }>;
+  /** Records that the volumes of an operation have arrived: from now on they are where they were carried to. */
+  recordCarried(input: OperationRef): Promise<void>;
   /** Tells which replicas of this operation are no longer healthy, before what they replace goes. */
   findUnhealthy(input: OperationRef & { readonly replicaIds: readonly string[] }): Promise<readonly string[]>;
   /** Forgets replicas whose containers have been removed; those that could not be are left to their node's return. */

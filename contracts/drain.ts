@@ -22,6 +22,8 @@ export interface DrainInput {
   readonly reason: string;
   /** How many deployments are moved at a time. */
   readonly atOnce: number;
+  /** Whether what has volumes is moved with them; absent: it stays. */
+  readonly withVolumes?: boolean;
   /** What survives continue-as-new; absent in a first run. */
   readonly carried?: { readonly fruitless: number };
 }
@@ -42,10 +44,10 @@ export interface DrainActivities {
    */
   beginDrain(input: Omit<DrainInput, 'atOnce' | 'carried'>): Promise<{ readonly open: boolean }>;
   /**
-   * Lists ids of deployments with replicas on the node which can be moved: not of those with volumes, and none while no
-   * other node takes replicas. At most 200, those that were moved longest ago first.
+   * Lists ids of deployments with replicas on the node which can be moved: of those with volumes only when these go along,
+   * and none while no other node takes replicas. At most 200, those that were moved longest ago first.
    */
-  listMovable(input: { readonly nodeId: string }): Promise<readonly string[]>;
+  listMovable(input: { readonly nodeId: string; readonly withVolumes?: boolean }): Promise<readonly string[]>;
   /** Says to those who watch that something has left, or could not. */
   touchDrain(input: DrainRef): Promise<void>;
   /** Records how it ended: nothing is left that can be moved, or it was stopped. */

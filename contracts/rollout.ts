@@ -1,3 +1,4 @@
+import type { VolumeCopy } from '../domain/naming.ts';
 import type { RecordedReplica, ServiceGoal } from '../domain/rollout-goal.ts';
 import type { RolloutPolicy } from '../domain/rollout-policy.ts';
 import type {
@@ -35,8 +36,7 @@ export interface ExistingReplica extends RecordedReplica, PlannedReplica {
 }
 
 /** A volume of the platform as a container sees it. */
-export interface MountedVolume {
-  readonly volumeId: string;
+export interface MountedVolume extends VolumeCopy {
   readonly path: string;
   readonly readOnly: boolean;
 }
@@ -108,6 +108,8 @@ export interface ServicePlan {
 export interface RolloutPlan {
   readonly policy: RolloutPolicy;
   readonly goal: readonly ServiceGoal[];
+  /** Volumes that go along to another node, before anything is started there; absent: none. */
+  readonly carries?: readonly CarriedVolume[];
   /** Services of the goal that write a volume, so that two replicas of one never exist side by side; absent: none. */
   readonly exclusive?: readonly string[];
   /** Whether replicas that fit the goal already are replaced all the same. */
@@ -118,6 +120,16 @@ export interface RolloutPlan {
   readonly reserved: readonly PlannedReplica[];
   /** All other replicas of the deployment. */
   readonly existing: readonly ExistingReplica[];
+}
+
+/** A volume on its way from node to node. */
+export interface CarriedVolume {
+  readonly volumeId: string;
+  readonly projectId: string;
+  readonly from: string;
+  readonly to: string;
+  /** The copy that is made; a node asks the control plane which one it is made of. */
+  readonly copy: number;
 }
 
 /** A container that is to go from a node. */

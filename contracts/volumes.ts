@@ -1,4 +1,5 @@
-import type { OperationFailure } from './rollout.ts';
+import type { VolumeCopy } from '../domain/naming.ts';
+import type { CarriedVolume, OperationFailure } from './rollout.ts';
 import type { RolloutTiming } from './timing.ts';
 
 /** Workflow type of a snapshot. */
@@ -18,9 +19,8 @@ export function restoreWorkflowId(volumeId: string): string {
 }
 
 /** Input of the workflow of a snapshot. */
-export interface SnapshotInput {
+export interface SnapshotInput extends VolumeCopy {
   readonly snapshotId: string;
-  readonly volumeId: string;
   readonly nodeId: string;
   readonly timing: Pick<RolloutTiming, 'nodePickUpMs' | 'heartbeatMs'>;
 }
@@ -59,27 +59,34 @@ export interface VolumeActivities {
    *
    * @throws INSUFFICIENT_CAPACITY: final. Leaves no part of a file when it throws.
    */
-  takeSnapshot(input: { readonly snapshotId: string; readonly volumeId: string }): Promise<SnapshotContent>;
+  takeSnapshot(input: VolumeCopy & { readonly snapshotId: string }): Promise<SnapshotContent>;
   /**
    * Makes a volume of a snapshot, anew from the start with each attempt.
    *
    * @throws SNAPSHOT_DAMAGED: final, before anything is touched.
    */
   restoreSnapshot(input: Omit<RestoreInput, 'nodeId' | 'timing'>): Promise<void>;
+  /**
+   * Makes a copy of a volume of what another node has, anew from the start with each attempt. Heartbeats tell how many
+   * bytes. Whoever wrote the volume must be gone.
+   *
+   * @throws INSUFFICIENT_CAPACITY: final. NODE_UNAVAILABLE, VOLUME_IN_USE (retryable).
+   */
+  carryVolume(input: Pick<CarriedVolume, 'volumeId' | 'projectId' | 'copy'>): Promise<void>;
 }
 
 /** Data that is to go from a node. */
 export interface DoomedData {
-  /** Volumes that somebody has deleted; absent is the same as none. */
-  readonly volumes?: readonly { readonly volumeId: string }[];
+  /** Volumes that somebody has deleted, and copies of which there is a newer one elsewhere; absent is the same as none. */
+  readonly volumes?: readonly VolumeCopy[];
   /** Snapshots that somebody has deleted, or whose place newer ones have taken. */
   readonly snapshots?: readonly { readonly snapshotId: string }[];
 }
 
 /** Activities that remove data, on one node's own queue. */
 export interface DataRemovals {
-  /** Removes a volume that somebody has deleted, with all that is in it. @throws VOLUME_IN_USE (retryable) */
-  removeVolume(input: { readonly volumeId: string }): Promise<void>;
+  /** Removes a copy of a volume, with all that is in it. @throws VOLUME_IN_USE (retryable) */
+  removeVolume(input: VolumeCopy): Promise<void>;
   /** Removes the file of a snapshot; one that is not there counts as removed. */
   dropSnapshot(input: { readonly snapshotId: string }): Promise<void>;
 }

@@ -6,6 +6,8 @@ export interface Move {
   readonly to: string | null;
   /** How many of each service leave; `null`: all. */
   readonly replicas: number | null;
+  /** Whether volumes go along; absent: what has volumes is not moved. */
+  readonly volumes?: boolean;
 }
 
 /** A replica as far as a move asks. */

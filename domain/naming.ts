@@ -52,9 +52,17 @@ export function networkName(instance: string, ownerId: string): string {
   return `obiente-${instance}-${ownerId.replaceAll('-', '')}`;
 }
 
+/** A copy of a volume's data: each node that a volume was carried to made one, and the first node the one numbered 0. */
+export interface VolumeCopy {
+  readonly volumeId: string;
+  /** Absent is the same as 0. */
+  readonly copy?: number;
+}
+
 /** Docker's name of a volume. */
-export function volumeName(instance: string, volumeId: string): string {
-  return `obiente-${instance}-vol-${volumeId.replaceAll('-', '')}`;
+export function volumeName(instance: string, { volumeId, copy = 0 }: VolumeCopy): string {
+  const name = `obiente-${instance}-vol-${volumeId.replaceAll('-', '')}`;
+  return copy === 0 ? name : `${name}-c${copy}`;
 }
 
 /** Labels of a volume: they tell who wants it kept. */

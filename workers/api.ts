@@ -11,6 +11,7 @@ import { createRetentionGateway } from '../adapters/temporal/retention-gateway.t
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
 import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
+import { createVolumeTokenSigner } from '../adapters/tokens/volume-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
 import { createHealthRoute } from '../api/http/health.ts';
@@ -112,6 +113,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
     imageTokens: createImageTokenSigner(keys.control),
+    volumeTokens: createVolumeTokenSigner(keys.control),
     ...{ masterKeys: keys.master, payloadKeys: keys.payload },
     workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
     retention: createRetentionGateway({

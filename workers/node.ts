@@ -10,6 +10,7 @@ import { readSecretFile } from '../adapters/sealing/secret-file.ts';
 import { installTemporalLog } from '../adapters/temporal/worker.ts';
 import { createControlTokenVerifier } from '../adapters/tokens/control-token.ts';
 import { createImageTokenVerifier } from '../adapters/tokens/image-token.ts';
+import { createVolumeTokenVerifier } from '../adapters/tokens/volume-token.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { nodeVariables } from '../config/node.ts';
 import { openBuildRegistry } from './node/build-registry.ts';
@@ -109,6 +110,7 @@ function listen(of: { config: Config; docker: Docker; keys: NodeKeys; controlJwk
   const { config, docker, keys, controlJwks, log } = of;
   const { nodeId } = keys;
   const verifier = createControlTokenVerifier({ getJwks: controlJwks.current, audience: `node:${nodeId}` });
+  const volumeVerifier = createVolumeTokenVerifier({ getJwks: controlJwks.current, nodeId });
   const imageVerifier = createImageTokenVerifier({ getJwks: controlJwks.current, nodeId });
   return startNodeGateway({
     bindAddress: config.BIND_ADDRESS,
@@ -117,6 +119,7 @@ function listen(of: { config: Config; docker: Docker; keys: NodeKeys; controlJwk
     docker,
     verifyToken: (token) => verifier.verify(token),
     verifyImageToken: (token) => imageVerifier.verify(token),
+    verifyVolumeToken: (token) => volumeVerifier.verify(token),
     log,
   });
 }

@@ -7,6 +7,7 @@ import {
 import type { BuildActivities, IngressActivities, NodeActivities, StoreActivities } from '../contracts/activities.ts';
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import { LOOK_SILENCE_MS, type RolloutTiming } from '../contracts/timing.ts';
+import type { VolumeActivities } from '../contracts/volumes.ts';
 import { COMPOSE_LIMITS } from '../domain/compose/application.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 
@@ -49,6 +50,21 @@ export function onNode(nodeId: string, timing: RolloutTiming, extraMs = 0): Node
  */
 export function onStoppingNode(nodeId: string, timing: RolloutTiming): NodeActivities {
   return onNode(nodeId, timing, Math.max(timing.stopGraceMs, COMPOSE_LIMITS.stopGracePeriodMs));
+}
+
+/** Terabytes take hours; a process that hangs is noticed by its heartbeats, and one that died is tried again. */
+export function onData(
+  nodeId: string,
+  { nodePickUpMs, heartbeatMs }: Pick<RolloutTiming, 'nodePickUpMs' | 'heartbeatMs'>,
+): VolumeActivities {
+  return proxyActivities<VolumeActivities>({
+    taskQueue: nodeQueue(nodeId),
+    scheduleToStartTimeout: nodePickUpMs,
+    startToCloseTimeout: '24h',
+    heartbeatTimeout: heartbeatMs,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 5 },
+  });
 }
 
 /**

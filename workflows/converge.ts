@@ -43,6 +43,8 @@ export interface Rollout {
   batch: number;
   /** Replicas that were placed anew, since their node's daemon was in trouble. */
   placedAnew: number;
+  /** Whether the volumes that go along have arrived. */
+  carried: boolean;
 }
 
 /** Begins with what is recorded. */
@@ -61,6 +63,7 @@ export function track(
     weightPercent: null,
     batch: from.batch ?? 0,
     placedAnew: 0,
+    carried: false,
   };
 }
 

@@ -35,11 +35,12 @@ const records = proxyLocalActivities<DrainActivities>({
  * time. At most one per node, `drain/<node id>`.
  *
  * A move starts what replaces a replica before it takes that one's requests away, so a drain costs nobody a request. What
- * finds no room is asked again a few times; what has volumes stays with its data. Ends when nothing is left that can
+ * finds no room is asked again a few times; what has volumes goes with them or stays. Ends when nothing is left that can
  * be moved, or when it is told to stop; the node takes nothing new either way until it is uncordoned.
  */
 export async function drainNode(input: DrainInput): Promise<void> {
   const { nodeId, drainId, actorUserId, reason, atOnce } = input;
+  const along = input.withVolumes === true ? { withVolumes: true } : {};
   const ref = { nodeId, drainId };
   let begun = input.carried !== undefined;
   let refused: unknown;
@@ -55,7 +56,7 @@ export async function drainNode(input: DrainInput): Promise<void> {
   });
   const moves = listenForEnds({ reason: `node ${nodeId} is drained`, isOver: () => stopped });
   try {
-    if (!begun && !(await records.beginDrain({ nodeId, drainId, actorUserId, reason })).open) stopped = true;
+    if (!begun && !(await records.beginDrain({ nodeId, drainId, actorUserId, reason, ...along })).open) stopped = true;
     begun = true;
   } catch (error) {
     refused = error;
@@ -63,12 +64,12 @@ export async function drainNode(input: DrainInput): Promise<void> {
     return;
   }
   let fruitless = input.carried?.fruitless ?? 0;
-  let left = stopped ? [] : await records.listMovable({ nodeId });
+  let left = stopped ? [] : await records.listMovable({ nodeId, ...along });
   while (left.length > 0 && !stopped && !workflowInfo().continueAsNewSuggested) {
-    const move = { from: nodeId, to: null, replicas: null };
+    const move = { from: nodeId, to: null, replicas: null, ...(along.withVolumes ? { volumes: true } : {}) };
     const wanted = left.map((deploymentId) => ({ deploymentId, move }));
     await moves.run(wanted, { atOnce, onEnd: () => records.touchDrain(ref) });
-    const now = await records.listMovable({ nodeId });
+    const now = await records.listMovable({ nodeId, ...along });
     const gone = left.filter((deploymentId) => !now.includes(deploymentId)).length;
     left = now;
     if (gone > 0 || left.length === 0) continue;

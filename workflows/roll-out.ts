@@ -2,6 +2,7 @@ import { CancellationScope, log } from '@temporalio/workflow';
 import type { PendingOperation } from '../contracts/deployment.ts';
 import type { RolloutTiming } from '../contracts/timing.ts';
 import { store } from './activity-stubs.ts';
+import { tellCarried } from './carry-volumes.ts';
 import { converge, type Rollout, track } from './converge.ts';
 import { ensureImages } from './ensure-images.ts';
 import { toOperationFailure } from './failures.ts';
@@ -37,12 +38,17 @@ export async function rollOut(run: OperationRun): Promise<void> {
     rollout = track({ ref, plan, timing, words });
     await ensureImages(rollout);
     await converge(rollout);
-    await CancellationScope.nonCancellable(() => store.finishOperation(ref));
+    const reached = rollout;
+    await CancellationScope.nonCancellable(async () => {
+      await store.finishOperation(ref);
+      await tellCarried(reached);
+    });
   } catch (error) {
     await CancellationScope.nonCancellable(async () => {
       const failure = toOperationFailure(error, words.cancelReason);
       await goBack(run, rollout, failure.code === 'CANCELLED');
       await store.failOperation({ ...ref, failure });
+      if (rollout) await tellCarried(rollout);
     });
   }
 }

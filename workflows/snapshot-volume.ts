@@ -1,11 +1,6 @@
-import {
-  ActivityCancellationType,
-  CancellationScope,
-  proxyActivities,
-  proxyLocalActivities,
-} from '@temporalio/workflow';
-import { nodeQueue } from '../contracts/task-queues.ts';
-import type { RestoreInput, SnapshotInput, SnapshotRecords, VolumeActivities } from '../contracts/volumes.ts';
+import { CancellationScope, proxyLocalActivities } from '@temporalio/workflow';
+import type { RestoreInput, SnapshotInput, SnapshotRecords } from '../contracts/volumes.ts';
+import { onData } from './activity-stubs.ts';
 import { toOperationFailure } from './failures.ts';
 
 /** Short writes. Without an end of their retries: a snapshot outlives any outage of the database. */
@@ -14,25 +9,16 @@ const records = proxyLocalActivities<SnapshotRecords>({
   retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
 });
 
-/** Terabytes take hours; a process that hangs is noticed by its heartbeats, and one that died is tried again. */
-function onNode({ nodeId, timing }: Pick<SnapshotInput, 'nodeId' | 'timing'>): VolumeActivities {
-  return proxyActivities<VolumeActivities>({
-    taskQueue: nodeQueue(nodeId),
-    scheduleToStartTimeout: timing.nodePickUpMs,
-    startToCloseTimeout: '24h',
-    heartbeatTimeout: timing.heartbeatMs,
-    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 5 },
-  });
-}
-
 /**
  * Takes a snapshot of a volume. One per snapshot, `snapshot/<snapshot id>`. Ends with its outcome recorded, also when it
  * is cancelled; what a failed one leaves is removed by its node.
  */
-export async function snapshotVolume({ snapshotId, volumeId, ...on }: SnapshotInput): Promise<void> {
+export async function snapshotVolume({ snapshotId, volumeId, copy, ...on }: SnapshotInput): Promise<void> {
   try {
-    const content = await onNode(on).takeSnapshot({ snapshotId, volumeId });
+    const content = await onData(on.nodeId, on.timing).takeSnapshot({
+      ...{ snapshotId, volumeId },
+      ...(copy === undefined ? {} : { copy }),
+    });
     await CancellationScope.nonCancellable(() => records.finishSnapshot({ snapshotId, ...content }));
   } catch (error) {
     const failure = toOperationFailure(error, 'the snapshot was cancelled');
@@ -47,7 +33,7 @@ export async function snapshotVolume({ snapshotId, volumeId, ...on }: SnapshotIn
 export async function restoreVolume({ nodeId, timing, ...restore }: RestoreInput): Promise<void> {
   const { volumeId } = restore;
   try {
-    await onNode({ nodeId, timing }).restoreSnapshot(restore);
+    await onData(nodeId, timing).restoreSnapshot(restore);
     await CancellationScope.nonCancellable(() => records.endRestore({ volumeId, failure: null }));
   } catch (error) {
     const failure = toOperationFailure(error, 'the restore was cancelled');

@@ -3,6 +3,7 @@ import type { PlannedReplica, ServicePlan, StartedReplica } from '../contracts/r
 import type { RolloutStep } from '../domain/rollout.ts';
 import { onNode, store } from './activity-stubs.ts';
 import { allOrCancelled } from './all-or-cancelled.ts';
+import { carryVolumes } from './carry-volumes.ts';
 import type { Rollout, Tracked } from './converge.ts';
 import { isFrom } from './failures.ts';
 import { tellDoomed } from './tell-doomed.ts';
@@ -17,6 +18,7 @@ export async function startReplicas(
   starts: Extract<RolloutStep, { kind: 'start' }>['starts'],
 ): Promise<void> {
   await reserveMissing(rollout, starts);
+  await carryVolumes(rollout);
   const groups = new Map(starts.map(({ service, count }) => [service, take(rollout, service, count)]));
   const services = rollout.plan.services.filter(({ template }) => groups.has(template.service));
   await allOrCancelled(

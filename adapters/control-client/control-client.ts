@@ -4,6 +4,7 @@ import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import type { BuildReport } from '../../activities/build-reporter.ts';
 import type { ImageSources } from '../../activities/built-images.ts';
+import type { VolumeHolder } from '../../activities/carry-volume.ts';
 import type { FailureReport } from '../../activities/node-ports.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { HostFacts } from '../../domain/container.ts';
@@ -56,6 +57,8 @@ export interface ControlClient {
   fetchRegistryCredential(of: ServiceRef): Promise<string>;
   /** @returns where a built image is. @throws NOT_FOUND when this node is to run no such image; NODE_UNAVAILABLE */
   fetchImageSources(of: { deploymentId: string; imageId: string }): Promise<ImageSources>;
+  /** @returns who has what is in a volume. @throws NOT_FOUND when it is not on its way to this node; NODE_UNAVAILABLE */
+  fetchVolumeSource(of: { readonly volumeId: string; readonly copy: number }): Promise<VolumeHolder>;
   /** Tells how a build goes. @returns whether the report counts. @throws NOT_FOUND when it is not this node's build. */
   reportBuild(report: BuildReport): Promise<boolean>;
   /** Tells what a replica had printed when it was given up. @throws NOT_FOUND when it is not this node's */
@@ -118,6 +121,10 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
       const what = `ask where image ${imageId} is`;
       const answer = client.fetchImageSources({ deploymentId, imageId });
       return await explained(what, answer, toRetryableControlError);
+    },
+    fetchVolumeSource: async (of) => {
+      const what = `ask who has volume ${of.volumeId}`;
+      return await explained(what, client.fetchVolumeSource(of), toRetryableControlError);
     },
     reportBuild: async ({ attempt, firstNumber, lines, ...report }) => {
       const answer = client.reportBuild({

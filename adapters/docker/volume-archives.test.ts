@@ -19,7 +19,7 @@ afterAll(() => rm(folder, { recursive: true }));
 async function aVolume(): Promise<string> {
   const { instance, docker: adapter } = docker.corner;
   const volumeId = randomUUID();
-  const name = volumeName(instance, volumeId);
+  const name = volumeName(instance, { volumeId });
   await adapter.ensureVolume({ name, labels: volumeLabels({ instance, projectId: randomUUID(), volumeId }) });
   return name;
 }
@@ -108,7 +108,7 @@ describe('a snapshot', () => {
 
   it('is not taken of a volume that is not there, which is not made either', async () => {
     const { instance, client, docker: adapter } = docker.corner;
-    const volume = volumeName(instance, randomUUID());
+    const volume = volumeName(instance, { volumeId: randomUUID() });
     const reading = adapter.readVolume({ volume, reader: randomUUID() }, async () => undefined);
     await expect(reading).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect((await client.listVolumes()).Volumes.map(({ Name }) => Name)).not.toContain(volume);

@@ -21,7 +21,7 @@ export interface DockerVolumeArchives {
    * Makes a volume of an archive, in place of the one of that name: owners, modes, times, links, devices and names as
    * they were. What an attempt leaves that was killed goes with the next.
    *
-   * @throws VOLUME_IN_USE (retryable) while a container mounts it.
+   * @throws VOLUME_IN_USE (retryable) while a container mounts it; whatever the archive fails with.
    */
   fillVolume(
     volume: { readonly name: string; readonly labels: Readonly<Record<string, string>> },
@@ -107,12 +107,16 @@ export function createDockerVolumeArchives(
     },
     fillVolume: async (volume, archive) => {
       const name = `${volume.name}-fill`;
+      // It may break off before Docker reads the first byte of it, and then nobody would ever end the call.
+      const broken = new AbortController();
+      if (archive.errored) throw archive.errored;
+      archive.once('error', (error) => broken.abort(error));
       await removeHelper(name);
       await removeVolume(volume.name);
       await ensureVolume(volume);
       await withHelper({ name, volume: volume.name, readOnly: false }, async (container) => {
-        const fill = () => container.putArchive(archive, { path: '/' });
-        await call(`fill volume ${volume.name}`, fill, { timeoutMs: LONGEST_MS });
+        const fill = (abortSignal: AbortSignal) => container.putArchive(archive, { path: '/', abortSignal });
+        await call(`fill volume ${volume.name}`, fill, { timeoutMs: LONGEST_MS, signal: broken.signal });
       });
     },
   };

@@ -31,7 +31,7 @@ beforeAll(async () => {
 async function aVolume(): Promise<string> {
   const { instance, docker: adapter } = docker.corner;
   const volumeId = randomUUID();
-  const name = volumeName(instance, volumeId);
+  const name = volumeName(instance, { volumeId });
   const labels = volumeLabels({ instance, projectId: randomUUID(), volumeId });
   await Promise.all([1, 2, 3].map(() => adapter.ensureVolume({ name, labels })));
   return name;

@@ -12,10 +12,13 @@ export interface DockerVolumes {
    * @throws VOLUME_IN_USE (retryable) while a container mounts it, running or not.
    */
   removeVolume(name: string): Promise<void>;
+  /** @throws VOLUME_IN_USE (retryable) while there is a container that mounts the volume to write, running or not. */
+  requireUnwritten(name: string): Promise<void>;
 }
 
 /** Creates the part of the adapter that deals with volumes. */
-export function createDockerVolumes({ client, call }: DockerConnection): DockerVolumes {
+export function createDockerVolumes(docker: DockerConnection): DockerVolumes {
+  const { client, call } = docker;
   return {
     ensureVolume: async ({ name: Name, labels }) => {
       await call(`create volume ${Name}`, (abortSignal) =>
@@ -31,6 +34,13 @@ export function createDockerVolumes({ client, call }: DockerConnection): DockerV
         throw new DomainError('VOLUME_IN_USE', `cannot remove volume ${name}: ${answerOf(error)}`, { cause: error });
       }
     },
+    requireUnwritten: async (name) => {
+      const writer = await findWriter(docker, name);
+      if (writer === undefined) return;
+      throw new DomainError('VOLUME_IN_USE', `cannot read volume ${name}: container ${writer} writes it`, {
+        hint: 'Wait until that container is gone.',
+      });
+    },
   };
 }
 
@@ -40,20 +50,13 @@ export function createDockerVolumes({ client, call }: DockerConnection): DockerV
  * Whoever creates a container that writes volumes goes through here one after the other, so nobody creates another
  * between the look and the creation. A container that has stopped counts as well, since its daemon may restart it.
  */
-export function createWriterGuard({ client, call }: DockerConnection) {
+export function createWriterGuard(docker: DockerConnection) {
   let turn: Promise<unknown> = Promise.resolve();
 
   const check = async ({ name, volumes = [] }: WantedContainer): Promise<void> => {
     for (const volume of volumes.filter(({ readOnly }) => !readOnly)) {
-      const found = await call(`look who mounts volume ${volume.name}`, (abortSignal) =>
-        client.listContainers({ all: true, filters: { volume: [volume.name] }, abortSignal }),
-      );
-      const other = found.find(
-        ({ Names, Mounts }) =>
-          !Names.includes(`/${name}`) && Mounts.some((mount) => mount.Name === volume.name && mount.RW),
-      );
-      if (!other) continue;
-      const holder = other.Names[0]?.slice(1) ?? other.Id;
+      const holder = await findWriter(docker, volume.name, name);
+      if (holder === undefined) continue;
       throw new DomainError('VOLUME_IN_USE', `cannot create ${name}: container ${holder} writes its volume`, {
         hint: 'Wait until that container is gone.',
       });
@@ -70,4 +73,15 @@ export function createWriterGuard({ client, call }: DockerConnection) {
     turn = own.catch(() => undefined);
     return await own;
   };
+}
+
+/** Finds a container that mounts a volume to write, other than the one of that name. @returns its name */
+async function findWriter({ client, call }: DockerConnection, volume: string, but = ''): Promise<string | undefined> {
+  const found = await call(`look who mounts volume ${volume}`, (abortSignal) =>
+    client.listContainers({ all: true, filters: { volume: [volume] }, abortSignal }),
+  );
+  const writer = found.find(
+    ({ Names, Mounts }) => !Names.includes(`/${but}`) && Mounts.some((mount) => mount.Name === volume && mount.RW),
+  );
+  return writer && (writer.Names[0]?.slice(1) ?? writer.Id);
 }

@@ -75,7 +75,7 @@ export interface StoredOperation {
 const STORED_COLUMNS = [
   ...(['id', 'kind', 'state', 'revision', 'sequence', 'cohort'] as const),
   ...(['scale_service', 'scale_replicas', 'kept_services as kept'] as const),
-  ...(['move_from', 'move_to', 'move_replicas'] as const),
+  ...(['move_from', 'move_to', 'move_replicas', 'move_volumes'] as const),
 ] as const;
 
 type StoredRow = Omit<StoredOperation, 'scale' | 'move'> & {
@@ -84,6 +84,7 @@ type StoredRow = Omit<StoredOperation, 'scale' | 'move'> & {
   readonly move_from: string | null;
   readonly move_to: string | null;
   readonly move_replicas: number | null;
+  readonly move_volumes: boolean;
 };
 
 function toStored(row: StoredRow): StoredOperation {
@@ -93,12 +94,13 @@ function toStored(row: StoredRow): StoredOperation {
     move_from: from,
     move_to: to,
     move_replicas,
+    move_volumes: volumes,
     ...rest
   } = row;
   return {
     ...rest,
     scale: service !== null && replicas !== null ? { service, replicas } : null,
-    move: rest.kind === 'move' ? { from, to, replicas: move_replicas } : null,
+    move: rest.kind === 'move' ? { from, to, replicas: move_replicas, volumes } : null,
   };
 }
 

@@ -2,6 +2,7 @@ import type { StoreActivities } from '../../contracts/activities.ts';
 import type { NodeStateChange } from '../../contracts/node.ts';
 import { DEFAULT_CPU_OVERCOMMIT, type PlacementRules } from '../../domain/placement/placement.ts';
 import { recordBuild } from './builds.ts';
+import { recordCarried } from './carried-volumes.ts';
 import { recordControl, recordWaiting } from './control-operation.ts';
 import type { Database } from './database.ts';
 import { forgetDoomed, listDoomed } from './doomed.ts';
@@ -36,6 +37,7 @@ export function createDeploymentStore(db: Database, { domain, placement }: Deplo
     recordSource: (input) => recordSource(db, input),
     recordBuild: (input) => recordBuild(db, input),
     switchRoutes: (input) => switchRoutes(db, input),
+    recordCarried: (input) => recordCarried(db, input),
     findUnhealthy: (input) => findUnhealthy(db, input),
     forgetReplicas: (input) => forgetReplicas(db, input),
     recordWaiting: (input) => recordWaiting(db, input),

@@ -74,14 +74,24 @@ export async function listDoomed(db: Database, { nodeId }: { readonly nodeId: st
     .orderBy('recorded_at')
     .limit(BATCH)
     .execute();
-  const volumes = await db
+  const deleted = await db
     .selectFrom('volumes')
-    .select('id as volumeId')
+    .select(['id as volumeId', 'copy'])
     .where('node_id', '=', nodeId)
     .where('removing', '=', true)
     .orderBy('id')
     .limit(BATCH)
     .execute();
+  const leftovers = await db
+    .selectFrom('volume_leftovers')
+    .select(['volume_id as volumeId', 'copy'])
+    .where('node_id', '=', nodeId)
+    .orderBy('recorded_at')
+    .limit(BATCH)
+    .execute();
+  const volumes = [...deleted, ...leftovers].map(({ volumeId, copy }) => {
+    return copy === 0 ? { volumeId } : { volumeId, copy };
+  });
   const snapshots = await db
     .selectFrom('volume_snapshots')
     .select('id as snapshotId')
@@ -108,8 +118,11 @@ export async function forgetDoomed(
         .where('index', '=', index)
         .execute();
     }
-    for (const { volumeId } of volumes) {
-      await tx.deleteFrom('volumes').where('id', '=', volumeId).where('removing', '=', true).execute();
+    for (const { volumeId, copy = 0 } of volumes) {
+      const deleted = tx.deleteFrom('volumes').where('id', '=', volumeId).where('removing', '=', true);
+      await deleted.where('copy', '=', copy).execute();
+      const leftovers = tx.deleteFrom('volume_leftovers').where('volume_id', '=', volumeId);
+      await leftovers.where('node_id', '=', nodeId).where('copy', '=', copy).execute();
     }
     for (const { snapshotId } of snapshots) {
       await tx.deleteFrom('volume_snapshots').where('id', '=', snapshotId).where('removing', '=', true).execute();

@@ -15,6 +15,8 @@ export interface DrainRecord {
   readonly moved: number;
   readonly actorUserId: string;
   readonly reason: string;
+  /** Whether what has volumes is moved with them. */
+  readonly withVolumes: boolean;
   readonly createdAt: Date;
   readonly finishedAt: Date | null;
 }
@@ -33,12 +35,18 @@ export interface OnNode {
 /** Creates what the workflow of a drain records by. Each is one transaction, and running it again changes nothing. */
 export function createDrainRecords(db: Database): DrainActivities {
   return {
-    beginDrain: ({ nodeId, drainId, actorUserId, reason }) =>
+    beginDrain: ({ nodeId, drainId, actorUserId, reason, withVolumes = false }) =>
       db.transaction().execute(async (tx) => {
         await cordon(tx, nodeId);
         const known = await findDrain(tx, nodeId);
         if (known?.id === drainId) return { open: known.state === 'running' };
-        const row = { id: drainId, state: 'running', actor_user_id: actorUserId, reason } as const;
+        const row = {
+          id: drainId,
+          state: 'running',
+          actor_user_id: actorUserId,
+          reason,
+          with_volumes: withVolumes,
+        } as const;
         const begun = { ...row, created_at: sql<Date>`now()`, finished_at: null };
         await tx
           .insertInto('node_drains')
@@ -47,7 +55,7 @@ export function createDrainRecords(db: Database): DrainActivities {
           .execute();
         return { open: true };
       }),
-    listMovable: ({ nodeId }) => listLeaving(db, { nodeId, kind: 'move' }),
+    listMovable: ({ nodeId, withVolumes }) => listLeaving(db, { nodeId, kind: 'move', withVolumes }),
     touchDrain: async (drain) => {
       await ofDrain(db, drain).set({ changed_at: sql<Date>`now()` }).execute();
     },
@@ -79,6 +87,7 @@ export async function findDrain(db: Database, nodeId: string): Promise<DrainReco
   return await db
     .selectFrom('node_drains')
     .select(['id', 'node_id as nodeId', 'state', 'actor_user_id as actorUserId', 'reason'])
+    .select('with_volumes as withVolumes')
     .select((eb) =>
       eb
         .selectFrom('operations')

@@ -4,6 +4,7 @@ import type { OperationFailure, RemovalPlan } from '../../contracts/rollout.ts';
 import { makesRevision, OPEN_STATES } from '../../domain/operation.ts';
 import { servicesOf } from '../../domain/spec.ts';
 import { endBuilds } from './builds.ts';
+import { settleCarries } from './carried-volumes.ts';
 import { orphanVolumes, releaseVolumes } from './claim-volumes.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import {
@@ -63,6 +64,7 @@ export async function finishOperation(db: Database, { deploymentId, operationId 
       .values(goal.services.map((service) => ({ deployment_id: deploymentId, ...service })))
       .execute();
     await releaseVolumes(tx, deployment, goal.services);
+    await settleCarries(tx, operationId);
     if (revision === deployment.revision) await deleteOldRoutes(tx, deploymentId, revision);
     const message = goal.stopped ? 'it is stopped' : `revision ${revision} is running`;
     await recordEvents(tx, deployment, [{ kind: 'operation.succeeded', message, operationId }]);
@@ -87,6 +89,7 @@ export async function failOperation(
     const isEnded = await endOperation(tx, operationId, end);
     if (!deployment || !isEnded) return;
     await endBuilds(tx, operationId, isCancelled ? 'cancelled' : 'failed');
+    await settleCarries(tx, operationId);
     await tx
       .deleteFrom('replicas')
       .where('deployment_id', '=', deploymentId)

@@ -25,6 +25,7 @@ export type EventKind =
   | 'replica.exited'
   | 'replica.restarted'
   | 'replica.removed'
+  | 'volume.carried'
   | 'route.switched';
 
 /** Something that happened to a deployment. */

@@ -1,17 +1,14 @@
-import type { ExistingReplica } from '../../contracts/rollout.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { leaving } from '../../domain/move.ts';
 import type { LockedDeployment, StoredOperation } from './deployment-lock.ts';
-
-/** A replica with whether its container was removed by somebody else. */
-export type RecordedReplica = ExistingReplica & { readonly gone: boolean };
+import type { RecordedReplica } from './recorded-replicas.ts';
 
 /**
  * Marks what an operation replaces: a heal what is gone or on lost nodes, a move what is to leave.
  *
  * What is bound to a node by its volumes waits for a lost one, and is replaced there when it is gone.
  *
- * @throws NO_NODE_READY when it is to be moved: data does not move by itself.
+ * @throws NO_NODE_READY when it is to be moved without its volumes.
  */
 export function markGivenUp(
   existing: readonly RecordedReplica[],
@@ -19,7 +16,7 @@ export function markGivenUp(
 ): readonly RecordedReplica[] {
   const { kind, move } = operation;
   const left = move ? leaving(move, existing) : new Set<string>();
-  if (isBound && left.size > 0) throw bound(deployment.name);
+  if (isBound && left.size > 0 && move?.volumes !== true) throw bound(deployment.name);
   const isGivenUp = ({ replicaId, gone, nodeLost }: RecordedReplica): boolean =>
     left.has(replicaId) || (kind === 'heal' && (gone || (nodeLost && !isBound)));
   return existing.map((one) => (isGivenUp(one) ? { ...one, givenUp: true } : one));
@@ -27,6 +24,6 @@ export function markGivenUp(
 
 function bound(name: string): DomainError {
   return new DomainError('NO_NODE_READY', `cannot move ${name}: it is where its volumes are`, {
-    hint: 'Restore a snapshot of each volume under another name, and deploy with those.',
+    hint: 'Move it with its volumes: it stands still while they are copied.',
   });
 }

@@ -8,13 +8,15 @@ const MOST_ASKED = 200;
 /**
  * Lists ids of deployments that have replicas on a node and can do without it.
  *
- * None while no other node takes replicas. One with a volume stays with its node, which has the data. One that is being
+ * None while no other node takes replicas. One with a volume stays with its node, which has the data, unless that goes
+ * along. One that is being
  * healed already is left out.
  */
 export async function listLeaving(
   db: Database,
-  { nodeId, kind }: { readonly nodeId: string; readonly kind: 'heal' | 'move' },
+  of: { readonly nodeId: string; readonly kind: 'heal' | 'move'; readonly withVolumes?: boolean | undefined },
 ): Promise<string[]> {
+  const { nodeId, kind, withVolumes = false } = of;
   const rows = await db
     .selectFrom('deployments')
     .innerJoin('revisions', (join) =>
@@ -71,5 +73,7 @@ export async function listLeaving(
     )
     .orderBy('deployments.id')
     .execute();
-  return rows.flatMap(({ id, spec }) => (volumeNames(spec).length > 0 ? [] : [id])).slice(0, MOST_ASKED);
+  return rows
+    .flatMap(({ id, spec }) => (volumeNames(spec).length > 0 && !withVolumes ? [] : [id]))
+    .slice(0, MOST_ASKED);
 }

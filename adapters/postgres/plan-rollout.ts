@@ -17,6 +17,7 @@ import { DEFAULT_ROLLOUT, type RolloutPolicy } from '../../domain/rollout-policy
 import { isCompose, type Source, servicesOf } from '../../domain/spec.ts';
 import { checkWriterReplicas, writesVolumes } from '../../domain/volumes.ts';
 import { planBuilds } from './builds.ts';
+import { beginCarries, listCarries, returnCarries } from './carried-volumes.ts';
 import { ended } from './control-operation.ts';
 import { readCurrent } from './current-goal.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
@@ -29,11 +30,12 @@ import {
   startOperation,
 } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
-import { markGivenUp, type RecordedReplica } from './given-up.ts';
+import { markGivenUp } from './given-up.ts';
 import { decideWhatStays } from './kept-services.ts';
 import { isOneOfTexts } from './page.ts';
 import { resolveVolumes } from './placement/place-volumes.ts';
 import { listReserved, reserve } from './placement/reserve-replicas.ts';
+import { listRecorded } from './recorded-replicas.ts';
 import { listImages } from './revision-images.ts';
 import { findCommit } from './revision-sources.ts';
 
@@ -55,14 +57,19 @@ export async function beginRollout(
     const policy = policyFor(operation.kind, await policyOf(tx, deploymentId, goal));
     const { kind, cohort } = operation;
     const renew = kind === 'restart';
+    const carries = await beginCarries(tx, deployment, operation, goal);
     const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew, giveUp: true });
     const reserved = await listReserved(tx, { deploymentId, operationId, batch: 0 });
     const isReserved = new Set(reserved.map(({ replicaId }) => replicaId));
     const plan = { ...whole, existing: whole.existing.filter(({ replicaId }) => !isReserved.has(replicaId)) };
-    const starts = reserved.length > 0 ? [] : firstStarts(plan);
+    const starts = reserved.length > 0 ? [] : carries ? allStarts(goal) : firstStarts(plan);
     const fresh = await reserve(tx, { deployment, operationId, batch: 0, starts }, rules);
     const all = [...reserved, ...fresh];
-    return { ...plan, reserved: all, services: await planBuilds(tx, deployment, { plan, reserved: all, operationId }) };
+    const services = await planBuilds(tx, deployment, { plan, reserved: all, operationId });
+    if (!carries) return { ...plan, reserved: all, services };
+    // Data that is written cannot go along bit by bit, and what belongs to it cannot reach it from another node.
+    const how = whole.exclusive.length > 0 ? ALL_AT_ONCE : policy;
+    return { ...plan, reserved: all, services, policy: how, carries: await listCarries(tx, deployment, operationId) };
   });
 }
 
@@ -94,6 +101,7 @@ export async function planReturn(
   return await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
     const operation = await getOperation(tx, operationId);
+    await returnCarries(tx, operationId);
     await tx
       .deleteFrom('replicas')
       .where('deployment_id', '=', deploymentId)
@@ -130,6 +138,9 @@ async function policyOf(
   return newest === 0 ? DEFAULT_ROLLOUT : (await getSpec(tx, deploymentId, newest)).rollout;
 }
 
+/** Everything goes before anything starts. */
+const ALL_AT_ONCE: RolloutPolicy = { strategy: 'recreate', approval: false };
+
 interface Draft {
   readonly operation: StoredOperation;
   readonly goal: readonly ServiceGoal[];
@@ -146,7 +157,7 @@ async function draft(
   tx: DatabaseTransaction,
   deployment: LockedDeployment,
   { operation, goal, policy, renew, cohort, giveUp }: Draft,
-): Promise<RolloutPlan> {
+): Promise<RolloutPlan & { readonly exclusive: readonly string[] }> {
   const services: ServicePlan[] = [];
   const exclusive: string[] = [];
   for (const service of goal.filter(({ replicas }) => replicas > 0)) {
@@ -156,7 +167,7 @@ async function draft(
     checkWriterReplicas('replicas', service.replicas);
     exclusive.push(service.name);
   }
-  const recorded = await listReplicas(tx, deployment.id, operation.id);
+  const recorded = await listRecorded(tx, { deploymentId: deployment.id, operationId: operation.id });
   const isBound = services.some(({ template }) => (template.volumes ?? []).length > 0);
   return {
     policy,
@@ -209,32 +220,11 @@ async function planSource(tx: DatabaseTransaction, source: Source, of: ServiceRe
   return rest.kind === 'git' ? { ...rest, hasArguments, commit: await findCommit(tx, of) } : { ...rest, hasArguments };
 }
 
-async function listReplicas(
-  tx: DatabaseTransaction,
-  deploymentId: string,
-  operationId: string,
-): Promise<RecordedReplica[]> {
-  const rows = await tx
-    .selectFrom('replicas')
-    .innerJoin('nodes', 'nodes.id', 'replicas.node_id')
-    .select(['replica_id as replicaId', 'service', 'revision', 'index', 'node_id as nodeId', 'serving'])
-    .select([
-      'replicas.gone',
-      'replicas.state',
-      'container_id as containerId',
-      'drained_by as drainedBy',
-      'nodes.state as nodeState',
-    ])
-    .where('deployment_id', '=', deploymentId)
-    .orderBy('revision')
-    .orderBy('index')
-    .execute();
-  return rows.map(({ state, containerId, drainedBy, nodeState, ...row }) => ({
-    ...row,
-    nodeLost: nodeState === 'lost',
-    healthy: state === 'healthy' || state === 'removing',
-    resumable: containerId !== null && drainedBy === operationId,
-  }));
+/** What has volumes goes as a whole, so there has to be room for all of it before anything is taken away. */
+function allStarts(goal: readonly ServiceGoal[]): { service: string; revision: number; count: number }[] {
+  return goal.flatMap(({ name, revision, replicas }) => {
+    return replicas > 0 ? [{ service: name, revision, count: replicas }] : [];
+  });
 }
 
 /** What the first step starts, once leftovers are out of the way. */

@@ -45,6 +45,7 @@ export interface NodeTables {
     state: DrainState;
     actor_user_id: string;
     reason: string;
+    with_volumes: Generated<boolean>;
     created_at: Moment;
     changed_at: Moment;
     finished_at: Optional<Date>;

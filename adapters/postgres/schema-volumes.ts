@@ -18,6 +18,23 @@ export interface VolumeTables {
     created_at: Moment;
     restoring_from: Optional<string>;
     restore_error: Optional<string>;
+    copy: Generated<number>;
+    last_copy: Generated<number>;
+  };
+  volume_carries: {
+    volume_id: string;
+    operation_id: string;
+    state: Generated<'going' | 'carried' | 'returned'>;
+    from_node: string;
+    from_copy: number;
+    to_node: Optional<string>;
+    to_copy: number;
+  };
+  volume_leftovers: {
+    volume_id: string;
+    copy: number;
+    node_id: string;
+    recorded_at: Moment;
   };
   volume_snapshots: {
     id: string;
@@ -25,6 +42,7 @@ export interface VolumeTables {
     project_id: string;
     volume_id: string;
     volume_name: string;
+    volume_copy: Generated<number>;
     node_id: string;
     state: SnapshotState;
     size_bytes: Optional<number>;

@@ -117,6 +117,7 @@ export interface Schema
     move_from: Optional<string>;
     move_to: Optional<string>;
     move_replicas: Optional<number>;
+    move_volumes: Generated<boolean>;
     kept_services: Json<Readonly<Record<string, number>>>;
     cohort: Optional<number>;
     waits_for: Generated<string>;

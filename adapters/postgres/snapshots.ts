@@ -13,6 +13,8 @@ export interface SnapshotRecord {
   readonly projectId: string;
   readonly volumeId: string;
   readonly volumeName: string;
+  /** Which copy of the volume it is of, see `domain/naming.ts`. */
+  readonly volumeCopy: number;
   readonly nodeId: string;
   readonly state: SnapshotState;
   /** `null` until it is whole; so is the hash. */
@@ -31,6 +33,7 @@ function selectSnapshots(db: Database | DatabaseTransaction) {
   return db
     .selectFrom('volume_snapshots')
     .select(['id', 'project_id as projectId', 'volume_id as volumeId', 'volume_name as volumeName'])
+    .select('volume_copy as volumeCopy')
     .select(['node_id as nodeId', 'state', 'size_bytes as sizeBytes', 'sha256', 'removing', 'created_at as createdAt'])
     .select(['error_code as errorCode', 'error_message as errorMessage']);
 }
@@ -50,10 +53,10 @@ export async function createSnapshot(
       const found = selectVolumes(tx).where('volumes.project_id', '=', projectId).where('volumes.name', '=', name);
       const volume = await found.forShare('volumes').executeTakeFirst();
       if (!volume) throw notFound('volume');
-      const { nodeId } = volume;
+      const { nodeId, copy } = volume;
       if (nodeId === null || volume.removing || volume.restoringFrom !== null) throw notWhole(volume);
       const owner = { organization_id: organizationId, project_id: projectId, node_id: nodeId };
-      const of = { volume_id: volume.id, volume_name: name, state: 'running' as const };
+      const of = { volume_id: volume.id, volume_name: name, volume_copy: copy, state: 'running' as const };
       await tx
         .insertInto('volume_snapshots')
         .values({ id: claim.resourceId, ...owner, ...of })

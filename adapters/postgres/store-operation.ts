@@ -99,8 +99,8 @@ async function checkMove(tx: DatabaseTransaction, request: OperationRequest): Pr
   throw new DomainError('NO_NODE_READY', `cannot move to ${to}: it is ${unready}`, { hint: 'Name another node.' });
 }
 
-function moveColumns({ from, to, replicas }: Move) {
-  return { move_from: from, move_to: to, move_replicas: replicas };
+function moveColumns({ from, to, replicas, volumes = false }: Move) {
+  return { move_from: from, move_to: to, move_replicas: replicas, move_volumes: volumes };
 }
 
 function isInPlace(deployment: LockedDeployment, place: StoreInput<OperationRequest>): boolean {

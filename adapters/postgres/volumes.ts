@@ -20,6 +20,8 @@ export interface VolumeRecord {
   /** The snapshot that it is made of, until it is whole. */
   readonly restoringFrom: string | null;
   readonly restoreError: string | null;
+  /** Which copy its data is, see `domain/naming.ts`. */
+  readonly copy: number;
   readonly createdAt: Date;
   /** Names of the deployments that mount it, the first {@link NAMED_USERS}. */
   readonly mountedBy: readonly string[];
@@ -73,7 +75,7 @@ export function selectVolumes(db: Database | DatabaseTransaction) {
     .select(['volumes.id', 'volumes.organization_id as organizationId', 'volumes.project_id as projectId'])
     .select(['volumes.name', 'volumes.node_id as nodeId', 'writers.name as writerDeployment'])
     .select(['volumes.writer_service as writerService', 'volumes.removing', 'volumes.created_at as createdAt'])
-    .select(['volumes.restoring_from as restoringFrom', 'volumes.restore_error as restoreError'])
+    .select(['volumes.restoring_from as restoringFrom', 'volumes.restore_error as restoreError', 'volumes.copy'])
     .select(USERS.as('mountedBy'));
 }
 

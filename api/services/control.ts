@@ -1,6 +1,7 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
+import { findVolumeSource } from '../../adapters/postgres/carried-volumes.ts';
 import { keepFailureLog } from '../../adapters/postgres/failure-logs.ts';
 import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { findImageSources } from '../../adapters/postgres/image-sources.ts';
@@ -16,6 +17,7 @@ import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.t
 import type { ImageTokenSigner } from '../../adapters/tokens/image-token.ts';
 import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
+import type { VolumeTokenSigner } from '../../adapters/tokens/volume-token.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
 import { argumentsOf, type SealedVariable, type ServiceSpec } from '../../domain/spec.ts';
@@ -37,6 +39,7 @@ export interface ControlDeps extends SourceCredentialDeps {
   readonly checkJoinToken: (presented: string) => void;
   /** Signs which node may fetch which built image from which other one. */
   readonly imageTokens: ImageTokenSigner;
+  readonly volumeTokens: VolumeTokenSigner;
   /** The control plane's public keys as the JSON text of a JWK set. */
   readonly publicJwks: string;
 }
@@ -124,6 +127,13 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
         return { nodeId: from, gatewayUrl, token };
       });
       return { reference: reference ?? '', holders: await Promise.all(signed) };
+    },
+    async fetchVolumeSource({ volumeId, copy }, context) {
+      const { nodeId: to } = getCallingNode(context);
+      const { nodeId: from, isLost, ...at } = await findVolumeSource(db, { volumeId, copy, nodeId: to });
+      if (isLost) return { nodeId: from };
+      const token = await deps.volumeTokens.sign({ volumeId, copy: at.copy, from, to });
+      return { nodeId: from, token, ...at };
     },
     async reportBuild(report, context) {
       const { nodeId } = getCallingNode(context);

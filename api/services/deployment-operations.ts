@@ -43,7 +43,7 @@ export function createDeploymentOperations(deps: SubmitDeps): Operations {
     async moveDeployment(wire, context) {
       const { toNodeId } = wire;
       const requestHash = hash('MoveDeployment', wire, toNodeId);
-      const wish = () => ({ kind: 'move', move: { from: null, to: toNodeId, replicas: null } }) as const;
+      const wish = () => ({ kind: 'move', move: { from: null, to: toNodeId, replicas: null, volumes: true } }) as const;
       return { operation: toWireOperation(await submitOperation(deps, context, { wire, requestHash, wish })) };
     },
     async rollbackDeployment(wire, context) {

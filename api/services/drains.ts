@@ -29,10 +29,11 @@ const MOST_NAMED = 200;
 /** Creates the part of the service of nodes that empties them. */
 export function createDrains(deps: DrainDeps): Pick<ServiceImpl<typeof NodesService>, 'drainNode' | 'watchDrain'> {
   return {
-    async drainNode({ nodeId, reason, atOnce }, context) {
+    async drainNode({ nodeId, reason, atOnce, withVolumes }, context) {
       const { userId: actorUserId } = getCaller(context);
       const drainId = randomUUID();
-      await deps.workflows.drainNode({ nodeId, drainId, actorUserId, reason, atOnce: atOnce || AT_ONCE });
+      const along = withVolumes ? { withVolumes } : {};
+      await deps.workflows.drainNode({ nodeId, drainId, actorUserId, reason, atOnce: atOnce || AT_ONCE, ...along });
       return { drain: await describe(deps.db, nodeId) };
     },
     async *watchDrain({ nodeId }, { signal }) {
@@ -56,16 +57,16 @@ type WireDrain = MessageInitShape<typeof DrainSchema> & { readonly state: DrainS
 async function describe(db: Database, nodeId: string): Promise<WireDrain> {
   const [drain, left] = await Promise.all([findDrain(db, nodeId), listOnNode(db, { nodeId, limit: MOST_NAMED })]);
   if (!drain) throw notFound('drain');
-  const { id, state, moved, actorUserId, reason, createdAt, finishedAt } = drain;
+  const { id, state, moved, actorUserId, reason, withVolumes, createdAt, finishedAt } = drain;
   return {
-    ...{ id, nodeId, moved, actorUserId, reason, state: STATE[state] },
-    left: left.map((one) => ({ ...one, why: whyLeft(one, state) })),
+    ...{ id, nodeId, moved, actorUserId, reason, withVolumes, state: STATE[state] },
+    left: left.map((one) => ({ ...one, why: whyLeft(one, drain) })),
     createdAt: timestampFromDate(createdAt),
     ...(finishedAt ? { finishedAt: timestampFromDate(finishedAt) } : {}),
   };
 }
 
-function whyLeft({ isBound, failure }: OnNode, state: DrainRecord['state']): string {
-  if (isBound) return 'its volumes are there';
+function whyLeft({ isBound, failure }: OnNode, { state, withVolumes }: DrainRecord): string {
+  if (isBound && !withVolumes) return 'its volumes are there';
   return failure === '' && state === 'done' ? 'no other node takes replicas' : failure;
 }

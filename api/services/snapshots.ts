@@ -42,8 +42,9 @@ export function createSnapshots({ db, workflows }: SnapshotsDeps): Snapshots {
       const projectId = project.toLowerCase();
       const requestHash = hashRequest('CreateSnapshot', projectId, name);
       const snapshot = await createSnapshot(db, { organizationId, projectId, name, idempotencyKey, requestHash });
-      const { id: snapshotId, volumeId, nodeId, state } = snapshot;
-      if (state === 'running') await workflows.takeSnapshot({ snapshotId, volumeId, nodeId });
+      const { id: snapshotId, volumeId, volumeCopy: copy, nodeId, state } = snapshot;
+      const of = copy === 0 ? { volumeId } : { volumeId, copy };
+      if (state === 'running') await workflows.takeSnapshot({ snapshotId, ...of, nodeId });
       return { snapshot: toWire(snapshot) };
     },
     async listSnapshots(request) {

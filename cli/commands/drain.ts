@@ -19,6 +19,7 @@ import { table } from '../table.ts';
 interface DrainOptions {
   readonly atOnce?: string;
   readonly reason?: string;
+  readonly withVolumes?: boolean;
   /** False with `--no-wait`. */
   readonly wait: boolean;
 }
@@ -30,13 +31,15 @@ export function addDrain(node: Command, context: CliContext): void {
     .description('take no new replicas there, and move what runs there to other nodes')
     .argument('<node>', 'id of the node')
     .option('--at-once <number>', 'how many deployments are moved at a time (default: 2)')
+    .option('--with-volumes', 'move what has volumes too: it stands still while they are copied')
     .option('-m, --reason <text>', 'why, for the history')
     .option('--no-wait', 'return as soon as it has begun')
     .action(
       action<DrainOptions, [string]>(context, async ({ openApi, terminal, signal }, options, nodeId) => {
         const atOnce = options.atOnce === undefined ? 0 : parseWhole('--at-once', options.atOnce, { min: 1, max: 50 });
         const api = await openApi();
-        const { drain: begun } = await api.nodes.drainNode({ nodeId, atOnce, reason: options.reason ?? '' });
+        const { reason = '', withVolumes = false } = options;
+        const { drain: begun } = await api.nodes.drainNode({ nodeId, atOnce, reason, withVolumes });
         if (!begun) return;
         const progress = createProgress(terminal, context.stderr);
         const onChange = (drain: Drain): void => progress.doing(describe(drain));
@@ -86,7 +89,7 @@ function notEmpty({ nodeId, left }: Drain): OperationFailed {
   return new OperationFailed({
     code: 'STILL_USED',
     message: `${nodeId} is not empty: ${deployments(left.length)} left`,
-    hint: 'Move or delete what is named above, or uncordon the node.',
+    hint: 'Move or delete what is named above ("--with-volumes" moves what has volumes), or uncordon the node.',
     lastLines: [],
   });
 }

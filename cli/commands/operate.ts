@@ -47,7 +47,7 @@ export function addOperate(program: Command, context: CliContext): void {
   withOperationOptions(
     program
       .command('move')
-      .description('replace what runs on other nodes by replicas on one')
+      .description('replace what runs on other nodes by replicas on one; volumes go along')
       .argument('<name>', 'name or id of the deployment')
       .requiredOption('--to <node>', 'id of the node that shall take it'),
   ).action(

@@ -1,9 +1,9 @@
-import type Dockerode from 'dockerode';
 import type { Database } from '../../adapters/postgres/database.ts';
 import type { NodeState } from '../../adapters/postgres/schema-nodes.ts';
 import type { Api } from '../../cli/client.ts';
 import { LABEL } from '../../domain/naming.ts';
 import type { ProcessControl } from '../faults/process-control.ts';
+import { copyImage } from '../support/copy-image.ts';
 import { openTestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTcpProxy } from '../support/tcp-proxy.ts';
@@ -57,18 +57,6 @@ export async function openCluster(
   const cluster = { instance, api, db, network, processes, nodes, image: corner.image, httpPort: config.HTTP_PORT };
   await untilAllAre(cluster, 'ready');
   return cluster;
-}
-
-/** By which every daemon has the same image, not one made of the same parts. */
-export async function copyImage(image: string, from: Dockerode, to: Dockerode): Promise<void> {
-  const loading = await to.loadImage(await from.getImage(image).get());
-  await new Promise<void>((resolve, reject) => {
-    to.modem.followProgress(loading, (error, told: { error?: string }[]) => {
-      const said = told?.find(({ error }) => error !== undefined)?.error;
-      if (error || said !== undefined) reject(error ?? new Error(said));
-      else resolve();
-    });
-  });
 }
 
 /** What a node is recorded as. */

@@ -12,7 +12,7 @@ import { type ExtraNode, startExtraNode } from '../support/extra-node.ts';
 import { openApi, startTestPlatform } from '../support/platform.ts';
 import { removeInstance } from '../support/remove-instance.ts';
 import { aBuilt, readLog } from './built.ts';
-import { createSubject, type SpecInit, type Subject } from './deployed.ts';
+import { createSubject, firstProject, type SpecInit, type Subject } from './deployed.ts';
 
 let platform: Awaited<ReturnType<typeof startTestPlatform>>;
 let second: ExtraNode;
@@ -126,5 +126,64 @@ describe('a node that is lost', { timeout: 240_000 }, () => {
     await eventually(async () => expect(await runningOn(second.docker, subject)).toEqual([]), { patienceMs: 120_000 });
     expect(await runningOn(first, subject)).toHaveLength(2);
     await subject.remove();
+  });
+});
+
+/** What a container has in a file. */
+async function readFileOf(client: Dockerode, containerId: string, path: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await client.getContainer(containerId).getArchive({ path })) chunks.push(chunk as Buffer);
+  // A tar archive of one file: its size is in the header, octal; the content comes after it.
+  const archive = Buffer.concat(chunks);
+  const size = Number.parseInt(archive.subarray(124, 135).toString(), 8);
+  return archive.subarray(512, 512 + size).toString();
+}
+
+/** Whoever starts writes its name below those before it. */
+async function aLedger(): Promise<SpecInit> {
+  const shell = ['FROM scratch', 'COPY busybox /bin/sh', 'COPY busybox /bin/sleep', `ENV MARK=${randomUUID()}`];
+  return await aBuilt(
+    api,
+    { Dockerfile: shell.join('\n'), busybox: await readFile('/bin/busybox') },
+    {
+      command: ['/bin/sh', '-c', 'echo "$OBIENTE_REPLICA" >> /data/ledger; exec sleep 86400'],
+      volumes: [{ volume: 'ledger', path: '/data', readOnly: false }],
+    },
+  );
+}
+
+describe('a volume', { timeout: 240_000 }, () => {
+  it('goes to the other node with what writes it, and back, and nothing of it stays behind', async () => {
+    const subject = await createSubject(api, await aLedger());
+    expect(await subject.outcome()).toMatchObject({ state: OperationState.SUCCEEDED, errorMessage: '' });
+    const daemons = new Map([[second.nodeId, second.docker]]);
+    const { nodes } = await api.nodes.listNodes({});
+    for (const { id } of nodes) if (id !== second.nodeId) daemons.set(id, first);
+    const from = (await subject.get()).replicas[0]?.nodeId ?? '';
+    const to = [...daemons.keys()].find((id) => id !== from) ?? '';
+    const filters = { label: [`${LABEL.instance}=${platform.instance}`] };
+    const volumesOn = async (nodeId: string) =>
+      ((await daemons.get(nodeId)?.listVolumes({ filters })) ?? { Volumes: [] }).Volumes.map(({ Name }) => Name);
+    const moveTo = async (toNodeId: string): Promise<string> => {
+      const { operation } = await api.deployments.moveDeployment({
+        ...{ idempotencyKey: randomUUID(), deploymentId: subject.id, toNodeId },
+      });
+      const moved = { kind: OperationKind.MOVE, state: OperationState.SUCCEEDED, errorMessage: '' };
+      expect(await subject.outcome(operation?.id)).toMatchObject(moved);
+      for (const [nodeId, client] of daemons) {
+        expect(await runningOn(client, subject)).toHaveLength(nodeId === toNodeId ? 1 : 0);
+        const copies = nodeId === toNodeId ? 1 : 0;
+        await eventually(async () => expect(await volumesOn(nodeId)).toHaveLength(copies), { patienceMs: 60_000 });
+      }
+      const client = daemons.get(toNodeId) ?? first;
+      const [container = ''] = await runningOn(client, subject);
+      return await readFileOf(client, container, '/data/ledger');
+    };
+    expect(await moveTo(to)).toBe('r1-0\nr1-1\n');
+    expect(await moveTo(from)).toBe('r1-0\nr1-1\nr1-2\n');
+    await subject.remove();
+    const name = 'ledger';
+    await api.volumes.deleteVolume({ idempotencyKey: randomUUID(), projectId: await firstProject(api), name });
+    await eventually(async () => expect(await volumesOn(from)).toEqual([]), { patienceMs: 60_000 });
   });
 });

@@ -3,10 +3,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { ImageHolder, WantedBuiltImage } from '../../activities/built-images.ts';
 import { createDocker, type Docker } from '../../adapters/docker/docker.ts';
 import { createLog } from '../../adapters/logging/log.ts';
-import { openImage } from '../../adapters/node-client/open-image.ts';
+import { openImage } from '../../adapters/node-client/open-export.ts';
 import { createControlTokenSigner, createControlTokenVerifier } from '../../adapters/tokens/control-token.ts';
 import { createImageTokenSigner, createImageTokenVerifier } from '../../adapters/tokens/image-token.ts';
 import { generateControlKey } from '../../adapters/tokens/keys.ts';
+import { DomainError } from '../../domain/errors.ts';
 import { builtImageTag, ownedLabels } from '../../domain/naming.ts';
 import { createBuiltImages } from '../../workers/node/built-images.ts';
 import { type RunningGateway, startNodeGateway } from '../../workers/node/gateway.ts';
@@ -46,6 +47,7 @@ beforeAll(async () => {
     ...{ bindAddress: '127.0.0.1', port: gatewayPort, instance: a.instance, docker: a.docker },
     verifyToken: (token) => verifier.verify(token),
     verifyImageToken: (token) => imageVerifier.verify(token),
+    verifyVolumeToken: () => Promise.reject(new DomainError('UNAUTHENTICATED', 'no volumes here')),
     log: createLog({ role: 'node', level: 'silent' }),
   });
   proxy = await openTcpProxy(gatewayPort);

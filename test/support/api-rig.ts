@@ -86,6 +86,7 @@ export async function startApiRig() {
       retention: fakeRetention(db, world),
       workflows: { ...workflows, rotateKeys: (call) => workflows.rotateWith(masterKeys, call) },
       checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
+      volumeTokens: { sign: async ({ from, to, volumeId, copy }) => `${to} may have ${volumeId}/${copy} of ${from}` },
       imageTokens: { sign: async ({ from, to, imageId }) => `${to} may have ${imageId} of ${from}` },
       metrics: {} as never,
       nodeAuth: createNodeAuthInterceptor({ verify: verifyNode }),

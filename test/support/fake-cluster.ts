@@ -254,6 +254,9 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       generation += 1;
       return { generation };
     },
+    recordCarried: async () => {
+      steps.push('volumes are carried');
+    },
     findUnhealthy: async ({ replicaIds }) => replicaIds.filter((id) => behaviour.unhealthy?.().includes(id)),
     forgetReplicas: async ({ removed, unreachable }) => {
       if (unreachable.length > 0) steps.push(`doom [${unreachable}]`);

@@ -3,7 +3,7 @@ import type { SnapshotRecords, VolumeActivities } from '../../contracts/volumes.
 /** Snapshots without a disk: what is asked of the node succeeds, and what is recorded is kept in order. */
 export function createFakeVolumes() {
   const recorded: string[] = [];
-  const node: VolumeActivities = {
+  const node: Omit<VolumeActivities, 'carryVolume'> = {
     takeSnapshot: async () => ({ sizeBytes: 3, sha256: 'c'.repeat(64) }),
     restoreSnapshot: async () => undefined,
   };

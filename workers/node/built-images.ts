@@ -1,7 +1,7 @@
 import { createEnsureBuiltImage, type EnsureBuiltImage } from '../../activities/built-images.ts';
 import type { ControlClient } from '../../adapters/control-client/control-client.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
-import { openImage } from '../../adapters/node-client/open-image.ts';
+import { openImage } from '../../adapters/node-client/open-export.ts';
 import type { BuildRegistry } from './build-registry.ts';
 import { createTurns } from './turns.ts';
 

@@ -8,11 +8,13 @@ import type { Docker } from '../../adapters/docker/docker.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import { readBearerToken } from '../../adapters/tokens/bearer.ts';
 import type { ImageClaim } from '../../adapters/tokens/image-token.ts';
+import type { VolumeClaim } from '../../adapters/tokens/volume-token.ts';
 import { createErrorInterceptor } from '../../api/interceptors/errors.ts';
 import { DomainError, notFound } from '../../domain/errors.ts';
 import { LABEL } from '../../domain/naming.ts';
 import { NodeGatewayService, type StreamContainerLogsRequest } from '../../gen/obiente/internal/v1/gateways_pb.ts';
 import { createImageExport, imageClaimKey } from './image-export.ts';
+import { createVolumeExport, volumeClaimKey } from './volume-export.ts';
 
 /** Logs that are streamed at a time; a node has few containers, and a person reads few logs. */
 const MOST_STREAMS = 200;
@@ -25,11 +27,13 @@ export interface GatewayOptions {
   readonly bindAddress: string;
   readonly port: number;
   readonly instance: string;
-  readonly docker: Pick<Docker, 'findContainer' | 'streamLogs' | 'exportImage'>;
+  readonly docker: Pick<Docker, 'findContainer' | 'streamLogs' | 'exportImage' | 'readVolume' | 'requireUnwritten'>;
   /** Verifies the control plane's token. @throws UNAUTHENTICATED */
   verifyToken(token: string): Promise<void>;
   /** Verifies the token with which another node fetches an image. @throws UNAUTHENTICATED */
   verifyImageToken(token: string): Promise<ImageClaim>;
+  /** Verifies the token with which another node fetches what is in a volume. @throws UNAUTHENTICATED */
+  verifyVolumeToken(token: string): Promise<VolumeClaim>;
   readonly log: Log;
 }
 
@@ -40,7 +44,7 @@ export interface RunningGateway {
 }
 
 /**
- * Starts the gateway through which the control plane reaches this node, and other nodes its built images: ConnectRPC over
+ * Starts the gateway through which the control plane reaches this node, and other nodes its built images and volumes: ConnectRPC over
  * cleartext HTTP/2, every call with a token.
  *
  * @throws CONFIGURATION when the port is taken.
@@ -79,11 +83,13 @@ export async function startNodeGateway(options: GatewayOptions): Promise<Running
 }
 
 /** What the control plane does and what nodes do takes tokens of different kinds: neither is good for the other. */
-function requireToken({ verifyToken, verifyImageToken }: GatewayOptions): Interceptor {
+function requireToken({ verifyToken, verifyImageToken, verifyVolumeToken }: GatewayOptions): Interceptor {
   return (next) => async (request) => {
     const token = readBearerToken(request.header);
     if (request.method.name === NodeGatewayService.method.exportImage.name) {
       request.contextValues.set(imageClaimKey, await verifyImageToken(token));
+    } else if (request.method.name === NodeGatewayService.method.exportVolume.name) {
+      request.contextValues.set(volumeClaimKey, await verifyVolumeToken(token));
     } else await verifyToken(token);
     return await next(request);
   };
@@ -104,6 +110,7 @@ function addRoutes(router: ConnectRouter, options: GatewayOptions): void {
       }
     },
     exportImage: createImageExport(options.docker).stream,
+    exportVolume: createVolumeExport(options.instance, options.docker).stream,
   });
 }
 

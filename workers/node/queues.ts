@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { createBuildImage } from '../../activities/build-image.ts';
 import { createSlots } from '../../activities/build-slots.ts';
+import { createCarryVolume } from '../../activities/carry-volume.ts';
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
 import type { GitPorts } from '../../activities/git-ports.ts';
@@ -22,6 +23,7 @@ import type { NodeConfig } from '../../config/node.ts';
 import { buildQueue, nodeQueue } from '../../contracts/task-queues.ts';
 import type { BuildRegistry } from './build-registry.ts';
 import { createBuiltImages } from './built-images.ts';
+import { openGuardedVolume } from './carried-volumes.ts';
 import type { ContainerHub } from './container-hub.ts';
 import type { HealthMonitor } from './health-monitor.ts';
 import type { NodeKeys } from './keys.ts';
@@ -101,6 +103,11 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         }),
         ...createRemoveVolume(replica),
         ...createVolumeSnapshots({ instance, runtime: docker, files: snapshots }),
+        ...createCarryVolume({
+          ...{ instance, runtime: docker, disk },
+          fetchVolumeSource: keys.control.fetchVolumeSource,
+          openVolume: openGuardedVolume,
+        }),
         ...createWatchNode(daemon, disk),
         ...createLookAtContainers(instance, docker),
       }),

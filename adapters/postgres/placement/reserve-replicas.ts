@@ -6,6 +6,7 @@ import type { PlacementRules } from '../../../domain/placement/placement.ts';
 import { ANYWHERE } from '../../../domain/placement/policy.ts';
 import { isCompose, type ServiceSpec, servicesOf } from '../../../domain/spec.ts';
 import { volumeNames } from '../../../domain/volumes.ts';
+import { findCarryTarget, placeCarries } from '../carried-volumes.ts';
 import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from '../database.ts';
 import { getOperation, getSpec, type LockedDeployment, lockExisting } from '../deployment-lock.ts';
 import { recordEvents } from '../events.ts';
@@ -64,7 +65,8 @@ export async function reserve(
   const placings: Placing[] = [];
   for (const start of starts) placings.push({ ...start, ...(await getService(tx, deployment.id, start)) });
   const volumes = [...new Set(placings.flatMap((placing) => placing.volumes))];
-  const home = await findVolumeNode(tx, deployment, volumes);
+  const carriedTo = await findCarryTarget(tx, operationId);
+  const home = carriedTo === undefined ? await findVolumeNode(tx, deployment, volumes) : carriedTo;
   const newest = Math.max(...starts.map(({ revision }) => revision));
   const { placement: policy = ANYWHERE } = await getSpec(tx, deployment.id, newest);
   const placer: Placer = { deployment, operation: await getOperation(tx, operationId), policy, avoid };
@@ -83,6 +85,7 @@ export async function reserve(
   }
   const [first] = planned;
   if (first) await placeVolumes(tx, deployment, { names: volumes, nodeId: first.nodeId });
+  if (first && carriedTo === null) await placeCarries(tx, { operationId, nodeId: first.nodeId });
   const message = `${describePlacement(planned.map(({ nodeId }) => nodeId))} (${reason})`;
   await recordEvents(tx, deployment, [{ kind: 'replica.placed', message, operationId }]);
   return planned;

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { OperationState } from '../../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { type GetRetentionRunResponse, RetentionState } from '../../../gen/obiente/cloud/v1/retention_pb.ts';
 import { aBuilt } from '../../integration/built.ts';
-import { aWebServer, createSubject, type Subject } from '../../integration/deployed.ts';
+import { createSubject, type Subject } from '../../integration/deployed.ts';
 import { eventually } from '../../support/eventually.ts';
 import { probeApplication, SERVE } from '../application.ts';
 import { type Cluster, containersOf, untilAllAre } from '../cluster.ts';
@@ -117,7 +117,7 @@ async function fillAndClean(cluster: Cluster): Promise<Cleaned> {
 async function deployOften({ api, image }: Cluster): Promise<Subject> {
   const next = async () => {
     const files = { Dockerfile: `FROM ${image}\nCOPY ballast /ballast\n`, ballast: randomBytes(BALLAST_BYTES) };
-    return await aBuilt(api, files, aWebServer('', '', { command: ['/bin/sh', '-c', SERVE] }));
+    return await aBuilt(api, files, { port: 8080, command: ['/bin/sh', '-c', SERVE] });
   };
   const subject = await createSubject(api, await next());
   await requireSuccess(subject);

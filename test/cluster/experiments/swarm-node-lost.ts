@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { copyImage } from '../../support/copy-image.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { ExtraDocker } from '../../support/extra-docker.ts';
-import { type Cluster, copyImage } from '../cluster.ts';
+import type { Cluster } from '../cluster.ts';
 import { startDockerOn } from '../cluster-node.ts';
 import type { Experiment } from '../experiment.ts';
 import { secondsOf } from '../figures.ts';

@@ -1390,8 +1390,8 @@ export type DeploymentEvent = Message<"obiente.cloud.v1.DeploymentEvent"> & {
    * `operation.superseded`, `operation.cancelled`, `operation.cancel_requested`, `operation.pause_requested`,
    * `operation.resumed`, `operation.approved`, `operation.waiting`, `operation.continued`, `build.waiting`,
    * `build.started`, `build.finished`, `replica.placed`, `replica.healthy`, `replica.unhealthy`, `replica.exited`,
-   * `replica.restarted`, `replica.removed`, `route.switched`. Of a replica that keeps crashing the first, second, fourth,
-   * eighth, … exit and restart in a row are told.
+   * `replica.restarted`, `replica.removed`, `volume.carried`, `route.switched`. Of a replica that keeps crashing the first,
+   * second, fourth, eighth, … exit and restart in a row are told.
    *
    * @generated from field: string kind = 3;
    */
@@ -1778,8 +1778,8 @@ export const DeploymentsService: GenService<{
     output: typeof StartDeploymentResponseSchema;
   },
   /**
-   * Replaces what runs on other nodes by replicas on one that is named, as a rollout does. Refused for a deployment with
-   * volumes: data does not move by itself.
+   * Replaces what runs on other nodes by replicas on one that is named, as a rollout does. Volumes go along: a deployment
+   * that writes one stands still while they are copied. Refused when another deployment mounts one of them.
    *
    * @generated from rpc obiente.cloud.v1.DeploymentsService.MoveDeployment
    */

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/gateways.proto.
  */
 export const file_obiente_internal_v1_gateways: GenFile = /*@__PURE__*/
-  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSJlChJFeHBvcnRJbWFnZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQiJAoTRXhwb3J0SW1hZ2VSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJiChRTdHJlYW1TYW1wbGVzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIpCgVhZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYgoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiKAoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAky9AEKEk5vZGVHYXRld2F5U2VydmljZRJ6ChNTdHJlYW1Db250YWluZXJMb2dzEi8ub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBowLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlMAESYgoLRXhwb3J0SW1hZ2USJy5vYmllbnRlLmludGVybmFsLnYxLkV4cG9ydEltYWdlUmVxdWVzdBooLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0SW1hZ2VSZXNwb25zZTABMuQCChZTdHJlYW1lckdhdGV3YXlTZXJ2aWNlEmgKDVN0cmVhbVNhbXBsZXMSKS5vYmllbnRlLmludGVybmFsLnYxLlN0cmVhbVNhbXBsZXNSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1TYW1wbGVzUmVzcG9uc2UwARJvChBHZXRMYXRlc3RTYW1wbGVzEiwub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRMYXRlc3RTYW1wbGVzUmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0TGF0ZXN0U2FtcGxlc1Jlc3BvbnNlEm8KEEdldE9ic2VydmFiaWxpdHkSLC5vYmllbnRlLmludGVybmFsLnYxLkdldE9ic2VydmFiaWxpdHlSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRPYnNlcnZhYmlsaXR5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
+  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSJlChJFeHBvcnRJbWFnZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQiJAoTRXhwb3J0SW1hZ2VSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJJChNFeHBvcnRWb2x1bWVSZXF1ZXN0EhsKCXZvbHVtZV9pZBgBIAEoCUIIukgFcgOwAQESFQoEY29weRgCIAEoBUIHukgEGgIoACIlChRFeHBvcnRWb2x1bWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJiChRTdHJlYW1TYW1wbGVzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIpCgVhZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYgoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiKAoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAky2wIKEk5vZGVHYXRld2F5U2VydmljZRJ6ChNTdHJlYW1Db250YWluZXJMb2dzEi8ub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBowLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlMAESYgoLRXhwb3J0SW1hZ2USJy5vYmllbnRlLmludGVybmFsLnYxLkV4cG9ydEltYWdlUmVxdWVzdBooLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0SW1hZ2VSZXNwb25zZTABEmUKDEV4cG9ydFZvbHVtZRIoLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0Vm9sdW1lUmVxdWVzdBopLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0Vm9sdW1lUmVzcG9uc2UwATLkAgoWU3RyZWFtZXJHYXRld2F5U2VydmljZRJoCg1TdHJlYW1TYW1wbGVzEikub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1TYW1wbGVzUmVxdWVzdBoqLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtU2FtcGxlc1Jlc3BvbnNlMAESbwoQR2V0TGF0ZXN0U2FtcGxlcxIsLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0TGF0ZXN0U2FtcGxlc1JlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkdldExhdGVzdFNhbXBsZXNSZXNwb25zZRJvChBHZXRPYnNlcnZhYmlsaXR5Eiwub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRPYnNlcnZhYmlsaXR5UmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
 
 /**
  * Which lines.
@@ -144,6 +144,55 @@ export const ExportImageResponseSchema: GenMessage<ExportImageResponse> = /*@__P
   messageDesc(file_obiente_internal_v1_gateways, 3);
 
 /**
+ * Which volume.
+ *
+ * @generated from message obiente.internal.v1.ExportVolumeRequest
+ */
+export type ExportVolumeRequest = Message<"obiente.internal.v1.ExportVolumeRequest"> & {
+  /**
+   * Id of the volume (UUID), as the token says.
+   *
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+
+  /**
+   * Which copy of it, as the token says.
+   *
+   * @generated from field: int32 copy = 2;
+   */
+  copy: number;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ExportVolumeRequest.
+ * Use `create(ExportVolumeRequestSchema)` to create a new message.
+ */
+export const ExportVolumeRequestSchema: GenMessage<ExportVolumeRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_gateways, 4);
+
+/**
+ * A part of the archive.
+ *
+ * @generated from message obiente.internal.v1.ExportVolumeResponse
+ */
+export type ExportVolumeResponse = Message<"obiente.internal.v1.ExportVolumeResponse"> & {
+  /**
+   * Bytes, at most 1 MiB.
+   *
+   * @generated from field: bytes chunk = 1;
+   */
+  chunk: Uint8Array;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ExportVolumeResponse.
+ * Use `create(ExportVolumeResponseSchema)` to create a new message.
+ */
+export const ExportVolumeResponseSchema: GenMessage<ExportVolumeResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_gateways, 5);
+
+/**
  * Which samples.
  *
  * @generated from message obiente.internal.v1.StreamSamplesRequest
@@ -169,7 +218,7 @@ export type StreamSamplesRequest = Message<"obiente.internal.v1.StreamSamplesReq
  * Use `create(StreamSamplesRequestSchema)` to create a new message.
  */
 export const StreamSamplesRequestSchema: GenMessage<StreamSamplesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 4);
+  messageDesc(file_obiente_internal_v1_gateways, 6);
 
 /**
  * The samples of a round.
@@ -197,7 +246,7 @@ export type StreamSamplesResponse = Message<"obiente.internal.v1.StreamSamplesRe
  * Use `create(StreamSamplesResponseSchema)` to create a new message.
  */
 export const StreamSamplesResponseSchema: GenMessage<StreamSamplesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 5);
+  messageDesc(file_obiente_internal_v1_gateways, 7);
 
 /**
  * Which deployment.
@@ -218,7 +267,7 @@ export type GetLatestSamplesRequest = Message<"obiente.internal.v1.GetLatestSamp
  * Use `create(GetLatestSamplesRequestSchema)` to create a new message.
  */
 export const GetLatestSamplesRequestSchema: GenMessage<GetLatestSamplesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 6);
+  messageDesc(file_obiente_internal_v1_gateways, 8);
 
 /**
  * The newest samples.
@@ -239,7 +288,7 @@ export type GetLatestSamplesResponse = Message<"obiente.internal.v1.GetLatestSam
  * Use `create(GetLatestSamplesResponseSchema)` to create a new message.
  */
 export const GetLatestSamplesResponseSchema: GenMessage<GetLatestSamplesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 7);
+  messageDesc(file_obiente_internal_v1_gateways, 9);
 
 /**
  * Nothing is asked.
@@ -254,7 +303,7 @@ export type GetObservabilityRequest = Message<"obiente.internal.v1.GetObservabil
  * Use `create(GetObservabilityRequestSchema)` to create a new message.
  */
 export const GetObservabilityRequestSchema: GenMessage<GetObservabilityRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 8);
+  messageDesc(file_obiente_internal_v1_gateways, 10);
 
 /**
  * The streamer's counters.
@@ -275,7 +324,7 @@ export type GetObservabilityResponse = Message<"obiente.internal.v1.GetObservabi
  * Use `create(GetObservabilityResponseSchema)` to create a new message.
  */
 export const GetObservabilityResponseSchema: GenMessage<GetObservabilityResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 9);
+  messageDesc(file_obiente_internal_v1_gateways, 11);
 
 /**
  * What the control plane asks of a node, and one node of another. Every call carries a token that the control plane
@@ -304,6 +353,17 @@ export const NodeGatewayService: GenService<{
     methodKind: "server_streaming";
     input: typeof ExportImageRequestSchema;
     output: typeof ExportImageResponseSchema;
+  },
+  /**
+   * Streams what is in a volume as a tar archive, to the node that the volume goes to. The token is of a kind of its own: it
+   * names the volume, and is good for nothing else.
+   *
+   * @generated from rpc obiente.internal.v1.NodeGatewayService.ExportVolume
+   */
+  exportVolume: {
+    methodKind: "server_streaming";
+    input: typeof ExportVolumeRequestSchema;
+    output: typeof ExportVolumeResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_internal_v1_gateways, 0);
