@@ -91,6 +91,11 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'volume-returned',
     run: (rig) => operations(rig, { onStart: refuseSecond }, [withVolume('one'), withVolume('two')]),
   },
+  { name: 'volume-carried', run: (rig) => operations(rig, {}, [withVolume('one'), moveAlong]) },
+  {
+    name: 'volume-not-carried',
+    run: (rig) => operations(rig, { onCarry: diskFull }, [withVolume('one'), moveAlong]),
+  },
   { name: 'volume-removed', run: volumeRemoved },
   { name: 'snapshot-taken', run: (rig) => snapshotTaken(rig, {}) },
   { name: 'snapshot-failed', run: (rig) => snapshotTaken(rig, { takeSnapshot: diskFull, restoreSnapshot: diskFull }) },
@@ -158,6 +163,9 @@ const withVolume = (image: string): Act => {
   const spec = aSpec({ replicas: 1, volumes, source: { kind: 'image', reference: `${image}:1` } });
   return () => aDeployRequest({ spec, ...(image === 'one' ? {} : { createAs: null }) });
 };
+
+const moveAlong: Act = () =>
+  aRequest({ kind: 'move', move: { from: null, to: 'node-other', replicas: null, volumes: true } });
 
 async function diskFull(): Promise<never> {
   throw toApplicationFailure(new DomainError('INSUFFICIENT_CAPACITY', 'the disk is full'));

@@ -11,12 +11,14 @@ import type {
 } from '../../contracts/activities.ts';
 import type { OperationAccepted, OperationRequest } from '../../contracts/deployment.ts';
 import type {
+  CarriedVolume,
   OperationFailure,
   PlannedReplica,
   PlannedSource,
   RolloutPlan,
   StartedReplica,
 } from '../../contracts/rollout.ts';
+import type { VolumeActivities } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { replicaId } from '../../domain/naming.ts';
 import { isOpen, makesRevision, type OperationState } from '../../domain/operation.ts';
@@ -31,7 +33,7 @@ import {
   toRun,
   wantedServices,
 } from '../../domain/rollout-goal.ts';
-import { DEFAULT_ROLLOUT } from '../../domain/rollout-policy.ts';
+import { DEFAULT_ROLLOUT, type RolloutPolicy } from '../../domain/rollout-policy.ts';
 import { type DeploymentSpec, isCompose, type Source, servicesOf } from '../../domain/spec.ts';
 import { applyChange } from '../../domain/spec-change.ts';
 import { writesVolumes } from '../../domain/volumes.ts';
@@ -60,6 +62,8 @@ export interface FakeBehaviour {
   /** Called in every start, before it succeeds; may throw or wait. */
   onStart?: (input: EnsureReplicaInput) => Promise<void>;
   onRemove?: (replicaId: string) => Promise<void>;
+  /** Called while a volume is carried, before it has arrived. */
+  onCarry?: () => Promise<void>;
   onIngress?: () => Promise<void>;
   onBuild?: () => Promise<void>;
   /** Answers with a commit. */
@@ -203,7 +207,9 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       const { kind } = get(ref.operationId);
       const goal = toRun(goalOfOperation(ref.operationId));
       const newest = Math.max(0, ...goal.map(({ revision }) => revision));
-      const policy = policyFor(kind, newest > 0 ? specOf(newest).rollout : DEFAULT_ROLLOUT);
+      const carries = carriedBy(get(ref.operationId).request);
+      const own = policyFor(kind, newest > 0 ? specOf(newest).rollout : DEFAULT_ROLLOUT);
+      const policy: RolloutPolicy = carries.length > 0 ? { strategy: 'recreate', approval: false } : own;
       // There is one node here, so a move replaces everything.
       const plan = draft(ref, goal, { policy, renew: kind === 'restart' || kind === 'move' });
       const rows = assess(goal, plan.existing, plan).filter(({ phase }) => phase !== 'spent');
@@ -216,6 +222,8 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       });
       const starts = step.kind === 'start' ? step.starts : [];
       const wanted = starts.map(({ service, count }) => ({ service, count, revision: revisionOf(goal, service) }));
+      const all = goal.map(({ name, revision, replicas: count }) => ({ service: name, revision, count }));
+      if (carries.length > 0) return { ...plan, carries, reserved: reserve(ref.operationId, all) };
       return { ...plan, reserved: reserve(ref.operationId, wanted) };
     },
     reserveReplicas: async ({ operationId, starts, avoid = [] }) => {
@@ -293,7 +301,12 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     forgetDoomed: async () => undefined,
   };
 
-  const node: NodeActivities = {
+  const node: NodeActivities & Pick<VolumeActivities, 'carryVolume'> = {
+    carryVolume: async ({ copy }) => {
+      heartbeat();
+      steps.push(`carry copy ${copy}`);
+      await behaviour.onCarry?.();
+    },
     ensureReplica: async (input) => {
       heartbeat();
       containers.add(input.replicaId);
@@ -353,6 +366,12 @@ function planned(source: Source, commit: string | undefined): PlannedSource {
 
 function revisionOf(goal: readonly ServiceGoal[], service: string): number {
   return goal.find(({ name }) => name === service)?.revision ?? 0;
+}
+
+/** What a move takes along. */
+function carriedBy(request: OperationRequest): CarriedVolume[] {
+  if (request.kind !== 'move' || request.move.volumes !== true) return [];
+  return [{ volumeId: randomUUID(), projectId: randomUUID(), from: NODE, to: NODE, copy: 1 }];
 }
 
 /** The one node of the fake cluster. */

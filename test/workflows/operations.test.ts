@@ -390,3 +390,40 @@ describe('a canary', { timeout: 60_000 }, () => {
     });
   });
 });
+
+describe('a move with volumes', { timeout: 120_000 }, () => {
+  const along = () => aRequest({ kind: 'move', move: { from: null, to: 'node-other', replicas: null, volumes: true } });
+  const volumes = [{ volume: 'data', path: '/data', readOnly: false }];
+  const writer = () => aDeployRequest({ spec: aSpec({ replicas: 1, volumes }) });
+
+  it('carries them after what wrote them is gone and before anything is started', async () => {
+    await onCluster({}, async ({ cluster, submit, outcome, succeed }) => {
+      await succeed(writer());
+      cluster.steps.length = 0;
+      expect(await outcome(await submit(along()))).toMatchObject({ state: 'succeeded' });
+      expect(cluster.steps).toEqual([
+        ...['switch to [] from [r1-0]', 'ingress confirmed', 'remove r1-0'],
+        ...['carry copy 1', 'volumes are carried', 'start r1-1', 'switch to [r1-1] from []', 'ingress confirmed'],
+      ]);
+    });
+  });
+
+  it('brings back what was when they cannot be carried, or when somebody cancels', async () => {
+    const full = async (): Promise<never> => {
+      throw toApplicationFailure(new DomainError('INSUFFICIENT_CAPACITY', 'the disk is full'));
+    };
+    for (const onCarry of [full, untilCancelled]) {
+      await onCluster({ onCarry }, async ({ cluster, submit, outcome, succeed, say, sawStep }) => {
+        await succeed(writer());
+        cluster.steps.length = 0;
+        const operationId = await submit(along());
+        await sawStep('carry copy 1');
+        if (onCarry === untilCancelled) await say('cancel', operationId);
+        const state = onCarry === untilCancelled ? 'cancelled' : 'failed';
+        expect(await outcome(operationId)).toMatchObject({ state });
+        expect(cluster.steps).not.toContain('volumes are carried');
+        expect(cluster.steps.slice(-3)).toEqual(['start r1-2', 'switch to [r1-2] from []', 'ingress confirmed']);
+      });
+    }
+  });
+});
