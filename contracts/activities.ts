@@ -105,6 +105,8 @@ export interface ReserveInput extends OperationRef {
   readonly starts: readonly { readonly service: string; readonly revision: number; readonly count: number }[];
   /** Ids of nodes that are not to be chosen, whatever is recorded of them; absent: none. */
   readonly avoid?: readonly string[];
+  /** Whether this is on the way back: then a move bars no node, least of all the one that it left. */
+  readonly back?: boolean;
 }
 
 /** Input of {@link StoreActivities.switchRoutes}. */

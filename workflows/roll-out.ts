@@ -64,6 +64,6 @@ async function goBack({ deploymentId, operation, timing }: OperationRun, from: R
     await ensureImages(back);
     await converge(back);
   } catch (error) {
-    log.warn('what was before the operation could not be brought back', { error: String(error) });
+    log.warn('what was before the operation could not be brought back', { error: toOperationFailure(error).message });
   }
 }

@@ -53,9 +53,14 @@ async function reserveMissing(rollout: Rollout, starts: Parameters<typeof startR
   if (wanted.length === 0) return;
   rollout.batch += 1;
   const { ref, batch, timing } = rollout;
-  const reserve = () => store.reserveReplicas({ ...ref, batch, starts: wanted });
+  const reserve = () => store.reserveReplicas({ ...ref, batch, starts: wanted, ...wayOf(rollout) });
   const reserved = await waitForNode(reserve, timing.nodePickUpMs);
   rollout.unstarted = [...rollout.unstarted, ...reserved];
+}
+
+/** Nobody stops what is on the way back. */
+function wayOf({ words }: Rollout): { readonly back?: true } {
+  return words === undefined ? { back: true } : {};
 }
 
 function take(rollout: Rollout, service: string, count: number): PlannedReplica[] {
@@ -114,7 +119,7 @@ async function placeAnew(rollout: Rollout, replica: PlannedReplica): Promise<Pla
   const { ref, batch } = rollout;
   const starts = [{ service, revision, count: 1 }];
   try {
-    const [other] = await store.reserveReplicas({ ...ref, batch, starts, avoid: [nodeId] });
+    const [other] = await store.reserveReplicas({ ...ref, batch, starts, avoid: [nodeId], ...wayOf(rollout) });
     await store.forgetReplicas({ ...ref, removed: [], unreachable: [replicaId] });
     await tellDoomed([nodeId]);
     return other;

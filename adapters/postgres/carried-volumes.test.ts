@@ -111,6 +111,9 @@ describe('a volume that goes along', () => {
     const back = await store.planReturn({ ...ref, unused: ['r1-1'] });
     expect(volumesOf(back)).toEqual([{ volumeId, path: '/data', readOnly: false }]);
     expect(await volume()).toMatchObject({ nodeId: A, copy: 0 });
+    await store.forgetReplicas({ ...ref, removed: ['r1-0'], unreachable: [] });
+    const starts = [{ service: 'app', revision: 1, count: 1 }];
+    expect(await store.reserveReplicas({ ...ref, batch: 1, starts, back: true })).toMatchObject([{ nodeId: A }]);
     await store.failOperation({ ...ref, failure: FAILURE });
     expect((await store.listDoomed({ nodeId: A })).volumes).toEqual([]);
     expect((await store.listDoomed({ nodeId: B })).volumes).toEqual([{ volumeId, copy: 1 }]);

@@ -104,6 +104,22 @@ describe('a move', () => {
     expect(back.existing.some(({ givenUp }) => givenUp)).toBe(false);
     expect(await nodes()).toEqual(['r1-0 host-000a']);
   });
+
+  it('bars nothing on the way back, when what was there is gone already', async () => {
+    const recreated = aSpec({ replicas: 1, rollout: { strategy: 'recreate', approval: false } });
+    const { deploymentId, move } = await aRunning(1, recreated);
+    await setCordoned(database.db, 'host-000c', true);
+    const { operationId } = await move({ from: null, to: 'host-000b', replicas: null });
+    const ref = { deploymentId, operationId };
+    await store.beginRollout(ref);
+    await store.forgetReplicas({ ...ref, removed: ['r1-0'], unreachable: [] });
+    await setCordoned(database.db, 'host-000b', true);
+    await store.planReturn({ ...ref, unused: [] });
+    const starts = [{ service: 'app', revision: 1, count: 1 }];
+    await expect(store.reserveReplicas({ ...ref, batch: 1, starts })).rejects.toMatchObject({ code: 'NO_NODE_READY' });
+    const back = await store.reserveReplicas({ ...ref, batch: 1, starts, back: true });
+    expect(back).toMatchObject([{ nodeId: 'host-000a' }]);
+  });
 });
 
 describe('a replica that is placed anew', () => {

@@ -30,7 +30,9 @@ export function installTemporalLog(log: Log): void {
   const write = ({ level, message, meta, timestampNanos: _ }: LogEntry): void => {
     const error = meta?.error instanceof Error ? { err: meta.error } : {};
     const { workflowId, activityType, taskQueue, attempt } = meta ?? {};
-    log[LEVEL[level]]({ ...error, workflowId, activityType, taskQueue, attempt }, message);
+    // Errors do not come out of a workflow as such, so it says in words what went wrong.
+    const reason = typeof meta?.error === 'string' ? { reason: meta.error } : {};
+    log[LEVEL[level]]({ ...error, ...reason, workflowId, activityType, taskQueue, attempt }, message);
   };
   Runtime.install({ logger: new DefaultLogger('INFO', write), shutdownSignals: [] });
 }

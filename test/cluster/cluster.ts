@@ -1,3 +1,4 @@
+import type { Client } from '@temporalio/client';
 import type { Database } from '../../adapters/postgres/database.ts';
 import type { NodeState } from '../../adapters/postgres/schema-nodes.ts';
 import type { Api } from '../../cli/client.ts';
@@ -16,6 +17,8 @@ export interface Cluster {
   readonly instance: string;
   readonly api: Api;
   readonly db: Database;
+  /** Straight to Temporal. */
+  readonly temporal: Client;
   readonly network: ClusterNetwork;
   /** Of the control plane. */
   readonly processes: Pick<ProcessControl, 'kill'>;
@@ -40,7 +43,7 @@ export async function openCluster(
   const corner = await openTestDocker();
   stack.defer(corner.remove);
   const network = await openClusterNetwork(stack);
-  const { installation, api, db, processes } = await startControlPlane(stack);
+  const { installation, api, db, temporal, processes } = await startControlPlane(stack);
   const { config, instance } = installation;
   const ports = { apiPort: config.API_PORT, temporalPort: config.TEMPORAL_PORT };
   for (const port of Object.values(ports)) {
@@ -54,7 +57,17 @@ export async function openCluster(
     }),
   );
   for (const { docker } of nodes) await copyImage(corner.image, corner.client, docker.client);
-  const cluster = { instance, api, db, network, processes, nodes, image: corner.image, httpPort: config.HTTP_PORT };
+  const cluster = {
+    instance,
+    api,
+    db,
+    temporal,
+    network,
+    processes,
+    nodes,
+    image: corner.image,
+    httpPort: config.HTTP_PORT,
+  };
   await untilAllAre(cluster, 'ready');
   return cluster;
 }

@@ -1,5 +1,8 @@
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import { type Database, openDatabase } from '../../adapters/postgres/database.ts';
+import { readKeyring } from '../../adapters/sealing/keyring.ts';
+import { createTemporalClient } from '../../adapters/temporal/client.ts';
 import type { Api } from '../../cli/client.ts';
 import { devVariables } from '../../config/dev.ts';
 import { readEnvironment } from '../../config/environment.ts';
@@ -18,6 +21,8 @@ export interface ControlPlane {
   readonly api: Api;
   /** Straight to the control database. */
   readonly db: Database;
+  /** Straight to Temporal. */
+  readonly temporal: Client;
   readonly processes: ProcessControl;
 }
 
@@ -55,5 +60,9 @@ export async function startControlPlane(stack: AsyncDisposableStack): Promise<Co
   stack.defer(() => db.destroy());
   const api = openApi({ apiUrl: toAddresses(config).api, stateDir });
   stack.defer(api.close);
-  return { installation, api, db, processes };
+  const payloadKeys = await readKeyring(installation.keys.payload, 'PAYLOAD_KEY_FILE');
+  const { temporal: address } = toAddresses(config);
+  const { client: temporal, close } = createTemporalClient({ address, namespace: 'default', payloadKeys });
+  stack.defer(close);
+  return { installation, api, db, temporal, processes };
 }

@@ -5,6 +5,7 @@ import { type Cluster, openCluster } from './cluster.ts';
 import type { Experiment, ExperimentOutcome } from './experiment.ts';
 import { cleanedUp } from './experiments/cleaned-up.ts';
 import { containerdFrozen, dockerdFrozen } from './experiments/daemon-frozen.ts';
+import { dataMoved } from './experiments/data-moved.ts';
 import { dockerdKilled } from './experiments/dockerd-killed.ts';
 import { nodeDrained } from './experiments/node-drained.ts';
 import { nodeLost } from './experiments/node-lost.ts';
@@ -20,6 +21,7 @@ const EXPERIMENTS: readonly Experiment[] = [
   containerdFrozen,
   dockerdKilled,
   cleanedUp,
+  dataMoved,
 ];
 
 const { values, positionals: wanted } = parseArgs({

@@ -6,6 +6,7 @@ import type { Api } from '../../cli/client.ts';
 import { LABEL } from '../../domain/naming.ts';
 import { OperationKind, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { NodeState } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { readFileOf } from '../support/container-file.ts';
 import { DOCKER_SOCKET } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ExtraNode, startExtraNode } from '../support/extra-node.ts';
@@ -128,16 +129,6 @@ describe('a node that is lost', { timeout: 240_000 }, () => {
     await subject.remove();
   });
 });
-
-/** What a container has in a file. */
-async function readFileOf(client: Dockerode, containerId: string, path: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of await client.getContainer(containerId).getArchive({ path })) chunks.push(chunk as Buffer);
-  // A tar archive of one file: its size is in the header, octal; the content comes after it.
-  const archive = Buffer.concat(chunks);
-  const size = Number.parseInt(archive.subarray(124, 135).toString(), 8);
-  return archive.subarray(512, 512 + size).toString();
-}
 
 /** Whoever starts writes its name below those before it. */
 async function aLedger(): Promise<SpecInit> {

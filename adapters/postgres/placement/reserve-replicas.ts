@@ -23,19 +23,20 @@ export interface Reservation {
   readonly batch: number;
   readonly starts: ReserveInput['starts'];
   readonly avoid?: readonly string[] | undefined;
+  readonly back?: boolean | undefined;
 }
 
 /** Chooses nodes for further replicas of an operation and reserves their capacity. */
 export async function reserveReplicas(
   db: Database,
-  { deploymentId, operationId, batch, starts, avoid }: ReserveInput,
+  { deploymentId, operationId, batch, starts, avoid, back }: ReserveInput,
   rules: PlacementRules,
 ): Promise<PlannedReplica[]> {
   return await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
     const reserved = await listReserved(tx, { deploymentId, operationId, batch });
     if (reserved.length > 0) return reserved;
-    return await reserve(tx, { deployment, operationId, batch, starts, avoid }, rules);
+    return await reserve(tx, { deployment, operationId, batch, starts, avoid, back }, rules);
   });
 }
 
@@ -57,7 +58,7 @@ export async function listReserved(
 /** Reserves in the caller's transaction. @throws INSUFFICIENT_CAPACITY, NO_NODE_READY */
 export async function reserve(
   tx: DatabaseTransaction,
-  { deployment, operationId, batch, starts, avoid = [] }: Reservation,
+  { deployment, operationId, batch, starts, avoid = [], back = false }: Reservation,
   rules: PlacementRules,
 ): Promise<PlannedReplica[]> {
   if (starts.length === 0) return [];
@@ -69,7 +70,8 @@ export async function reserve(
   const home = carriedTo === undefined ? await findVolumeNode(tx, deployment, volumes) : carriedTo;
   const newest = Math.max(...starts.map(({ revision }) => revision));
   const { placement: policy = ANYWHERE } = await getSpec(tx, deployment.id, newest);
-  const placer: Placer = { deployment, operation: await getOperation(tx, operationId), policy, avoid };
+  const asked = await getOperation(tx, operationId);
+  const placer: Placer = { deployment, operation: back ? { ...asked, move: null } : asked, policy, avoid };
   const chosen = placings.some(({ sharesNode }) => sharesNode)
     ? await chooseSharedNode(tx, placer, { placings, home }, rules)
     : home === null
