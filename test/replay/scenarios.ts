@@ -21,7 +21,15 @@ import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
-import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
+import {
+  aDeployRequest,
+  aGitSource,
+  anOpenGitSource,
+  aReadFile,
+  aRemoveRequest,
+  aRequest,
+  aSpec,
+} from '../support/builders.ts';
 import { drainNode } from '../support/drained-node.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../support/fake-cluster.ts';
@@ -55,6 +63,12 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, [deploy()]) },
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
   { name: 'build-from-git', run: (rig) => operations(rig, {}, [deployCommit()]) },
+  { name: 'git-read-first', run: (rig) => operations(rig, {}, [deployRepository({})]) },
+  { name: 'compose-from-git', run: (rig) => operations(rig, { onRead: readFile }, [deployFile, push]) },
+  {
+    name: 'compose-from-git-refused',
+    run: (rig) => operations(rig, { onRead: refuseRepeated() }, [deployFile, push, rollback(1)]),
+  },
   { name: 'node-watched', run: nodeWatched },
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
   { name: 'node-healed', run: nodeHealed },
@@ -137,6 +151,26 @@ const deploy =
   () =>
     aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) });
 const deployCommit = (): Act => () => aDeployRequest({ spec: aSpec({ source: aGitSource() }) });
+const deployRepository =
+  (source: Parameters<typeof anOpenGitSource>[0]): Act =>
+  () =>
+    aDeployRequest({ spec: aSpec({ source: anOpenGitSource(source) }) });
+const deployFile = deployRepository({ composePath: '' });
+const push: Act = () => {
+  const change = { service: null, replace: {}, setVariables: [], unsetVariables: [] };
+  return aRequest({ kind: 'update', change, freshSource: true });
+};
+const readFile = async () => aReadFile({ web: 'built', cache: 'pulled' });
+
+/** The file of the first commit is fine, those of later ones are not. */
+function refuseRepeated(): NonNullable<FakeBehaviour['onRead']> {
+  let read = 0;
+  return async () => {
+    read += 1;
+    if (read === 1) return await readFile();
+    throw toApplicationFailure(new DomainError('SOURCE_REFUSED', 'services.web.privileged: found true'));
+  };
+}
 const again =
   (rollout?: RolloutPolicy): Act =>
   () => ({ ...aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) }), createAs: null });
