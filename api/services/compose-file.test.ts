@@ -226,6 +226,27 @@ describe('a Compose file of a repository', () => {
     );
   });
 
+  it('stays at its commit, unread, where a setting of one of its services is changed', async () => {
+    const reading = await created(fromGit());
+    await begin(reading);
+    await report(reading, { ...VALUES, contexts: FILES });
+    await adopt(reading);
+    const { deployment } = await alice.deployments.updateDeployment({
+      ...{ idempotencyKey: randomUUID(), deploymentId: reading.deploymentId, service: 'cache' },
+      setEnvironment: [{ name: 'ADDED', value: 'x' }],
+    });
+    const ref = { deploymentId: reading.deploymentId, operationId: deployment?.operation?.id ?? '' };
+    const plan = await rig.store.beginRollout(ref);
+    expect(plan.reading).toBeUndefined();
+    const web = plan.services.find(({ template }) => template.service === 'web');
+    expect(web?.source).toMatchObject({ commit: ONE, ref: ONE });
+    const { revisions } = await alice.deployments.listRevisions({ deploymentId: reading.deploymentId });
+    expect(revisions.map(({ spec }) => spec?.source.case === 'compose' && spec.source.value.git?.commit)).toEqual([
+      ONE,
+      ONE,
+    ]);
+  });
+
   it('applies what was asked while it was not read yet, and refuses what it does not have', async () => {
     const reading = await created(fromGit());
     const limits = { cpuCores: 0.5, memoryBytes: 64n * 1024n * 1024n };
