@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { anOpenGitSource, aReadFile, aSpec } from '../test/support/builders.ts';
 import {
@@ -13,7 +14,7 @@ import {
 } from './compose-origin.ts';
 import { ANYWHERE } from './placement/policy.ts';
 import { isSameService } from './same-service.ts';
-import { type ComposeSpec, isCompose, type ServiceSpec, servicesOf } from './spec.ts';
+import { type ComposeSpec, type DeploymentSpec, isCompose, type ServiceSpec, servicesOf } from './spec.ts';
 import type { SpecChange } from './spec-change.ts';
 
 const FILE = aReadFile({ web: 'built', cache: 'pulled' });
@@ -74,6 +75,30 @@ describe('a spec from a repository', () => {
     expect(originOf(read)).not.toHaveProperty('changes');
     const unknown = changeSpec(asked(), change({ service: 'jobs', replace: { replicas: 2 } }));
     expect(() => withFile(unknown, FILE)).toThrow('service: found "jobs"; allowed is one of web, cache');
+  });
+
+  it('is the same after any changes, whether they came before it was read or after', () => {
+    const service = fc.constantFrom('web', 'cache', null);
+    const variable = fc.constantFrom('A', 'B').map((name) => ({ name, sealed: name, fingerprint: 'a'.repeat(12) }));
+    const changes = fc.array(
+      fc.record({
+        service,
+        replicas: fc.nat(5),
+        setVariables: fc.uniqueArray(variable, { selector: ({ name }) => name }),
+      }),
+      { maxLength: 5 },
+    );
+    fc.assert(
+      fc.property(changes, (list) => {
+        const wanted = list.map(({ service: name, replicas, setVariables }) =>
+          name === null ? change({}) : change({ service: name, replace: { replicas }, setVariables }),
+        );
+        const before = withFile(wanted.reduce<DeploymentSpec>(changeSpec, asked()), FILE);
+        const after = wanted.reduce<DeploymentSpec>(changeSpec, withFile(asked(), FILE));
+        expect(before).toEqual(after);
+        expect(withFile(readAnew(before), FILE)).toEqual(withFile(asked(), FILE));
+      }),
+    );
   });
 
   it('tells what was asked of one image and is left out', () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type BuildWish, detectBuild } from './source-detection.ts';
 
@@ -123,4 +124,36 @@ describe('how a source is built', () => {
       expect.objectContaining({ hint: 'Add a Dockerfile: no builder for Go is installed.' }),
     );
   });
+
+  it('is what was asked for or nothing, and by itself a Compose file only where there is nothing else', () => {
+    const names = ['Dockerfile', 'compose.yaml', 'docker-compose.yml', 'index.html', 'package.json', 'stack.yaml'];
+    const wishes = fc.constantFrom<Partial<BuildWish>>(
+      {},
+      { kind: 'compose' },
+      { kind: 'compose', composePath: 'stack.yaml' },
+      { dockerfilePath: 'Dockerfile' },
+    );
+    fc.assert(
+      fc.property(fc.subarray(names), wishes, (files, wish) => {
+        const found = detectOrNothing(files, wish);
+        const asked = wish.kind ?? (wish.dockerfilePath === undefined ? undefined : 'dockerfile');
+        if (found === undefined) return;
+        expect(files).toContain(found.file);
+        if (asked !== undefined) expect(found.kind).toBe(asked);
+        else if (found.kind === 'compose')
+          expect(detectOrNothing(files.filter((file) => file !== found.file))?.kind ?? 'compose').toBe('compose');
+        else expect(found.reason.includes('--compose')).toBe(files.some((file) => file.includes('compose')));
+        if (wish.composePath !== undefined) expect(found.file).toBe(wish.composePath);
+      }),
+    );
+  });
 });
+
+function detectOrNothing(files: string[], wish: Partial<BuildWish> = {}) {
+  try {
+    return detect(files, wish);
+  } catch {
+    // Nothing was found.
+    return undefined;
+  }
+}
