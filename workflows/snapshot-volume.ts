@@ -7,6 +7,7 @@ import {
 import { nodeQueue } from '../contracts/task-queues.ts';
 import type { RestoreInput, SnapshotInput, SnapshotRecords, VolumeActivities } from '../contracts/volumes.ts';
 import { toOperationFailure } from './failures.ts';
+import { createWriterStop } from './stop-writer.ts';
 
 /** Short writes. Without an end of their retries: a snapshot outlives any outage of the database. */
 const records = proxyLocalActivities<SnapshotRecords>({
@@ -29,15 +30,23 @@ function onNode({ nodeId, timing }: Pick<SnapshotInput, 'nodeId' | 'timing'>): V
 /**
  * Takes a snapshot of a volume. One per snapshot, `snapshot/<snapshot id>`. Ends with its outcome recorded, also when it
  * is cancelled; what a failed one leaves is removed by its node.
+ *
+ * Where that is asked for, what writes the volume is stopped meanwhile: by an operation of its own, so whatever process dies,
+ * it is stopped once, and started again once the snapshot has ended in whichever way. Where somebody has said meanwhile
+ * what the deployment shall be, that counts.
  */
-export async function snapshotVolume({ snapshotId, volumeId, ...on }: SnapshotInput): Promise<void> {
+export async function snapshotVolume({ snapshotId, volumeId, stopFor, ...on }: SnapshotInput): Promise<void> {
+  const writer = stopFor ? createWriterStop(records, { snapshotId, volumeId, ...stopFor }) : undefined;
   try {
+    await writer?.stop();
     const content = await onNode(on).takeSnapshot({ snapshotId, volumeId });
+    await writer?.checkStillness();
     await CancellationScope.nonCancellable(() => records.finishSnapshot({ snapshotId, ...content }));
   } catch (error) {
     const failure = toOperationFailure(error, 'the snapshot was cancelled');
     await CancellationScope.nonCancellable(() => records.failSnapshot({ snapshotId, failure }));
   }
+  if (writer) await CancellationScope.nonCancellable(() => writer.startAgain());
 }
 
 /**

@@ -35,7 +35,7 @@ import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../support/fake-cluster.ts';
 import { createFakeKeys } from '../support/fake-keys.ts';
 import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
-import { createFakeVolumes, type FakeVolumes } from '../support/fake-volumes.ts';
+import { createFakeVolumes, createWrittenVolume, type FakeVolumes } from '../support/fake-volumes.ts';
 import { loseNode } from '../support/lost-node.ts';
 import { carryOutPlan } from '../support/rebalanced.ts';
 import { A_REPLICA, NOTHING, reconcileOnce, sees, withNodes } from '../support/reconciled-nodes.ts';
@@ -108,6 +108,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'volume-removed', run: volumeRemoved },
   { name: 'snapshot-taken', run: (rig) => snapshotTaken(rig, {}) },
   { name: 'snapshot-failed', run: (rig) => snapshotTaken(rig, { takeSnapshot: diskFull, restoreSnapshot: diskFull }) },
+  { name: 'snapshot-while-stopped', run: snapshotWhileStopped },
   { name: 'keys-refused', run: (rig) => keysRotated(rig, ['old', 'lost']) },
 ];
 
@@ -390,6 +391,30 @@ async function snapshotTaken(rig: Rig, changes: Partial<FakeVolumes['node']>): P
     records,
   );
   return ids;
+}
+
+/** A snapshot for which the deployment that writes the volume is stopped, and started again. */
+async function snapshotWhileStopped(rig: Rig): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const place = aPlace();
+  const { node, records } = createWrittenVolume(cluster, place.deploymentId);
+  const [snapshotId, volumeId, actorUserId] = [randomUUID(), randomUUID(), randomUUID()];
+  const request = withVolume('one')();
+  await rig.withCluster(
+    { ...cluster, node: { ...cluster.node, ...node } as typeof cluster.node },
+    async () => {
+      await rig.gateway.submit({ ...place, request });
+      await ended(cluster, request.operationId);
+      await rig.gateway.takeSnapshot({ snapshotId, volumeId, nodeId: NODE, stopFor: { actorUserId } });
+      await rig.client.workflow.getHandle(snapshotWorkflowId(snapshotId)).result();
+      await eventually(() => {
+        if (cluster.operations.size < 3) throw new Error('it is not started again yet');
+      });
+      for (const id of cluster.operations.keys()) await ended(cluster, id);
+    },
+    records,
+  );
+  return [snapshotWorkflowId(snapshotId), deploymentWorkflowId(place.deploymentId)];
 }
 
 /** Every part of a run, with a node that is lost and one that nobody works for. */
