@@ -87,7 +87,7 @@ function unbuildable({ kind, reason }: DetectedBuild): DomainError {
       'SOURCE_REFUSED',
       `the source cannot be built: found ${reason}, which makes several services`,
       {
-        hint: 'Deploy the Compose file from a checkout with "obiente deploy -f", or name a Dockerfile.',
+        hint: 'Deploy the repository again with --compose, or name a Dockerfile.',
       },
     );
   }

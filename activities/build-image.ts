@@ -26,7 +26,7 @@ interface Output {
  * @throws BUILD_FAILED (final) with the reason and the last lines, without values of the deployment's variables;
  * SOURCE_REFUSED (final), SOURCE_UNAVAILABLE.
  */
-export function createBuildImage(ports: BuildPorts): BuildActivities {
+export function createBuildImage(ports: BuildPorts): Pick<BuildActivities, 'buildImage'> {
   return {
     buildImage: (input) =>
       withHeartbeats({ step: 'prepare' }, async (heartbeats) => {

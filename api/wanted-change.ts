@@ -50,6 +50,9 @@ export function isPartial({ updateMask, setEnvironment, unsetEnvironment }: Omit
 export function readChange(deps: WantedSpecDeps, request: UpdateRequest): ChangeInput {
   const parts = partsOf(request.updateMask);
   const replace = parseSpecParts(fromWireSpec(request.spec), deps, parts);
+  if (replace.source?.kind === 'git' && replace.source.composePath !== undefined) {
+    throw invalidArgument('spec.git.compose_path', 'is set in a change of parts', 'a whole spec, without update_mask');
+  }
   if (replace.replicas === null)
     throw invalidArgument('spec.replicas', 'is named by the mask and not set', '0 to 10000');
   const variables = request.setEnvironment.map(({ name, value }) => ({ name, value }));

@@ -19,26 +19,33 @@ export function readCompose(
   { file, variables, contexts }: ComposeSource,
   registries: RegistryRules,
 ): ComposeInput {
-  const beside = besides(spec);
-  if (beside !== undefined) {
-    throw invalidArgument(
-      `spec.${beside}`,
-      'is set beside a Compose file',
-      'nothing but rollout and placement; the file says the rest',
-    );
-  }
+  checkBeside(besides(spec), 'rollout and placement');
   if (file.trim() === '') throw invalidArgument('spec.compose.file', 'is empty', 'the text of a Compose file');
   const rollout = parseRolloutPolicy('spec.rollout', fromWireRollout(spec.rollout));
   const placement = parsePlacementPolicy('spec.placement', fromWirePlacement(spec.placement));
   return toComposeInput(parseCompose(file, { variables, registries }), { contexts, rollout, placement });
 }
 
-function besides(spec: WireSpec): string | undefined {
+/** Checks what stands beside a Compose file of a repository: variables are its own. @throws INVALID_ARGUMENT */
+export function checkBesideFile(spec: WireSpec): void {
+  checkBeside(
+    besides(spec).filter((name) => name !== 'environment'),
+    'environment, rollout and placement',
+  );
+}
+
+function checkBeside([field]: readonly string[], allowed: string): void {
+  if (field === undefined) return;
+  const finding = 'is set beside a Compose file';
+  throw invalidArgument(`spec.${field}`, finding, `nothing but ${allowed}; the file says the rest`);
+}
+
+function besides(spec: WireSpec): readonly string[] {
   const { replicas, port, environment, healthCheck, limits, restartPolicy, command, volumes } = spec;
   const set = {
     ...{ replicas: replicas !== undefined, port: port !== undefined, environment: environment.length > 0 },
     ...{ health_check: healthCheck !== undefined, limits: limits !== undefined },
     ...{ restart_policy: restartPolicy !== 0, command: command.length > 0, volumes: volumes.length > 0 },
   };
-  return Object.entries(set).find(([, isSet]) => isSet)?.[0];
+  return Object.entries(set).flatMap(([name, isSet]) => (isSet ? [name] : []));
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from '../adapters/postgres/database.ts';
 import type { Sealing } from '../adapters/sealing/sealing.ts';
 import type { DeployRequest } from '../contracts/deployment.ts';
+import { originOf } from '../domain/compose-origin.ts';
 import { invalidArgument } from '../domain/errors.ts';
 import {
   argumentsOf,
@@ -20,7 +21,7 @@ import { parseSpec, type SourceRules } from '../domain/spec-parse.ts';
 import type { DeploymentSpec as WireSpec } from '../gen/obiente/cloud/v1/spec_pb.ts';
 import { checkCapacity, checkSource } from './possible-spec.ts';
 import { type DeploymentPlace, type ServicePlace, type VariablesPlace, variablePlace } from './secret-places.ts';
-import { readCompose } from './wanted-compose.ts';
+import { checkBesideFile, readCompose } from './wanted-compose.ts';
 import { fromWireSpec } from './wire/spec.ts';
 
 /** What making a spec out of a request needs. */
@@ -31,9 +32,9 @@ export interface WantedSpecDeps extends SourceRules {
 
 /** Parses a spec off the wire. @throws INVALID_ARGUMENT */
 export function readSpec(rules: SourceRules, spec: WireSpec | undefined): SpecInput | ComposeInput {
-  return spec?.source.case === 'compose'
-    ? readCompose(spec, spec.source.value, rules.registries)
-    : parseSpec(fromWireSpec(spec), rules);
+  if (spec?.source.case === 'compose') return readCompose(spec, spec.source.value, rules.registries);
+  if (spec?.source.case === 'git' && spec.source.value.composePath !== undefined) checkBesideFile(spec);
+  return parseSpec(fromWireSpec(spec), rules);
 }
 
 /**
@@ -95,7 +96,7 @@ export async function toStoredSpec(
   const before = new Map((present ? servicesOf(present) : []).map((service) => [service.name, service]));
   if (!isCompose(spec)) {
     const place = { ...deployment, service: ONLY_SERVICE };
-    return await store(deps, spec, { place, present: before.get(ONLY_SERVICE), field: 'spec' });
+    return await store(deps, spec, { place, present: partsBefore(present) ?? before.get(ONLY_SERVICE), field: 'spec' });
   }
   const services = await Promise.all(
     spec.services.map((service) => {
@@ -107,10 +108,20 @@ export async function toStoredSpec(
   return { ...spec, services };
 }
 
+/** Values for a Compose file from a repository are kept as those of a single image are. */
+function partsBefore(present: DeploymentSpec | null): KeptParts | undefined {
+  const origin = present ? originOf(present) : undefined;
+  return origin && { environment: origin.variables, source: undefined };
+}
+
+interface KeptParts extends Pick<ServiceParts, 'environment'> {
+  readonly source: Source | undefined;
+}
+
 interface StoringParts {
   readonly place: ServicePlace;
   /** What the service is made of so far. */
-  readonly present: ServiceParts | undefined;
+  readonly present: KeptParts | undefined;
   readonly field: string;
 }
 
@@ -121,7 +132,7 @@ async function store<Parts extends Pick<SpecInput, 'source' | 'environment' | 'l
 ) {
   await checkSource(deps.db, place.organizationId, source);
   await checkCapacity(deps.db, parts.limits);
-  const args = present ? argumentsOf(present.source) : [];
+  const args = present?.source ? argumentsOf(present.source) : [];
   return {
     ...parts,
     source: await sealSource(deps.sealing, source, { place, kept: args, field: `${field}.${source.kind}.args` }),

@@ -119,7 +119,7 @@ async function makeSource(
 ): Promise<WantedSource> {
   const { found, wishes, organizationId, progress, signal } = input;
   if (found.kind === 'image') return { kind: 'image', reference: found.reference };
-  if (found.kind === 'git') return { kind: 'git', ...found.git, dockerfile: wishes.dockerfile ?? '' };
+  if (found.kind === 'git') return { kind: 'git', ...found.git, ...filesOf(wishes) };
   if (found.kind === 'compose') return await uploadComposeSource(api, found.file, { organizationId, progress, signal });
   const { folder } = found;
   if (found.kind === 'page') {
@@ -133,6 +133,11 @@ async function makeSource(
   const { sha256, bytes, files } = await uploadContext(api, { folder, dockerfile, organizationId, signal });
   progress.done(`uploaded ${files} files, ${showBytes(bytes)}`);
   return { kind: 'context', sha256, dockerfile: wishes.dockerfile ?? '' };
+}
+
+/** Which file of a repository counts; none: what there is. */
+function filesOf({ dockerfile = '', compose }: Wishes) {
+  return { dockerfile, ...(compose === undefined ? {} : { compose: compose === true ? '' : compose }) };
 }
 
 function warningsOf({ spec }: Deployment): readonly string[] {

@@ -43,10 +43,15 @@ const FOR_ONE_SERVICE = {
 export async function findSource(looking: Looking): Promise<FoundSource> {
   const { folder, wishes } = looking;
   const { image, git, dockerfile, compose } = wishes;
-  const isFolder = dockerfile !== undefined && git === undefined;
-  const asked = [image !== undefined, git !== undefined, isFolder, compose !== undefined].filter(Boolean).length;
+  // Both are possible with a repository too: they say which file of it counts.
+  const [isFolder, isFile] = [dockerfile, compose].map((wish) => wish !== undefined && git === undefined);
+  const asked = [image !== undefined, git !== undefined, isFolder, isFile].filter(Boolean).length;
   if (asked > 1) throw refuse('--compose', 'only one of --image, --git, --dockerfile and --compose is possible');
   if (git !== undefined) {
+    if (compose !== undefined && dockerfile !== undefined) {
+      throw refuse('--compose', 'only one of --dockerfile and --compose is possible');
+    }
+    if (compose !== undefined) refuseForOneService(wishes);
     return { kind: 'git', git, name: nameFor(wishes, git.url.replace(/\/$/, '').replace(/\.git$/, '')), reason: '' };
   }
   if (image !== undefined) return { kind: 'image', reference: image, name: nameFor(wishes, image), reason: '' };
@@ -70,11 +75,16 @@ function fileOf({ folder, cwd, options }: Looking, compose: string): string {
   return resolve(typeof options.compose === 'string' ? cwd : folder, compose);
 }
 
-async function composeAt({ wishes, env, folder }: Looking, path: string, reason: string): Promise<FoundSource> {
+/** @throws INVALID_ARGUMENT for a setting that the file has its own words for. */
+function refuseForOneService(wishes: Wishes): void {
   for (const [wish, option] of Object.entries(FOR_ONE_SERVICE)) {
     if (wishes[wish as keyof typeof FOR_ONE_SERVICE] === undefined) continue;
     throw refuse(option, 'is not possible with a Compose file', 'Write it into the file.');
   }
+}
+
+async function composeAt({ wishes, env, folder }: Looking, path: string, reason: string): Promise<FoundSource> {
+  refuseForOneService(wishes);
   const file = await readComposeFile({ file: path, variables: wishes.variables, env });
   const name = nameFor(wishes, file.application.name ?? basename(file.folder || folder));
   return { kind: 'compose', file, name, reason };

@@ -50,6 +50,33 @@ describe('what a deploy asks for', () => {
     expect(toJson(DeploymentSpecSchema, spec)).toEqual({ git });
   });
 
+  it('is the Compose file of a repository, with values for its variables, for as long as that repository is meant', () => {
+    const url = 'https://github.com/acme/shop';
+    const source = { kind: 'git', url, ref: 'main', subdirectory: '', submodules: false, dockerfile: '' } as const;
+    const of = (wanted: Parameters<typeof wantedSpec>[0]['source'], present?: DeploymentSpec, options = {}) =>
+      toJson(DeploymentSpecSchema, wantedSpec({ present, source: wanted, wishes: wishesOf(options) }));
+    const first = of({ ...source, compose: 'deploy/compose.yaml' }, undefined, { env: ['TOKEN=x'] });
+    const file = { url, ref: 'main', composePath: 'deploy/compose.yaml' };
+    expect(first).toEqual({ git: file, environment: [{ name: 'TOKEN', value: 'x' }] });
+
+    const present = create(DeploymentSpecSchema, {
+      source: { case: 'compose', value: { git: { ...file, commit: 'a'.repeat(40) } } },
+      environment: [{ name: 'TOKEN', fingerprint: 'aaaaaaaaaaaa' }],
+      placement: { near: 'db', constraints: ['node.labels.region==eu'] },
+    });
+    const kept = { environment: [{ name: 'TOKEN' }], placement: { near: 'db' } };
+    expect(of(source, present)).toEqual({ git: file, ...kept });
+    expect(of({ ...source, compose: '' }, present)).toEqual({ git: { ...file, composePath: '' }, ...kept });
+    expect(of({ ...source, dockerfile: 'Dockerfile' }, present)).toMatchObject({
+      git: { url, ref: 'main', dockerfilePath: 'Dockerfile' },
+    });
+    expect(of({ ...source, url: 'https://github.com/acme/other' }, present)).toMatchObject({
+      git: { url: 'https://github.com/acme/other', ref: 'main' },
+    });
+    const found = create(DeploymentSpecSchema, { source: { case: 'compose', value: { git: { url } } } });
+    expect(of(source, found)).toEqual({ git: { url, ref: 'main' } });
+  });
+
   it('is nothing but the source when nothing is wished', () => {
     const spec = wantedSpec({ present: undefined, source: IMAGE, wishes: wishesOf({}) });
     expect(toJson(DeploymentSpecSchema, spec)).toEqual({ image: { reference: 'nginx:2' } });

@@ -10,6 +10,7 @@ import {
   type HealthCheck,
   HealthCheckSchema,
   ImageSourceSchema,
+  type PlacementPolicy,
   PullPolicy,
   RestartPolicy,
   StaticSourceSchema,
@@ -20,13 +21,22 @@ import type { GitWish, Pull, Wishes } from './deploy-options.ts';
 import { toPlacementPolicy } from './placement-options.ts';
 import { toRolloutPolicy } from './wanted-rollout.ts';
 
+/** A repository, and which file of it counts. */
+interface WantedCommit extends GitWish {
+  readonly kind: 'git';
+  /** Empty: none is named. */
+  readonly dockerfile: string;
+  /** Path of the Compose file that is asked for; empty: the first that has one of Compose's own names. */
+  readonly compose?: string;
+}
+
 /** Where the new revision's image comes from. */
 export type WantedSource =
   | { readonly kind: 'image'; readonly reference: string }
   | { readonly kind: 'context'; readonly sha256: string; readonly dockerfile: string }
   /** A page, all of the uploaded folder. */
   | { readonly kind: 'page'; readonly sha256: string }
-  | (GitWish & { readonly kind: 'git'; readonly dockerfile: string })
+  | WantedCommit
   | {
       readonly kind: 'compose';
       /** The text of the file. */
@@ -60,6 +70,7 @@ export function wantedSpec(input: {
 }): DeploymentSpec {
   const { present, source, wishes } = input;
   if (source.kind === 'compose') return composeSpec(present, source, wishes);
+  if (source.kind === 'git') return repositorySpec(present, source, wishes);
   const spec = create(DeploymentSpecSchema, {
     ...(present === undefined ? {} : keptOf(present)),
     source: wantedSource(present, source, wishes),
@@ -74,17 +85,48 @@ export function wantedSpec(input: {
 function composeSpec(
   present: DeploymentSpec | undefined,
   { file, variables, contexts }: Extract<WantedSource, { kind: 'compose' }>,
-  { rollout, placement: wish }: Wishes,
+  wishes: Wishes,
 ): DeploymentSpec {
-  const policy = rollout ? toRolloutPolicy(rollout) : present?.rollout;
-  // Constraints that the file had the last time are among the present ones, and go when they go from the file.
-  const kept = present?.placement && { ...present.placement, constraints: [] };
-  const placement = wish ? toPlacementPolicy(kept, wish) : kept;
   return create(DeploymentSpecSchema, {
     source: { case: 'compose', value: { file, variables: { ...variables }, contexts: { ...contexts } } },
+    ...besidesFile(present, wishes),
+  });
+}
+
+function besidesFile(present: DeploymentSpec | undefined, { rollout, placement: wish }: Wishes) {
+  const policy = rollout ? toRolloutPolicy(rollout) : present?.rollout;
+  const kept = placementOf(present);
+  const placement = wish ? toPlacementPolicy(kept, wish) : kept;
+  return {
     ...(policy === undefined ? {} : { rollout: policy }),
     ...(placement === undefined ? {} : { placement }),
-  });
+  };
+}
+
+/** Constraints that the file had the last time are among the present ones, and go when they go from the file. */
+function placementOf(present: DeploymentSpec | undefined): PlacementPolicy | undefined {
+  return present?.placement && { ...present.placement, constraints: [] };
+}
+
+/**
+ * What a repository holds, only a node finds out. Variables are those of the image's containers, or what stands for the
+ * Compose file's own. A Compose file that was asked for once stays asked for.
+ */
+function repositorySpec(present: DeploymentSpec | undefined, source: WantedCommit, wishes: Wishes): DeploymentSpec {
+  const before = present?.source.case === 'compose' ? present.source.value.git : undefined;
+  const isSame = before?.url === source.url && source.dockerfile === '';
+  const composePath = source.compose ?? (isSame ? before?.composePath : undefined);
+  const environment = environmentOf(present, wishes);
+  if (composePath !== undefined) {
+    const wanted = wantedSource(present, { ...source, compose: composePath }, wishes);
+    return create(DeploymentSpecSchema, { source: wanted, environment, ...besidesFile(present, wishes) });
+  }
+  const kept = present === undefined ? {} : keptOf(present);
+  const spec = create(DeploymentSpecSchema, { ...kept, source: wantedSource(present, source, wishes), environment });
+  const placement = placementOf(present);
+  if (present?.source.case === 'compose' && placement) spec.placement = placement;
+  applyWishes(spec, wishes);
+  return spec;
 }
 
 /** Puts what the caller wishes into a spec, but for source and variables. @returns the contract's names of what it put. */
@@ -158,8 +200,9 @@ export function wantedSource(
     return { case: 'static', value: create(StaticSourceSchema, { contextSha256: source.sha256 }) };
   }
   if (source.kind === 'git') {
-    const { kind: _, dockerfile: dockerfilePath, ...repository } = source;
-    return { case: 'git', value: create(GitSourceSchema, { ...repository, dockerfilePath }) };
+    const { kind: _, dockerfile: dockerfilePath, compose: composePath, ...repository } = source;
+    const file = composePath === undefined ? {} : { composePath };
+    return { case: 'git', value: create(GitSourceSchema, { ...repository, dockerfilePath, ...file }) };
   }
   const { sha256, dockerfile } = source;
   const value = create(DockerfileSourceSchema, { contextSha256: sha256, dockerfilePath: dockerfile });

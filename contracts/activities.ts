@@ -13,6 +13,7 @@ import type {
   StartedReplica,
   WantedImage,
 } from './rollout.ts';
+import type { ReadingActivities, ReadingStore } from './source-reading.ts';
 import type { DataRemovals, DoomedData } from './volumes.ts';
 
 /** Which operation of which deployment. */
@@ -22,7 +23,7 @@ export interface OperationRef {
 }
 
 /** Activities on the databases, run as local activities by the orchestrator. Each is one transaction, and repeatable. */
-export interface StoreActivities {
+export interface StoreActivities extends ReadingStore {
   /**
    * Stores an operation, with the deployment itself when the request creates it and the revision when it makes one.
    *
@@ -40,6 +41,7 @@ export interface StoreActivities {
   recordControl(input: StoreInput<ControlRequest>): Promise<void>;
   /**
    * Marks the operation as running, says what is to be rolled out, and reserves capacity for the first new replicas.
+   * Where that is not known before a repository was read, says which.
    *
    * @throws INSUFFICIENT_CAPACITY, NO_NODE_READY, NOT_DEPLOYED: final.
    */
@@ -223,7 +225,7 @@ export interface RemoveReplicaInput {
 }
 
 /** Activities on one node's build queue. */
-export interface BuildActivities {
+export interface BuildActivities extends ReadingActivities {
   /**
    * Builds an image from a stored context or a commit, and tags it for the revision.
    *

@@ -38,6 +38,9 @@ export const HEAL_SIGNAL = 'node-lost';
 /** Signal: replicas are to be moved. Its argument is a {@link MoveRequest}. */
 export const MOVE_SIGNAL = 'move-replicas';
 
+/** Signal: a deployment is to be stopped or started. Its argument is a {@link PlainRequest}. */
+export const POWER_SIGNAL = 'switch-power';
+
 /** Signal to the workflow that asked for an operation: it has ended, however it did. Its argument is the operation's id. */
 export const OPERATION_ENDED_SIGNAL = 'operation-ended';
 

@@ -12,6 +12,7 @@ import type {
   RestartPolicy,
   StaticSource,
 } from '../domain/spec.ts';
+import type { PlannedReading } from './source-reading.ts';
 
 /** Which service of which revision of which deployment. */
 export interface ServiceRef {
@@ -120,6 +121,8 @@ export interface RolloutPlan {
   readonly reserved: readonly PlannedReplica[];
   /** All other replicas of the deployment. */
   readonly existing: readonly ExistingReplica[];
+  /** What has to be read first: then there is nothing else in the plan. */
+  readonly reading?: PlannedReading;
 }
 
 /** A volume on its way from node to node. */

@@ -23,6 +23,8 @@ export interface SnapshotInput extends VolumeCopy {
   readonly snapshotId: string;
   readonly nodeId: string;
   readonly timing: Pick<RolloutTiming, 'nodePickUpMs' | 'heartbeatMs'>;
+  /** Set: what writes the volume is stopped meanwhile, on behalf of this user. Absent: it goes on writing. */
+  readonly stopFor?: { readonly actorUserId: string };
 }
 
 /** Input of the workflow of a restore. */
@@ -42,8 +44,39 @@ export interface SnapshotContent {
   readonly sha256: string;
 }
 
+/** What writes a volume, and whether it has to be stopped for a snapshot. */
+export interface VolumeWriter {
+  readonly deploymentId: string;
+  /** Whether it runs, or something is under way that may make it run. */
+  readonly runs: boolean;
+  /** Of its newest operation: what is asked for later has a higher one. */
+  readonly sequence: number;
+}
+
+/** How an operation ended. */
+export interface OperationEnding {
+  readonly sequence: number;
+  readonly succeeded: boolean;
+  /** Why it did not; nothing of interest when it did. */
+  readonly error: string;
+}
+
+/** How a writer stood while its volume was read. */
+export interface WriterMeanwhile {
+  /** Whether nothing of it was started. */
+  readonly stoodStill: boolean;
+  /** Whether it is still stopped, and nobody has said since what it shall be. */
+  readonly isToStart: boolean;
+}
+
 /** Activities on the database, run as local activities. Each is one transaction, and repeatable. */
 export interface SnapshotRecords {
+  /** Says which deployment writes a volume; `null` when none does. */
+  findWriter(input: { readonly volumeId: string }): Promise<VolumeWriter | null>;
+  /** Says how an operation ended; `null` when it was never stored. */
+  findEnd(input: { readonly operationId: string }): Promise<OperationEnding | null>;
+  /** Says what became of a writer since an operation of it. */
+  lookBack(input: { readonly deploymentId: string; readonly sequence: number }): Promise<WriterMeanwhile>;
   /** Records that a snapshot is whole; the oldest ones beyond the number that is kept are to be removed by their node. */
   finishSnapshot(input: SnapshotContent & { readonly snapshotId: string }): Promise<void>;
   /** Records that a snapshot could not be taken. */

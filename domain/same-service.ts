@@ -1,6 +1,6 @@
 import { isCommitId } from './git-source.ts';
 import { asksRegistry } from './image-access.ts';
-import { argumentsOf, type ImageSource, type SealedVariable, type ServiceSpec } from './spec.ts';
+import { argumentsOf, type ImageSource, type SealedVariable, type ServiceSpec, type Source } from './spec.ts';
 
 /** A service of a revision, and the digest that it is pinned to; `null` while it is not. */
 export interface PinnedService {
@@ -45,10 +45,17 @@ function fingerprintOf({
   return JSON.stringify(
     sorted({
       ...{ name, port, healthCheck, limits, restartPolicy, command, container, volumes },
-      source: { ...source, args },
+      source: { ...toComparableSource(source), args },
       environment: toComparable(environment),
     }),
   );
+}
+
+/** What is known to be built from the same files is the same, of whichever commit they are. */
+function toComparableSource(source: Source): object {
+  if (source.kind !== 'git' || source.filesSha256 === undefined) return source;
+  const { ref: _, ...files } = source;
+  return files;
 }
 
 /** Sealing the same value twice gives two texts; its fingerprint is the same. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type BuildWish, detectBuild } from './source-detection.ts';
 
@@ -14,7 +15,21 @@ describe('how a source is built', () => {
       ['compose.yaml', 'Dockerfile', 'package.json', 'index.html'],
       { builders: ['nixpacks'] },
       'dockerfile',
-      'a Dockerfile at its root',
+      'a Dockerfile at its root; compose.yaml is there too, and taken with --compose',
+    ],
+    [
+      'a Compose file of another name',
+      ['compose.yaml', 'Dockerfile', 'compose.production.yaml'],
+      { kind: 'compose', composePath: 'compose.production.yaml' },
+      'compose',
+      'a Compose file asked for by its name, compose.production.yaml',
+    ],
+    [
+      'a Compose file in a folder',
+      ['Dockerfile'],
+      { kind: 'compose', composePath: 'deploy/compose.yaml' },
+      'compose',
+      'a Compose file asked for by its name, deploy/compose.yaml',
     ],
     [
       'a Compose file when nothing else is there',
@@ -45,7 +60,13 @@ describe('how a source is built', () => {
       'a Python application (requirements.txt), which nixpacks builds',
     ],
     ['a page', ['index.html', 'style.css'], {}, 'static', 'an index.html at its root'],
-    ['a page in public/', ['public/index.html', 'compose.yml'], {}, 'static', 'an index.html in public/'],
+    [
+      'a page in public/',
+      ['public/index.html', 'compose.yml'],
+      {},
+      'static',
+      'an index.html in public/; compose.yml is there too, and taken with --compose',
+    ],
     [
       'a language before a page',
       ['package.json', 'index.html'],
@@ -88,6 +109,7 @@ describe('how a source is built', () => {
       'looked for a Dockerfile; a page (index.html, public/index.html, dist/index.html); a Compose file (compose.yaml, compose.yml, docker-compose.yaml, docker-compose.yml); found none',
     ],
     [['Dockerfile'], { kind: 'compose' }, 'looked for a Compose file'],
+    [['compose.yaml'], { kind: 'compose', composePath: 'other.yaml' }, 'looked for other.yaml; found none'],
     [['dockerfile'], { kind: 'dockerfile' }, 'looked for a Dockerfile; found none'],
     [['Dockerfile'], { dockerfilePath: 'Dockerfile.web' }, 'looked for Dockerfile.web; found none'],
     [['go.mod'], { kind: 'railpack' }, 'cannot be built by railpack: no node has it'],
@@ -102,4 +124,36 @@ describe('how a source is built', () => {
       expect.objectContaining({ hint: 'Add a Dockerfile: no builder for Go is installed.' }),
     );
   });
+
+  it('is what was asked for or nothing, and by itself a Compose file only where there is nothing else', () => {
+    const names = ['Dockerfile', 'compose.yaml', 'docker-compose.yml', 'index.html', 'package.json', 'stack.yaml'];
+    const wishes = fc.constantFrom<Partial<BuildWish>>(
+      {},
+      { kind: 'compose' },
+      { kind: 'compose', composePath: 'stack.yaml' },
+      { dockerfilePath: 'Dockerfile' },
+    );
+    fc.assert(
+      fc.property(fc.subarray(names), wishes, (files, wish) => {
+        const found = detectOrNothing(files, wish);
+        const asked = wish.kind ?? (wish.dockerfilePath === undefined ? undefined : 'dockerfile');
+        if (found === undefined) return;
+        expect(files).toContain(found.file);
+        if (asked !== undefined) expect(found.kind).toBe(asked);
+        else if (found.kind === 'compose')
+          expect(detectOrNothing(files.filter((file) => file !== found.file))?.kind ?? 'compose').toBe('compose');
+        else expect(found.reason.includes('--compose')).toBe(files.some((file) => file.includes('compose')));
+        if (wish.composePath !== undefined) expect(found.file).toBe(wish.composePath);
+      }),
+    );
+  });
 });
+
+function detectOrNothing(files: string[], wish: Partial<BuildWish> = {}) {
+  try {
+    return detect(files, wish);
+  } catch {
+    // Nothing was found.
+    return undefined;
+  }
+}

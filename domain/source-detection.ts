@@ -20,6 +20,8 @@ export interface BuildWish {
   readonly kind?: BuildKind;
   /** Where the Dockerfile lies when it has another name. */
   readonly dockerfilePath?: string;
+  /** Where the Compose file lies when it has another name. Only beside the kind. */
+  readonly composePath?: string;
   /** Builders that the node has, the preferred one first. */
   readonly builders: readonly Builder[];
 }
@@ -69,7 +71,7 @@ export const FILES_TO_READ = ['package.json'] as const;
  */
 export function detectBuild(tree: SourceTree, wish: BuildWish): DetectedBuild {
   const finders: Record<BuildKind, () => DetectedBuild | undefined> = {
-    compose: () => findCompose(tree),
+    compose: () => findCompose(tree, wish.composePath),
     dockerfile: () => findDockerfile(tree, wish.dockerfilePath),
     railpack: () => findLanguage(tree, 'railpack', wish),
     nixpacks: () => findLanguage(tree, 'nixpacks', wish),
@@ -82,12 +84,26 @@ export function detectBuild(tree: SourceTree, wish: BuildWish): DetectedBuild {
       : ['dockerfile'];
   for (const kind of kinds) {
     const found = finders[kind]();
-    if (found) return found;
+    if (found) return wish.kind || wish.dockerfilePath !== undefined ? found : withPassedOver(tree, found);
   }
   throw nothingFound(tree, wish, kinds);
 }
 
-function findCompose({ files }: SourceTree): DetectedBuild | undefined {
+/** Two are often there: a Compose file beside a Dockerfile is mostly for the machines of developers. */
+function withPassedOver(tree: SourceTree, found: DetectedBuild): DetectedBuild {
+  const passedOver = found.kind === 'compose' ? undefined : findCompose(tree);
+  if (!passedOver) return found;
+  return { ...found, reason: `${found.reason}; ${passedOver.file} is there too, and taken with --compose` };
+}
+
+/** One below a folder is looked for by whoever reads it, who knows the whole tree. */
+function findCompose({ files }: SourceTree, path?: string): DetectedBuild | undefined {
+  if (path !== undefined) {
+    const isThere = path.includes('/') || files.includes(path);
+    return isThere
+      ? { kind: 'compose', file: path, reason: `a Compose file asked for by its name, ${path}` }
+      : undefined;
+  }
   const file = COMPOSE_FILES.find((name) => files.includes(name));
   return file === undefined ? undefined : { kind: 'compose', file, reason: `the Compose file ${file} at its root` };
 }
@@ -127,7 +143,7 @@ function hasBuildScript({ contents }: SourceTree): boolean {
 
 function nothingFound(tree: SourceTree, wish: BuildWish, kinds: readonly BuildKind[]): DomainError {
   const lookedFor: Record<BuildKind, string> = {
-    compose: `a Compose file (${COMPOSE_FILES.join(', ')})`,
+    compose: wish.composePath ?? `a Compose file (${COMPOSE_FILES.join(', ')})`,
     dockerfile: wish.dockerfilePath ?? 'a Dockerfile',
     railpack: `a language for railpack (${LANGUAGES.map(([file]) => file).join(', ')})`,
     nixpacks: `a language for nixpacks (${LANGUAGES.map(([file]) => file).join(', ')})`,
@@ -140,10 +156,15 @@ function nothingFound(tree: SourceTree, wish: BuildWish, kinds: readonly BuildKi
     });
   }
   const [language] = LANGUAGES.filter(([file]) => tree.files.includes(file));
-  const hint =
-    language && wish.kind === undefined
-      ? `Add a Dockerfile: no builder for ${language[1]} is installed.`
-      : 'Add a Dockerfile, or build the subdirectory that has one.';
+  const hint = hintFor(wish, language?.[1]);
   const list = kinds.map((kind) => lookedFor[kind]).join('; ');
   return new DomainError('SOURCE_REFUSED', `the source cannot be built: looked for ${list}; found none`, { hint });
+}
+
+function hintFor({ kind }: BuildWish, language: string | undefined): string {
+  if (kind === 'compose') return 'Name the file with --compose, or the folder that has it with --subdirectory.';
+  if (language !== undefined && kind === undefined) {
+    return `Add a Dockerfile: no builder for ${language} is installed.`;
+  }
+  return 'Add a Dockerfile, or build the subdirectory that has one.';
 }

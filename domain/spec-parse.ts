@@ -19,7 +19,7 @@ import {
   type VariableInput,
   type VolumeMount,
 } from './spec.ts';
-import { checkParts } from './spec-change.ts';
+import { checkCompose, checkParts } from './spec-change.ts';
 import { parseVolumes } from './volumes.ts';
 
 /** A spec as it came in, whatever the transport: nothing of it is trusted, and what is `undefined` gets a default. */
@@ -89,7 +89,8 @@ export function parseSpec(raw: RawSpec, rules: SourceRules): SpecInput {
     ...(parts as Required<typeof parts>),
     environment: parseEnvironment('spec.environment', raw.environment),
   };
-  checkParts(spec);
+  if (spec.source.kind === 'git' && spec.source.composePath !== undefined) checkCompose({ ...spec, services: [] });
+  else checkParts(spec);
   return spec;
 }
 
@@ -114,15 +115,32 @@ function parseSource(source: RawSpec['source'], rules: SourceRules): Source<Vari
 }
 
 function parseGit(source: GitSource<VariableInput>, rules: GitRules): GitSource<VariableInput> {
-  const { dockerfilePath } = source;
+  const { dockerfilePath, composePath } = source;
   checkBuild('spec.git', source);
+  if (composePath !== undefined) checkBesideCompose(source);
   return {
     ...source,
     url: parseGitUrl('spec.git.url', source.url, rules).text,
     ref: parseGitRef('spec.git.ref', source.ref || 'HEAD'),
     subdirectory: parseSubdirectory('spec.git.subdirectory', source.subdirectory),
     ...(dockerfilePath === undefined ? {} : { dockerfilePath: parseDockerfilePath('spec.git', dockerfilePath) }),
+    ...(composePath === undefined ? {} : { composePath: parseComposePath('spec.git.compose_path', composePath) }),
   };
+}
+
+function checkBesideCompose({ dockerfilePath, target, args = [] }: GitSource<VariableInput>): void {
+  const set = { dockerfile_path: dockerfilePath !== undefined, target: target !== undefined, args: args.length > 0 };
+  const beside = Object.entries(set).find(([, isSet]) => isSet)?.[0];
+  if (beside === undefined) return;
+  throw invalidArgument(
+    `spec.git.${beside}`,
+    'is set beside compose_path',
+    'one of the two; the file says how to build',
+  );
+}
+
+function parseComposePath(field: string, path: string): string {
+  return path === '' ? '' : parseInnerPath(field, path, 'a relative path inside the folder, without . and ..');
 }
 
 function parseDockerfile(source: DockerfileSource<VariableInput>): DockerfileSource<VariableInput> {
@@ -143,14 +161,14 @@ function checkBuild(field: string, { target, args }: Pick<GitSource<VariableInpu
 }
 
 function parseDockerfilePath(field: string, path: string): string {
+  return parseInnerPath(`${field}.dockerfile_path`, path, 'a relative path inside the context, without . and ..');
+}
+
+function parseInnerPath(field: string, path: string, allowed: string): string {
   const parts = path.split('/');
   const isInside = path.length <= 255 && parts.every((part) => part !== '' && part !== '.' && part !== '..');
   if (isInside && !hasControlCharacter(path)) return path;
-  throw invalidArgument(
-    `${field}.dockerfile_path`,
-    `found ${JSON.stringify(path.slice(0, 80))}`,
-    'a relative path inside the context, without . and ..',
-  );
+  throw invalidArgument(field, `found ${JSON.stringify(path.slice(0, 80))}`, allowed);
 }
 
 /** Makes variables valid, by themselves and in sum. @throws INVALID_ARGUMENT */

@@ -1,3 +1,4 @@
+import type { ComposeOrigin } from './compose-origin.ts';
 import type { PlacementPolicy } from './placement/policy.ts';
 import type { RolloutPolicy } from './rollout-policy.ts';
 
@@ -42,6 +43,12 @@ export interface GitSource<Variable = SealedVariable> {
   readonly submodules: boolean;
   /** Within the folder; absent: what is there decides how it is built. */
   readonly dockerfilePath?: string;
+  /** Asks for the services of a Compose file, at this path within the folder; see {@link ComposeOrigin}. */
+  readonly composePath?: string;
+  /** Whether a Compose file counts too, where there is nothing else: then what is there is looked at first. */
+  readonly detect?: true;
+  /** Hex SHA-256 of all that is built from, packed, of a service that a Compose file made; absent where nobody knows. */
+  readonly filesSha256?: string;
   /** Stage to stop at; absent is the last one. */
   readonly target?: string;
   /** Build arguments; they stay readable in the image. */
@@ -192,9 +199,14 @@ export interface ComposeSpec<Variable = SealedVariable> {
   readonly placement?: PlacementPolicy;
   /** What was taken differently than Compose would, for people. */
   readonly warnings: readonly string[];
+  /** The repository that the file is read from; until it is, there are no services. Absent: the file was uploaded. */
+  readonly origin?: ComposeOrigin;
 }
 
-/** What a deployment is wanted to be, complete and valid. Immutable once it is a revision. */
+/**
+ * What a deployment is wanted to be, complete and valid. Immutable once it is a revision, but for what its repository
+ * says, which is put in once.
+ */
 export type DeploymentSpec = SingleSpec | ComposeSpec;
 
 /** A spec of one service as a caller gives it: parsed and valid, its variables not sealed yet. */
@@ -204,7 +216,7 @@ export interface SpecInput extends Omit<SingleSpec<VariableInput>, 'replicas'> {
 }
 
 /** The services of a Compose file as a caller gives them: parsed and valid, their variables not sealed yet. */
-export type ComposeInput = ComposeSpec<VariableInput>;
+export type ComposeInput = Omit<ComposeSpec<VariableInput>, 'origin'>;
 
 /** Whether a spec is one of several services. */
 export function isCompose<One extends object, Several extends Pick<ComposeSpec | ComposeInput, 'services'>>(

@@ -1,5 +1,6 @@
+import { repositoryOfSpec } from './compose-origin.ts';
 import { type GitUrl, isCommitId, namesRepository } from './git-source.ts';
-import { type DeploymentSpec, type GitSource, isCompose } from './spec.ts';
+import type { DeploymentSpec, GitSource } from './spec.ts';
 import type { WebhookEvent } from './webhook-events.ts';
 
 /** What a genuine event means for a deployment. */
@@ -21,8 +22,8 @@ const SHOWN_DIGITS = 7;
 const BRANCHES = 'refs/heads/';
 
 /** The source that a webhook may be about. */
-export function gitSourceOf(spec: DeploymentSpec): GitSource | undefined {
-  return isCompose(spec) || spec.source.kind !== 'git' ? undefined : spec.source;
+export function gitSourceOf(spec: DeploymentSpec): Pick<GitSource, 'url' | 'ref'> | undefined {
+  return repositoryOfSpec(spec);
 }
 
 /**

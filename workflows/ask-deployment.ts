@@ -1,6 +1,6 @@
 import { getExternalWorkflowHandle, log, uuid4 } from '@temporalio/workflow';
 import { deploymentWorkflowId, HEAL_SIGNAL, type PlainRequest, type RequestIdentity } from '../contracts/deployment.ts';
-import { PLATFORM_ACTOR } from '../domain/operation.ts';
+import { type OperationKind, PLATFORM_ACTOR } from '../domain/operation.ts';
 
 /** Asks a deployment to replace what it has lost. It decides by itself, when its turn comes, whether there is anything. */
 export async function askToHeal(deploymentId: string, reason: string): Promise<void> {
@@ -9,7 +9,7 @@ export async function askToHeal(deploymentId: string, reason: string): Promise<v
 }
 
 /** Who asks, and why, for something that the platform asks for by itself. Each call is a request of its own. */
-export function askedByPlatform(kind: 'heal' | 'move', reason: string): RequestIdentity {
+export function askedByPlatform(kind: OperationKind, reason: string): RequestIdentity {
   const operationId = uuid4();
   return {
     ...{ operationId, idempotencyKey: `${kind}-${operationId}`, requestHash: hashOf(operationId) },

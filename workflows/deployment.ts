@@ -23,6 +23,7 @@ import {
   type OperationAccepted,
   type OperationRequest,
   type PendingOperation,
+  POWER_SIGNAL,
   VIEW_QUERY,
 } from '../contracts/deployment.ts';
 import { lineUp } from '../domain/operation.ts';
@@ -33,7 +34,7 @@ import { rollOut } from './roll-out.ts';
 import { listen, type Words } from './words.ts';
 
 /** What other workflows ask for; nobody waits for an answer. */
-const requestSignals = [HEAL_SIGNAL, MOVE_SIGNAL].map((name) => defineSignal<[OperationRequest]>(name));
+const requestSignals = [HEAL_SIGNAL, MOVE_SIGNAL, POWER_SIGNAL].map((name) => defineSignal<[OperationRequest]>(name));
 const viewQuery = defineQuery<DeploymentView>(VIEW_QUERY);
 
 /** The server takes 2,000 updates in one run; half of them leaves room for those that come while it renews. */

@@ -6,7 +6,7 @@ import { tellCarried } from './carry-volumes.ts';
 import { converge, type Rollout, track } from './converge.ts';
 import { ensureImages } from './ensure-images.ts';
 import { toOperationFailure } from './failures.ts';
-import { waitForNode } from './wait-for-node.ts';
+import { planRollout } from './read-source.ts';
 import type { Words } from './words.ts';
 
 /** What somebody who cancels still waits for: ordinary requests of what is taken back have ended by then. */
@@ -21,7 +21,7 @@ export interface OperationRun {
 }
 
 /**
- * Carries one operation out: plan and reserve → make the images present → start what is new → wait until it is healthy
+ * Carries one operation out: read its repository, where that says what there is → plan and reserve → make the images present → start what is new → wait until it is healthy
  * → switch the routes → observe the ingress serving it → drain and remove what is old → record.
  *
  * A phase of the `deployment` workflow, in its history. The same loop (`converge`) leads to the goal and, after a failure
@@ -34,7 +34,7 @@ export async function rollOut(run: OperationRun): Promise<void> {
   const ref = { deploymentId, operationId: operation.operationId };
   let rollout: Rollout | undefined;
   try {
-    const plan = await waitForNode(() => store.beginRollout(ref), timing.nodePickUpMs);
+    const plan = await planRollout(ref, timing);
     rollout = track({ ref, plan, timing, words });
     await ensureImages(rollout);
     await converge(rollout);

@@ -2,6 +2,7 @@ import { CancellationScope, proxyLocalActivities } from '@temporalio/workflow';
 import type { RestoreInput, SnapshotInput, SnapshotRecords } from '../contracts/volumes.ts';
 import { onData } from './activity-stubs.ts';
 import { toOperationFailure } from './failures.ts';
+import { createWriterStop } from './stop-writer.ts';
 
 /** Short writes. Without an end of their retries: a snapshot outlives any outage of the database. */
 const records = proxyLocalActivities<SnapshotRecords>({
@@ -12,18 +13,24 @@ const records = proxyLocalActivities<SnapshotRecords>({
 /**
  * Takes a snapshot of a volume. One per snapshot, `snapshot/<snapshot id>`. Ends with its outcome recorded, also when it
  * is cancelled; what a failed one leaves is removed by its node.
+ *
+ * Where that is asked for, what writes the volume is stopped meanwhile: by an operation of its own, so whatever process dies,
+ * it is stopped once, and started again once the snapshot has ended in whichever way. Where somebody has said meanwhile
+ * what the deployment shall be, that counts.
  */
-export async function snapshotVolume({ snapshotId, volumeId, copy, ...on }: SnapshotInput): Promise<void> {
+export async function snapshotVolume({ snapshotId, volumeId, copy, stopFor, ...on }: SnapshotInput): Promise<void> {
+  const writer = stopFor ? createWriterStop(records, { snapshotId, volumeId, ...stopFor }) : undefined;
   try {
-    const content = await onData(on.nodeId, on.timing).takeSnapshot({
-      ...{ snapshotId, volumeId },
-      ...(copy === undefined ? {} : { copy }),
-    });
+    await writer?.stop();
+    const of = { snapshotId, volumeId, ...(copy === undefined ? {} : { copy }) };
+    const content = await onData(on.nodeId, on.timing).takeSnapshot(of);
+    await writer?.checkStillness();
     await CancellationScope.nonCancellable(() => records.finishSnapshot({ snapshotId, ...content }));
   } catch (error) {
     const failure = toOperationFailure(error, 'the snapshot was cancelled');
     await CancellationScope.nonCancellable(() => records.failSnapshot({ snapshotId, failure }));
   }
+  if (writer) await CancellationScope.nonCancellable(() => writer.startAgain());
 }
 
 /**

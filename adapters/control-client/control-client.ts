@@ -5,6 +5,7 @@ import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect
 import type { BuildReport } from '../../activities/build-reporter.ts';
 import type { ImageSources } from '../../activities/built-images.ts';
 import type { VolumeHolder } from '../../activities/carry-volume.ts';
+import type { ReportComposeFile } from '../../activities/git-ports.ts';
 import type { FailureReport } from '../../activities/node-ports.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { HostFacts } from '../../domain/container.ts';
@@ -65,6 +66,8 @@ export interface ControlClient {
   reportFailure(report: FailureReport): Promise<void>;
   /** @returns the credential for a service's Git repository as a JWE for this node's key; empty without one. */
   fetchSourceCredential(of: ServiceRef): Promise<string>;
+  /** Tells a Compose file. @throws NOT_FOUND when this node does not read that source; NODE_UNAVAILABLE (retryable) */
+  readonly reportComposeFile: ReportComposeFile;
   /** Streams a stored build context; the stream fails when it breaks off or has another hash. */
   fetchContext(of: { deploymentId: string; contextSha256: string }, signal: AbortSignal): Readable;
   close(): void;
@@ -146,6 +149,8 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
       const what = `fetch the git credential for ${nameOf(of)}`;
       return (await explained(what, client.fetchSourceCredential(of), toRetryableControlError)).jwe;
     },
+    reportComposeFile: async (report) =>
+      await explained('report a Compose file', client.reportComposeFile(report), toRetryableControlError),
     fetchContext: (of, signal) =>
       toContextStream(
         chunksOf(() => client.fetchContext(of, { signal, timeoutMs: 0 })),

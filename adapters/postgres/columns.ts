@@ -9,6 +9,9 @@ export type Moment = ColumnType<Date, Date | undefined, Date>;
 /** JSON that is written as text and read as a value. */
 export type Json<Value> = ColumnType<Value, string, string>;
 
+/** JSON of a column that starts as `null` unless it is given. */
+export type OptionalJson<Value> = ColumnType<Value | null, string | null | undefined, string | null>;
+
 /** A column that starts as `null` unless it is given. */
 export type Optional<Type> = ColumnType<Type | null, Type | null | undefined, Type | null>;
 

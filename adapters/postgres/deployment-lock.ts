@@ -171,6 +171,21 @@ export async function getSpec(tx: DatabaseTransaction, deploymentId: string, num
   return spec;
 }
 
+/** Puts in what the repository of a revision says. */
+export async function putSpec(
+  tx: DatabaseTransaction,
+  deploymentId: string,
+  { number, spec }: { readonly number: number; readonly spec: DeploymentSpec },
+): Promise<void> {
+  await tx
+    .updateTable('revisions')
+    .set({ spec: JSON.stringify(spec) })
+    .where('deployment_id', '=', deploymentId)
+    .where('number', '=', number)
+    .execute();
+  specs.get(tx)?.set(`${deploymentId} ${number}`, spec);
+}
+
 async function readSpec(tx: DatabaseTransaction, deploymentId: string, number: number): Promise<DeploymentSpec> {
   const revision = await tx
     .selectFrom('revisions')

@@ -1,6 +1,7 @@
 import type { StoreActivities } from '../../contracts/activities.ts';
 import type { NodeStateChange } from '../../contracts/node.ts';
 import { DEFAULT_CPU_OVERCOMMIT, type PlacementRules } from '../../domain/placement/placement.ts';
+import { adoptSource } from './adopt-source.ts';
 import { recordBuild } from './builds.ts';
 import { recordCarried } from './carried-volumes.ts';
 import { recordControl, recordWaiting } from './control-operation.ts';
@@ -35,6 +36,7 @@ export function createDeploymentStore(db: Database, { domain, placement }: Deplo
     reserveReplicas: (input) => reserveReplicas(db, input, rules),
     planReturn: (input) => planReturn(db, input),
     recordSource: (input) => recordSource(db, input),
+    adoptSource: (input) => adoptSource(db, input, domain),
     recordBuild: (input) => recordBuild(db, input),
     switchRoutes: (input) => switchRoutes(db, input),
     recordCarried: (input) => recordCarried(db, input),

@@ -1,5 +1,6 @@
 import type { SelectQueryBuilder } from 'kysely';
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres';
+import { isUnread } from '../../domain/compose-origin.ts';
 import type { ServiceGoal } from '../../domain/rollout-goal.ts';
 import { type DeploymentSpec, ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
 import type { Database } from './database.ts';
@@ -167,12 +168,12 @@ function toRecord<Replica extends ReplicaStanding>({
   if (!operation) return undefined;
   const isPinned = (service: string): boolean =>
     images.some((image) => image.revision === row.revision && image.service === service);
-  const imageMissing = servicesOf(row.spec).some(({ name, source }) => source.kind !== 'image' && !isPinned(name));
+  const isToBuild = servicesOf(row.spec).some(({ name, source }) => source.kind !== 'image' && !isPinned(name));
   const imageDigest = images.find((image) => image.revision === servingRevision)?.digest ?? null;
   return {
     ...row,
     commit: commit ?? '',
-    imageMissing,
+    imageMissing: isToBuild || isUnread(row.spec),
     serving: servingRevision > 0 ? { revision: servingRevision, imageDigest } : null,
     hostnames: routes.map(({ hostname }) => hostname),
     operation: toOperationRecord(operation),

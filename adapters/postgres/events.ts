@@ -16,6 +16,7 @@ export type EventKind =
   | 'operation.continued'
   | 'build.waiting'
   | 'source.resolved'
+  | 'source.read'
   | 'build.started'
   | 'build.detected'
   | 'build.finished'

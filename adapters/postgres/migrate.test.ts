@@ -146,6 +146,7 @@ function plain(type: string): string {
   const [, wrapper, inner] = /^(\w+)<(.+)>$/.exec(type) ?? [];
   if (wrapper === 'Optional') return `${plain(inner ?? '')} | null`;
   if (wrapper === 'Json') return 'json';
+  if (wrapper === 'OptionalJson') return 'json | null';
   if (wrapper) return plain(inner ?? '');
   if (type === 'Moment') return 'Date';
   return ['string', 'number', 'boolean', 'Date'].includes(type) ? type : 'string';

@@ -1,5 +1,5 @@
 import type { OperationRef } from '../../contracts/activities.ts';
-import type { PlannedSource, RolloutPlan, ServicePlan, ServiceRef } from '../../contracts/rollout.ts';
+import type { RolloutPlan, ServicePlan } from '../../contracts/rollout.ts';
 import { isOpen, makesRevision } from '../../domain/operation.ts';
 import type { PlacementRules } from '../../domain/placement/placement.ts';
 import { nextStep } from '../../domain/rollout.ts';
@@ -14,7 +14,7 @@ import {
   wantedServices,
 } from '../../domain/rollout-goal.ts';
 import { DEFAULT_ROLLOUT, type RolloutPolicy } from '../../domain/rollout-policy.ts';
-import { isCompose, type Source, servicesOf } from '../../domain/spec.ts';
+import { isCompose, servicesOf } from '../../domain/spec.ts';
 import { checkWriterReplicas, writesVolumes } from '../../domain/volumes.ts';
 import { planBuilds } from './builds.ts';
 import { beginCarries, listCarries, returnCarries } from './carried-volumes.ts';
@@ -37,7 +37,8 @@ import { resolveVolumes } from './placement/place-volumes.ts';
 import { listReserved, reserve } from './placement/reserve-replicas.ts';
 import { listRecorded } from './recorded-replicas.ts';
 import { listImages } from './revision-images.ts';
-import { findCommit } from './revision-sources.ts';
+import { planSource } from './revision-sources.ts';
+import { planReading } from './source-readings.ts';
 
 /**
  * Marks the operation as running, says what is to be rolled out, and reserves capacity for its first new replicas.
@@ -53,6 +54,8 @@ export async function beginRollout(
   return await db.transaction().execute(async (tx) => {
     const deployment = await lockExisting(tx, deploymentId);
     const operation = await begin(tx, deployment, operationId);
+    const reading = await planReading(tx, deployment, operation);
+    if (reading) return { ...NOTHING_KNOWN, reading };
     const goal = toRun(await readGoal(tx, deployment, operation));
     const policy = policyFor(operation.kind, await policyOf(tx, deploymentId, goal));
     const { kind, cohort } = operation;
@@ -72,6 +75,11 @@ export async function beginRollout(
     return { ...plan, reserved: all, services, policy: how, carries: await listCarries(tx, deployment, operationId) };
   });
 }
+
+/** A plan before it is known what there is to roll out. */
+const NOTHING_KNOWN: RolloutPlan = {
+  ...{ policy: DEFAULT_ROLLOUT, goal: [], renew: false, services: [], reserved: [], existing: [] },
+};
 
 /** Decides once, when the operation begins, what depends on what runs by then. */
 async function begin(
@@ -210,14 +218,6 @@ async function planService(
     imageDigest: images.find((image) => image.service === name)?.digest ?? null,
     buildNodeId: null,
   };
-}
-
-/** What stays out of the history: a node asks for the values when it builds. */
-async function planSource(tx: DatabaseTransaction, source: Source, of: ServiceRef): Promise<PlannedSource> {
-  if (source.kind === 'image' || source.kind === 'static') return source;
-  const { args = [], ...rest } = source;
-  const hasArguments = args.length > 0;
-  return rest.kind === 'git' ? { ...rest, hasArguments, commit: await findCommit(tx, of) } : { ...rest, hasArguments };
 }
 
 /** What has volumes goes as a whole, so there has to be room for all of it before anything is taken away. */

@@ -1,6 +1,8 @@
 import type { StoreActivities } from '../../contracts/activities.ts';
+import type { PlannedSource, ServiceRef } from '../../contracts/rollout.ts';
+import { repositoryOfSpec } from '../../domain/compose-origin.ts';
 import { isCommitId } from '../../domain/git-source.ts';
-import { isCompose } from '../../domain/spec.ts';
+import type { Source } from '../../domain/spec.ts';
 import { nameOf } from './builds.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { getSpec, lockExisting } from './deployment-lock.ts';
@@ -40,7 +42,7 @@ export async function recordSource(
 /** The ref in words; what is named by its whole id is only shown shorter. */
 async function refOf(tx: DatabaseTransaction, of: { deploymentId: string; revision: number }): Promise<string> {
   const spec = await getSpec(tx, of.deploymentId, of.revision);
-  const ref = isCompose(spec) || spec.source.kind !== 'git' ? 'the source' : spec.source.ref;
+  const ref = repositoryOfSpec(spec)?.ref ?? 'the source';
   if (ref === 'HEAD') return 'the default branch';
   return isCommitId(ref) ? ref.slice(0, SHOWN_DIGITS) : ref;
 }
@@ -58,6 +60,14 @@ export async function findCommit(
     .where('service', '=', service)
     .executeTakeFirst();
   return pinned?.commit ?? null;
+}
+
+/** A source as a plan has it. What stays out of the history: a node asks for the values when it builds. */
+export async function planSource(tx: DatabaseTransaction, source: Source, of: ServiceRef): Promise<PlannedSource> {
+  if (source.kind === 'image' || source.kind === 'static') return source;
+  const { args = [], ...rest } = source;
+  const hasArguments = args.length > 0;
+  return rest.kind === 'git' ? { ...rest, hasArguments, commit: await findCommit(tx, of) } : { ...rest, hasArguments };
 }
 
 /** Pins a revision to the commits of another one, as far as that is pinned. */

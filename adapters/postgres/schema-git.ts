@@ -1,4 +1,5 @@
-import type { Moment, Optional } from './columns.ts';
+import type { ComposeSpec } from '../../domain/spec.ts';
+import type { Moment, Optional, OptionalJson } from './columns.ts';
 
 /** The tables of sources in Git repositories. */
 export interface GitTables {
@@ -7,6 +8,15 @@ export interface GitTables {
     revision: number;
     service: string;
     commit: string;
+    created_at: Moment;
+  };
+  source_readings: {
+    deployment_id: string;
+    revision: number;
+    operation_id: string;
+    node_id: string;
+    found: Optional<'compose' | 'image'>;
+    spec: OptionalJson<ComposeSpec>;
     created_at: Moment;
   };
   git_credentials: {

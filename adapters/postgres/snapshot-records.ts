@@ -2,10 +2,14 @@ import { sql } from 'kysely';
 import type { SnapshotRecords } from '../../contracts/volumes.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { MAX_MESSAGE_LENGTH, toStorableText } from './events.ts';
+import { findEnd, findWriter, lookBack } from './volume-writer.ts';
 
 /** Creates what the workflows of snapshots write by. Running one again after it was committed changes nothing. */
 export function createSnapshotRecords(db: Database, { kept }: { readonly kept: number }): SnapshotRecords {
   return {
+    findWriter: ({ volumeId }) => findWriter(db, volumeId),
+    findEnd: ({ operationId }) => findEnd(db, operationId),
+    lookBack: (since) => lookBack(db, since),
     finishSnapshot: async ({ snapshotId, sizeBytes, sha256 }) => {
       await db.transaction().execute(async (tx) => {
         const finished = await tx

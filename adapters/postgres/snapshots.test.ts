@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StoreActivities } from '../../contracts/activities.ts';
 import type { SnapshotRecords } from '../../contracts/volumes.ts';
-import { aSpec } from '../../test/support/builders.ts';
-import { aCreation, aReadyNode, aTenant, type Tenant, withoutNodes } from '../../test/support/control-data.ts';
+import { aRequest, aSpec } from '../../test/support/builders.ts';
+import { aCreation, aReadyNode, aTenant, rollOut, type Tenant, withoutNodes } from '../../test/support/control-data.ts';
 import { useTestDatabase } from '../../test/support/database.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import { deleteProject } from './projects.ts';
@@ -162,5 +162,67 @@ describe('a volume that is made of a snapshot', () => {
     await deleteSnapshot(database.db, { ...tenant, snapshotId: gone, ...mutation() });
     await expect(restore(gone, 'copy')).rejects.toThrow('it is being removed');
     await expect(restore(randomUUID(), 'copy')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('what writes a volume', () => {
+  const volumes = [{ volume: 'data', path: '/data', readOnly: false }];
+
+  /** A deployment that writes the volume and runs, and the words of this test. */
+  async function aWriter() {
+    const creation = aCreation(tenant, { spec: aSpec({ replicas: 1, volumes }) });
+    const { deploymentId } = creation;
+    const volume = await aPlacedVolume();
+    const accepted = await store.storeOperation(creation);
+    const find = () => records.findWriter({ volumeId: volume.id });
+    const busy = await find();
+    await rollOut(store, deploymentId, accepted);
+    const ask = async (kind: 'stop' | 'start' | 'restart', end: 'done' | 'failed' | 'queued' = 'done') => {
+      const { operationId } = await store.storeOperation({ ...creation, request: aRequest({ kind }) });
+      const ref = { deploymentId, operationId };
+      if (end !== 'queued') await store.beginRollout(ref);
+      if (end === 'done') await store.finishOperation(ref);
+      if (end === 'failed') await store.failOperation({ ...ref, failure: FAILURE });
+      return operationId;
+    };
+    return { volume, deploymentId, find, busy, ask };
+  }
+
+  it('is nobody, or a deployment that runs, is about to, or stands still', async () => {
+    const lonely = await aPlacedVolume('lonely');
+    expect(await records.findWriter({ volumeId: lonely.id })).toBeNull();
+    const { deploymentId, find, busy, ask } = await aWriter();
+    expect(busy).toMatchObject({ deploymentId, runs: true });
+    expect(await find()).toMatchObject({ deploymentId, runs: true });
+    const stop = await ask('stop');
+    const end = await records.findEnd({ operationId: stop });
+    expect(end).toMatchObject({ succeeded: true });
+    expect(await find()).toEqual({ deploymentId, runs: false, sequence: end?.sequence });
+    await ask('start', 'queued');
+    expect(await find()).toMatchObject({ runs: true });
+    expect(await records.findEnd({ operationId: randomUUID() })).toBeNull();
+  });
+
+  it.each<[string, ('stop' | 'start')[], 'done' | 'failed' | 'queued', boolean, boolean]>([
+    ['nothing', [], 'done', true, true],
+    ['a start', ['start'], 'done', false, false],
+    ['a start that waits', ['start'], 'queued', true, false],
+    ['a start that failed', ['start'], 'failed', false, true],
+    ['another stop', ['stop'], 'done', true, false],
+    ['a start and a stop', ['start', 'stop'], 'done', false, false],
+  ])('after %s stood still or not, and is to be started again or not', async (_, kinds, end, stoodStill, isToStart) => {
+    const { deploymentId, ask } = await aWriter();
+    const stopped = await records.findEnd({ operationId: await ask('stop') });
+    for (const kind of kinds) await ask(kind, end);
+    const { sequence = 0 } = stopped ?? {};
+    expect(await records.lookBack({ deploymentId, sequence })).toEqual({ stoodStill, isToStart });
+  });
+
+  it('says why it could not be stopped', async () => {
+    const { ask } = await aWriter();
+    const failed = await records.findEnd({ operationId: await ask('stop', 'failed') });
+    expect(failed).toMatchObject({ succeeded: false, error: FAILURE.message });
+    const waiting = await records.findEnd({ operationId: await ask('stop', 'queued') });
+    expect(waiting).toMatchObject({ succeeded: false, error: 'the operation is queued' });
   });
 });

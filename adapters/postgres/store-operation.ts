@@ -1,5 +1,6 @@
 import type { StoreInput } from '../../contracts/activities.ts';
 import type { OperationAccepted, OperationRequest } from '../../contracts/deployment.ts';
+import { isUnread } from '../../domain/compose-origin.ts';
 import { DomainError, invalidArgument, notFound } from '../../domain/errors.ts';
 import type { Move } from '../../domain/move.ts';
 import { isOpen, makesRevision } from '../../domain/operation.ts';
@@ -56,7 +57,7 @@ async function carryOut(tx: DatabaseTransaction, storing: Storing): Promise<stri
     case 'update':
     case 'rollback': {
       const { spec, copyOf } = await storeRevision(tx, deployment, request);
-      await ensureRoutes(tx, deployment, { services: servicesOf(spec), domain });
+      if (!isUnread(spec)) await ensureRoutes(tx, deployment, { services: servicesOf(spec), domain });
       return copyOf === null
         ? `revision ${revision} is queued`
         : `revision ${revision}, a copy of ${copyOf}, is queued`;
@@ -77,7 +78,10 @@ async function checkScale(
   request: OperationRequest,
 ): Promise<void> {
   if (request.kind !== 'scale') return;
-  const services = servicesOf(await getSpec(tx, deployment.id, deployment.revision));
+  const spec = await getSpec(tx, deployment.id, deployment.revision);
+  // What a file that is still to be read says, nobody knows; what runs has services all the same.
+  const isKnown = !isUnread(spec) || deployment.currentRevision === 0;
+  const services = servicesOf(isKnown ? spec : await getSpec(tx, deployment.id, deployment.currentRevision));
   const names = services.map(({ name }) => name);
   const scaled = services.find(({ name }) => name === request.service);
   if (scaled && writesVolumes(scaled)) checkWriterReplicas('replicas', request.replicas);

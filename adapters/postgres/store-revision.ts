@@ -1,8 +1,8 @@
 import type { DeployRequest, RollbackRequest, UpdateRequest } from '../../contracts/deployment.ts';
+import { changeSpec, isUnread, readAnew, toStored } from '../../domain/compose-origin.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { OPEN_STATES } from '../../domain/operation.ts';
 import { type DeploymentSpec, isCompose, ONLY_SERVICE, servicesOf } from '../../domain/spec.ts';
-import { applyChange } from '../../domain/spec-change.ts';
 import { checkVolumes } from '../../domain/volumes.ts';
 import { claimVolumes, inProject } from './claim-volumes.ts';
 import { readCurrent } from './current-goal.ts';
@@ -23,7 +23,8 @@ export interface StoredRevision {
  * Stores the next revision of a deployment whose row the transaction holds.
  *
  * An update is applied to the newest revision as it is now, so changes that were accepted during a build are kept; one
- * that names no source stays at the commit of that revision. A rollback copies spec, commits and images, and so needs no
+ * that names no source stays at the commit of that revision. One from a repository whose Compose file is still to be read
+ * gets its services then. A rollback copies spec, commits and images, and so needs no
  * build, no registry and no Git server.
  *
  * @throws NOT_FOUND (no such revision to return to), NOT_DEPLOYED (it never ran), INVALID_ARGUMENT.
@@ -67,11 +68,14 @@ async function specOf(
   if (request.kind === 'deploy') {
     const { spec } = request;
     if (isCompose(spec)) return { spec: inProject(spec, deployment.name), copyOf: null };
-    return { spec: { ...spec, replicas: spec.replicas ?? replicas.get(ONLY_SERVICE) ?? 1 }, copyOf: null };
+    return { spec: toStored({ ...spec, replicas: spec.replicas ?? replicas.get(ONLY_SERVICE) ?? 1 }), copyOf: null };
   }
   if (request.kind === 'update') {
     const newest = await getSpec(tx, deployment.id, deployment.revision);
-    return { spec: applyChange(withReplicas(newest, replicas), request.change), copyOf: null };
+    const base = request.freshSource === true ? readAnew(newest) : newest;
+    const changed = changeSpec(withReplicas(base, replicas), request.change);
+    const isNewSource = request.change.replace.source !== undefined && !isCompose(changed);
+    return { spec: isNewSource ? toStored(changed) : changed, copyOf: null };
   }
   const copyOf = request.toRevision ?? (await previousRevision(tx, deployment));
   await checkKept(tx, deployment, copyOf);
@@ -138,7 +142,7 @@ async function copyImages(
 ): Promise<void> {
   const images = await listImages(tx, deploymentId, from);
   const pinned = new Set(images.map(({ service }) => service));
-  if (!servicesOf(spec).every(({ name }) => pinned.has(name))) {
+  if (isUnread(spec) || !servicesOf(spec).every(({ name }) => pinned.has(name))) {
     throw new DomainError('NOT_DEPLOYED', `cannot roll back to revision ${from}: it never ran, so it has no image`, {
       field: 'to_revision',
       hint: 'Choose a revision that came up; "obiente history" lists them.',

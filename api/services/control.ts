@@ -29,10 +29,11 @@ import type {
 } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { getCallingNode } from '../auth/node-auth.ts';
 import { passwordPlace, variablePlace } from '../secret-places.ts';
+import { type ComposeFileDeps, takeComposeFile } from './compose-file.ts';
 import { type SourceCredentialDeps, sealSourceCredential } from './source-credential.ts';
 
 /** What the nodes' service needs. */
-export interface ControlDeps extends SourceCredentialDeps {
+export interface ControlDeps extends SourceCredentialDeps, ComposeFileDeps {
   readonly contexts: ContextStore;
   readonly workflows: Pick<WorkflowGateway, 'nodeEnrolled'>;
   /** @throws UNAUTHENTICATED for any token but the right one. */
@@ -112,6 +113,10 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
     async fetchSourceCredential({ deploymentId, revision, service }, context) {
       const { nodeId } = getCallingNode(context);
       return { jwe: await sealSourceCredential(deps, { deploymentId, revision, service, nodeId }) };
+    },
+    async reportComposeFile(report, context) {
+      const { nodeId } = getCallingNode(context);
+      return await takeComposeFile(deps, { ...report, nodeId });
     },
     async *fetchContext({ deploymentId, contextSha256: sha256 }, context) {
       const { nodeId } = getCallingNode(context);

@@ -51,7 +51,7 @@ function aCredential(organizationId: string, changes: Request = {}): Request {
 /** A deployment of the user whose first revision the first node is to build. */
 async function aBuild(user: Awaited<ReturnType<ApiRig['user']>>, url: string) {
   const name = `app-${randomUUID().slice(0, 8)}`;
-  const spec = { source: { case: 'git', value: { url } } } as const;
+  const spec = { source: { case: 'git', value: { url, dockerfilePath: 'Dockerfile' } } } as const;
   const creation = { idempotencyKey: randomUUID(), projectId: user.projectId, name, spec };
   const { deployment } = await user.deployments.createDeployment(creation);
   const ref = { deploymentId: deployment?.id ?? '', operationId: deployment?.operation?.id ?? '' };

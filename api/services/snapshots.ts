@@ -12,7 +12,7 @@ import {
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { parseVolumeName } from '../../domain/volumes.ts';
 import { type SnapshotSchema, SnapshotState, type VolumesService } from '../../gen/obiente/cloud/v1/volumes_pb.ts';
-import { getCallerOrganization } from '../auth/caller.ts';
+import { getCaller, getCallerOrganization } from '../auth/caller.ts';
 import { hashRequest } from '../request-identity.ts';
 import { CREATED_FORMS, createdCursor, createdKey, readPage } from '../wire/page.ts';
 import { toWireVolume } from '../wire/volume.ts';
@@ -37,14 +37,15 @@ const TO_STATE: Record<SnapshotRecord['state'], SnapshotState> = {
 /** Creates the part of the service of volumes that deals with snapshots. Work is started after it is recorded. */
 export function createSnapshots({ db, workflows }: SnapshotsDeps): Snapshots {
   return {
-    async createSnapshot({ idempotencyKey, projectId: project, name }, context) {
+    async createSnapshot({ idempotencyKey, projectId: project, name, stopWriter }, context) {
       const organizationId = getCallerOrganization(context);
       const projectId = project.toLowerCase();
-      const requestHash = hashRequest('CreateSnapshot', projectId, name);
+      const requestHash = hashRequest('CreateSnapshot', projectId, name, ...(stopWriter ? ['stop writer'] : []));
       const snapshot = await createSnapshot(db, { organizationId, projectId, name, idempotencyKey, requestHash });
       const { id: snapshotId, volumeId, volumeCopy: copy, nodeId, state } = snapshot;
       const of = copy === 0 ? { volumeId } : { volumeId, copy };
-      if (state === 'running') await workflows.takeSnapshot({ snapshotId, ...of, nodeId });
+      const stopFor = stopWriter ? { stopFor: { actorUserId: getCaller(context).userId } } : {};
+      if (state === 'running') await workflows.takeSnapshot({ snapshotId, ...of, nodeId, ...stopFor });
       return { snapshot: toWire(snapshot) };
     },
     async listSnapshots(request) {

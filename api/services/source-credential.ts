@@ -1,10 +1,12 @@
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findGitCredential } from '../../adapters/postgres/git-credentials.ts';
-import { findBuildingService } from '../../adapters/postgres/held-service.ts';
+import { findBuildingService, type HeldServiceRef } from '../../adapters/postgres/held-service.ts';
 import { findNode } from '../../adapters/postgres/nodes.ts';
+import { findOpenReading } from '../../adapters/postgres/source-readings.ts';
 import type { Sealing } from '../../adapters/sealing/sealing.ts';
 import { encryptGitCredential } from '../../adapters/tokens/git-credential-envelope.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
+import { repositoryOfSpec } from '../../domain/compose-origin.ts';
 import { credentialTargets, type StoredGitCredential } from '../../domain/git-credential.ts';
 import { type GitRules, parseGitUrl } from '../../domain/git-source.ts';
 import { gitSecretPlace } from '../secret-places.ts';
@@ -24,10 +26,10 @@ export async function sealSourceCredential(
   { db, sealing, git }: SourceCredentialDeps,
   { nodeId, ...of }: ServiceRef & { readonly nodeId: string },
 ): Promise<string> {
-  const [node, built] = await Promise.all([findNode(db, nodeId), findBuildingService(db, { ...of, nodeId })]);
-  if (!node || built?.service.source.kind !== 'git') return '';
-  const url = parseGitUrl('url', built.service.source.url, git);
-  const { organizationId } = built;
+  const [node, wanted] = await Promise.all([findNode(db, nodeId), findRepository(db, { ...of, nodeId })]);
+  if (!node || !wanted) return '';
+  const url = parseGitUrl('url', wanted.url, git);
+  const { organizationId } = wanted;
   const kind = url.protocol;
   const stored = await findGitCredential(db, { organizationId, kind, targets: credentialTargets(url) });
   if (!stored) return '';
@@ -36,4 +38,13 @@ export async function sealSourceCredential(
   const credential: StoredGitCredential =
     kind === 'https' ? { kind, username, password: secret } : { kind, privateKey: secret, knownHosts };
   return await encryptGitCredential(node.encryptionJwk, credential);
+}
+
+/** The repository that a node builds a service from, or looks at to find out what there is. */
+async function findRepository(db: Database, of: HeldServiceRef) {
+  const built = await findBuildingService(db, of);
+  if (built?.service.source.kind === 'git') return { ...built, url: built.service.source.url };
+  const reading = await findOpenReading(db, of);
+  const repository = reading && repositoryOfSpec(reading.spec);
+  return reading && repository && { organizationId: reading.organizationId, url: repository.url };
 }

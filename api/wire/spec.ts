@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs } from '@bufbuild/protobuf/wkt';
+import type { ComposeOrigin } from '../../domain/compose-origin.ts';
 import {
   type DeploymentSpec,
   type GitSource as DomainGitSource,
@@ -18,6 +19,7 @@ import {
   DeploymentSpecSchema,
   type DockerfileSource,
   type GitSource,
+  type GitSourceSchema,
   type HealthCheckSchema,
   type ImageSource,
   PullPolicy,
@@ -92,10 +94,12 @@ function fromDockerfile({ contextSha256, dockerfilePath, ...build }: DockerfileS
 }
 
 /** A commit that a caller repeats from an answer says nothing: `ref` does. */
-function fromGit({ url, ref, subdirectory, submodules, dockerfilePath, ...build }: GitSource): Source<VariableInput> {
+function fromGit({ url, ref, subdirectory, submodules, ...build }: GitSource): Source<VariableInput> {
+  const { dockerfilePath, composePath } = build;
   return {
     ...{ kind: 'git', url, ref, subdirectory, submodules },
     ...(dockerfilePath === '' ? {} : { dockerfilePath }),
+    ...(composePath === undefined ? {} : { composePath }),
     ...fromBuild(build),
   };
 }
@@ -144,7 +148,17 @@ export function toWireSpec(spec: DeploymentSpec, commit = ''): MessageInitShape<
   const services = spec.services.map((service) => {
     return { name: service.name, source: toSource(service.source), ...toParts(service), needs: [...service.needs] };
   });
-  return { source: { case: 'compose', value: { services, warnings: [...spec.warnings] } }, ...whole };
+  const { origin } = spec;
+  const from = origin ? { git: toOrigin(origin, commit) } : {};
+  return {
+    source: { case: 'compose', value: { services, warnings: [...spec.warnings], ...from } },
+    environment: (origin?.variables ?? []).map(toVariable),
+    ...whole,
+  };
+}
+
+function toOrigin({ url, ref, subdirectory, submodules, composePath }: ComposeOrigin, commit: string) {
+  return { url, ref, subdirectory, submodules, commit, ...(composePath === undefined ? {} : { composePath }) };
 }
 
 function toParts(parts: ServiceParts) {
@@ -167,22 +181,21 @@ function toVariable({ name, fingerprint }: SealedVariable) {
 type WireSource = NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['source']>;
 
 function toOnlySource(source: Source, commit: string): WireSource {
-  if (source.kind === 'git') return toGit(source, commit);
+  if (source.kind === 'git') return { case: 'git', value: toGit(source, commit) };
   if (source.kind !== 'static') return toSource(source);
   const { contextSha256, folder } = source;
   return { case: 'static', value: { contextSha256, folder } };
 }
 
-function toGit(source: DomainGitSource, commit: string): WireSource {
+function toGit(source: DomainGitSource, commit: string): MessageInitShape<typeof GitSourceSchema> {
   const { url, ref, subdirectory, submodules, dockerfilePath = '', target = '', args = [] } = source;
-  const value = { url, ref, subdirectory, submodules, dockerfilePath, target, args: args.map(toVariable), commit };
-  return { case: 'git', value };
+  return { url, ref, subdirectory, submodules, dockerfilePath, target, args: args.map(toVariable), commit };
 }
 
-/** Services of a Compose file are made of images and Dockerfiles only. */
+/** Services of a Compose file are made of images and Dockerfiles only; those of a repository name their commit. */
 function toSource(source: Source): NonNullable<MessageInitShape<typeof ComposeServiceSchema>['source']> {
-  if (source.kind === 'git' || source.kind === 'static')
-    throw new Error(`a service of a compose file is ${source.kind}`);
+  if (source.kind === 'static') throw new Error('a service of a compose file is a page');
+  if (source.kind === 'git') return { case: 'git', value: toGit(source, source.ref) };
   if (source.kind === 'dockerfile') {
     const { contextSha256, dockerfilePath, target = '', args = [] } = source;
     return { case: 'dockerfile', value: { contextSha256, dockerfilePath, target, args: args.map(toVariable) } };

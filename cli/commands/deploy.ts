@@ -20,8 +20,11 @@ export function addDeploy(program: Command, context: CliContext): void {
     .option('--ref <name>', 'branch, tag or whole commit id of the repository (default: its default branch)')
     .option('--subdirectory <path>', 'folder of the repository that is built')
     .option('--submodules', 'fetch the submodules of the repository too')
-    .option('-f, --compose [file]', 'the services of a Compose file, all new or all old (default: the folder’s)')
-    .option('--dockerfile <path>', 'path of the Dockerfile within the folder')
+    .option(
+      '-f, --compose [file]',
+      'the services of a Compose file, all new or all old (default: the folder’s); with --git, of one in the repository',
+    )
+    .option('--dockerfile <path>', 'path of the Dockerfile within the folder, or that of the repository')
     .option('--name <name>', 'name of the deployment (default: name of the folder or image)')
     .option('--project <name>', 'project that it belongs to (default: "default")')
     .option('--replicas <count>', 'how many copies run')

@@ -103,9 +103,9 @@ async function commitsOf(
     for (let token = ''; ; ) {
       const { revisions, page } = await api.deployments.listRevisions({ deploymentId, page: { size: 100, token } });
       for (const { number, spec } of revisions) {
-        if (spec?.source.case === 'git' && spec.source.value.commit !== '') {
-          commits.set(number, spec.source.value.commit.slice(0, 12));
-        }
+        const repository = spec?.source.case === 'compose' ? spec.source.value.git : spec?.source.value;
+        if (repository?.$typeName !== 'obiente.cloud.v1.GitSource' || repository.commit === '') continue;
+        commits.set(number, repository.commit.slice(0, 12));
       }
       token = page?.nextToken ?? '';
       if (token === '' || (revisions.at(-1)?.number ?? 0) <= oldest) return commits;

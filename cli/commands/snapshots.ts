@@ -23,20 +23,25 @@ function stateOf({ state, removing, errorCode, errorMessage }: Snapshot): string
   return state === SnapshotState.SUCCEEDED ? 'whole' : 'being taken';
 }
 
+interface SnapshotOptions extends ChangeOptions {
+  readonly stop?: boolean;
+}
+
 /** Adds `snapshot`, `snapshots`, `restore` and `rm-snapshot` to `obiente volumes`. */
 export function addSnapshots(volumes: Command, context: CliContext): void {
   volumes
     .command('snapshot')
-    .description('take a snapshot of a volume while it is in use')
+    .description('take a snapshot of a volume while it is in use, or is not')
     .argument('<name>', 'name of the volume')
+    .option('--stop', 'stop the deployment that writes it meanwhile, and start it again afterwards')
     .option('--project <name>', 'project that it belongs to (default: "default")')
     .option('--idempotency-key <key>', 'same key, same answer')
     .action(
-      action<ChangeOptions, [string]>(context, async ({ openApi, organization, terminal }, options, name) => {
+      action<SnapshotOptions, [string]>(context, async ({ openApi, organization, terminal }, options, name) => {
         const api = await openApi();
         const projectId = await projectIdOf(api, organization, options);
-        const idempotencyKey = options.idempotencyKey ?? randomUUID();
-        const { snapshot } = await api.volumes.createSnapshot({ idempotencyKey, projectId, name });
+        const { idempotencyKey = randomUUID(), stop: stopWriter = false } = options;
+        const { snapshot } = await api.volumes.createSnapshot({ idempotencyKey, projectId, name, stopWriter });
         if (snapshot === undefined) return;
         terminal.document(messageJson(SnapshotSchema, snapshot));
         terminal.line(`snapshot ${snapshot.id} is being taken; "obiente volumes snapshots" shows how it ends`);

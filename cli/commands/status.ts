@@ -6,6 +6,7 @@ import {
   type Replica,
   ReplicaState,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import type { ComposeSource, GitSource } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { firstLine, plainText } from '../plain-text.ts';
 import { getDeployment } from '../resolve.ts';
@@ -78,13 +79,19 @@ function imageOf({ spec, imageDigest }: Deployment): string {
   const digest = imageDigest === '' ? '' : ` (${imageDigest.slice(0, 19)})`;
   const source = spec?.source;
   if (source?.case === 'image') return `${source.value.reference}${digest}`;
-  if (source?.case === 'compose') return `${source.value.services.length} services of a Compose file`;
+  if (source?.case === 'compose') return composeOf(source.value);
   if (source?.case === 'static') return `a page${digest}`;
-  if (source?.case === 'git') {
-    const { url, ref, commit } = source.value;
-    return `${url} ${ref}${commit === '' || commit === ref ? '' : ` at ${commit.slice(0, 12)}`}${digest}`;
-  }
+  if (source?.case === 'git') return `${repositoryOf(source.value)}${digest}`;
   return `built from ${source?.value?.dockerfilePath || 'Dockerfile'}${digest}`;
+}
+
+function composeOf({ services, git }: ComposeSource): string {
+  const from = git === undefined ? '' : ` in ${repositoryOf(git)}`;
+  return services.length === 0 ? `a Compose file${from}` : `${services.length} services of a Compose file${from}`;
+}
+
+function repositoryOf({ url, ref, commit }: GitSource): string {
+  return `${url} ${ref}${commit === '' || commit === ref ? '' : ` at ${commit.slice(0, 12)}`}`;
 }
 
 function operationOf({ operation }: Deployment): string {

@@ -5,9 +5,23 @@ import type { ComposeInput, ContainerSettings, ServiceSpec, Source, VariableInpu
 import { checkCompose } from '../spec-change.ts';
 import type { ComposeApplication, ComposeService, ComposeSource } from './application.ts';
 
+/** The commit that a file was read from. */
+export interface ComposeCommit {
+  readonly url: string;
+  readonly commit: string;
+  readonly submodules: boolean;
+  /** The folder of the file, within the repository; empty for its root. */
+  readonly folder: string;
+}
+
 /** What comes with a file beside its variables. */
 export interface ComposeSurroundings {
-  /** Hex SHA-256 of the uploaded folders that services are built from, by their path; empty for the file's own. */
+  /** The commit that services are built from; absent: they are built from folders that were uploaded. */
+  readonly commit?: ComposeCommit;
+  /**
+   * Hex SHA-256 of the folders that services are built from. Of uploaded ones by their path, empty for the file's own; of
+   * those of a commit by service, as far as they are known.
+   */
   readonly contexts: Readonly<Record<string, string>>;
   readonly rollout: RolloutPolicy;
   readonly placement: PlacementPolicy;
@@ -23,14 +37,12 @@ export interface ComposeSurroundings {
  *
  * @throws INVALID_ARGUMENT for a folder that is not uploaded.
  */
-export function toComposeInput(
-  application: ComposeApplication,
-  { contexts, rollout, placement: beside }: ComposeSurroundings,
-): ComposeInput {
+export function toComposeInput(application: ComposeApplication, surroundings: ComposeSurroundings): ComposeInput {
+  const { rollout, placement: beside } = surroundings;
   const warnings = [...application.warnings];
   const services = application.services.map((service) => {
     if (service.ports.length > 1) warnings.push(portsWarning(service));
-    return toService(service, contexts);
+    return toService(service, surroundings);
   });
   const placement = withConstraints(
     beside,
@@ -40,11 +52,11 @@ export function toComposeInput(
   return { services, rollout, placement, warnings };
 }
 
-function toService(service: ComposeService, contexts: ComposeSurroundings['contexts']): ServiceSpec<VariableInput> {
+function toService(service: ComposeService, surroundings: ComposeSurroundings): ServiceSpec<VariableInput> {
   const { name, replicas, environment, healthCheck, limits, restartPolicy, command } = service;
   return {
     ...{ name, replicas, environment, healthCheck, limits, restartPolicy, command },
-    source: toSource(service, contexts),
+    source: toSource(service, surroundings),
     port: service.ports[0] ?? null,
     container: toSettings(service),
     ...volumesOf(service),
@@ -74,8 +86,9 @@ function volumesOf({ volumes }: ComposeService): Pick<ServiceSpec, 'volumes'> {
   return mounts.length === 0 ? {} : { volumes: mounts };
 }
 
-function toSource({ name, source }: ComposeService, contexts: ComposeSurroundings['contexts']): Source<VariableInput> {
+function toSource({ name, source }: ComposeService, { commit, contexts }: ComposeSurroundings): Source<VariableInput> {
   if (source.kind === 'image') return source;
+  if (commit) return toFolderOf(commit, source, Object.hasOwn(contexts, name) ? contexts[name] : undefined);
   const contextSha256 = Object.hasOwn(contexts, source.context) ? contexts[source.context] : undefined;
   if (contextSha256 === undefined) throw notUploaded(name, source);
   if (!/^[0-9a-f]{64}$/.test(contextSha256)) {
@@ -84,6 +97,20 @@ function toSource({ name, source }: ComposeService, contexts: ComposeSurrounding
   return {
     ...{ kind: 'dockerfile', contextSha256, dockerfilePath: source.dockerfile, args: source.args },
     ...(source.target === null ? {} : { target: source.target }),
+  };
+}
+
+/** Its ref is the commit itself: what is built stays the same, whatever becomes of the branch. */
+function toFolderOf(
+  { url, commit, submodules, folder }: ComposeCommit,
+  { context, dockerfile, target, args }: Extract<ComposeSource, { kind: 'build' }>,
+  filesSha256: string | undefined,
+): Source<VariableInput> {
+  return {
+    ...{ kind: 'git', url, ref: commit, submodules, dockerfilePath: dockerfile, args },
+    subdirectory: [folder, context].filter((path) => path !== '').join('/'),
+    ...(target === null ? {} : { target }),
+    ...(filesSha256 === undefined ? {} : { filesSha256 }),
   };
 }
 

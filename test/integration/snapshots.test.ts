@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { DeploymentStatus, OperationKind, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { type Snapshot, SnapshotState } from '../../gen/obiente/cloud/v1/volumes_pb.ts';
 import { eventually } from '../support/eventually.ts';
 import { askThroughIngress } from '../support/http.ts';
-import { openApi, pidOf } from '../support/platform.ts';
+import { obiente, openApi, pidOf } from '../support/platform.ts';
 import { refusalOf } from '../support/refusal.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { createSubject, firstProject, type SpecInit, type Subject } from './deployed.ts';
@@ -122,5 +122,32 @@ describe('a snapshot', { timeout: 300_000 }, () => {
     await subject.remove();
     await second.remove();
     await removeAll([volume, copy], id);
+  });
+
+  it('is taken while its writer is stopped, which runs again after the orchestrator was killed in the middle', async () => {
+    const volume = `data-${randomUUID().slice(0, 8)}`;
+    const subject = await createSubject(api, aHasher(volume));
+    const before = await hashOf(subject);
+    const { operation: first } = await subject.get();
+    const taken = await obiente(platform, '--json', 'volumes', 'snapshot', volume, '--stop');
+    const { id } = JSON.parse(taken.stdout) as { id: string };
+    await eventually(async () => expect((await subject.get()).status).toBe(DeploymentStatus.STOPPED), PATIENCE);
+    const killed = await pidOf(platform, 'orchestrator');
+    await eventually(async () => expect((await files()).some((name) => name.startsWith(id))).toBe(true), PATIENCE);
+    process.kill(killed, 'SIGKILL');
+    await untilWhole(id);
+    await eventually(async () => expect((await subject.get()).status).toBe(DeploymentStatus.RUNNING), PATIENCE);
+    const { operations } = await api.operations.listOperations({ deploymentId: subject.id });
+    const kinds = operations.map(({ kind, reason }) => [kind, reason]);
+    expect(kinds).toEqual([
+      [OperationKind.START, `snapshot ${id}`],
+      [OperationKind.STOP, `snapshot ${id}`],
+      [OperationKind.DEPLOY, ''],
+    ]);
+    expect(operations[0]?.actorUserId).toBe(first?.actorUserId);
+    const { body } = await askThroughIngress(platform.httpPort, `${subject.name}.localhost`);
+    expect(body.split(' ')[0]).toBe(before);
+    await subject.remove();
+    await removeAll([volume], id);
   });
 });

@@ -21,13 +21,21 @@ import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
-import { aDeployRequest, aGitSource, aRemoveRequest, aRequest, aSpec } from '../support/builders.ts';
+import {
+  aDeployRequest,
+  aGitSource,
+  anOpenGitSource,
+  aReadFile,
+  aRemoveRequest,
+  aRequest,
+  aSpec,
+} from '../support/builders.ts';
 import { drainNode } from '../support/drained-node.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../support/fake-cluster.ts';
 import { createFakeKeys } from '../support/fake-keys.ts';
 import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
-import { createFakeVolumes, type FakeVolumes } from '../support/fake-volumes.ts';
+import { createFakeVolumes, createWrittenVolume, type FakeVolumes } from '../support/fake-volumes.ts';
 import { loseNode } from '../support/lost-node.ts';
 import { carryOutPlan } from '../support/rebalanced.ts';
 import { A_REPLICA, NOTHING, reconcileOnce, sees, withNodes } from '../support/reconciled-nodes.ts';
@@ -55,6 +63,12 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, [deploy()]) },
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
   { name: 'build-from-git', run: (rig) => operations(rig, {}, [deployCommit()]) },
+  { name: 'git-read-first', run: (rig) => operations(rig, {}, [deployRepository({})]) },
+  { name: 'compose-from-git', run: (rig) => operations(rig, { onRead: readFile }, [deployFile, push]) },
+  {
+    name: 'compose-from-git-refused',
+    run: (rig) => operations(rig, { onRead: refuseRepeated() }, [deployFile, push, rollback(1)]),
+  },
   { name: 'node-watched', run: nodeWatched },
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
   { name: 'node-healed', run: nodeHealed },
@@ -99,6 +113,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'volume-removed', run: volumeRemoved },
   { name: 'snapshot-taken', run: (rig) => snapshotTaken(rig, {}) },
   { name: 'snapshot-failed', run: (rig) => snapshotTaken(rig, { takeSnapshot: diskFull, restoreSnapshot: diskFull }) },
+  { name: 'snapshot-while-stopped', run: snapshotWhileStopped },
   { name: 'keys-refused', run: (rig) => keysRotated(rig, ['old', 'lost']) },
 ];
 
@@ -142,6 +157,26 @@ const deploy =
   () =>
     aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) });
 const deployCommit = (): Act => () => aDeployRequest({ spec: aSpec({ source: aGitSource() }) });
+const deployRepository =
+  (source: Parameters<typeof anOpenGitSource>[0]): Act =>
+  () =>
+    aDeployRequest({ spec: aSpec({ source: anOpenGitSource(source) }) });
+const deployFile = deployRepository({ composePath: '' });
+const push: Act = () => {
+  const change = { service: null, replace: {}, setVariables: [], unsetVariables: [] };
+  return aRequest({ kind: 'update', change, freshSource: true });
+};
+const readFile = async () => aReadFile({ web: 'built', cache: 'pulled' });
+
+/** The file of the first commit is fine, those of later ones are not. */
+function refuseRepeated(): NonNullable<FakeBehaviour['onRead']> {
+  let read = 0;
+  return async () => {
+    read += 1;
+    if (read === 1) return await readFile();
+    throw toApplicationFailure(new DomainError('SOURCE_REFUSED', 'services.web.privileged: found true'));
+  };
+}
 const again =
   (rollout?: RolloutPolicy): Act =>
   () => ({ ...aDeployRequest({ spec: aSpec({ replicas: 2, ...(rollout ? { rollout } : {}) }) }), createAs: null });
@@ -364,6 +399,30 @@ async function snapshotTaken(rig: Rig, changes: Partial<FakeVolumes['node']>): P
     records,
   );
   return ids;
+}
+
+/** A snapshot for which the deployment that writes the volume is stopped, and started again. */
+async function snapshotWhileStopped(rig: Rig): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const place = aPlace();
+  const { node, records } = createWrittenVolume(cluster, place.deploymentId);
+  const [snapshotId, volumeId, actorUserId] = [randomUUID(), randomUUID(), randomUUID()];
+  const request = withVolume('one')();
+  await rig.withCluster(
+    { ...cluster, node: { ...cluster.node, ...node } as typeof cluster.node },
+    async () => {
+      await rig.gateway.submit({ ...place, request });
+      await ended(cluster, request.operationId);
+      await rig.gateway.takeSnapshot({ snapshotId, volumeId, nodeId: NODE, stopFor: { actorUserId } });
+      await rig.client.workflow.getHandle(snapshotWorkflowId(snapshotId)).result();
+      await eventually(() => {
+        if (cluster.operations.size < 3) throw new Error('it is not started again yet');
+      });
+      for (const id of cluster.operations.keys()) await ended(cluster, id);
+    },
+    records,
+  );
+  return [snapshotWorkflowId(snapshotId), deploymentWorkflowId(place.deploymentId)];
 }
 
 /** Every part of a run, with a node that is lost and one that nobody works for. */

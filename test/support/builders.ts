@@ -2,7 +2,15 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { DeployRequest, OperationRequest, PlainRequest } from '../../contracts/deployment.ts';
 import { DEFAULT_TIMING, type RolloutTiming } from '../../contracts/timing.ts';
 import { DEFAULT_ROLLOUT } from '../../domain/rollout-policy.ts';
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type GitSource, type SingleSpec } from '../../domain/spec.ts';
+import {
+  type ComposeSpec,
+  DEFAULT_HEALTH_CHECK,
+  DEFAULT_LIMITS,
+  type GitSource,
+  PLAIN_CONTAINER,
+  type ServiceSpec,
+  type SingleSpec,
+} from '../../domain/spec.ts';
 
 /** A complete, valid spec of an image. */
 export function aSpec(changes: Partial<SingleSpec> = {}): SingleSpec {
@@ -23,7 +31,23 @@ export function aSpec(changes: Partial<SingleSpec> = {}): SingleSpec {
 /** A branch of a repository. */
 export function aGitSource(changes: Partial<GitSource> = {}): GitSource {
   const repository = { url: 'https://git.example.test/acme/shop.git', subdirectory: '', submodules: false };
-  return { kind: 'git', ref: 'main', ...repository, ...changes };
+  return { kind: 'git', ref: 'main', dockerfilePath: 'Dockerfile', ...repository, ...changes };
+}
+
+/** A repository of which nothing says how it is built, or with a Compose file that is asked for. */
+export function anOpenGitSource(changes: Partial<GitSource> = {}): GitSource {
+  const { dockerfilePath: _, ...source } = aGitSource();
+  return { ...source, ...changes };
+}
+
+/** What a Compose file says: a service that is built from the commit, and one that is pulled. */
+export function aReadFile(names: { readonly [service: string]: 'built' | 'pulled' }): ComposeSpec {
+  const services = Object.entries(names).map(([name, kind]): ServiceSpec => {
+    const { rollout: _, placement: __, ...parts } = aSpec({ port: null });
+    const source = kind === 'built' ? aGitSource({ ref: 'c'.repeat(40), subdirectory: name }) : parts.source;
+    return { ...parts, name, source, replicas: 1, container: PLAIN_CONTAINER, needs: [] };
+  });
+  return { services, rollout: DEFAULT_ROLLOUT, warnings: [] };
 }
 
 /** A request for a new revision; the first of a deployment names it. */

@@ -18,7 +18,17 @@ import type {
   RolloutPlan,
   StartedReplica,
 } from '../../contracts/rollout.ts';
+import type { PlannedReading } from '../../contracts/source-reading.ts';
 import type { VolumeActivities } from '../../contracts/volumes.ts';
+import {
+  changeSpec,
+  isUnread,
+  readAnew,
+  repositoryOfSpec,
+  toStored,
+  withFile,
+  withoutFile,
+} from '../../domain/compose-origin.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { replicaId } from '../../domain/naming.ts';
 import { isOpen, makesRevision, type OperationState } from '../../domain/operation.ts';
@@ -34,8 +44,7 @@ import {
   wantedServices,
 } from '../../domain/rollout-goal.ts';
 import { DEFAULT_ROLLOUT, type RolloutPolicy } from '../../domain/rollout-policy.ts';
-import { type DeploymentSpec, isCompose, type Source, servicesOf } from '../../domain/spec.ts';
-import { applyChange } from '../../domain/spec-change.ts';
+import { type ComposeSpec, type DeploymentSpec, isCompose, type Source, servicesOf } from '../../domain/spec.ts';
 import { writesVolumes } from '../../domain/volumes.ts';
 
 interface FakeReplica {
@@ -68,6 +77,8 @@ export interface FakeBehaviour {
   onBuild?: () => Promise<void>;
   /** Answers with a commit. */
   onResolve?: (ref: string) => Promise<string>;
+  /** Answers with what a commit holds: the services of its Compose file, or nothing but an image to be built. */
+  onRead?: (commit: string) => Promise<ComposeSpec | null>;
   onErrors?: () => Promise<void>;
   refuseStore?: () => DomainError | undefined;
   /** Called each time that a rollout is to begin. */
@@ -91,6 +102,8 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
   const specs: DeploymentSpec[] = [];
   const images = new Map<number, string>();
   const commits = new Map<number, string>();
+  /** By commit, what nodes have told. */
+  const files = new Map<string, ComposeSpec>();
   const indexes = new Map<number, number>();
   const steps: string[] = [];
   let current: DeploymentGoal = { services: [], stopped: false };
@@ -118,9 +131,10 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     const replicasNow = current.services[0]?.replicas;
     if (request.kind === 'deploy') {
       const { spec } = request;
-      specs.push(isCompose(spec) ? spec : { ...spec, replicas: spec.replicas ?? replicasNow ?? 1 });
-    } else if (request.kind === 'update' && newest) specs.push(applyChange(newest, request.change));
-    else if (request.kind === 'rollback') {
+      specs.push(isCompose(spec) ? spec : toStored({ ...spec, replicas: spec.replicas ?? replicasNow ?? 1 }));
+    } else if (request.kind === 'update' && newest) {
+      specs.push(changeSpec(request.freshSource ? readAnew(newest) : newest, request.change));
+    } else if (request.kind === 'rollback') {
       const from = request.toRevision ?? 1;
       specs.push(specOf(from));
       images.set(specs.length, images.get(from) ?? '');
@@ -204,7 +218,12 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       if (refusal) throw toApplicationFailure(refusal);
       if (!isOpen(get(ref.operationId).state)) throw ApplicationFailure.nonRetryable('it is over', 'OPERATION_ENDED');
       setState(ref.operationId, 'running');
-      const { kind } = get(ref.operationId);
+      const { kind, revision } = get(ref.operationId);
+      const reading = makesRevision(kind) ? readingOf(specOf(revision), revision, commits.get(revision)) : undefined;
+      if (reading) {
+        const nothing = { policy: DEFAULT_ROLLOUT, goal: [], renew: false, services: [], reserved: [], existing: [] };
+        return { ...nothing, reading };
+      }
       const goal = toRun(goalOfOperation(ref.operationId));
       const newest = Math.max(0, ...goal.map(({ revision }) => revision));
       const carries = carriedBy(get(ref.operationId).request);
@@ -243,6 +262,11 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       if (!commits.has(revision)) commits.set(revision, commit);
       steps.push(`record ${commits.get(revision)}`);
       return { commit: commits.get(revision) ?? '' };
+    },
+    adoptSource: async ({ revision, found }) => {
+      const [unread, file] = [specOf(revision), files.get(commits.get(revision) ?? '')];
+      specs[revision - 1] = found.kind === 'image' || !file ? withoutFile(unread) : withFile(unread, file);
+      steps.push(`adopt ${found.kind}`);
     },
     recordBuild: async ({ revision, imageId }) => {
       images.set(revision, imageId);
@@ -342,6 +366,14 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       await behaviour.onBuild?.();
       return { imageId: 'sha256:built' };
     },
+    readSource: async ({ source: { commit } }) => {
+      heartbeat();
+      steps.push(`read ${commit}`);
+      const file = await behaviour.onRead?.(commit);
+      if (!file) return { kind: 'image', reason: 'a Dockerfile at its root' };
+      files.set(commit, file);
+      return { kind: 'compose', reason: 'the Compose file compose.yaml at its root' };
+    },
   };
   const ingress: IngressActivities = {
     awaitIngress: async () => {
@@ -354,6 +386,14 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     },
   };
   return { store, node, build, ingress, replicas, containers, operations, steps, isPurged: () => purged };
+}
+
+function readingOf(spec: DeploymentSpec, revision: number, commit: string | undefined): PlannedReading | undefined {
+  const repository = isUnread(spec) ? repositoryOfSpec(spec) : undefined;
+  if (!repository) return undefined;
+  const { url, ref, subdirectory, submodules, composePath = null } = repository;
+  const source = { url, ref, subdirectory, submodules, composePath, onlyCompose: isCompose(spec) };
+  return { revision, nodeId: NODE, source, commit: commit || null };
 }
 
 function planned(source: Source, commit: string | undefined): PlannedSource {

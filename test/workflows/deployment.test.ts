@@ -4,7 +4,16 @@ import { createWorkflowGateway } from '../../adapters/temporal/workflow-gateway.
 import type { EnsureReplicaInput } from '../../contracts/activities.ts';
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { aDeployRequest, aGitSource, aRemoveRequest, aSpec, QUICK } from '../support/builders.ts';
+import {
+  aDeployRequest,
+  aGitSource,
+  anOpenGitSource,
+  aReadFile,
+  aRemoveRequest,
+  aRequest,
+  aSpec,
+  QUICK,
+} from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../support/fake-cluster.ts';
 import { aPlace, startWorkflowRig } from '../support/workflow-rig.ts';
@@ -142,6 +151,59 @@ describe('the deployment workflow', { timeout: 60_000 }, () => {
       const commit = 'a'.repeat(40);
       const steps = ['look up main', `record ${commit}`, `build ${commit}`, `build ${commit}`, 'record build'];
       expect(cluster.steps.slice(0, 5)).toEqual(steps);
+    });
+  });
+
+  it('reads a repository first where nothing says what it is, and builds the image of that same commit', async () => {
+    await onCluster({}, async ({ cluster, deployed }) => {
+      await deployed({ spec: aSpec({ source: anOpenGitSource() }) });
+      const commit = 'c'.repeat(40);
+      const steps = ['look up main', `record ${commit}`, `read ${commit}`, 'adopt image', `build ${commit}`];
+      expect(cluster.steps.slice(0, 5)).toEqual(steps);
+    });
+  });
+
+  it('rolls out the services of the Compose file at one commit, and with a push those of the next one', async () => {
+    const commits = ['a'.repeat(40), 'b'.repeat(40)] as const;
+    const files = {
+      [commits[0]]: aReadFile({ web: 'built', cache: 'pulled' }),
+      [commits[1]]: aReadFile({ web: 'built', jobs: 'built' }),
+    };
+    let head: string = commits[0];
+    const onResolve = async () => head;
+    const onRead = async (commit: string) => files[commit] ?? null;
+    await onCluster({ onResolve, onRead }, async ({ cluster, place, deployed, outcome }) => {
+      await deployed({ spec: aSpec({ source: anOpenGitSource({ composePath: '' }) }) });
+      const [, ...begun] = ['look up main', `record ${head}`, `read ${head}`, 'adopt compose', `build ${head}`];
+      expect(cluster.steps.slice(1, 5)).toEqual(begun);
+      expect([...cluster.replicas.values()].map(({ service }) => service).sort()).toEqual(['cache', 'web']);
+
+      head = commits[1];
+      const change = { service: null, replace: {}, setVariables: [], unsetVariables: [] };
+      const push = aRequest({ kind: 'update', change, freshSource: true });
+      await rig.gateway.submit({ ...place, request: push });
+      expect(await outcome(push.operationId)).toMatchObject({ state: 'succeeded' });
+      const serving = [...cluster.replicas.values()].filter((replica) => replica.serving);
+      expect(serving.map(({ service, revision }) => `${service} r${revision}`).sort()).toEqual(['jobs r2', 'web r2']);
+    });
+  });
+
+  it('fails with the reason when a Compose file is refused, and the old services go on', async () => {
+    let refusal: DomainError | undefined;
+    const onRead = async () => {
+      if (refusal) throw toApplicationFailure(refusal);
+      return aReadFile({ web: 'pulled' });
+    };
+    await onCluster({ onRead }, async ({ cluster, deployed, deploy, outcome }) => {
+      const spec = aSpec({ source: anOpenGitSource({ composePath: '' }) });
+      await deployed({ spec });
+      refusal = new DomainError('SOURCE_REFUSED', 'compose.yaml of commit cccc: services.web.privileged: found true');
+      cluster.steps.length = 0;
+      const { operationId } = await deploy({ createAs: null, spec });
+      const failure = { code: 'SOURCE_REFUSED', message: refusal.message };
+      expect(await outcome(operationId)).toMatchObject({ state: 'failed', failure });
+      expect(cluster.steps.filter((step) => /start|switch|remove/.test(step))).toEqual([]);
+      expect([...cluster.containers]).toEqual(['r1-0']);
     });
   });
 

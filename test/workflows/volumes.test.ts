@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { aDeployRequest, aSpec } from '../support/builders.ts';
+import { aDeployRequest, aRequest, aSpec } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFakeCluster, NODE } from '../support/fake-cluster.ts';
-import { createFakeVolumes } from '../support/fake-volumes.ts';
+import { createFakeVolumes, createWrittenVolume } from '../support/fake-volumes.ts';
 import { aPlace, startWorkflowRig } from '../support/workflow-rig.ts';
 
 let rig: Awaited<ReturnType<typeof startWorkflowRig>>;
@@ -102,5 +102,83 @@ describe('a snapshot', { timeout: 120_000 }, () => {
       records,
     );
     expect(recorded).toEqual(['not made: SNAPSHOT_DAMAGED']);
+  });
+});
+
+describe('a snapshot for which its writer is stopped', { timeout: 120_000 }, () => {
+  type Written = ReturnType<typeof createWrittenVolume>;
+
+  /** Takes one of a volume that a deployment writes, after `before`; tells the steps of the snapshot. */
+  async function take(change: {
+    readonly before?: (submit: (kind: 'stop' | 'start') => Promise<void>) => Promise<void>;
+    readonly takeSnapshot?: (submit: (kind: 'stop' | 'start') => Promise<void>) => Promise<void>;
+  }) {
+    const cluster = createFakeCluster();
+    const place = aPlace();
+    const written: Written = createWrittenVolume(cluster, place.deploymentId);
+    const ended = (operationId: string) =>
+      eventually(() => {
+        const { state } = cluster.operations.get(operationId) ?? {};
+        if (state === undefined || state === 'queued' || state === 'running') throw new Error(`it is ${state}`);
+      });
+    const submit = async (kind: 'stop' | 'start'): Promise<void> => {
+      const request = aRequest({ kind });
+      await rig.gateway.submit({ ...place, request });
+      await ended(request.operationId);
+    };
+    const takeSnapshot: typeof written.node.takeSnapshot = async (input) => {
+      const content = await written.node.takeSnapshot(input);
+      await change.takeSnapshot?.(submit);
+      return content;
+    };
+    const call = { snapshotId: randomUUID(), volumeId: randomUUID(), nodeId: NODE };
+    await rig.withCluster(
+      { ...cluster, node: { ...cluster.node, ...written.node, takeSnapshot } as typeof cluster.node },
+      async () => {
+        const request = aDeployRequest({ spec: aWriter('one') });
+        await rig.gateway.submit({ ...place, request });
+        await ended(request.operationId);
+        await change.before?.(submit);
+        cluster.steps.length = 0;
+        await rig.gateway.takeSnapshot({ ...call, stopFor: { actorUserId: randomUUID() } });
+        await rig.client.workflow.getHandle(snapshotWorkflowId(call.snapshotId)).result();
+        await Promise.all([...cluster.operations.keys()].map(ended));
+      },
+      written.records,
+    );
+    const steps = cluster.steps.filter((step) => /^(start|remove|snapshot)/.test(step));
+    const kinds = [...cluster.operations.values()].map(({ kind }) => kind);
+    return { steps, kinds, recorded: written.recorded };
+  }
+
+  const fails = async (): Promise<never> => {
+    throw toApplicationFailure(new DomainError('INSUFFICIENT_CAPACITY', 'the disk is full'));
+  };
+
+  it('is taken once nothing writes any more, and the writer is started again', async () => {
+    const { steps, kinds, recorded } = await take({});
+    expect(steps).toEqual(['remove r1-0', 'snapshot', 'start r1-1']);
+    expect([kinds, recorded]).toEqual([['deploy', 'stop', 'start'], ['whole, 3 bytes']]);
+  });
+
+  it('that fails has its writer started again all the same', async () => {
+    const { steps, recorded } = await take({ takeSnapshot: fails });
+    expect(steps).toEqual(['remove r1-0', 'snapshot', 'start r1-1']);
+    expect(recorded).toEqual(['not whole: INSUFFICIENT_CAPACITY']);
+  });
+
+  it('leaves stopped what was stopped before', async () => {
+    const { steps, kinds, recorded } = await take({ before: (submit) => submit('stop') });
+    expect([steps, kinds, recorded]).toEqual([['snapshot'], ['deploy', 'stop'], ['whole, 3 bytes']]);
+  });
+
+  it('is not whole when somebody starts the writer meanwhile, and what they said counts', async () => {
+    const { kinds, recorded } = await take({ takeSnapshot: (submit) => submit('start') });
+    expect([kinds, recorded]).toEqual([['deploy', 'stop', 'start'], ['not whole: STILL_USED']]);
+  });
+
+  it('leaves it stopped when somebody has stopped it meanwhile', async () => {
+    const { kinds, recorded } = await take({ takeSnapshot: (submit) => submit('stop') });
+    expect([kinds, recorded]).toEqual([['deploy', 'stop', 'stop'], ['whole, 3 bytes']]);
   });
 });

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import type { FetchedTree, GitPorts } from '../../activities/git-ports.ts';
 import type { GitCredential } from '../../adapters/git/credential.ts';
 import { type GitSources, type GitSourcesOptions, openGitSources } from '../../adapters/git/git-sources.ts';
+import { digestFolders } from '../../adapters/sources/digest-folders.ts';
 import { packTree } from '../../adapters/sources/pack-tree.ts';
+import { readSourceFile } from '../../adapters/sources/source-file.ts';
 import { readSourceTree } from '../../adapters/sources/source-tree.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { StoredGitCredential } from '../../domain/git-credential.ts';
@@ -69,5 +71,7 @@ async function toFetched(folder: string, subdirectory: string): Promise<FetchedT
   return {
     tree: await readSourceTree(folder, subdirectory),
     pack: (dockerfile) => packTree({ folder, subdirectory, dockerfile }),
+    read: (path) => readSourceFile(join(folder, subdirectory), path),
+    digest: (folders, signal) => digestFolders(join(folder, subdirectory), folders, signal),
   };
 }

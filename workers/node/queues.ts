@@ -7,6 +7,7 @@ import { withFailures } from '../../activities/failures.ts';
 import type { GitPorts } from '../../activities/git-ports.ts';
 import { createLookAtContainers } from '../../activities/look-at-containers.ts';
 import type { BuildPorts, DaemonWatch, DiskWatch, ReplicaPorts } from '../../activities/node-ports.ts';
+import { createReadSource } from '../../activities/read-source.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createRemoveVolume } from '../../activities/remove-volume.ts';
@@ -115,7 +116,10 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     },
     {
       taskQueue: buildQueue(keys.nodeId),
-      activities: withFailures(createBuildImage(build)),
+      activities: withFailures({
+        ...createBuildImage(build),
+        ...createReadSource({ git, reportComposeFile: keys.control.reportComposeFile }),
+      }),
       maxActivities: MOST_ACTIVITIES,
     },
   ];

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/control.proto.
  */
 export const file_obiente_internal_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEi/QQKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBARKfAQoGbGFiZWxzGA0gAygLMjEub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0LkxhYmVsc0VudHJ5Qly6SFmaAVYQICIociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JCoociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKEUVucm9sTm9kZVJlc3BvbnNlEhQKDGNvbnRyb2xfandrcxgBIAEoCSJEChBIZWFydGJlYXRSZXF1ZXN0EhYKDmRvY2tlcl9oZWFsdGh5GAEgASgIEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMYgAgiOwoRSGVhcnRiZWF0UmVzcG9uc2USEAoIbGVhc2VfbXMYASABKAMSFAoMY29udHJvbF9qd2tzGAIgASgJImwKFVJlcG9ydFJlcGxpY2FzUmVxdWVzdBJBCghyZXBsaWNhcxgBIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuT2JzZXJ2ZWRSZXBsaWNhQgm6SAaSAQMQiCcSEAoIY29tcGxldGUYAiABKAgi0AMKD09ic2VydmVkUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEASQwoFc3RhdGUYBSABKAlCNLpIMXIvUghzdGFydGluZ1IHaGVhbHRoeVIJdW5oZWFsdGh5UgZleGl0ZWRSB3JlbW92ZWQSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESFQoNb3V0X29mX21lbW9yeRgHIAEoCBIeCglob3N0X3BvcnQYCCABKAVCC7pICBoGGP//AygAEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKCHJlc3RhcnRzGAogASgFQge6SAQaAigAEh8KDnJlc3RhcnRfc3RyZWFrGAsgASgFQge6SAQaAigAEjMKD25leHRfcmVzdGFydF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSJXChZSZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEj0KBnVuc2VlbhgBIAMoCzIiLm9iaWVudGUuaW50ZXJuYWwudjEuVW5zZWVuUmVwbGljYUIJukgGkgEDEIgnIosBCg1VbnNlZW5SZXBsaWNhEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEh0KCnJlcGxpY2FfaWQYAyABKAlCCbpIBnIEEAEYQBIfCgxjb250YWluZXJfaWQYBCABKAlCCbpIBnIEEAwYQCJQChBGaW5kT3duZWRSZXF1ZXN0EjwKBnRoaW5ncxgBIAMoCzIhLm9iaWVudGUuaW50ZXJuYWwudjEuT3duYWJsZVRoaW5nQgm6SAaSAQMQiCciagoMT3duYWJsZVRoaW5nEiEKAmlkGAEgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQSGgoIb3duZXJfaWQYAiABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAyABKAlCB7pIBHICGEAiKwoRRmluZE93bmVkUmVzcG9uc2USFgoDaWRzGAEgAygJQgm6SAaSAQMQiCciigEKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIXCg9idWlsZF9hcmd1bWVudHMYBCABKAgiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJ4Ch5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/Ii4KH0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJInYKHEZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/IiwKHUZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJYChNGZXRjaENvbnRleHRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEiAKDmNvbnRleHRfc2hhMjU2GAIgASgJQgi6SAVyA5gBQCIlChRGZXRjaENvbnRleHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCKgAgoSUmVwb3J0QnVpbGRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIYCgdhdHRlbXB0GAQgASgDQge6SAQiAiAAEicKBXBoYXNlGAUgASgJQhi6SBVyE1IHd2FpdGluZ1IIYnVpbGRpbmcSHQoMZmlyc3RfbnVtYmVyGAYgASgDQge6SAQiAigBEj4KBWxpbmVzGAcgAygLMiQub2JpZW50ZS5pbnRlcm5hbC52MS5CdWlsZE91dHB1dExpbmVCCbpIBpIBAxDQDxIQCghjb21wbGV0ZRgIIAEoCCJBCg9CdWlsZE91dHB1dExpbmUSFgoFYXRfbXMYASABKANCB7pIBCICIAASFgoEdGV4dBgCIAEoCUIIukgFcgMogEAipQEKFFJlcG9ydEZhaWx1cmVSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEh0KCnJlcGxpY2FfaWQYAiABKAlCCbpIBnIEEAEYQBI6CgVsaW5lcxgDIAMoCzIgLm9iaWVudGUuaW50ZXJuYWwudjEuUHJpbnRlZExpbmVCCbpIBpIBAxD0AxIRCglzaG9ydGVuZWQYBCABKAgiUAoLUHJpbnRlZExpbmUSFgoFYXRfbXMYASABKANCB7pIBCICKAASEAoIaXNfZXJyb3IYAiABKAgSFwoEdGV4dBgDIAEoCUIJukgGcgQogIAEIhcKFVJlcG9ydEZhaWx1cmVSZXNwb25zZSInChNSZXBvcnRCdWlsZFJlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgIImsKGEZldGNoSW1hZ2VTb3VyY2VzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIuCghpbWFnZV9pZBgCIAEoCUIcukgZchcyFV5zaGEyNTY6WzAtOWEtZl17NjR9JCJhChlGZXRjaEltYWdlU291cmNlc1Jlc3BvbnNlEhEKCXJlZmVyZW5jZRgBIAEoCRIxCgdob2xkZXJzGAIgAygLMiAub2JpZW50ZS5pbnRlcm5hbC52MS5JbWFnZUhvbGRlciJOChhGZXRjaFZvbHVtZVNvdXJjZVJlcXVlc3QSGwoJdm9sdW1lX2lkGAEgASgJQgi6SAVyA7ABARIVCgRjb3B5GAIgASgFQge6SAQaAigBIl4KGUZldGNoVm9sdW1lU291cmNlUmVzcG9uc2USDwoHbm9kZV9pZBgBIAEoCRITCgtnYXRld2F5X3VybBgCIAEoCRINCgV0b2tlbhgDIAEoCRIMCgRjb3B5GAQgASgFIkIKC0ltYWdlSG9sZGVyEg8KB25vZGVfaWQYASABKAkSEwoLZ2F0ZXdheV91cmwYAiABKAkSDQoFdG9rZW4YAyABKAkypQoKDkNvbnRyb2xTZXJ2aWNlEloKCUVucm9sTm9kZRIlLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVzcG9uc2USWgoJSGVhcnRiZWF0EiUub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXNwb25zZRJpCg5SZXBvcnRSZXBsaWNhcxIqLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXF1ZXN0Gisub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEl8KCUZpbmRPd25lZBIlLm9iaWVudGUuaW50ZXJuYWwudjEuRmluZE93bmVkUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRmluZE93bmVkUmVzcG9uc2UiA5ACARJvChBGZXRjaEVudmlyb25tZW50Eiwub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEoQBChdGZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbBIzLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXF1ZXN0GjQub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlc3BvbnNlEn4KFUZldGNoU291cmNlQ3JlZGVudGlhbBIxLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hTb3VyY2VDcmVkZW50aWFsUmVxdWVzdBoyLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hTb3VyY2VDcmVkZW50aWFsUmVzcG9uc2USZQoMRmV0Y2hDb250ZXh0Eigub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXNwb25zZTABEnIKEUZldGNoSW1hZ2VTb3VyY2VzEi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEltYWdlU291cmNlc1JlcXVlc3QaLi5vYmllbnRlLmludGVybmFsLnYxLkZldGNoSW1hZ2VTb3VyY2VzUmVzcG9uc2UScgoRRmV0Y2hWb2x1bWVTb3VyY2USLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoVm9sdW1lU291cmNlUmVxdWVzdBouLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hWb2x1bWVTb3VyY2VSZXNwb25zZRJgCgtSZXBvcnRCdWlsZBInLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0QnVpbGRSZXF1ZXN0Gigub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlc3BvbnNlEmYKDVJlcG9ydEZhaWx1cmUSKS5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEZhaWx1cmVSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRGYWlsdXJlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEi/QQKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBARKfAQoGbGFiZWxzGA0gAygLMjEub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0LkxhYmVsc0VudHJ5Qly6SFmaAVYQICIociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JCoociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKEUVucm9sTm9kZVJlc3BvbnNlEhQKDGNvbnRyb2xfandrcxgBIAEoCSJEChBIZWFydGJlYXRSZXF1ZXN0EhYKDmRvY2tlcl9oZWFsdGh5GAEgASgIEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMYgAgiOwoRSGVhcnRiZWF0UmVzcG9uc2USEAoIbGVhc2VfbXMYASABKAMSFAoMY29udHJvbF9qd2tzGAIgASgJImwKFVJlcG9ydFJlcGxpY2FzUmVxdWVzdBJBCghyZXBsaWNhcxgBIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuT2JzZXJ2ZWRSZXBsaWNhQgm6SAaSAQMQiCcSEAoIY29tcGxldGUYAiABKAgi0AMKD09ic2VydmVkUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEASQwoFc3RhdGUYBSABKAlCNLpIMXIvUghzdGFydGluZ1IHaGVhbHRoeVIJdW5oZWFsdGh5UgZleGl0ZWRSB3JlbW92ZWQSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESFQoNb3V0X29mX21lbW9yeRgHIAEoCBIeCglob3N0X3BvcnQYCCABKAVCC7pICBoGGP//AygAEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKCHJlc3RhcnRzGAogASgFQge6SAQaAigAEh8KDnJlc3RhcnRfc3RyZWFrGAsgASgFQge6SAQaAigAEjMKD25leHRfcmVzdGFydF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSJXChZSZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEj0KBnVuc2VlbhgBIAMoCzIiLm9iaWVudGUuaW50ZXJuYWwudjEuVW5zZWVuUmVwbGljYUIJukgGkgEDEIgnIosBCg1VbnNlZW5SZXBsaWNhEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEh0KCnJlcGxpY2FfaWQYAyABKAlCCbpIBnIEEAEYQBIfCgxjb250YWluZXJfaWQYBCABKAlCCbpIBnIEEAwYQCJQChBGaW5kT3duZWRSZXF1ZXN0EjwKBnRoaW5ncxgBIAMoCzIhLm9iaWVudGUuaW50ZXJuYWwudjEuT3duYWJsZVRoaW5nQgm6SAaSAQMQiCciagoMT3duYWJsZVRoaW5nEiEKAmlkGAEgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQSGgoIb3duZXJfaWQYAiABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAyABKAlCB7pIBHICGEAiKwoRRmluZE93bmVkUmVzcG9uc2USFgoDaWRzGAEgAygJQgm6SAaSAQMQiCciigEKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIXCg9idWlsZF9hcmd1bWVudHMYBCABKAgiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJ4Ch5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/Ii4KH0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJInYKHEZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/IiwKHUZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSLXAgoYUmVwb3J0Q29tcG9zZUZpbGVSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhgKBHBhdGgYAyABKAlCCrpIB3IFEAEY/wESFwoEZmlsZRgEIAEoCUIJukgGcgQogIAQEiMKEGVudmlyb25tZW50X2ZpbGUYBSABKAlCCbpIBnIEKICAEBJkCghjb250ZXh0cxgGIAMoCzI7Lm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0Q29tcG9zZUZpbGVSZXF1ZXN0LkNvbnRleHRzRW50cnlCFbpIEpoBDxAyIgRyAhg/KgVyA5gBQBIQCghjb21wbGV0ZRgHIAEoCBovCg1Db250ZXh0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijQEKGVJlcG9ydENvbXBvc2VGaWxlUmVzcG9uc2USFAoMcmVmdXNhbF9jb2RlGAEgASgJEg8KB3JlZnVzYWwYAiABKAkSDAoEaGludBgDIAEoCRI7CgZidWlsZHMYBCADKAsyIS5vYmllbnRlLmludGVybmFsLnYxLkNvbXBvc2VCdWlsZEIIukgFkgECEDIiZwoMQ29tcG9zZUJ1aWxkEhoKB3NlcnZpY2UYASABKAlCCbpIBnIEEAEYPxIYCgZmb2xkZXIYAiABKAlCCLpIBXIDGIAIEiEKD2RvY2tlcmZpbGVfcGF0aBgDIAEoCUIIukgFcgMY/wEiWAoTRmV0Y2hDb250ZXh0UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIgCg5jb250ZXh0X3NoYTI1NhgCIAEoCUIIukgFcgOYAUAiJQoURmV0Y2hDb250ZXh0UmVzcG9uc2USDQoFY2h1bmsYASABKAwioAIKElJlcG9ydEJ1aWxkUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8SGAoHYXR0ZW1wdBgEIAEoA0IHukgEIgIgABInCgVwaGFzZRgFIAEoCUIYukgVchNSB3dhaXRpbmdSCGJ1aWxkaW5nEh0KDGZpcnN0X251bWJlchgGIAEoA0IHukgEIgIoARI+CgVsaW5lcxgHIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuQnVpbGRPdXRwdXRMaW5lQgm6SAaSAQMQ0A8SEAoIY29tcGxldGUYCCABKAgiQQoPQnVpbGRPdXRwdXRMaW5lEhYKBWF0X21zGAEgASgDQge6SAQiAiAAEhYKBHRleHQYAiABKAlCCLpIBXIDKIBAIqUBChRSZXBvcnRGYWlsdXJlUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIdCgpyZXBsaWNhX2lkGAIgASgJQgm6SAZyBBABGEASOgoFbGluZXMYAyADKAsyIC5vYmllbnRlLmludGVybmFsLnYxLlByaW50ZWRMaW5lQgm6SAaSAQMQ9AMSEQoJc2hvcnRlbmVkGAQgASgIIlAKC1ByaW50ZWRMaW5lEhYKBWF0X21zGAEgASgDQge6SAQiAigAEhAKCGlzX2Vycm9yGAIgASgIEhcKBHRleHQYAyABKAlCCbpIBnIEKICABCIXChVSZXBvcnRGYWlsdXJlUmVzcG9uc2UiJwoTUmVwb3J0QnVpbGRSZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoCCJrChhGZXRjaEltYWdlU291cmNlc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQiYQoZRmV0Y2hJbWFnZVNvdXJjZXNSZXNwb25zZRIRCglyZWZlcmVuY2UYASABKAkSMQoHaG9sZGVycxgCIAMoCzIgLm9iaWVudGUuaW50ZXJuYWwudjEuSW1hZ2VIb2xkZXIiTgoYRmV0Y2hWb2x1bWVTb3VyY2VSZXF1ZXN0EhsKCXZvbHVtZV9pZBgBIAEoCUIIukgFcgOwAQESFQoEY29weRgCIAEoBUIHukgEGgIoASJeChlGZXRjaFZvbHVtZVNvdXJjZVJlc3BvbnNlEg8KB25vZGVfaWQYASABKAkSEwoLZ2F0ZXdheV91cmwYAiABKAkSDQoFdG9rZW4YAyABKAkSDAoEY29weRgEIAEoBSJCCgtJbWFnZUhvbGRlchIPCgdub2RlX2lkGAEgASgJEhMKC2dhdGV3YXlfdXJsGAIgASgJEg0KBXRva2VuGAMgASgJMpkLCg5Db250cm9sU2VydmljZRJaCglFbnJvbE5vZGUSJS5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlc3BvbnNlEloKCUhlYXJ0YmVhdBIlLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVzcG9uc2USaQoOUmVwb3J0UmVwbGljYXMSKi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydFJlcGxpY2FzUmVxdWVzdBorLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXNwb25zZRJfCglGaW5kT3duZWQSJS5vYmllbnRlLmludGVybmFsLnYxLkZpbmRPd25lZFJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkZpbmRPd25lZFJlc3BvbnNlIgOQAgESbwoQRmV0Y2hFbnZpcm9ubWVudBIsLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXNwb25zZRKEAQoXRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWwSMy5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVxdWVzdBo0Lm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRJ+ChVGZXRjaFNvdXJjZUNyZWRlbnRpYWwSMS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QaMi5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEnIKEVJlcG9ydENvbXBvc2VGaWxlEi0ub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRDb21wb3NlRmlsZVJlcXVlc3QaLi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydENvbXBvc2VGaWxlUmVzcG9uc2USZQoMRmV0Y2hDb250ZXh0Eigub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXNwb25zZTABEnIKEUZldGNoSW1hZ2VTb3VyY2VzEi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEltYWdlU291cmNlc1JlcXVlc3QaLi5vYmllbnRlLmludGVybmFsLnYxLkZldGNoSW1hZ2VTb3VyY2VzUmVzcG9uc2UScgoRRmV0Y2hWb2x1bWVTb3VyY2USLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoVm9sdW1lU291cmNlUmVxdWVzdBouLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hWb2x1bWVTb3VyY2VSZXNwb25zZRJgCgtSZXBvcnRCdWlsZBInLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0QnVpbGRSZXF1ZXN0Gigub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlc3BvbnNlEmYKDVJlcG9ydEZhaWx1cmUSKS5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEZhaWx1cmVSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRGYWlsdXJlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A node introduces itself.
@@ -641,6 +641,147 @@ export const FetchSourceCredentialResponseSchema: GenMessage<FetchSourceCredenti
   messageDesc(file_obiente_internal_v1_control, 16);
 
 /**
+ * A Compose file of a commit.
+ *
+ * @generated from message obiente.internal.v1.ReportComposeFileRequest
+ */
+export type ReportComposeFileRequest = Message<"obiente.internal.v1.ReportComposeFileRequest"> & {
+  /**
+   * The deployment (UUID); the calling node must be the one that reads its source.
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Revision.
+   *
+   * @generated from field: int32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * Where it was found, within the folder of the source.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Its text.
+   *
+   * @generated from field: string file = 4;
+   */
+  file: string;
+
+  /**
+   * Text of the `.env` beside it; empty without one.
+   *
+   * @generated from field: string environment_file = 5;
+   */
+  environmentFile: string;
+
+  /**
+   * Lower-case hex SHA-256 of what services are built from, by service: the whole context, packed. Empty in the first
+   * report, since the answer says which there are; one that is too large to be compared is left out.
+   *
+   * @generated from field: map<string, string> contexts = 6;
+   */
+  contexts: { [key: string]: string };
+
+  /**
+   * Whether `contexts` is all that is to come.
+   *
+   * @generated from field: bool complete = 7;
+   */
+  complete: boolean;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReportComposeFileRequest.
+ * Use `create(ReportComposeFileRequestSchema)` to create a new message.
+ */
+export const ReportComposeFileRequestSchema: GenMessage<ReportComposeFileRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 17);
+
+/**
+ * What the file says.
+ *
+ * @generated from message obiente.internal.v1.ReportComposeFileResponse
+ */
+export type ReportComposeFileResponse = Message<"obiente.internal.v1.ReportComposeFileResponse"> & {
+  /**
+   * Why the file cannot be deployed, as a code of the public contract; empty when it can.
+   *
+   * @generated from field: string refusal_code = 1;
+   */
+  refusalCode: string;
+
+  /**
+   * The same in words, without values of variables.
+   *
+   * @generated from field: string refusal = 2;
+   */
+  refusal: string;
+
+  /**
+   * What to do.
+   *
+   * @generated from field: string hint = 3;
+   */
+  hint: string;
+
+  /**
+   * What is to be built; only for a report that is not complete.
+   *
+   * @generated from field: repeated obiente.internal.v1.ComposeBuild builds = 4;
+   */
+  builds: ComposeBuild[];
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReportComposeFileResponse.
+ * Use `create(ReportComposeFileResponseSchema)` to create a new message.
+ */
+export const ReportComposeFileResponseSchema: GenMessage<ReportComposeFileResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 18);
+
+/**
+ * A service that is built from a folder of the commit.
+ *
+ * @generated from message obiente.internal.v1.ComposeBuild
+ */
+export type ComposeBuild = Message<"obiente.internal.v1.ComposeBuild"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * The folder, within the folder of the source; empty for that itself.
+   *
+   * @generated from field: string folder = 2;
+   */
+  folder: string;
+
+  /**
+   * Path of the Dockerfile within it.
+   *
+   * @generated from field: string dockerfile_path = 3;
+   */
+  dockerfilePath: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.ComposeBuild.
+ * Use `create(ComposeBuildSchema)` to create a new message.
+ */
+export const ComposeBuildSchema: GenMessage<ComposeBuild> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 19);
+
+/**
  * Which context.
  *
  * @generated from message obiente.internal.v1.FetchContextRequest
@@ -666,7 +807,7 @@ export type FetchContextRequest = Message<"obiente.internal.v1.FetchContextReque
  * Use `create(FetchContextRequestSchema)` to create a new message.
  */
 export const FetchContextRequestSchema: GenMessage<FetchContextRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 17);
+  messageDesc(file_obiente_internal_v1_control, 20);
 
 /**
  * A part of a context.
@@ -687,7 +828,7 @@ export type FetchContextResponse = Message<"obiente.internal.v1.FetchContextResp
  * Use `create(FetchContextResponseSchema)` to create a new message.
  */
 export const FetchContextResponseSchema: GenMessage<FetchContextResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 18);
+  messageDesc(file_obiente_internal_v1_control, 21);
 
 /**
  * How a build goes.
@@ -759,7 +900,7 @@ export type ReportBuildRequest = Message<"obiente.internal.v1.ReportBuildRequest
  * Use `create(ReportBuildRequestSchema)` to create a new message.
  */
 export const ReportBuildRequestSchema: GenMessage<ReportBuildRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 19);
+  messageDesc(file_obiente_internal_v1_control, 22);
 
 /**
  * A line that a build printed.
@@ -787,7 +928,7 @@ export type BuildOutputLine = Message<"obiente.internal.v1.BuildOutputLine"> & {
  * Use `create(BuildOutputLineSchema)` to create a new message.
  */
 export const BuildOutputLineSchema: GenMessage<BuildOutputLine> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 20);
+  messageDesc(file_obiente_internal_v1_control, 23);
 
 /**
  * What a replica had printed.
@@ -829,7 +970,7 @@ export type ReportFailureRequest = Message<"obiente.internal.v1.ReportFailureReq
  * Use `create(ReportFailureRequestSchema)` to create a new message.
  */
 export const ReportFailureRequestSchema: GenMessage<ReportFailureRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 21);
+  messageDesc(file_obiente_internal_v1_control, 24);
 
 /**
  * A line that a replica printed.
@@ -864,7 +1005,7 @@ export type PrintedLine = Message<"obiente.internal.v1.PrintedLine"> & {
  * Use `create(PrintedLineSchema)` to create a new message.
  */
 export const PrintedLineSchema: GenMessage<PrintedLine> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 22);
+  messageDesc(file_obiente_internal_v1_control, 25);
 
 /**
  * Kept.
@@ -879,7 +1020,7 @@ export type ReportFailureResponse = Message<"obiente.internal.v1.ReportFailureRe
  * Use `create(ReportFailureResponseSchema)` to create a new message.
  */
 export const ReportFailureResponseSchema: GenMessage<ReportFailureResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 23);
+  messageDesc(file_obiente_internal_v1_control, 26);
 
 /**
  * Stored.
@@ -900,7 +1041,7 @@ export type ReportBuildResponse = Message<"obiente.internal.v1.ReportBuildRespon
  * Use `create(ReportBuildResponseSchema)` to create a new message.
  */
 export const ReportBuildResponseSchema: GenMessage<ReportBuildResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 24);
+  messageDesc(file_obiente_internal_v1_control, 27);
 
 /**
  * Which image.
@@ -928,7 +1069,7 @@ export type FetchImageSourcesRequest = Message<"obiente.internal.v1.FetchImageSo
  * Use `create(FetchImageSourcesRequestSchema)` to create a new message.
  */
 export const FetchImageSourcesRequestSchema: GenMessage<FetchImageSourcesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 25);
+  messageDesc(file_obiente_internal_v1_control, 28);
 
 /**
  * Where it is.
@@ -956,7 +1097,7 @@ export type FetchImageSourcesResponse = Message<"obiente.internal.v1.FetchImageS
  * Use `create(FetchImageSourcesResponseSchema)` to create a new message.
  */
 export const FetchImageSourcesResponseSchema: GenMessage<FetchImageSourcesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 26);
+  messageDesc(file_obiente_internal_v1_control, 29);
 
 /**
  * Which volume.
@@ -984,7 +1125,7 @@ export type FetchVolumeSourceRequest = Message<"obiente.internal.v1.FetchVolumeS
  * Use `create(FetchVolumeSourceRequestSchema)` to create a new message.
  */
 export const FetchVolumeSourceRequestSchema: GenMessage<FetchVolumeSourceRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 27);
+  messageDesc(file_obiente_internal_v1_control, 30);
 
 /**
  * Who has it.
@@ -1026,7 +1167,7 @@ export type FetchVolumeSourceResponse = Message<"obiente.internal.v1.FetchVolume
  * Use `create(FetchVolumeSourceResponseSchema)` to create a new message.
  */
 export const FetchVolumeSourceResponseSchema: GenMessage<FetchVolumeSourceResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 28);
+  messageDesc(file_obiente_internal_v1_control, 31);
 
 /**
  * A node that has an image.
@@ -1061,7 +1202,7 @@ export type ImageHolder = Message<"obiente.internal.v1.ImageHolder"> & {
  * Use `create(ImageHolderSchema)` to create a new message.
  */
 export const ImageHolderSchema: GenMessage<ImageHolder> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 29);
+  messageDesc(file_obiente_internal_v1_control, 32);
 
 /**
  * What nodes ask of the control plane. Every call but `EnrolNode` carries a token that the node signed with its own
@@ -1141,6 +1282,17 @@ export const ControlService: GenService<{
     methodKind: "unary";
     input: typeof FetchSourceCredentialRequestSchema;
     output: typeof FetchSourceCredentialResponseSchema;
+  },
+  /**
+   * Tells the Compose file that the calling node found in the commit of a revision which it reads just now. Sending it
+   * again replaces it.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.ReportComposeFile
+   */
+  reportComposeFile: {
+    methodKind: "unary";
+    input: typeof ReportComposeFileRequestSchema;
+    output: typeof ReportComposeFileResponseSchema;
   },
   /**
    * Streams a stored build context.
