@@ -20,6 +20,9 @@ import { createEnrolment } from './node/enrolment.ts';
 import { startNodeGateway } from './node/gateway.ts';
 import { openGit } from './node/git.ts';
 import { connectIdentity, type NodeKeys } from './node/keys.ts';
+import { createNodeLease } from './node/lease.ts';
+import { createLeaseHolding } from './node/lease-holder.ts';
+import { whileLeased } from './node/leased-daemon.ts';
 import { observeReplicas } from './node/observe-replicas.ts';
 import { openDocker } from './node/open-docker.ts';
 import { nodeQueues } from './node/queues.ts';
@@ -43,11 +46,16 @@ export async function startNode(environment: Record<string, string | undefined>,
   const config = readEnvironment(nodeVariables, environment);
   const payloadKeys = await readKeyring(config.PAYLOAD_KEY_FILE, 'PAYLOAD_KEY_FILE');
   const joinToken = await readSecretFile(config.NODE_JOIN_TOKEN_FILE, 'NODE_JOIN_TOKEN_FILE');
-  const keys = await connectIdentity({ dir: config.NODE_KEY_DIR, controlUrl: config.CONTROL_URL });
+  const lease = createNodeLease();
+  const keys = await connectIdentity({ dir: config.NODE_KEY_DIR, controlUrl: config.CONTROL_URL, epoch: lease.epoch });
   const controlJwks = await openControlJwks(config.NODE_KEY_DIR);
   installTemporalLog(log);
 
-  const docker = await openDocker(config, log);
+  const holding = createLeaseHolding(config.NODE_KEY_DIR);
+  const requireKeeping = (): void => {
+    if (!holding.isOnlyHere()) lease.require();
+  };
+  const { docker, kept } = await openDocker(config, { log, requireLease: lease.require, requireKeeping });
   const registry = await openBuildRegistry(config);
   const git = await openGit({
     folder: join(config.NODE_KEY_DIR, 'git'),
@@ -58,17 +66,23 @@ export async function startNode(environment: Record<string, string | undefined>,
   const gateway = await listen({ config, docker, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
+  const leaving = new AbortController();
   const daemon = createDaemonWatch(() => docker.checkHealth());
   const disk = createDiskWatch(docker.measureDisk, { minFreePercent: config.NODE_MIN_FREE_DISK });
   const cores = availableParallelism();
   const startSlot = pLimit(STARTS_PER_CORE * cores);
-  const observers = await observeReplicas({ docker, keys, dir: config.NODE_KEY_DIR, startSlot, log });
+  const observers = await observeReplicas({
+    ...{ docker, keys, dir: config.NODE_KEY_DIR, kept: { docker: kept, requireKeeping }, startSlot, log },
+  });
   const { hub, keeper, monitor, reporter } = observers;
   const snapshots = await openSnapshotStore(config);
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
-    nodeQueues({ config, keys, docker, git, registry, daemon, disk, ...observers, snapshots, cores, startSlot }),
-    { signal, log },
+    nodeQueues({
+      ...{ config, keys, docker, git, registry, daemon: whileLeased(daemon, lease), disk, ...observers, snapshots },
+      ...{ cores, startSlot },
+    }),
+    { signal, tenure: lease.tenure, log },
   );
   const enrolment = createEnrolment({
     control: keys.control,
@@ -80,6 +94,8 @@ export async function startNode(environment: Record<string, string | undefined>,
       ...addressesOf(config),
     }),
     docker: () => daemon.current(),
+    lease,
+    holding,
     keepControlJwks: controlJwks.keep,
     log,
   });
@@ -88,9 +104,9 @@ export async function startNode(environment: Record<string, string | undefined>,
     disk.run(signal),
     hub.run(docker.followEvents(signal)),
     keeper.run(signal),
-    enrolment.run(signal),
     enrolment.enrolled.then(() => reporter.run(signal)),
   ];
+  const leased = enrolment.run(leaving.signal);
   const ready = Promise.all([work.polling, enrolment.enrolled]);
   await Promise.race([ready, delay(READY_WITHIN_MS, undefined, { ref: false })]);
   return {
@@ -98,8 +114,11 @@ export async function startNode(environment: Record<string, string | undefined>,
       daemon.close();
       stopping.abort(new Error('this node stops'));
       await Promise.all([work.ended, gateway.stop()]);
+      // What was under way has been finished under the lease, and nothing begins any more.
+      leaving.abort(new Error('this node stops'));
       monitor.stop();
       await Promise.race([Promise.allSettled(loops), delay(LOOPS_END_WITHIN_MS)]);
+      await leased;
       keys.control.close();
     },
   };

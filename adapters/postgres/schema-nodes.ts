@@ -32,6 +32,8 @@ export interface NodeTables {
     signing_jwk: Json<PublicJwk>;
     encryption_jwk: Json<PublicJwk>;
     lease_expires_at: Date;
+    lease_holder: Optional<string>;
+    epoch: Generated<number>;
     last_seen_at: Date;
     labels: Json<NodeLabels>;
     cordoned: Generated<boolean>;

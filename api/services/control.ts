@@ -4,7 +4,8 @@ import { mayReadContext } from '../../adapters/postgres/build-contexts.ts';
 import { keepFailureLog } from '../../adapters/postgres/failure-logs.ts';
 import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { findImageSources } from '../../adapters/postgres/image-sources.ts';
-import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
+import { releaseLease, renewLease } from '../../adapters/postgres/node-leases.ts';
+import { enrolNode, findNode } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import { reportBuild } from '../../adapters/postgres/report-build.ts';
@@ -18,6 +19,7 @@ import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
+import { LEASE_TIMING, leaseLost } from '../../domain/node-lease.ts';
 import { argumentsOf, type SealedVariable, type ServiceSpec } from '../../domain/spec.ts';
 import type {
   ControlService,
@@ -41,8 +43,7 @@ export interface ControlDeps extends SourceCredentialDeps {
   readonly publicJwks: string;
 }
 
-/** Nodes renew every 3 s: a lease outlives nine heartbeats that are lost in a row. */
-const LEASE_MS = 30_000;
+const LEASE_MS = LEASE_TIMING.ttlMs;
 
 /** Creates the service of the nodes. Which node calls is known from its signed token alone, never from a field. */
 export function createControlService(deps: ControlDeps): ServiceImpl<typeof ControlService> {
@@ -50,18 +51,22 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
   return {
     async enrolNode(request) {
       deps.checkJoinToken(request.joinToken);
-      await enrolNode(db, toEnrolment(request));
+      const { epoch } = await enrolNode(db, toEnrolment(request));
       await deps.workflows.nodeEnrolled(request.nodeId);
-      return { controlJwks: publicJwks };
+      return { controlJwks: publicJwks, epoch: BigInt(epoch), leaseMs: BigInt(LEASE_MS) };
     },
     async heartbeat(_request, context) {
-      const { nodeId } = getCallingNode(context);
-      if (!(await renewLease(db, { nodeId, leaseMs: LEASE_MS }))) throw notFound('node');
+      const process = getCallingNode(context);
+      if (!(await renewLease(db, { ...process, leaseMs: LEASE_MS }))) throw leaseLost(`node ${process.nodeId}`);
       return { leaseMs: BigInt(LEASE_MS), controlJwks: publicJwks };
     },
+    async releaseLease(_request, context) {
+      await releaseLease(db, getCallingNode(context));
+      return {};
+    },
     async reportReplicas({ replicas, complete }, context) {
-      const { nodeId } = getCallingNode(context);
-      const unseen = await reportReplicas(db, { nodeId, replicas: replicas.map(fromWire), complete });
+      const process = getCallingNode(context);
+      const unseen = await reportReplicas(db, { ...process, replicas: replicas.map(fromWire), complete });
       return { unseen: [...unseen] };
     },
     async findOwned({ things }, context) {
@@ -126,15 +131,14 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       return { reference: reference ?? '', holders: await Promise.all(signed) };
     },
     async reportBuild(report, context) {
-      const { nodeId } = getCallingNode(context);
-      return { accepted: await reportBuild(db, { nodeId, ...toBuildReport(report) }) };
+      return { accepted: await reportBuild(db, { ...getCallingNode(context), ...toBuildReport(report) }) };
     },
     async reportFailure({ deploymentId, replicaId, shortened, lines: sent }, context) {
-      const { nodeId } = getCallingNode(context);
+      const process = getCallingNode(context);
       const lines = sent.map(({ atMs, isError, text }) => {
         return { atMs: Number(atMs), stream: isError ? ('stderr' as const) : ('stdout' as const), text };
       });
-      await keepFailureLog(db, { nodeId, deploymentId, replicaId, shortened, lines });
+      await keepFailureLog(db, { ...process, deploymentId, replicaId, shortened, lines });
       return {};
     },
   };
@@ -153,6 +157,8 @@ function toEnrolment(request: EnrolNodeRequest) {
     signingJwk: publicJwk(request.signingJwk, 'signing_jwk'),
     encryptionJwk: publicJwk(request.encryptionJwk, 'encryption_jwk'),
     leaseMs: LEASE_MS,
+    ...(request.holder === '' ? {} : { holder: request.holder }),
+    ...(request.replaces === '' ? {} : { replaces: request.replaces }),
   };
 }
 

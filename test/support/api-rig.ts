@@ -10,6 +10,7 @@ import { type Database, openDatabase } from '../../adapters/postgres/database.ts
 import { createDeploymentStore } from '../../adapters/postgres/deployment-store.ts';
 import { createDrainRecords } from '../../adapters/postgres/drains.ts';
 import { findRotation } from '../../adapters/postgres/key-rotations.ts';
+import { holdsLease } from '../../adapters/postgres/node-leases.ts';
 import { createDataKeyStore } from '../../adapters/postgres/organization-keys.ts';
 import { createRebalanceRecords } from '../../adapters/postgres/rebalances.ts';
 import { beginRun, findRun } from '../../adapters/postgres/retention/runs.ts';
@@ -88,7 +89,10 @@ export async function startApiRig() {
       checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
       imageTokens: { sign: async ({ from, to, imageId }) => `${to} may have ${imageId} of ${from}` },
       metrics: {} as never,
-      nodeAuth: createNodeAuthInterceptor({ verify: verifyNode }),
+      nodeAuth: createNodeAuthInterceptor({
+        verifier: { verify: verifyNode },
+        holdsLease: (process) => holdsLease(db, process),
+      }),
     });
     const clientOf = <Service extends DescService>(service: Service, token: string): Client<Service> =>
       createClient(service, createRouterTransport(routes, { transport: { interceptors: [bearer(token)] } }));
@@ -207,5 +211,6 @@ async function verifyName(token: string) {
 
 async function verifyNode(token: string) {
   if (!token.startsWith('node:')) throw new DomainError('UNAUTHENTICATED', 'token refused: it is malformed');
-  return { nodeId: token.slice('node:'.length) };
+  const [, nodeId = '', epoch = '0'] = token.split(':');
+  return { nodeId, epoch: Number(epoch) };
 }

@@ -1,5 +1,6 @@
 import type { Log } from '../../adapters/logging/log.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
+import { holdsLease } from '../../adapters/postgres/node-leases.ts';
 import { findNode } from '../../adapters/postgres/nodes.ts';
 import { findOrganizationOf, findRole } from '../../adapters/postgres/ownership.ts';
 import { ensureUser } from '../../adapters/postgres/users.ts';
@@ -24,7 +25,10 @@ export function createAuthorisation(db: Database, config: ApiConfig, log: Log) {
       store: createIdentityStore(db),
       operators: new Set(config.PLATFORM_OPERATORS),
     }),
-    nodeAuth: createNodeAuthInterceptor(createNodeTokenVerifier({ findSigningJwk })),
+    nodeAuth: createNodeAuthInterceptor({
+      verifier: createNodeTokenVerifier({ findSigningJwk }),
+      holdsLease: (process) => holdsLease(db, process),
+    }),
   };
 }
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/control.proto.
  */
 export const file_obiente_internal_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEi/QQKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBARKfAQoGbGFiZWxzGA0gAygLMjEub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0LkxhYmVsc0VudHJ5Qly6SFmaAVYQICIociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JCoociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKEUVucm9sTm9kZVJlc3BvbnNlEhQKDGNvbnRyb2xfandrcxgBIAEoCSJEChBIZWFydGJlYXRSZXF1ZXN0EhYKDmRvY2tlcl9oZWFsdGh5GAEgASgIEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMYgAgiOwoRSGVhcnRiZWF0UmVzcG9uc2USEAoIbGVhc2VfbXMYASABKAMSFAoMY29udHJvbF9qd2tzGAIgASgJImwKFVJlcG9ydFJlcGxpY2FzUmVxdWVzdBJBCghyZXBsaWNhcxgBIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuT2JzZXJ2ZWRSZXBsaWNhQgm6SAaSAQMQiCcSEAoIY29tcGxldGUYAiABKAgi0AMKD09ic2VydmVkUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEASQwoFc3RhdGUYBSABKAlCNLpIMXIvUghzdGFydGluZ1IHaGVhbHRoeVIJdW5oZWFsdGh5UgZleGl0ZWRSB3JlbW92ZWQSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESFQoNb3V0X29mX21lbW9yeRgHIAEoCBIeCglob3N0X3BvcnQYCCABKAVCC7pICBoGGP//AygAEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKCHJlc3RhcnRzGAogASgFQge6SAQaAigAEh8KDnJlc3RhcnRfc3RyZWFrGAsgASgFQge6SAQaAigAEjMKD25leHRfcmVzdGFydF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSJXChZSZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEj0KBnVuc2VlbhgBIAMoCzIiLm9iaWVudGUuaW50ZXJuYWwudjEuVW5zZWVuUmVwbGljYUIJukgGkgEDEIgnIosBCg1VbnNlZW5SZXBsaWNhEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEh0KCnJlcGxpY2FfaWQYAyABKAlCCbpIBnIEEAEYQBIfCgxjb250YWluZXJfaWQYBCABKAlCCbpIBnIEEAwYQCJQChBGaW5kT3duZWRSZXF1ZXN0EjwKBnRoaW5ncxgBIAMoCzIhLm9iaWVudGUuaW50ZXJuYWwudjEuT3duYWJsZVRoaW5nQgm6SAaSAQMQiCciagoMT3duYWJsZVRoaW5nEiEKAmlkGAEgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQSGgoIb3duZXJfaWQYAiABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAyABKAlCB7pIBHICGEAiKwoRRmluZE93bmVkUmVzcG9uc2USFgoDaWRzGAEgAygJQgm6SAaSAQMQiCciigEKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIXCg9idWlsZF9hcmd1bWVudHMYBCABKAgiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJ4Ch5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/Ii4KH0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJInYKHEZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/IiwKHUZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJYChNGZXRjaENvbnRleHRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEiAKDmNvbnRleHRfc2hhMjU2GAIgASgJQgi6SAVyA5gBQCIlChRGZXRjaENvbnRleHRSZXNwb25zZRINCgVjaHVuaxgBIAEoDCKgAgoSUmVwb3J0QnVpbGRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIYCgdhdHRlbXB0GAQgASgDQge6SAQiAiAAEicKBXBoYXNlGAUgASgJQhi6SBVyE1IHd2FpdGluZ1IIYnVpbGRpbmcSHQoMZmlyc3RfbnVtYmVyGAYgASgDQge6SAQiAigBEj4KBWxpbmVzGAcgAygLMiQub2JpZW50ZS5pbnRlcm5hbC52MS5CdWlsZE91dHB1dExpbmVCCbpIBpIBAxDQDxIQCghjb21wbGV0ZRgIIAEoCCJBCg9CdWlsZE91dHB1dExpbmUSFgoFYXRfbXMYASABKANCB7pIBCICIAASFgoEdGV4dBgCIAEoCUIIukgFcgMogEAipQEKFFJlcG9ydEZhaWx1cmVSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEh0KCnJlcGxpY2FfaWQYAiABKAlCCbpIBnIEEAEYQBI6CgVsaW5lcxgDIAMoCzIgLm9iaWVudGUuaW50ZXJuYWwudjEuUHJpbnRlZExpbmVCCbpIBpIBAxD0AxIRCglzaG9ydGVuZWQYBCABKAgiUAoLUHJpbnRlZExpbmUSFgoFYXRfbXMYASABKANCB7pIBCICKAASEAoIaXNfZXJyb3IYAiABKAgSFwoEdGV4dBgDIAEoCUIJukgGcgQogIAEIhcKFVJlcG9ydEZhaWx1cmVSZXNwb25zZSInChNSZXBvcnRCdWlsZFJlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgIImsKGEZldGNoSW1hZ2VTb3VyY2VzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIuCghpbWFnZV9pZBgCIAEoCUIcukgZchcyFV5zaGEyNTY6WzAtOWEtZl17NjR9JCJhChlGZXRjaEltYWdlU291cmNlc1Jlc3BvbnNlEhEKCXJlZmVyZW5jZRgBIAEoCRIxCgdob2xkZXJzGAIgAygLMiAub2JpZW50ZS5pbnRlcm5hbC52MS5JbWFnZUhvbGRlciJCCgtJbWFnZUhvbGRlchIPCgdub2RlX2lkGAEgASgJEhMKC2dhdGV3YXlfdXJsGAIgASgJEg0KBXRva2VuGAMgASgJMrEJCg5Db250cm9sU2VydmljZRJaCglFbnJvbE5vZGUSJS5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlc3BvbnNlEloKCUhlYXJ0YmVhdBIlLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVzcG9uc2USaQoOUmVwb3J0UmVwbGljYXMSKi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydFJlcGxpY2FzUmVxdWVzdBorLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXNwb25zZRJfCglGaW5kT3duZWQSJS5vYmllbnRlLmludGVybmFsLnYxLkZpbmRPd25lZFJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkZpbmRPd25lZFJlc3BvbnNlIgOQAgESbwoQRmV0Y2hFbnZpcm9ubWVudBIsLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXNwb25zZRKEAQoXRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWwSMy5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVxdWVzdBo0Lm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRJ+ChVGZXRjaFNvdXJjZUNyZWRlbnRpYWwSMS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QaMi5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEmUKDEZldGNoQ29udGV4dBIoLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVxdWVzdBopLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hDb250ZXh0UmVzcG9uc2UwARJyChFGZXRjaEltYWdlU291cmNlcxItLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hJbWFnZVNvdXJjZXNSZXF1ZXN0Gi4ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEltYWdlU291cmNlc1Jlc3BvbnNlEmAKC1JlcG9ydEJ1aWxkEicub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlcXVlc3QaKC5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEJ1aWxkUmVzcG9uc2USZgoNUmVwb3J0RmFpbHVyZRIpLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0RmFpbHVyZVJlcXVlc3QaKi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEZhaWx1cmVSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEiuQUKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBARKfAQoGbGFiZWxzGA0gAygLMjEub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0LkxhYmVsc0VudHJ5Qly6SFmaAVYQICIociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JCoociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JBIbCgZob2xkZXIYDiABKAlCC7pICNgBAXIDsAEBEh0KCHJlcGxhY2VzGA8gASgJQgu6SAjYAQFyA7ABARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkoKEUVucm9sTm9kZVJlc3BvbnNlEhQKDGNvbnRyb2xfandrcxgBIAEoCRINCgVlcG9jaBgCIAEoAxIQCghsZWFzZV9tcxgDIAEoAyIVChNSZWxlYXNlTGVhc2VSZXF1ZXN0IhYKFFJlbGVhc2VMZWFzZVJlc3BvbnNlIkQKEEhlYXJ0YmVhdFJlcXVlc3QSFgoOZG9ja2VyX2hlYWx0aHkYASABKAgSGAoGcmVhc29uGAIgASgJQgi6SAVyAxiACCI7ChFIZWFydGJlYXRSZXNwb25zZRIQCghsZWFzZV9tcxgBIAEoAxIUCgxjb250cm9sX2p3a3MYAiABKAkibAoVUmVwb3J0UmVwbGljYXNSZXF1ZXN0EkEKCHJlcGxpY2FzGAEgAygLMiQub2JpZW50ZS5pbnRlcm5hbC52MS5PYnNlcnZlZFJlcGxpY2FCCbpIBpIBAxCIJxIQCghjb21wbGV0ZRgCIAEoCCLQAwoPT2JzZXJ2ZWRSZXBsaWNhEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEh0KCnJlcGxpY2FfaWQYAyABKAlCCbpIBnIEEAEYQBIfCgxjb250YWluZXJfaWQYBCABKAlCCbpIBnIEEAwYQBJDCgVzdGF0ZRgFIAEoCUI0ukgxci9SCHN0YXJ0aW5nUgdoZWFsdGh5Ugl1bmhlYWx0aHlSBmV4aXRlZFIHcmVtb3ZlZBIWCglleGl0X2NvZGUYBiABKAVIAIgBARIVCg1vdXRfb2ZfbWVtb3J5GAcgASgIEh4KCWhvc3RfcG9ydBgIIAEoBUILukgIGgYY//8DKAASLgoKc3RhcnRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoIcmVzdGFydHMYCiABKAVCB7pIBBoCKAASHwoOcmVzdGFydF9zdHJlYWsYCyABKAVCB7pIBBoCKAASMwoPbmV4dF9yZXN0YXJ0X2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIMCgpfZXhpdF9jb2RlIlcKFlJlcG9ydFJlcGxpY2FzUmVzcG9uc2USPQoGdW5zZWVuGAEgAygLMiIub2JpZW50ZS5pbnRlcm5hbC52MS5VbnNlZW5SZXBsaWNhQgm6SAaSAQMQiCciiwEKDVVuc2VlblJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAIlAKEEZpbmRPd25lZFJlcXVlc3QSPAoGdGhpbmdzGAEgAygLMiEub2JpZW50ZS5pbnRlcm5hbC52MS5Pd25hYmxlVGhpbmdCCbpIBpIBAxCIJyJqCgxPd25hYmxlVGhpbmcSIQoCaWQYASABKAlCFbpIEnIQMg5eWzAtOWEtZl17NjR9JBIaCghvd25lcl9pZBgCIAEoCUIIukgFcgOwAQESGwoKcmVwbGljYV9pZBgDIAEoCUIHukgEcgIYQCIrChFGaW5kT3duZWRSZXNwb25zZRIWCgNpZHMYASADKAlCCbpIBpIBAxCIJyKKAQoXRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/EhcKD2J1aWxkX2FyZ3VtZW50cxgEIAEoCCInChhGZXRjaEVudmlyb25tZW50UmVzcG9uc2USCwoDandlGAEgASgJIngKHkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8iLgofRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRILCgNqd2UYASABKAkidgocRmV0Y2hTb3VyY2VDcmVkZW50aWFsUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8iLAodRmV0Y2hTb3VyY2VDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJIlgKE0ZldGNoQ29udGV4dFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESIAoOY29udGV4dF9zaGEyNTYYAiABKAlCCLpIBXIDmAFAIiUKFEZldGNoQ29udGV4dFJlc3BvbnNlEg0KBWNodW5rGAEgASgMIqACChJSZXBvcnRCdWlsZFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/EhgKB2F0dGVtcHQYBCABKANCB7pIBCICIAASJwoFcGhhc2UYBSABKAlCGLpIFXITUgd3YWl0aW5nUghidWlsZGluZxIdCgxmaXJzdF9udW1iZXIYBiABKANCB7pIBCICKAESPgoFbGluZXMYByADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLkJ1aWxkT3V0cHV0TGluZUIJukgGkgEDENAPEhAKCGNvbXBsZXRlGAggASgIIkEKD0J1aWxkT3V0cHV0TGluZRIWCgVhdF9tcxgBIAEoA0IHukgEIgIgABIWCgR0ZXh0GAIgASgJQgi6SAVyAyiAQCKlAQoUUmVwb3J0RmFpbHVyZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESHQoKcmVwbGljYV9pZBgCIAEoCUIJukgGcgQQARhAEjoKBWxpbmVzGAMgAygLMiAub2JpZW50ZS5pbnRlcm5hbC52MS5QcmludGVkTGluZUIJukgGkgEDEPQDEhEKCXNob3J0ZW5lZBgEIAEoCCJQCgtQcmludGVkTGluZRIWCgVhdF9tcxgBIAEoA0IHukgEIgIoABIQCghpc19lcnJvchgCIAEoCBIXCgR0ZXh0GAMgASgJQgm6SAZyBCiAgAQiFwoVUmVwb3J0RmFpbHVyZVJlc3BvbnNlIicKE1JlcG9ydEJ1aWxkUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgiawoYRmV0Y2hJbWFnZVNvdXJjZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEi4KCGltYWdlX2lkGAIgASgJQhy6SBlyFzIVXnNoYTI1NjpbMC05YS1mXXs2NH0kImEKGUZldGNoSW1hZ2VTb3VyY2VzUmVzcG9uc2USEQoJcmVmZXJlbmNlGAEgASgJEjEKB2hvbGRlcnMYAiADKAsyIC5vYmllbnRlLmludGVybmFsLnYxLkltYWdlSG9sZGVyIkIKC0ltYWdlSG9sZGVyEg8KB25vZGVfaWQYASABKAkSEwoLZ2F0ZXdheV91cmwYAiABKAkSDQoFdG9rZW4YAyABKAkylgoKDkNvbnRyb2xTZXJ2aWNlEloKCUVucm9sTm9kZRIlLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRW5yb2xOb2RlUmVzcG9uc2USWgoJSGVhcnRiZWF0EiUub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5IZWFydGJlYXRSZXNwb25zZRJjCgxSZWxlYXNlTGVhc2USKC5vYmllbnRlLmludGVybmFsLnYxLlJlbGVhc2VMZWFzZVJlcXVlc3QaKS5vYmllbnRlLmludGVybmFsLnYxLlJlbGVhc2VMZWFzZVJlc3BvbnNlEmkKDlJlcG9ydFJlcGxpY2FzEioub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1JlcXVlc3QaKy5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydFJlcGxpY2FzUmVzcG9uc2USXwoJRmluZE93bmVkEiUub2JpZW50ZS5pbnRlcm5hbC52MS5GaW5kT3duZWRSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5GaW5kT3duZWRSZXNwb25zZSIDkAIBEm8KEEZldGNoRW52aXJvbm1lbnQSLC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVzcG9uc2UShAEKF0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsEjMub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QaNC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USfgoVRmV0Y2hTb3VyY2VDcmVkZW50aWFsEjEub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFNvdXJjZUNyZWRlbnRpYWxSZXF1ZXN0GjIub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFNvdXJjZUNyZWRlbnRpYWxSZXNwb25zZRJlCgxGZXRjaENvbnRleHQSKC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoQ29udGV4dFJlcXVlc3QaKS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoQ29udGV4dFJlc3BvbnNlMAEScgoRRmV0Y2hJbWFnZVNvdXJjZXMSLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoSW1hZ2VTb3VyY2VzUmVxdWVzdBouLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hJbWFnZVNvdXJjZXNSZXNwb25zZRJgCgtSZXBvcnRCdWlsZBInLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0QnVpbGRSZXF1ZXN0Gigub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlc3BvbnNlEmYKDVJlcG9ydEZhaWx1cmUSKS5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEZhaWx1cmVSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRGYWlsdXJlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A node introduces itself.
@@ -111,6 +111,20 @@ export type EnrolNodeRequest = Message<"obiente.internal.v1.EnrolNodeRequest"> &
    * @generated from field: map<string, string> labels = 13;
    */
   labels: { [key: string]: string };
+
+  /**
+   * Id of the process that takes the lease (UUID), new at each start; empty from nodes that know of no leases.
+   *
+   * @generated from field: string holder = 14;
+   */
+  holder: string;
+
+  /**
+   * The process that had the lease before and is known to be gone, so that its lease need not run out; else empty.
+   *
+   * @generated from field: string replaces = 15;
+   */
+  replaces: string;
 };
 
 /**
@@ -132,6 +146,20 @@ export type EnrolNodeResponse = Message<"obiente.internal.v1.EnrolNodeResponse">
    * @generated from field: string control_jwks = 1;
    */
   controlJwks: string;
+
+  /**
+   * Counts who had the lease: the token of every other call says it.
+   *
+   * @generated from field: int64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * How long the lease holds, milliseconds.
+   *
+   * @generated from field: int64 lease_ms = 3;
+   */
+  leaseMs: bigint;
 };
 
 /**
@@ -140,6 +168,36 @@ export type EnrolNodeResponse = Message<"obiente.internal.v1.EnrolNodeResponse">
  */
 export const EnrolNodeResponseSchema: GenMessage<EnrolNodeResponse> = /*@__PURE__*/
   messageDesc(file_obiente_internal_v1_control, 1);
+
+/**
+ * The process ends.
+ *
+ * @generated from message obiente.internal.v1.ReleaseLeaseRequest
+ */
+export type ReleaseLeaseRequest = Message<"obiente.internal.v1.ReleaseLeaseRequest"> & {
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReleaseLeaseRequest.
+ * Use `create(ReleaseLeaseRequestSchema)` to create a new message.
+ */
+export const ReleaseLeaseRequestSchema: GenMessage<ReleaseLeaseRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 2);
+
+/**
+ * The next process may take the lease.
+ *
+ * @generated from message obiente.internal.v1.ReleaseLeaseResponse
+ */
+export type ReleaseLeaseResponse = Message<"obiente.internal.v1.ReleaseLeaseResponse"> & {
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReleaseLeaseResponse.
+ * Use `create(ReleaseLeaseResponseSchema)` to create a new message.
+ */
+export const ReleaseLeaseResponseSchema: GenMessage<ReleaseLeaseResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 3);
 
 /**
  * A sign of life.
@@ -167,7 +225,7 @@ export type HeartbeatRequest = Message<"obiente.internal.v1.HeartbeatRequest"> &
  * Use `create(HeartbeatRequestSchema)` to create a new message.
  */
 export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 2);
+  messageDesc(file_obiente_internal_v1_control, 4);
 
 /**
  * The lease is renewed.
@@ -195,7 +253,7 @@ export type HeartbeatResponse = Message<"obiente.internal.v1.HeartbeatResponse">
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export const HeartbeatResponseSchema: GenMessage<HeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 3);
+  messageDesc(file_obiente_internal_v1_control, 5);
 
 /**
  * What runs on a node.
@@ -223,7 +281,7 @@ export type ReportReplicasRequest = Message<"obiente.internal.v1.ReportReplicasR
  * Use `create(ReportReplicasRequestSchema)` to create a new message.
  */
 export const ReportReplicasRequestSchema: GenMessage<ReportReplicasRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 4);
+  messageDesc(file_obiente_internal_v1_control, 6);
 
 /**
  * A container of a replica as its node sees it.
@@ -321,7 +379,7 @@ export type ObservedReplica = Message<"obiente.internal.v1.ObservedReplica"> & {
  * Use `create(ObservedReplicaSchema)` to create a new message.
  */
 export const ObservedReplicaSchema: GenMessage<ObservedReplica> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 5);
+  messageDesc(file_obiente_internal_v1_control, 7);
 
 /**
  * Stored.
@@ -343,7 +401,7 @@ export type ReportReplicasResponse = Message<"obiente.internal.v1.ReportReplicas
  * Use `create(ReportReplicasResponseSchema)` to create a new message.
  */
 export const ReportReplicasResponseSchema: GenMessage<ReportReplicasResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 6);
+  messageDesc(file_obiente_internal_v1_control, 8);
 
 /**
  * A replica that is recorded, and was not in a complete report.
@@ -385,7 +443,7 @@ export type UnseenReplica = Message<"obiente.internal.v1.UnseenReplica"> & {
  * Use `create(UnseenReplicaSchema)` to create a new message.
  */
 export const UnseenReplicaSchema: GenMessage<UnseenReplica> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 7);
+  messageDesc(file_obiente_internal_v1_control, 9);
 
 /**
  * What a node has.
@@ -406,7 +464,7 @@ export type FindOwnedRequest = Message<"obiente.internal.v1.FindOwnedRequest"> &
  * Use `create(FindOwnedRequestSchema)` to create a new message.
  */
 export const FindOwnedRequestSchema: GenMessage<FindOwnedRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 8);
+  messageDesc(file_obiente_internal_v1_control, 10);
 
 /**
  * A container or a network that some record has to own.
@@ -441,7 +499,7 @@ export type OwnableThing = Message<"obiente.internal.v1.OwnableThing"> & {
  * Use `create(OwnableThingSchema)` to create a new message.
  */
 export const OwnableThingSchema: GenMessage<OwnableThing> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 9);
+  messageDesc(file_obiente_internal_v1_control, 11);
 
 /**
  * What is owned.
@@ -462,7 +520,7 @@ export type FindOwnedResponse = Message<"obiente.internal.v1.FindOwnedResponse">
  * Use `create(FindOwnedResponseSchema)` to create a new message.
  */
 export const FindOwnedResponseSchema: GenMessage<FindOwnedResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 10);
+  messageDesc(file_obiente_internal_v1_control, 12);
 
 /**
  * Which service of which revision.
@@ -504,7 +562,7 @@ export type FetchEnvironmentRequest = Message<"obiente.internal.v1.FetchEnvironm
  * Use `create(FetchEnvironmentRequestSchema)` to create a new message.
  */
 export const FetchEnvironmentRequestSchema: GenMessage<FetchEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 11);
+  messageDesc(file_obiente_internal_v1_control, 13);
 
 /**
  * The variables.
@@ -525,7 +583,7 @@ export type FetchEnvironmentResponse = Message<"obiente.internal.v1.FetchEnviron
  * Use `create(FetchEnvironmentResponseSchema)` to create a new message.
  */
 export const FetchEnvironmentResponseSchema: GenMessage<FetchEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 12);
+  messageDesc(file_obiente_internal_v1_control, 14);
 
 /**
  * Which service of which revision.
@@ -560,7 +618,7 @@ export type FetchRegistryCredentialRequest = Message<"obiente.internal.v1.FetchR
  * Use `create(FetchRegistryCredentialRequestSchema)` to create a new message.
  */
 export const FetchRegistryCredentialRequestSchema: GenMessage<FetchRegistryCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 13);
+  messageDesc(file_obiente_internal_v1_control, 15);
 
 /**
  * The credential, if there is one.
@@ -581,7 +639,7 @@ export type FetchRegistryCredentialResponse = Message<"obiente.internal.v1.Fetch
  * Use `create(FetchRegistryCredentialResponseSchema)` to create a new message.
  */
 export const FetchRegistryCredentialResponseSchema: GenMessage<FetchRegistryCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 14);
+  messageDesc(file_obiente_internal_v1_control, 16);
 
 /**
  * Which service of which revision.
@@ -616,7 +674,7 @@ export type FetchSourceCredentialRequest = Message<"obiente.internal.v1.FetchSou
  * Use `create(FetchSourceCredentialRequestSchema)` to create a new message.
  */
 export const FetchSourceCredentialRequestSchema: GenMessage<FetchSourceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 15);
+  messageDesc(file_obiente_internal_v1_control, 17);
 
 /**
  * The credential, if there is one.
@@ -638,7 +696,7 @@ export type FetchSourceCredentialResponse = Message<"obiente.internal.v1.FetchSo
  * Use `create(FetchSourceCredentialResponseSchema)` to create a new message.
  */
 export const FetchSourceCredentialResponseSchema: GenMessage<FetchSourceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 16);
+  messageDesc(file_obiente_internal_v1_control, 18);
 
 /**
  * Which context.
@@ -666,7 +724,7 @@ export type FetchContextRequest = Message<"obiente.internal.v1.FetchContextReque
  * Use `create(FetchContextRequestSchema)` to create a new message.
  */
 export const FetchContextRequestSchema: GenMessage<FetchContextRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 17);
+  messageDesc(file_obiente_internal_v1_control, 19);
 
 /**
  * A part of a context.
@@ -687,7 +745,7 @@ export type FetchContextResponse = Message<"obiente.internal.v1.FetchContextResp
  * Use `create(FetchContextResponseSchema)` to create a new message.
  */
 export const FetchContextResponseSchema: GenMessage<FetchContextResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 18);
+  messageDesc(file_obiente_internal_v1_control, 20);
 
 /**
  * How a build goes.
@@ -759,7 +817,7 @@ export type ReportBuildRequest = Message<"obiente.internal.v1.ReportBuildRequest
  * Use `create(ReportBuildRequestSchema)` to create a new message.
  */
 export const ReportBuildRequestSchema: GenMessage<ReportBuildRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 19);
+  messageDesc(file_obiente_internal_v1_control, 21);
 
 /**
  * A line that a build printed.
@@ -787,7 +845,7 @@ export type BuildOutputLine = Message<"obiente.internal.v1.BuildOutputLine"> & {
  * Use `create(BuildOutputLineSchema)` to create a new message.
  */
 export const BuildOutputLineSchema: GenMessage<BuildOutputLine> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 20);
+  messageDesc(file_obiente_internal_v1_control, 22);
 
 /**
  * What a replica had printed.
@@ -829,7 +887,7 @@ export type ReportFailureRequest = Message<"obiente.internal.v1.ReportFailureReq
  * Use `create(ReportFailureRequestSchema)` to create a new message.
  */
 export const ReportFailureRequestSchema: GenMessage<ReportFailureRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 21);
+  messageDesc(file_obiente_internal_v1_control, 23);
 
 /**
  * A line that a replica printed.
@@ -864,7 +922,7 @@ export type PrintedLine = Message<"obiente.internal.v1.PrintedLine"> & {
  * Use `create(PrintedLineSchema)` to create a new message.
  */
 export const PrintedLineSchema: GenMessage<PrintedLine> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 22);
+  messageDesc(file_obiente_internal_v1_control, 24);
 
 /**
  * Kept.
@@ -879,7 +937,7 @@ export type ReportFailureResponse = Message<"obiente.internal.v1.ReportFailureRe
  * Use `create(ReportFailureResponseSchema)` to create a new message.
  */
 export const ReportFailureResponseSchema: GenMessage<ReportFailureResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 23);
+  messageDesc(file_obiente_internal_v1_control, 25);
 
 /**
  * Stored.
@@ -900,7 +958,7 @@ export type ReportBuildResponse = Message<"obiente.internal.v1.ReportBuildRespon
  * Use `create(ReportBuildResponseSchema)` to create a new message.
  */
 export const ReportBuildResponseSchema: GenMessage<ReportBuildResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 24);
+  messageDesc(file_obiente_internal_v1_control, 26);
 
 /**
  * Which image.
@@ -928,7 +986,7 @@ export type FetchImageSourcesRequest = Message<"obiente.internal.v1.FetchImageSo
  * Use `create(FetchImageSourcesRequestSchema)` to create a new message.
  */
 export const FetchImageSourcesRequestSchema: GenMessage<FetchImageSourcesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 25);
+  messageDesc(file_obiente_internal_v1_control, 27);
 
 /**
  * Where it is.
@@ -956,7 +1014,7 @@ export type FetchImageSourcesResponse = Message<"obiente.internal.v1.FetchImageS
  * Use `create(FetchImageSourcesResponseSchema)` to create a new message.
  */
 export const FetchImageSourcesResponseSchema: GenMessage<FetchImageSourcesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 26);
+  messageDesc(file_obiente_internal_v1_control, 28);
 
 /**
  * A node that has an image.
@@ -991,17 +1049,20 @@ export type ImageHolder = Message<"obiente.internal.v1.ImageHolder"> & {
  * Use `create(ImageHolderSchema)` to create a new message.
  */
 export const ImageHolderSchema: GenMessage<ImageHolder> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 27);
+  messageDesc(file_obiente_internal_v1_control, 29);
 
 /**
  * What nodes ask of the control plane. Every call but `EnrolNode` carries a token that the node signed with its own
- * key (ES256, audience `obiente-control`, subject = node id, at most 5 min old); a node speaks for itself only.
+ * key (ES256, audience `obiente-control`, subject = node id, at most 5 min old); a node speaks for itself only. The token
+ * says in `epoch` under which lease its process speaks: one that does not have the lease is refused with NODE_LEASE_LOST,
+ * and has to enrol again.
  *
  * @generated from service obiente.internal.v1.ControlService
  */
 export const ControlService: GenService<{
   /**
-   * Makes a node known, or known again: stores its keys, capacity and address. Proof is the join token.
+   * Makes a node known, or known again: stores its keys, capacity and address, and gives its lease to the process that
+   * asks. Proof is the join token.
    *
    * @generated from rpc obiente.internal.v1.ControlService.EnrolNode
    */
@@ -1019,6 +1080,16 @@ export const ControlService: GenService<{
     methodKind: "unary";
     input: typeof HeartbeatRequestSchema;
     output: typeof HeartbeatResponseSchema;
+  },
+  /**
+   * Gives the node's lease back, at the end of its process.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.ReleaseLease
+   */
+  releaseLease: {
+    methodKind: "unary";
+    input: typeof ReleaseLeaseRequestSchema;
+    output: typeof ReleaseLeaseResponseSchema;
   },
   /**
    * Reports replicas that changed, and with `complete` everything that the node has.
