@@ -45,20 +45,21 @@ const LOOPS_END_WITHIN_MS = 1_000;
 export async function startNode(environment: Record<string, string | undefined>, log: Log): Promise<RunningRole> {
   const config = readEnvironment(nodeVariables, environment);
   const payloadKeys = await readKeyring(config.PAYLOAD_KEY_FILE, 'PAYLOAD_KEY_FILE');
-  const joinToken = await readSecretFile(config.NODE_JOIN_TOKEN_FILE, 'NODE_JOIN_TOKEN_FILE');
+  const { NODE_JOIN_TOKEN_FILE: tokenFile, NODE_KEY_DIR: dir } = config;
+  const joinToken = tokenFile ? await readSecretFile(tokenFile, 'NODE_JOIN_TOKEN_FILE') : '';
   const lease = createNodeLease();
-  const keys = await connectIdentity({ dir: config.NODE_KEY_DIR, controlUrl: config.CONTROL_URL, epoch: lease.epoch });
-  const controlJwks = await openControlJwks(config.NODE_KEY_DIR);
+  const keys = await connectIdentity({ dir, controlUrl: config.CONTROL_URL, epoch: lease.epoch });
+  const controlJwks = await openControlJwks(dir);
   installTemporalLog(log);
 
-  const holding = createLeaseHolding(config.NODE_KEY_DIR);
+  const holding = createLeaseHolding(dir);
   const requireKeeping = (): void => {
     if (!holding.isOnlyHere()) lease.require();
   };
   const { docker, kept } = await openDocker(config, { log, requireLease: lease.require, requireKeeping });
   const registry = await openBuildRegistry(config);
   const git = await openGit({
-    folder: join(config.NODE_KEY_DIR, 'git'),
+    folder: join(dir, 'git'),
     rules: { allowedHosts: config.NODE_ALLOWED_GIT_HOSTS },
     caFile: config.NODE_GIT_CA_FILE,
     fetchCredential: keys.openSourceCredential,
@@ -71,9 +72,8 @@ export async function startNode(environment: Record<string, string | undefined>,
   const disk = createDiskWatch(docker.measureDisk, { minFreePercent: config.NODE_MIN_FREE_DISK });
   const cores = availableParallelism();
   const startSlot = pLimit(STARTS_PER_CORE * cores);
-  const observers = await observeReplicas({
-    ...{ docker, keys, dir: config.NODE_KEY_DIR, kept: { docker: kept, requireKeeping }, startSlot, log },
-  });
+  const keeping = { docker: kept, requireKeeping };
+  const observers = await observeReplicas({ docker, keys, dir, kept: keeping, startSlot, log });
   const { hub, keeper, monitor, reporter } = observers;
   const snapshots = await openSnapshotStore(config);
   const work = keepWorking(
@@ -86,13 +86,11 @@ export async function startNode(environment: Record<string, string | undefined>,
   );
   const enrolment = createEnrolment({
     control: keys.control,
-    introduce: async () => ({
-      labels: config.NODE_LABELS,
-      ...(await docker.describeHost()),
-      ...keys.publicHalf,
-      joinToken,
-      ...addressesOf(config),
-    }),
+    introduce: async () => {
+      const host = await docker.describeHost();
+      const named = { ...host, hostname: config.NODE_NAME ?? host.hostname, labels: config.NODE_LABELS };
+      return { ...named, ...keys.publicHalf, joinToken, ...addressesOf(config) };
+    },
     docker: () => daemon.current(),
     lease,
     holding,

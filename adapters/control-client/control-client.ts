@@ -10,7 +10,7 @@ import type { HostFacts } from '../../domain/container.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import type { OwnableThing } from '../../domain/retention/orphans.ts';
-import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
+import { ControlService, type EnrolNodeRequest } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { tolerateLateSessionErrors } from '../http2/late-session-errors.ts';
 import { toContextStream } from './context-stream.ts';
 import { toControlError, toRetryableControlError } from './control-errors.ts';
@@ -30,6 +30,7 @@ const KEEP_ALIVE = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000, pingIdleConne
 /** How a node introduces itself. */
 export interface Introduction extends HostFacts {
   readonly nodeId: string;
+  /** Empty where this node has joined with a token of its own: then it signs its enrolment. */
   readonly joinToken: string;
   /** Public keys, JWKs as JSON. */
   readonly signingJwk: string;
@@ -89,7 +90,8 @@ export interface ControlClient {
 /** Creates the client; it connects at its first call, and again whenever it has to. */
 export function createControlClient(to: { url: string; sign: () => Promise<string> }): ControlClient {
   const authorize: Interceptor = (next) => async (request) => {
-    if (request.method !== ControlService.method.enrolNode) {
+    const { method, message } = request;
+    if (method !== ControlService.method.enrolNode || (message as EnrolNodeRequest).joinToken === '') {
       request.header.set('authorization', `Bearer ${await to.sign()}`);
     }
     return await next(request);

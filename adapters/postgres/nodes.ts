@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import { DomainError } from '../../domain/errors.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
 import { leaseTaken } from '../../domain/node-lease.ts';
-import type { Database } from './database.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
+import { requireAdmission } from './node-admissions.ts';
 import { epochAfter, type LeaseTaker, leaseEnd, mayTake } from './node-leases.ts';
 import type { NodeState, PublicJwk } from './schema-nodes.ts';
 
@@ -51,7 +51,7 @@ export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | keyof LeaseT
  * of a known node cannot be replaced, so whoever learns the join token cannot take over a node's id.
  *
  * @returns the epoch of the lease.
- * @throws PERMISSION_DENIED when the id belongs to a node with other keys; NODE_LEASE_LOST (retryable) while another
+ * @throws PERMISSION_DENIED when the id belongs to a node with other keys, or was removed; NODE_LEASE_LOST (retryable) while another
  * process has the lease.
  */
 export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ readonly epoch: number }> {
@@ -71,37 +71,30 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ re
   };
   const keys = { signing_jwk: JSON.stringify(node.signingJwk), encryption_jwk: JSON.stringify(node.encryptionJwk) };
   const epoch = node.holder === undefined ? 0 : 1;
-  const enrolled = await db
-    .insertInto('nodes')
-    .values({ id: node.nodeId, state: 'lost', reason: 'enrolled, not seen working yet', epoch, ...facts, ...keys })
-    .onConflict((conflict) =>
-      conflict
-        .column('id')
-        .doUpdateSet({ ...facts, epoch: epochAfter(node) })
-        .whereRef('nodes.signing_jwk', '=', 'excluded.signing_jwk')
-        .whereRef('nodes.encryption_jwk', '=', 'excluded.encryption_jwk')
-        .where(mayTake(node)),
-    )
-    .returning('epoch')
-    .executeTakeFirst();
-  return enrolled ?? (await refuseEnrolment(db, { nodeId: node.nodeId, ...keys }));
+  return await db.transaction().execute(async (tx) => {
+    await requireAdmission(tx, node);
+    const enrolled = await tx
+      .insertInto('nodes')
+      .values({ id: node.nodeId, state: 'lost', reason: 'enrolled, not seen working yet', epoch, ...facts, ...keys })
+      .onConflict((conflict) =>
+        conflict
+          .column('id')
+          .doUpdateSet({ ...facts, epoch: epochAfter(node) })
+          .where(mayTake(node)),
+      )
+      .returning('epoch')
+      .executeTakeFirst();
+    return enrolled ?? (await refuseTaken(tx, node.nodeId));
+  });
 }
 
-async function refuseEnrolment(
-  db: Database,
-  { nodeId, signing_jwk, encryption_jwk }: { nodeId: string; signing_jwk: string; encryption_jwk: string },
-): Promise<never> {
-  const same = await db
+async function refuseTaken(tx: DatabaseTransaction, nodeId: string): Promise<never> {
+  const { leftMs } = await tx
     .selectFrom('nodes')
     .select(sql<number>`(extract(epoch FROM lease_expires_at - now()) * 1000)::float8`.as('leftMs'))
     .where('id', '=', nodeId)
-    .where('signing_jwk', '=', signing_jwk as never)
-    .where('encryption_jwk', '=', encryption_jwk as never)
-    .executeTakeFirst();
-  if (same) throw leaseTaken(nodeId, same.leftMs);
-  throw new DomainError('PERMISSION_DENIED', `cannot enrol node ${nodeId}: the id belongs to other keys`, {
-    hint: 'Let the node make a new id by emptying its key folder.',
-  });
+    .executeTakeFirstOrThrow();
+  throw leaseTaken(nodeId, leftMs);
 }
 
 /** Takes a node out of placement, or puts it back. What runs there stays. */

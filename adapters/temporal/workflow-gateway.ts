@@ -67,6 +67,8 @@ export interface WorkflowGateway {
   control(call: DeploymentCall<ControlRequest>): Promise<void>;
   /** Makes sure that the node is watched, and is looked at now. */
   nodeEnrolled(nodeId: string): Promise<void>;
+  /** Ends the watch of a node that was removed; nothing where none runs. @throws WORKFLOWS_UNAVAILABLE */
+  nodeRemoved(nodeId: string): Promise<void>;
   /** Starts emptying a node, or joins what is under way. @throws NOT_FOUND, WORKFLOWS_UNAVAILABLE */
   drainNode(call: DrainInput): Promise<DrainAccepted>;
   /** Lets the emptying of a node move nothing further; nothing where none is under way. @throws WORKFLOWS_UNAVAILABLE */
@@ -114,6 +116,7 @@ export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway 
     control: (call) => limited(call.deploymentId, () => updateWithStart<void>(options, call.request.control, call)),
     nodeEnrolled: (nodeId) => signalNode(options, nodeId, ENROLLED_SIGNAL),
     nodeDoomed: (nodeId) => signalNode(options, nodeId, DOOMED_SIGNAL),
+    nodeRemoved: (nodeId) => endNode(options, nodeId),
     drainNode: (call) => drainNode(options, call),
     stopDrain: (nodeId) => signalRunning(options, drainWorkflowId(nodeId), STOP_DRAIN_SIGNAL),
     rebalance: (call) => rebalance(options, call),
@@ -161,6 +164,16 @@ async function rebalance(options: GatewayOptions, input: RebalanceInput): Promis
     workflow: { type: REBALANCE_WORKFLOW, id: REBALANCE_WORKFLOW_ID, input },
     update: { name: REBALANCE_UPDATE, id: input.rebalanceId, args: [] },
   });
+}
+
+/** The watch of a node does nothing that has to be taken back, and nothing of what it would record is there any more. */
+async function endNode({ client }: GatewayOptions, nodeId: string): Promise<void> {
+  const workflow = client.workflow.getHandle(nodeWorkflowId(nodeId));
+  await answered(() =>
+    workflow.terminate('the node was removed').catch((error: unknown) => {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }),
+  );
 }
 
 /** Nothing where no such workflow runs. */

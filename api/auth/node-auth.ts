@@ -16,7 +16,10 @@ export interface CallingNode {
 export const nodeKey = createContextKey<CallingNode | undefined>(undefined, { description: 'calling node' });
 
 /** Calls that a node makes before it has proven a key: they carry a join token, which their handler checks. */
-const BEFORE_ENROLMENT = new Set(['obiente.internal.v1.ControlService/EnrolNode']);
+const BEFORE_ENROLMENT = new Set([
+  'obiente.internal.v1.ControlService/EnrolNode',
+  'obiente.internal.v1.ControlService/JoinNode',
+]);
 
 /** Calls about the lease itself, which say by themselves what they find. */
 const ABOUT_LEASE = new Set([
@@ -57,6 +60,22 @@ export function getCallingNode(context: { readonly values: ContextValues }): Cal
   const node = context.values.get(nodeKey);
   if (!node) throw new DomainError('INTERNAL', 'the call was not authorised');
   return node;
+}
+
+/** Says whether an enrolment is signed by a node that has joined, which has no join token any more. */
+export type AdmissionCheck = (headers: Headers, nodeId: string) => Promise<void>;
+
+/**
+ * Creates the check of enrolments without a join token.
+ *
+ * @param verifier of the keys that were admitted. @returns a function that throws UNAUTHENTICATED for any other signer.
+ */
+export function createAdmissionCheck(verifier: NodeTokenVerifier): AdmissionCheck {
+  return async (headers, nodeId) => {
+    const { nodeId: signer } = await verifier.verify(readBearerToken(headers));
+    if (signer !== nodeId)
+      throw new DomainError('UNAUTHENTICATED', `node refused: ${signer} cannot enrol another node`);
+  };
 }
 
 /**

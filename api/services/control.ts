@@ -5,6 +5,7 @@ import { keepFailureLog } from '../../adapters/postgres/failure-logs.ts';
 import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { findImageSources } from '../../adapters/postgres/image-sources.ts';
 import { releaseLease, renewLease } from '../../adapters/postgres/node-leases.ts';
+import { useNodeToken } from '../../adapters/postgres/node-tokens.ts';
 import { enrolNode, findNode } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
@@ -15,7 +16,9 @@ import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
 import type { ImageTokenSigner } from '../../adapters/tokens/image-token.ts';
+import { hashJoinToken } from '../../adapters/tokens/join-token.ts';
 import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
+import { encryptMembership, type Membership } from '../../adapters/tokens/membership-envelope.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
@@ -27,7 +30,7 @@ import type {
   ObservedReplica,
   ReportBuildRequest,
 } from '../../gen/obiente/internal/v1/control_pb.ts';
-import { getCallingNode } from '../auth/node-auth.ts';
+import { type AdmissionCheck, getCallingNode } from '../auth/node-auth.ts';
 import { passwordPlace, variablePlace } from '../secret-places.ts';
 import { type SourceCredentialDeps, sealSourceCredential } from './source-credential.ts';
 
@@ -37,6 +40,10 @@ export interface ControlDeps extends SourceCredentialDeps {
   readonly workflows: Pick<WorkflowGateway, 'nodeEnrolled'>;
   /** @throws UNAUTHENTICATED for any token but the right one. */
   readonly checkJoinToken: (presented: string) => void;
+  /** @throws UNAUTHENTICATED unless an enrolment is signed by the node that has joined. */
+  readonly checkAdmission: AdmissionCheck;
+  /** What a node is told when it joins. */
+  readonly membership: Membership;
   /** Signs which node may fetch which built image from which other one. */
   readonly imageTokens: ImageTokenSigner;
   /** The control plane's public keys as the JSON text of a JWK set. */
@@ -49,8 +56,17 @@ const LEASE_MS = LEASE_TIMING.ttlMs;
 export function createControlService(deps: ControlDeps): ServiceImpl<typeof ControlService> {
   const { db, publicJwks } = deps;
   return {
-    async enrolNode(request) {
-      deps.checkJoinToken(request.joinToken);
+    async joinNode({ token, nodeId, signingJwk, encryptionJwk }) {
+      const keys = {
+        signingJwk: publicJwk(signingJwk, 'signing_jwk'),
+        encryptionJwk: publicJwk(encryptionJwk, 'encryption_jwk'),
+      };
+      await useNodeToken(db, hashJoinToken(token), { nodeId, ...keys });
+      return { jwe: await encryptMembership(keys.encryptionJwk, deps.membership) };
+    },
+    async enrolNode(request, context) {
+      if (request.joinToken === '') await deps.checkAdmission(context.requestHeader, request.nodeId);
+      else deps.checkJoinToken(request.joinToken);
       const { epoch } = await enrolNode(db, toEnrolment(request));
       await deps.workflows.nodeEnrolled(request.nodeId);
       return { controlJwks: publicJwks, epoch: BigInt(epoch), leaseMs: BigInt(LEASE_MS) };

@@ -20,7 +20,7 @@ import { openContextStore } from '../../adapters/sources/context-store.ts';
 import type { RetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import type { RotationCall, WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
-import { createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
+import { createAdmissionCheck, createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
 import type { NodeLogs } from '../../api/gateways/node-logs.ts';
 import { createRoutes } from '../../api/router.ts';
 import { createApiTelemetry } from '../../api/telemetry.ts';
@@ -44,6 +44,12 @@ const PAYLOAD_KEYS = createKeyring(randomBytes(32));
 
 /** Proof of a node that it may join, in these tests. */
 export const JOIN_TOKEN = 'join-token-of-these-tests';
+
+/** What a node that joins is told. */
+export const MEMBERSHIP = {
+  ...{ instance: 'abcd1234', temporalAddress: 'temporal.example.test:7233', temporalNamespace: 'default' },
+  ...{ payloadKeys: randomBytes(32).toString('base64'), metricsDatabaseUrl: null },
+};
 
 /** What a test can make of the rest of the platform. */
 export interface RigWorld {
@@ -87,6 +93,8 @@ export async function startApiRig() {
       retention: fakeRetention(db, world),
       workflows: { ...workflows, rotateKeys: (call) => workflows.rotateWith(masterKeys, call) },
       checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
+      checkAdmission: createAdmissionCheck({ verify: verifyNode }),
+      membership: MEMBERSHIP,
       imageTokens: { sign: async ({ from, to, imageId }) => `${to} may have ${imageId} of ${from}` },
       metrics: {} as never,
       nodeAuth: createNodeAuthInterceptor({
@@ -152,6 +160,7 @@ function createFakeWorkflows(
       enrolled.push(nodeId);
     },
     nodeDoomed: async () => check(),
+    nodeRemoved: async () => check(),
     drainNode: async ({ nodeId, drainId, actorUserId, reason }) => {
       check();
       await createDrainRecords(db).beginDrain({ nodeId, drainId, actorUserId, reason });

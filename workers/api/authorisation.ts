@@ -1,5 +1,6 @@
 import type { Log } from '../../adapters/logging/log.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
+import { findAdmittedKey } from '../../adapters/postgres/node-admissions.ts';
 import { holdsLease } from '../../adapters/postgres/node-leases.ts';
 import { findNode } from '../../adapters/postgres/nodes.ts';
 import { findOrganizationOf, findRole } from '../../adapters/postgres/ownership.ts';
@@ -8,7 +9,7 @@ import { createAccessTokenVerifier } from '../../adapters/tokens/access-token-ve
 import { createNodeTokenVerifier } from '../../adapters/tokens/node-token.ts';
 import type { IdentityStore } from '../../api/auth/authorization.ts';
 import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
-import { createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
+import { createAdmissionCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
 import type { ApiConfig } from '../../config/api.ts';
 import { issuerOf } from '../../config/identity.ts';
 
@@ -19,7 +20,12 @@ export function createAuthorisation(db: Database, config: ApiConfig, log: Log) {
     const node = await findNode(db, nodeId);
     return node && JSON.stringify(node.signingJwk);
   };
+  const findAdmitted = async (nodeId: string) => {
+    const key = await findAdmittedKey(db, nodeId);
+    return key && JSON.stringify(key);
+  };
   return {
+    checkAdmission: createAdmissionCheck(createNodeTokenVerifier({ findSigningJwk: findAdmitted })),
     userAuth: createAuthInterceptor({
       verifier,
       store: createIdentityStore(db),

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/nodes.proto.
  */
 export const file_obiente_cloud_v1_nodes: GenFile = /*@__PURE__*/
-  fileDesc("ChxvYmllbnRlL2Nsb3VkL3YxL25vZGVzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIpIECgROb2RlEhMKAmlkGAEgASgJQge6SARyAhhAEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj/ARI0CgVzdGF0ZRgDIAEoDjIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVN0YXRlQgi6SAWCAQIQARIhCgljcHVfY29yZXMYBCABKAFCDrpICxIJKQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgFIAEoA0IHukgEIgIoABIqChJyZXNlcnZlZF9jcHVfY29yZXMYBiABKAFCDrpICxIJKQAAAAAAAAAAEiYKFXJlc2VydmVkX21lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIoABIZCghyZXBsaWNhcxgIIAEoBUIHukgEGgIoABIfCg5kb2NrZXJfdmVyc2lvbhgJIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCiABKAlCB7pIBHICGCASMAoMbGFzdF9zZWVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgZsYWJlbHMYDCADKAsyIi5vYmllbnRlLmNsb3VkLnYxLk5vZGUuTGFiZWxzRW50cnkSHQoLZGlza19ub3RpY2UYDSABKAlCCLpIBXIDGP8BGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiLAoOR2V0Tm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjcKD0dldE5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIi8KEUNvcmRvbk5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI6ChJDb3Jkb25Ob2RlUmVzcG9uc2USJAoEbm9kZRgBIAEoCzIWLm9iaWVudGUuY2xvdWQudjEuTm9kZSIxChNVbmNvcmRvbk5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI8ChRVbmNvcmRvbk5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIj8KEExpc3ROb2Rlc1JlcXVlc3QSKwoEcGFnZRgBIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuUGFnZVJlcXVlc3QicwoRTGlzdE5vZGVzUmVzcG9uc2USMAoFbm9kZXMYASADKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGVCCbpIBpIBAxDIARIsCgRwYWdlGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVzcG9uc2UiZAoQRHJhaW5Ob2RlUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEASGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AxIaCgdhdF9vbmNlGAMgASgFQgm6SAYaBBgyKAAiOwoRRHJhaW5Ob2RlUmVzcG9uc2USJgoFZHJhaW4YASABKAsyFy5vYmllbnRlLmNsb3VkLnYxLkRyYWluIi8KEVdhdGNoRHJhaW5SZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI8ChJXYXRjaERyYWluUmVzcG9uc2USJgoFZHJhaW4YASABKAsyFy5vYmllbnRlLmNsb3VkLnYxLkRyYWluIuACCgVEcmFpbhIUCgJpZBgBIAEoCUIIukgFcgOwAQESGAoHbm9kZV9pZBgCIAEoCUIHukgEcgIYQBI1CgVzdGF0ZRgDIAEoDjIcLm9iaWVudGUuY2xvdWQudjEuRHJhaW5TdGF0ZUIIukgFggECEAESFgoFbW92ZWQYBCABKAVCB7pIBBoCKAASPAoEbGVmdBgFIAMoCzIjLm9iaWVudGUuY2xvdWQudjEuRHJhaW5lZERlcGxveW1lbnRCCbpIBpIBAxDIARIfCg1hY3Rvcl91c2VyX2lkGAYgASgJQgi6SAVyA7ABARIYCgZyZWFzb24YByABKAlCCLpIBXIDGPQDEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ9ChFEcmFpbmVkRGVwbG95bWVudBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIVCgRuYW1lGAIgASgJQge6SARyAhg/EhkKCHJlcGxpY2FzGAMgASgFQge6SAQaAigAEhUKA3doeRgEIAEoCUIIukgFcgMYgEAqnQEKCU5vZGVTdGF0ZRIaChZOT0RFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQTk9ERV9TVEFURV9SRUFEWRABEhcKE05PREVfU1RBVEVfREVHUkFERUQQAhITCg9OT0RFX1NUQVRFX0xPU1QQAxIXChNOT0RFX1NUQVRFX0RSQUlOSU5HEAQSFwoTTk9ERV9TVEFURV9DT1JET05FRBAFKnEKCkRyYWluU3RhdGUSGwoXRFJBSU5fU1RBVEVfVU5TUEVDSUZJRUQQABIXChNEUkFJTl9TVEFURV9SVU5OSU5HEAESFAoQRFJBSU5fU1RBVEVfRE9ORRACEhcKE0RSQUlOX1NUQVRFX1NUT1BQRUQQAzK7BAoMTm9kZXNTZXJ2aWNlElMKB0dldE5vZGUSIC5vYmllbnRlLmNsb3VkLnYxLkdldE5vZGVSZXF1ZXN0GiEub2JpZW50ZS5jbG91ZC52MS5HZXROb2RlUmVzcG9uc2UiA5ACARJZCglMaXN0Tm9kZXMSIi5vYmllbnRlLmNsb3VkLnYxLkxpc3ROb2Rlc1JlcXVlc3QaIy5vYmllbnRlLmNsb3VkLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlIgOQAgESXAoKQ29yZG9uTm9kZRIjLm9iaWVudGUuY2xvdWQudjEuQ29yZG9uTm9kZVJlcXVlc3QaJC5vYmllbnRlLmNsb3VkLnYxLkNvcmRvbk5vZGVSZXNwb25zZSIDkAICElkKCURyYWluTm9kZRIiLm9iaWVudGUuY2xvdWQudjEuRHJhaW5Ob2RlUmVxdWVzdBojLm9iaWVudGUuY2xvdWQudjEuRHJhaW5Ob2RlUmVzcG9uc2UiA5ACAhJeCgpXYXRjaERyYWluEiMub2JpZW50ZS5jbG91ZC52MS5XYXRjaERyYWluUmVxdWVzdBokLm9iaWVudGUuY2xvdWQudjEuV2F0Y2hEcmFpblJlc3BvbnNlIgOQAgEwARJiCgxVbmNvcmRvbk5vZGUSJS5vYmllbnRlLmNsb3VkLnYxLlVuY29yZG9uTm9kZVJlcXVlc3QaJi5vYmllbnRlLmNsb3VkLnYxLlVuY29yZG9uTm9kZVJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
+  fileDesc("ChxvYmllbnRlL2Nsb3VkL3YxL25vZGVzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIpIECgROb2RlEhMKAmlkGAEgASgJQge6SARyAhhAEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj/ARI0CgVzdGF0ZRgDIAEoDjIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVN0YXRlQgi6SAWCAQIQARIhCgljcHVfY29yZXMYBCABKAFCDrpICxIJKQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgFIAEoA0IHukgEIgIoABIqChJyZXNlcnZlZF9jcHVfY29yZXMYBiABKAFCDrpICxIJKQAAAAAAAAAAEiYKFXJlc2VydmVkX21lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIoABIZCghyZXBsaWNhcxgIIAEoBUIHukgEGgIoABIfCg5kb2NrZXJfdmVyc2lvbhgJIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCiABKAlCB7pIBHICGCASMAoMbGFzdF9zZWVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgZsYWJlbHMYDCADKAsyIi5vYmllbnRlLmNsb3VkLnYxLk5vZGUuTGFiZWxzRW50cnkSHQoLZGlza19ub3RpY2UYDSABKAlCCLpIBXIDGP8BGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiLAoOR2V0Tm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjcKD0dldE5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIi8KEUNvcmRvbk5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI6ChJDb3Jkb25Ob2RlUmVzcG9uc2USJAoEbm9kZRgBIAEoCzIWLm9iaWVudGUuY2xvdWQudjEuTm9kZSIxChNVbmNvcmRvbk5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI8ChRVbmNvcmRvbk5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIj8KEExpc3ROb2Rlc1JlcXVlc3QSKwoEcGFnZRgBIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuUGFnZVJlcXVlc3QicwoRTGlzdE5vZGVzUmVzcG9uc2USMAoFbm9kZXMYASADKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGVCCbpIBpIBAxDIARIsCgRwYWdlGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVzcG9uc2UiZAoQRHJhaW5Ob2RlUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEASGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AxIaCgdhdF9vbmNlGAMgASgFQgm6SAYaBBgyKAAiOwoRRHJhaW5Ob2RlUmVzcG9uc2USJgoFZHJhaW4YASABKAsyFy5vYmllbnRlLmNsb3VkLnYxLkRyYWluIi8KEVdhdGNoRHJhaW5SZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI8ChJXYXRjaERyYWluUmVzcG9uc2USJgoFZHJhaW4YASABKAsyFy5vYmllbnRlLmNsb3VkLnYxLkRyYWluIuACCgVEcmFpbhIUCgJpZBgBIAEoCUIIukgFcgOwAQESGAoHbm9kZV9pZBgCIAEoCUIHukgEcgIYQBI1CgVzdGF0ZRgDIAEoDjIcLm9iaWVudGUuY2xvdWQudjEuRHJhaW5TdGF0ZUIIukgFggECEAESFgoFbW92ZWQYBCABKAVCB7pIBBoCKAASPAoEbGVmdBgFIAMoCzIjLm9iaWVudGUuY2xvdWQudjEuRHJhaW5lZERlcGxveW1lbnRCCbpIBpIBAxDIARIfCg1hY3Rvcl91c2VyX2lkGAYgASgJQgi6SAVyA7ABARIYCgZyZWFzb24YByABKAlCCLpIBXIDGPQDEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ9ChFEcmFpbmVkRGVwbG95bWVudBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIVCgRuYW1lGAIgASgJQge6SARyAhg/EhkKCHJlcGxpY2FzGAMgASgFQge6SAQaAigAEhUKA3doeRgEIAEoCUIIukgFcgMYgEAiOQoWQ3JlYXRlTm9kZVRva2VuUmVxdWVzdBIfCgpsaWZldGltZV9zGAEgASgFQgu6SAgaBhiA9SQoACJVChdDcmVhdGVOb2RlVG9rZW5SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIrCgZyZWNvcmQYAiABKAsyGy5vYmllbnRlLmNsb3VkLnYxLk5vZGVUb2tlbiIXChVMaXN0Tm9kZVRva2Vuc1JlcXVlc3QiUAoWTGlzdE5vZGVUb2tlbnNSZXNwb25zZRI2CgZ0b2tlbnMYASADKAsyGy5vYmllbnRlLmNsb3VkLnYxLk5vZGVUb2tlbkIJukgGkgEDEMgBIjQKFlJldm9rZU5vZGVUb2tlblJlcXVlc3QSGgoIdG9rZW5faWQYASABKAlCCLpIBXIDsAEBIkYKF1Jldm9rZU5vZGVUb2tlblJlc3BvbnNlEisKBnJlY29yZBgBIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVRva2VuIi8KEVJlbW92ZU5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCIUChJSZW1vdmVOb2RlUmVzcG9uc2UihAIKCU5vZGVUb2tlbhIUCgJpZBgBIAEoCUIIukgFcgOwAQESOQoFc3RhdGUYAiABKA4yIC5vYmllbnRlLmNsb3VkLnYxLk5vZGVUb2tlblN0YXRlQgi6SAWCAQIQARIkChJjcmVhdGVkX2J5X3VzZXJfaWQYAyABKAlCCLpIBXIDsAEBEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiAKD3VzZWRfYnlfbm9kZV9pZBgGIAEoCUIHukgEcgIYQCqdAQoJTm9kZVN0YXRlEhoKFk5PREVfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBOT0RFX1NUQVRFX1JFQURZEAESFwoTTk9ERV9TVEFURV9ERUdSQURFRBACEhMKD05PREVfU1RBVEVfTE9TVBADEhcKE05PREVfU1RBVEVfRFJBSU5JTkcQBBIXChNOT0RFX1NUQVRFX0NPUkRPTkVEEAUqcQoKRHJhaW5TdGF0ZRIbChdEUkFJTl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0RSQUlOX1NUQVRFX1JVTk5JTkcQARIUChBEUkFJTl9TVEFURV9ET05FEAISFwoTRFJBSU5fU1RBVEVfU1RPUFBFRBADKqUBCg5Ob2RlVG9rZW5TdGF0ZRIgChxOT0RFX1RPS0VOX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWTk9ERV9UT0tFTl9TVEFURV9WQUxJRBABEhkKFU5PREVfVE9LRU5fU1RBVEVfVVNFRBACEhwKGE5PREVfVE9LRU5fU1RBVEVfRVhQSVJFRBADEhwKGE5PREVfVE9LRU5fU1RBVEVfUkVWT0tFRBAEMtgHCgxOb2Rlc1NlcnZpY2USUwoHR2V0Tm9kZRIgLm9iaWVudGUuY2xvdWQudjEuR2V0Tm9kZVJlcXVlc3QaIS5vYmllbnRlLmNsb3VkLnYxLkdldE5vZGVSZXNwb25zZSIDkAIBElkKCUxpc3ROb2RlcxIiLm9iaWVudGUuY2xvdWQudjEuTGlzdE5vZGVzUmVxdWVzdBojLm9iaWVudGUuY2xvdWQudjEuTGlzdE5vZGVzUmVzcG9uc2UiA5ACARJcCgpDb3Jkb25Ob2RlEiMub2JpZW50ZS5jbG91ZC52MS5Db3Jkb25Ob2RlUmVxdWVzdBokLm9iaWVudGUuY2xvdWQudjEuQ29yZG9uTm9kZVJlc3BvbnNlIgOQAgISWQoJRHJhaW5Ob2RlEiIub2JpZW50ZS5jbG91ZC52MS5EcmFpbk5vZGVSZXF1ZXN0GiMub2JpZW50ZS5jbG91ZC52MS5EcmFpbk5vZGVSZXNwb25zZSIDkAICEl4KCldhdGNoRHJhaW4SIy5vYmllbnRlLmNsb3VkLnYxLldhdGNoRHJhaW5SZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5XYXRjaERyYWluUmVzcG9uc2UiA5ACATABEmIKDFVuY29yZG9uTm9kZRIlLm9iaWVudGUuY2xvdWQudjEuVW5jb3Jkb25Ob2RlUmVxdWVzdBomLm9iaWVudGUuY2xvdWQudjEuVW5jb3Jkb25Ob2RlUmVzcG9uc2UiA5ACAhJmCg9DcmVhdGVOb2RlVG9rZW4SKC5vYmllbnRlLmNsb3VkLnYxLkNyZWF0ZU5vZGVUb2tlblJlcXVlc3QaKS5vYmllbnRlLmNsb3VkLnYxLkNyZWF0ZU5vZGVUb2tlblJlc3BvbnNlEmgKDkxpc3ROb2RlVG9rZW5zEicub2JpZW50ZS5jbG91ZC52MS5MaXN0Tm9kZVRva2Vuc1JlcXVlc3QaKC5vYmllbnRlLmNsb3VkLnYxLkxpc3ROb2RlVG9rZW5zUmVzcG9uc2UiA5ACARJrCg9SZXZva2VOb2RlVG9rZW4SKC5vYmllbnRlLmNsb3VkLnYxLlJldm9rZU5vZGVUb2tlblJlcXVlc3QaKS5vYmllbnRlLmNsb3VkLnYxLlJldm9rZU5vZGVUb2tlblJlc3BvbnNlIgOQAgISXAoKUmVtb3ZlTm9kZRIjLm9iaWVudGUuY2xvdWQudjEuUmVtb3ZlTm9kZVJlcXVlc3QaJC5vYmllbnRlLmNsb3VkLnYxLlJlbW92ZU5vZGVSZXNwb25zZSIDkAICYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
 
 /**
  * A Docker host.
@@ -516,6 +516,225 @@ export const DrainedDeploymentSchema: GenMessage<DrainedDeployment> = /*@__PURE_
   messageDesc(file_obiente_cloud_v1_nodes, 14);
 
 /**
+ * How long the token is to be valid.
+ *
+ * @generated from message obiente.cloud.v1.CreateNodeTokenRequest
+ */
+export type CreateNodeTokenRequest = Message<"obiente.cloud.v1.CreateNodeTokenRequest"> & {
+  /**
+   * Seconds, 60 to 604800; 0 stands for an hour.
+   *
+   * @generated from field: int32 lifetime_s = 1;
+   */
+  lifetimeS: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CreateNodeTokenRequest.
+ * Use `create(CreateNodeTokenRequestSchema)` to create a new message.
+ */
+export const CreateNodeTokenRequestSchema: GenMessage<CreateNodeTokenRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 15);
+
+/**
+ * The token.
+ *
+ * @generated from message obiente.cloud.v1.CreateNodeTokenResponse
+ */
+export type CreateNodeTokenResponse = Message<"obiente.cloud.v1.CreateNodeTokenResponse"> & {
+  /**
+   * What the new host is given. It is stored as a hash only.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * How it stands.
+   *
+   * @generated from field: obiente.cloud.v1.NodeToken record = 2;
+   */
+  record?: NodeToken | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CreateNodeTokenResponse.
+ * Use `create(CreateNodeTokenResponseSchema)` to create a new message.
+ */
+export const CreateNodeTokenResponseSchema: GenMessage<CreateNodeTokenResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 16);
+
+/**
+ * Nothing to say.
+ *
+ * @generated from message obiente.cloud.v1.ListNodeTokensRequest
+ */
+export type ListNodeTokensRequest = Message<"obiente.cloud.v1.ListNodeTokensRequest"> & {
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListNodeTokensRequest.
+ * Use `create(ListNodeTokensRequestSchema)` to create a new message.
+ */
+export const ListNodeTokensRequestSchema: GenMessage<ListNodeTokensRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 17);
+
+/**
+ * The tokens.
+ *
+ * @generated from message obiente.cloud.v1.ListNodeTokensResponse
+ */
+export type ListNodeTokensResponse = Message<"obiente.cloud.v1.ListNodeTokensResponse"> & {
+  /**
+   * Newest first.
+   *
+   * @generated from field: repeated obiente.cloud.v1.NodeToken tokens = 1;
+   */
+  tokens: NodeToken[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListNodeTokensResponse.
+ * Use `create(ListNodeTokensResponseSchema)` to create a new message.
+ */
+export const ListNodeTokensResponseSchema: GenMessage<ListNodeTokensResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 18);
+
+/**
+ * Which token.
+ *
+ * @generated from message obiente.cloud.v1.RevokeNodeTokenRequest
+ */
+export type RevokeNodeTokenRequest = Message<"obiente.cloud.v1.RevokeNodeTokenRequest"> & {
+  /**
+   * Token id (UUID).
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RevokeNodeTokenRequest.
+ * Use `create(RevokeNodeTokenRequestSchema)` to create a new message.
+ */
+export const RevokeNodeTokenRequestSchema: GenMessage<RevokeNodeTokenRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 19);
+
+/**
+ * Nobody joins with it any more.
+ *
+ * @generated from message obiente.cloud.v1.RevokeNodeTokenResponse
+ */
+export type RevokeNodeTokenResponse = Message<"obiente.cloud.v1.RevokeNodeTokenResponse"> & {
+  /**
+   * How it stands.
+   *
+   * @generated from field: obiente.cloud.v1.NodeToken record = 1;
+   */
+  record?: NodeToken | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RevokeNodeTokenResponse.
+ * Use `create(RevokeNodeTokenResponseSchema)` to create a new message.
+ */
+export const RevokeNodeTokenResponseSchema: GenMessage<RevokeNodeTokenResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 20);
+
+/**
+ * Which node.
+ *
+ * @generated from message obiente.cloud.v1.RemoveNodeRequest
+ */
+export type RemoveNodeRequest = Message<"obiente.cloud.v1.RemoveNodeRequest"> & {
+  /**
+   * Node id.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RemoveNodeRequest.
+ * Use `create(RemoveNodeRequestSchema)` to create a new message.
+ */
+export const RemoveNodeRequestSchema: GenMessage<RemoveNodeRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 21);
+
+/**
+ * The node is gone.
+ *
+ * @generated from message obiente.cloud.v1.RemoveNodeResponse
+ */
+export type RemoveNodeResponse = Message<"obiente.cloud.v1.RemoveNodeResponse"> & {
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RemoveNodeResponse.
+ * Use `create(RemoveNodeResponseSchema)` to create a new message.
+ */
+export const RemoveNodeResponseSchema: GenMessage<RemoveNodeResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 22);
+
+/**
+ * A join token, without the token.
+ *
+ * @generated from message obiente.cloud.v1.NodeToken
+ */
+export type NodeToken = Message<"obiente.cloud.v1.NodeToken"> & {
+  /**
+   * Token id (UUID).
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * How it stands.
+   *
+   * @generated from field: obiente.cloud.v1.NodeTokenState state = 2;
+   */
+  state: NodeTokenState;
+
+  /**
+   * Id of the user who made it (UUID).
+   *
+   * @generated from field: string created_by_user_id = 3;
+   */
+  createdByUserId: string;
+
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it expires, or has.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * The node that has joined with it; empty while none has.
+   *
+   * @generated from field: string used_by_node_id = 6;
+   */
+  usedByNodeId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.NodeToken.
+ * Use `create(NodeTokenSchema)` to create a new message.
+ */
+export const NodeTokenSchema: GenMessage<NodeToken> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 23);
+
+/**
  * What a node is at the moment.
  *
  * @generated from enum obiente.cloud.v1.NodeState
@@ -610,6 +829,53 @@ export const DrainStateSchema: GenEnum<DrainState> = /*@__PURE__*/
   enumDesc(file_obiente_cloud_v1_nodes, 1);
 
 /**
+ * How a join token stands.
+ *
+ * @generated from enum obiente.cloud.v1.NodeTokenState
+ */
+export const NodeTokenState = {
+  /**
+   * @generated from enum value: NODE_TOKEN_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * One host may join with it.
+   *
+   * @generated from enum value: NODE_TOKEN_STATE_VALID = 1;
+   */
+  VALID: 1,
+
+  /**
+   * @generated from enum value: NODE_TOKEN_STATE_USED = 2;
+   */
+  USED: 2,
+
+  /**
+   * @generated from enum value: NODE_TOKEN_STATE_EXPIRED = 3;
+   */
+  EXPIRED: 3,
+
+  /**
+   * @generated from enum value: NODE_TOKEN_STATE_REVOKED = 4;
+   */
+  REVOKED: 4,
+} as const;
+
+/**
+ * How a join token stands.
+ *
+ * @generated from enum obiente.cloud.v1.NodeTokenState
+ */
+export type NodeTokenState = (typeof NodeTokenState)[keyof typeof NodeTokenState] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.NodeTokenState.
+ */
+export const NodeTokenStateSchema: GenEnum<NodeTokenState> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_nodes, 2);
+
+/**
  * The Docker hosts of the cluster. Every signed-in user may read them; names, sizes and labels only.
  *
  * @generated from service obiente.cloud.v1.NodesService
@@ -676,6 +942,48 @@ export const NodesService: GenService<{
     methodKind: "unary";
     input: typeof UncordonNodeRequestSchema;
     output: typeof UncordonNodeResponseSchema;
+  },
+  /**
+   * Makes a token with which one host may join the cluster. It is said in this answer and never again. For operators of the
+   * platform.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.CreateNodeToken
+   */
+  createNodeToken: {
+    methodKind: "unary";
+    input: typeof CreateNodeTokenRequestSchema;
+    output: typeof CreateNodeTokenResponseSchema;
+  },
+  /**
+   * Lists the newest 200 join tokens, without what they are. For operators of the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.ListNodeTokens
+   */
+  listNodeTokens: {
+    methodKind: "unary";
+    input: typeof ListNodeTokensRequestSchema;
+    output: typeof ListNodeTokensResponseSchema;
+  },
+  /**
+   * Lets nobody join with a token any more; a node that has, stays. For operators of the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.RevokeNodeToken
+   */
+  revokeNodeToken: {
+    methodKind: "unary";
+    input: typeof RevokeNodeTokenRequestSchema;
+    output: typeof RevokeNodeTokenResponseSchema;
+  },
+  /**
+   * Removes a node that is lost, or takes no replicas, and has none: what it says is heard no more. For operators of the
+   * platform. Doing it again changes nothing.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.RemoveNode
+   */
+  removeNode: {
+    methodKind: "unary";
+    input: typeof RemoveNodeRequestSchema;
+    output: typeof RemoveNodeResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_cloud_v1_nodes, 0);
