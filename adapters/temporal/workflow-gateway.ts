@@ -49,6 +49,7 @@ import {
   snapshotWorkflowId,
 } from '../../contracts/volumes.ts';
 import { answered } from './answered.ts';
+import { endNode } from './end-node.ts';
 import { createLimiter } from './limiter.ts';
 
 /** A request for a deployment's entity. */
@@ -116,7 +117,7 @@ export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway 
     control: (call) => limited(call.deploymentId, () => updateWithStart<void>(options, call.request.control, call)),
     nodeEnrolled: (nodeId) => signalNode(options, nodeId, ENROLLED_SIGNAL),
     nodeDoomed: (nodeId) => signalNode(options, nodeId, DOOMED_SIGNAL),
-    nodeRemoved: (nodeId) => endNode(options, nodeId),
+    nodeRemoved: (nodeId) => endNode(options.client, nodeId),
     drainNode: (call) => drainNode(options, call),
     stopDrain: (nodeId) => signalRunning(options, drainWorkflowId(nodeId), STOP_DRAIN_SIGNAL),
     rebalance: (call) => rebalance(options, call),
@@ -164,16 +165,6 @@ async function rebalance(options: GatewayOptions, input: RebalanceInput): Promis
     workflow: { type: REBALANCE_WORKFLOW, id: REBALANCE_WORKFLOW_ID, input },
     update: { name: REBALANCE_UPDATE, id: input.rebalanceId, args: [] },
   });
-}
-
-/** The watch of a node does nothing that has to be taken back, and nothing of what it would record is there any more. */
-async function endNode({ client }: GatewayOptions, nodeId: string): Promise<void> {
-  const workflow = client.workflow.getHandle(nodeWorkflowId(nodeId));
-  await answered(() =>
-    workflow.terminate('the node was removed').catch((error: unknown) => {
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
-    }),
-  );
 }
 
 /** Nothing where no such workflow runs. */

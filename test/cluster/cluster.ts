@@ -33,7 +33,7 @@ export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster>
   const corner = await openTestDocker();
   stack.defer(corner.remove);
   const network = await openClusterNetwork(stack);
-  const { installation, api, db, processes } = await startControlPlane(stack);
+  const { installation, api, db, processes } = await startControlPlane(stack, network);
   const { config, instance } = installation;
   const ports = { apiPort: config.API_PORT, temporalPort: config.TEMPORAL_PORT };
   for (const port of Object.values(ports)) {

@@ -28,10 +28,15 @@ const ON_HOSTS = ['node', 'streamer'];
 const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s' };
 
 /** Starts it as `npm start` does, with the same processes and the same supervisor. */
-export async function startControlPlane(stack: AsyncDisposableStack): Promise<ControlPlane> {
+export async function startControlPlane(
+  stack: AsyncDisposableStack,
+  { address }: { readonly address: string },
+): Promise<ControlPlane> {
   const { stateDir, instance, environment, remove } = await createTestInstallation();
   stack.defer(remove);
-  const given = { ...environment, ...BRISK };
+  // Where hosts that join reach it.
+  const joining = { JOIN_TEMPORAL_ADDRESS: `${address}:${environment.TEMPORAL_PORT}` };
+  const given = { ...environment, ...BRISK, ...joining };
   const config = readEnvironment(devVariables, given);
   const installation = openInstallation({ stateDir, config, environment: given, instance });
   await prepareServers(installation);

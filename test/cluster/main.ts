@@ -5,12 +5,20 @@ import type { Experiment, ExperimentOutcome } from './experiment.ts';
 import { dockerdFrozen } from './experiments/dockerd-frozen.ts';
 import { dockerdKilled } from './experiments/dockerd-killed.ts';
 import { nodeDrained } from './experiments/node-drained.ts';
+import { nodeJoined } from './experiments/node-joined.ts';
 import { nodeLost } from './experiments/node-lost.ts';
 import { swarmNodeLost } from './experiments/swarm-node-lost.ts';
 import { nothingLeft } from './invariants.ts';
 import { type ExperimentResult, holds, toTable, writeReport } from './report.ts';
 
-const EXPERIMENTS: readonly Experiment[] = [nodeLost, swarmNodeLost, nodeDrained, dockerdFrozen, dockerdKilled];
+const EXPERIMENTS: readonly Experiment[] = [
+  nodeLost,
+  swarmNodeLost,
+  nodeDrained,
+  nodeJoined,
+  dockerdFrozen,
+  dockerdKilled,
+];
 
 const { values, positionals: wanted } = parseArgs({ allowPositionals: true, options: { runs: { type: 'string' } } });
 const unknown = wanted.filter((name) => !EXPERIMENTS.some((experiment) => experiment.name === name));
