@@ -16,7 +16,7 @@ export interface EnrolmentPorts {
   /** Who this node is; fails while Docker is away, which is then tried again. */
   introduce(): Promise<Omit<Introduction, 'holder' | 'replaces'>>;
   docker(): DaemonState;
-  readonly lease: Pick<NodeLease, 'now' | 'epoch' | 'granted' | 'refused'>;
+  readonly lease: Pick<NodeLease, 'now' | 'epoch' | 'granted' | 'ended' | 'refused'>;
   readonly holding: Pick<LeaseHolding, 'holder' | 'replaces' | 'keep'>;
   /** Told of the control plane's public keys, whenever they come. */
   keepControlJwks(jwks: string): Promise<void>;
@@ -72,9 +72,11 @@ export function createEnrolment(ports: EnrolmentPorts): Enrolment {
       } catch (error) {
         if (signal.aborted) break;
         log.warn({ err: error }, isEnrolled ? 'the lease is not renewed' : 'not enrolled yet');
-        if (isEnrolled && isForgotten(error)) {
+        if (isForgotten(error)) {
+          // A lease that has run out is mostly free to be taken again: only who cannot have it stops working.
+          if (isEnrolled) lease.ended();
+          else lease.refused();
           isEnrolled = false;
-          lease.refused();
         }
         await pause.wait(retryMs * (0.5 + Math.random()), signal).catch(() => undefined);
         retryMs = Math.min(2 * retryMs, isEnrolled || isTaken(error) ? LEASE_TIMING.renewEveryMs : LONGEST_RETRY_MS);

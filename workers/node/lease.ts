@@ -13,6 +13,8 @@ export interface NodeLease {
   require(): void;
   /** Takes over that the lease was taken or renewed. */
   granted(grant: { readonly epoch: number; readonly sentAtMs: number; readonly leaseMs: number }): void;
+  /** Takes over that the lease has ended; it may be taken anew at once, and then work goes on where it was. */
+  ended(): void;
   /** Takes over that the lease is another's, or was given back. */
   refused(): void;
   /** Calls back whenever {@link NodeLease.isHeld} may have become another; answers with how to stop that. */
@@ -20,7 +22,7 @@ export interface NodeLease {
   /**
    * Waits until this process has the lease.
    *
-   * @returns what is aborted once the lease is another's. A lease that is only not renewed may still be renewed.
+   * @returns what is aborted once the lease is another's. One that is not renewed, or has ended, may still be had again.
    * @throws the reason of the signal
    */
   tenure(signal: AbortSignal): Promise<AbortSignal>;
@@ -35,6 +37,10 @@ export function createNodeLease(now: () => number = () => uptime() * 1000): Node
   let lapse: NodeJS.Timeout | undefined;
   const tell = (): void => {
     for (const listener of listeners) listener();
+  };
+  const ended = (): void => {
+    state = nextLease(state, { kind: 'refused' });
+    tell();
   };
   const isHeld = (): boolean => mayChange(state, now());
 
@@ -55,12 +61,12 @@ export function createNodeLease(now: () => number = () => uptime() * 1000): Node
       }
       tell();
     },
+    ended,
     refused: () => {
-      state = nextLease(state, { kind: 'refused' });
+      ended();
       if (tenure) begun = Promise.withResolvers();
       tenure?.abort(leaseLost('this node'));
       tenure = undefined;
-      tell();
     },
     onChange: (listener) => {
       listeners.add(listener);
