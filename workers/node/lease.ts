@@ -28,6 +28,9 @@ export interface NodeLease {
   tenure(signal: AbortSignal): Promise<AbortSignal>;
 }
 
+/** The clock of the host, which goes on while it sleeps, goes in steps of this. */
+const CLOCK_STEP_MS = 10;
+
 /** Creates the lease of a process that has not taken it yet. */
 export function createNodeLease(now: () => number = () => uptime() * 1000): NodeLease {
   const listeners = new Set<() => void>();
@@ -43,6 +46,13 @@ export function createNodeLease(now: () => number = () => uptime() * 1000): Node
     tell();
   };
   const isHeld = (): boolean => mayChange(state, now());
+  /** Timers and the clock are not of one mind to the millisecond: what is early looks again. */
+  const watchLapse = (): void => {
+    clearTimeout(lapse);
+    if (!isHeld()) return;
+    const look = (): void => (isHeld() ? watchLapse() : tell());
+    lapse = setTimeout(look, Math.ceil(state.safeUntilMs - now()) + CLOCK_STEP_MS).unref();
+  };
 
   return {
     now,
@@ -53,8 +63,7 @@ export function createNodeLease(now: () => number = () => uptime() * 1000): Node
     },
     granted: (grant) => {
       state = nextLease(state, { kind: 'granted', ...grant });
-      clearTimeout(lapse);
-      lapse = setTimeout(tell, Math.max(0, state.safeUntilMs - now()) + 1).unref();
+      watchLapse();
       if (!tenure && !state.isOver) {
         tenure = new AbortController();
         begun.resolve(tenure.signal);
