@@ -25,12 +25,11 @@ import { createRequestLogInterceptor } from './interceptors/request-log.ts';
 import { createValidationInterceptor } from './interceptors/validation.ts';
 import { type ControlDeps, createControlService } from './services/control.ts';
 import { createDeploymentsService, type DeploymentsDeps } from './services/deployments.ts';
-import type { DrainDeps } from './services/drains.ts';
 import { createGitService } from './services/git.ts';
 import { createIdentityService } from './services/identity.ts';
 import { createKeysService, type KeysDeps } from './services/keys.ts';
 import { createLogsService, type LogsDeps } from './services/logs.ts';
-import { createNodesService } from './services/nodes.ts';
+import { createNodesService, type NodesDeps } from './services/nodes.ts';
 import { createOperationsService, type OperationsDeps } from './services/operations.ts';
 import { createOrganizationsService } from './services/organizations.ts';
 import { createPlacementService, type PlacementDeps } from './services/placement.ts';
@@ -72,7 +71,7 @@ export interface RouterDeps
     OperationsDeps,
     LogsDeps,
     ControlDeps,
-    DrainDeps,
+    NodesDeps,
     KeysDeps,
     PlacementDeps,
     VolumesDeps,
@@ -80,7 +79,7 @@ export interface RouterDeps
   readonly workflows: DeploymentsDeps['workflows'] &
     OperationsDeps['workflows'] &
     ControlDeps['workflows'] &
-    DrainDeps['workflows'] &
+    NodesDeps['workflows'] &
     KeysDeps['workflows'] &
     PlacementDeps['workflows'] &
     VolumesDeps['workflows'];

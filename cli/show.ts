@@ -8,7 +8,7 @@ import {
   type Replica,
   ReplicaState,
 } from '../gen/obiente/cloud/v1/deployments_pb.ts';
-import { NodeState } from '../gen/obiente/cloud/v1/nodes_pb.ts';
+import { NodeState, NodeTokenState } from '../gen/obiente/cloud/v1/nodes_pb.ts';
 import { showSpan } from './quantities.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -22,6 +22,7 @@ export const words = {
   status: (status: DeploymentStatus) => word(DeploymentStatus, status),
   replica: (state: ReplicaState) => word(ReplicaState, state),
   node: (state: NodeState) => word(NodeState, state),
+  nodeToken: (state: NodeTokenState) => word(NodeTokenState, state),
   operation: (state: OperationState) => word(OperationState, state),
   kind: (kind: OperationKind) => word(OperationKind, kind),
 };

@@ -25,6 +25,14 @@ export const apiVariables = temporalVariables
     MASTER_KEY_FILE: z.string(),
     CONTROL_KEY_FILE: z.string(),
     NODE_JOIN_TOKEN_FILE: z.string(),
+    OBIENTE_INSTANCE: z.string().regex(/^[a-z0-9]{8}$/, 'must have 8 characters of a-z and 0-9'),
+    /** Where nodes that join reach Temporal; as the API itself unless it says otherwise. */
+    JOIN_TEMPORAL_ADDRESS: z
+      .string()
+      .regex(/^[^\s/]+:\d{1,5}$/, 'must be host:port')
+      .optional(),
+    /** Where their streamers write minutes, as a role that can only insert; without it they have no streamer. */
+    JOIN_METRICS_DATABASE_URL: url('postgres', 'postgresql').optional(),
     TRAEFIK_TOKEN_FILE: z.string(),
     CONTEXT_DIR: z.string().default('.obiente/contexts'),
     DOMAIN: domain(),

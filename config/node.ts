@@ -30,7 +30,8 @@ export const nodeVariables = temporalVariables.extend({
   SHUTDOWN_GRACE: durationMs('30s'),
   OBIENTE_INSTANCE: z.string().regex(/^[a-z0-9]{8}$/, 'must have 8 characters of a-z and 0-9'),
   CONTROL_URL: url('http', 'https').default('http://127.0.0.1:7400'),
-  NODE_JOIN_TOKEN_FILE: z.string(),
+  /** Absent on a host that has joined with a token of its own. */
+  NODE_JOIN_TOKEN_FILE: z.string().optional(),
   NODE_KEY_DIR: z.string(),
   NODE_SNAPSHOT_DIR: z.string().optional(),
   /** A bucket for snapshots in place of the folder. */
@@ -51,6 +52,11 @@ export const nodeVariables = temporalVariables.extend({
     .default(''),
   /** File with `access-key-id:secret-access-key`. */
   SNAPSHOT_S3_CREDENTIAL_FILE: z.string().optional(),
+  /** What people call this host; else what it calls itself. */
+  NODE_NAME: z
+    .string()
+    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, 'must be a name of letters, digits, dots and hyphens')
+    .optional(),
   NODE_ADDRESS: hostAddress(),
   /** What placement may know of this host, such as `region=eu,disk=ssd`. */
   NODE_LABELS: nodeLabels(),

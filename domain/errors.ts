@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'NO_NODE_READY'
   | 'NODE_UNAVAILABLE'
   | 'NODE_DEGRADED'
+  | 'NODE_LEASE_LOST'
   | 'IMAGE_UNAVAILABLE'
   | 'SOURCE_UNAVAILABLE'
   | 'SOURCE_REFUSED'
@@ -61,6 +62,7 @@ export const RETRYABLE: Record<ErrorCode, boolean> = {
   NO_NODE_READY: false,
   NODE_UNAVAILABLE: true,
   NODE_DEGRADED: false,
+  NODE_LEASE_LOST: true,
   IMAGE_UNAVAILABLE: false,
   SOURCE_UNAVAILABLE: true,
   SOURCE_REFUSED: false,

@@ -86,6 +86,7 @@ describe('the table of permissions', () => {
       PlacementService.method.stopRebalance,
       PlacementService.method.watchRebalance,
       NodesService.method.watchDrain,
+      NodesService.method.listNodeTokens,
       // Nor is it known whose a stranger is.
       ReplicasService.method.listStrangers,
     ];

@@ -231,6 +231,10 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.NodesService/UncordonNode': OPERATORS,
   'obiente.cloud.v1.NodesService/DrainNode': OPERATORS,
   'obiente.cloud.v1.NodesService/WatchDrain': OPERATORS,
+  'obiente.cloud.v1.NodesService/CreateNodeToken': OPERATORS,
+  'obiente.cloud.v1.NodesService/ListNodeTokens': OPERATORS,
+  'obiente.cloud.v1.NodesService/RevokeNodeToken': OPERATORS,
+  'obiente.cloud.v1.NodesService/RemoveNode': OPERATORS,
 
   'obiente.cloud.v1.PlacementService/ExplainPlacement': ofDeployment('deployment.read'),
   'obiente.cloud.v1.PlacementService/SimulateNodeLoss': OPERATORS,

@@ -38,6 +38,7 @@ beforeEach(async () => {
     PAYLOAD_KEY_FILE: await aFile('payload.key', randomBytes(32).toString('base64')),
     MASTER_KEY_FILE: await aFile('master.key', randomBytes(32).toString('base64')),
     CONTROL_KEY_FILE: await aFile('control.jwk', JSON.stringify(generateControlKey().privateJwk)),
+    OBIENTE_INSTANCE: 'abcd1234',
     NODE_JOIN_TOKEN_FILE: await aFile('join.token', randomBytes(24).toString('hex')),
     TRAEFIK_TOKEN_FILE: await aFile('traefik.token', 'token-of-the-ingress'),
   };

@@ -3,6 +3,7 @@ import { openChangeFeed } from '../adapters/postgres/changes.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDataKeyStore } from '../adapters/postgres/organization-keys.ts';
 import { pingDatabase } from '../adapters/postgres/ownership.ts';
+import type { Keyring } from '../adapters/sealing/keyring.ts';
 import { createSealing } from '../adapters/sealing/sealing.ts';
 import { openContextStore } from '../adapters/sources/context-store.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
@@ -11,6 +12,7 @@ import { createRetentionGateway } from '../adapters/temporal/retention-gateway.t
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
 import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
+import type { Membership } from '../adapters/tokens/membership-envelope.ts';
 import { createVolumeTokenSigner } from '../adapters/tokens/volume-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
@@ -73,6 +75,7 @@ export async function startApi(environment: Record<string, string | undefined>, 
     placement: toPlacementRules(config),
     address: addressOf(config),
     checkJoinToken: createJoinTokenCheck(keys.joinToken),
+    membership: membershipOf(config, keys.payload),
     metrics,
   });
   const signIn = createProtectedResourceRoute({ issuer: issuerOf(config), audience: config.OIDC_AUDIENCE });
@@ -129,6 +132,18 @@ async function openWorld(config: ApiConfig, log: Log) {
       await Promise.all([changes.close(), temporal.close(), working]);
       await db.destroy();
     },
+  };
+}
+
+/** What a node that joins needs of this installation, and no more. */
+function membershipOf(config: ApiConfig, payload: Keyring): Membership {
+  const keys = payload.ids.map((id) => Buffer.from(payload.find(id) ?? []).toString('base64'));
+  return {
+    instance: config.OBIENTE_INSTANCE,
+    temporalAddress: config.JOIN_TEMPORAL_ADDRESS ?? config.TEMPORAL_ADDRESS,
+    temporalNamespace: config.TEMPORAL_NAMESPACE,
+    payloadKeys: keys.join('\n'),
+    metricsDatabaseUrl: config.JOIN_METRICS_DATABASE_URL ?? null,
   };
 }
 

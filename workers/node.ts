@@ -21,6 +21,9 @@ import { createEnrolment } from './node/enrolment.ts';
 import { startNodeGateway } from './node/gateway.ts';
 import { openGit } from './node/git.ts';
 import { connectIdentity, type NodeKeys } from './node/keys.ts';
+import { createNodeLease } from './node/lease.ts';
+import { createLeaseHolding } from './node/lease-holder.ts';
+import { whileLeased } from './node/leased-daemon.ts';
 import { observeReplicas } from './node/observe-replicas.ts';
 import { openDocker } from './node/open-docker.ts';
 import { nodeQueues } from './node/queues.ts';
@@ -43,15 +46,21 @@ const LOOPS_END_WITHIN_MS = 1_000;
 export async function startNode(environment: Record<string, string | undefined>, log: Log): Promise<RunningRole> {
   const config = readEnvironment(nodeVariables, environment);
   const payloadKeys = await readKeyring(config.PAYLOAD_KEY_FILE, 'PAYLOAD_KEY_FILE');
-  const joinToken = await readSecretFile(config.NODE_JOIN_TOKEN_FILE, 'NODE_JOIN_TOKEN_FILE');
-  const keys = await connectIdentity({ dir: config.NODE_KEY_DIR, controlUrl: config.CONTROL_URL });
-  const controlJwks = await openControlJwks(config.NODE_KEY_DIR);
+  const { NODE_JOIN_TOKEN_FILE: tokenFile, NODE_KEY_DIR: dir } = config;
+  const joinToken = tokenFile ? await readSecretFile(tokenFile, 'NODE_JOIN_TOKEN_FILE') : '';
+  const lease = createNodeLease();
+  const keys = await connectIdentity({ dir, controlUrl: config.CONTROL_URL, epoch: lease.epoch });
+  const controlJwks = await openControlJwks(dir);
   installTemporalLog(log);
 
-  const docker = await openDocker(config, log);
+  const holding = createLeaseHolding(dir);
+  const requireKeeping = (): void => {
+    if (!holding.isOnlyHere()) lease.require();
+  };
+  const { docker, kept } = await openDocker(config, { log, requireLease: lease.require, requireKeeping });
   const registry = await openBuildRegistry(config);
   const git = await openGit({
-    folder: join(config.NODE_KEY_DIR, 'git'),
+    folder: join(dir, 'git'),
     rules: { allowedHosts: config.NODE_ALLOWED_GIT_HOSTS },
     caFile: config.NODE_GIT_CA_FILE,
     fetchCredential: keys.openSourceCredential,
@@ -59,28 +68,33 @@ export async function startNode(environment: Record<string, string | undefined>,
   const gateway = await listen({ config, docker, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
+  const leaving = new AbortController();
   const daemon = createDaemonWatch(() => docker.checkHealth());
   const disk = createDiskWatch(docker.measureDisk, { minFreePercent: config.NODE_MIN_FREE_DISK });
   const cores = availableParallelism();
   const startSlot = pLimit(STARTS_PER_CORE * cores);
-  const observers = await observeReplicas({ docker, keys, dir: config.NODE_KEY_DIR, startSlot, log });
+  const keeping = { docker: kept, requireKeeping };
+  const observers = await observeReplicas({ docker, keys, dir, kept: keeping, startSlot, log });
   const { hub, keeper, monitor, reporter } = observers;
   const snapshots = await openSnapshotStore(config);
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
-    nodeQueues({ config, keys, docker, git, registry, daemon, disk, ...observers, snapshots, cores, startSlot }),
-    { signal, log },
+    nodeQueues({
+      ...{ config, keys, docker, git, registry, daemon: whileLeased(daemon, lease), disk, ...observers, snapshots },
+      ...{ cores, startSlot },
+    }),
+    { signal, tenure: lease.tenure, log },
   );
   const enrolment = createEnrolment({
     control: keys.control,
-    introduce: async () => ({
-      labels: config.NODE_LABELS,
-      ...(await docker.describeHost()),
-      ...keys.publicHalf,
-      joinToken,
-      ...addressesOf(config),
-    }),
+    introduce: async () => {
+      const host = await docker.describeHost();
+      const named = { ...host, hostname: config.NODE_NAME ?? host.hostname, labels: config.NODE_LABELS };
+      return { ...named, ...keys.publicHalf, joinToken, ...addressesOf(config) };
+    },
     docker: () => daemon.current(),
+    lease,
+    holding,
     keepControlJwks: controlJwks.keep,
     log,
   });
@@ -89,9 +103,9 @@ export async function startNode(environment: Record<string, string | undefined>,
     disk.run(signal),
     hub.run(docker.followEvents(signal)),
     keeper.run(signal),
-    enrolment.run(signal),
     enrolment.enrolled.then(() => reporter.run(signal)),
   ];
+  const leased = enrolment.run(leaving.signal);
   const ready = Promise.all([work.polling, enrolment.enrolled]);
   await Promise.race([ready, delay(READY_WITHIN_MS, undefined, { ref: false })]);
   return {
@@ -99,8 +113,11 @@ export async function startNode(environment: Record<string, string | undefined>,
       daemon.close();
       stopping.abort(new Error('this node stops'));
       await Promise.all([work.ended, gateway.stop()]);
+      // What was under way has been finished under the lease, and nothing begins any more.
+      leaving.abort(new Error('this node stops'));
       monitor.stop();
       await Promise.race([Promise.allSettled(loops), delay(LOOPS_END_WITHIN_MS)]);
+      await leased;
       keys.control.close();
     },
   };

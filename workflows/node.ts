@@ -32,8 +32,8 @@ const doomedSignal = defineSignal(DOOMED_SIGNAL);
  *
  * A long activity on the node's own queue heartbeats; its silence is how the node's death is noticed, its result how a
  * change of its Docker daemon is. What it finds is recorded; a lost node is tried again after a pause, or as soon as
- * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. A node that is ready is rid
- * of what was to be removed while it did not answer, and, when told, at once of what somebody deletes. What a node had
+ * it enrols. One that has enrolled anew before its silence was noticed never counts as lost. A node that returns is rid of
+ * what was to be removed while it did not answer before it counts as ready, and, when told, at once of what somebody deletes. What a node had
  * that stays lost is replaced elsewhere. A node whose disk is nearly full takes no new replicas, and is cleaned before. The
  * last known state, of the disk too, survives continue-as-new.
  */
@@ -53,6 +53,8 @@ export async function node(input: NodeInput): Promise<void> {
     const found = await watch(input, known, disk);
     // Silence is noticed after the node's process may have been back for long: then it is looked at before it is judged.
     if (found.state === 'lost' && enrolments > seen) continue;
+    // What was replaced elsewhere goes before anything of the node gets requests again.
+    if (known === 'lost' && found.state === 'ready' && patched('cleans-first')) await removeDoomed(input.nodeId);
     const hasOtherDisk = found.disk !== undefined && found.disk.notice !== disk.notice;
     if (found.state !== known || hasOtherDisk) await store.recordNodeState({ nodeId: input.nodeId, ...found });
     if (found.state !== known) loss = found.state === 'lost' ? lostNow() : undefined;

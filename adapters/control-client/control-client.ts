@@ -12,7 +12,7 @@ import type { HostFacts } from '../../domain/container.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
 import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain/reported-replica.ts';
 import type { OwnableThing } from '../../domain/retention/orphans.ts';
-import { ControlService } from '../../gen/obiente/internal/v1/control_pb.ts';
+import { ControlService, type EnrolNodeRequest } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { tolerateLateSessionErrors } from '../http2/late-session-errors.ts';
 import { toContextStream } from './context-stream.ts';
 import { toControlError, toRetryableControlError } from './control-errors.ts';
@@ -20,8 +20,11 @@ import { toControlError, toRetryableControlError } from './control-errors.ts';
 /** A call that takes longer than this is tried again; an API that drains or fails over answers sooner. */
 const CALL_TIMEOUT_MS = 10_000;
 
-/** The verdict on a replica waits for it, and matters more. */
+/** The verdict on a replica, or the end of a process, waits for it, and matters more. */
 const LAST_WORDS_MS = 3_000;
+
+/** A renewal that takes longer is tried again while the lease still holds: it does for 7 s after the next one is due. */
+const RENEWAL_MS = 4_000;
 
 /** Tells a dead connection from a silent one within 15 s. */
 const KEEP_ALIVE = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000, pingIdleConnection: true } as const;
@@ -29,6 +32,7 @@ const KEEP_ALIVE = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000, pingIdleConne
 /** How a node introduces itself. */
 export interface Introduction extends HostFacts {
   readonly nodeId: string;
+  /** Empty where this node has joined with a token of its own: then it signs its enrolment. */
   readonly joinToken: string;
   /** Public keys, JWKs as JSON. */
   readonly signingJwk: string;
@@ -38,14 +42,30 @@ export interface Introduction extends HostFacts {
   readonly labels: NodeLabels;
   readonly gatewayUrl: string;
   readonly streamerUrl: string;
+  /** Id of this process, which takes the node's lease. */
+  readonly holder: string;
+  /** The process that had it before and is gone; empty when nobody knows. */
+  readonly replaces: string;
+}
+
+/** What the control plane answers to a sign of life. */
+export interface GrantedLease {
+  /** Its public keys, a JWK set as JSON. */
+  readonly controlJwks: string;
+  /** How long the lease holds, milliseconds. */
+  readonly leaseMs: number;
 }
 
 /** What this node says to the control plane, and asks of it. */
 export interface ControlClient {
-  /** @returns the control plane's public keys, a JWK set as JSON. @throws UNAUTHENTICATED, NODE_UNAVAILABLE */
-  enrol(introduction: Introduction): Promise<string>;
-  /** @returns as {@link ControlClient.enrol}. @throws UNAUTHENTICATED when the node is not known (any more). */
-  heartbeat(docker: { healthy: boolean; reason: string }): Promise<string>;
+  /**
+   * Takes the node's lease. @throws UNAUTHENTICATED, NODE_UNAVAILABLE; NODE_LEASE_LOST while another process has it
+   */
+  enrol(introduction: Introduction): Promise<GrantedLease & { readonly epoch: number }>;
+  /** Renews it. @throws UNAUTHENTICATED when the node is not known (any more); NODE_LEASE_LOST when it has ended. */
+  heartbeat(docker: { healthy: boolean; reason: string }): Promise<GrantedLease>;
+  /** Gives it back. */
+  releaseLease(): Promise<void>;
   /** @returns what is recorded on this node and was not in a complete report. */
   reportReplicas(report: ReplicaReport): Promise<readonly UnseenReplica[]>;
   /** @returns ids of those things of this node that some record owns. @throws NODE_UNAVAILABLE (retryable) */
@@ -76,7 +96,8 @@ export interface ControlClient {
 /** Creates the client; it connects at its first call, and again whenever it has to. */
 export function createControlClient(to: { url: string; sign: () => Promise<string> }): ControlClient {
   const authorize: Interceptor = (next) => async (request) => {
-    if (request.method !== ControlService.method.enrolNode) {
+    const { method, message } = request;
+    if (method !== ControlService.method.enrolNode || (message as EnrolNodeRequest).joinToken === '') {
       request.header.set('authorization', `Bearer ${await to.sign()}`);
     }
     return await next(request);
@@ -94,11 +115,19 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
   return {
     enrol: async ({ memoryBytes, ...introduction }) => {
       const answer = client.enrolNode({ ...introduction, memoryBytes: BigInt(memoryBytes) });
-      return (await explained('enrol this node', answer)).controlJwks;
+      const { controlJwks, epoch, leaseMs } = await explained('enrol this node', answer);
+      return { controlJwks, epoch: Number(epoch), leaseMs: Number(leaseMs) };
     },
     heartbeat: async ({ healthy, reason }) => {
-      const answer = client.heartbeat({ dockerHealthy: healthy, reason: reason.slice(0, 1024) });
-      return (await explained('renew the lease of this node', answer)).controlJwks;
+      const answer = client.heartbeat(
+        { dockerHealthy: healthy, reason: reason.slice(0, 1024) },
+        { timeoutMs: RENEWAL_MS },
+      );
+      const { controlJwks, leaseMs } = await explained('renew the lease of this node', answer);
+      return { controlJwks, leaseMs: Number(leaseMs) };
+    },
+    releaseLease: async () => {
+      await explained('release the lease of this node', client.releaseLease({}, { timeoutMs: LAST_WORDS_MS }));
     },
     reportReplicas: async ({ replicas, complete }) => {
       const answer = client.reportReplicas({ replicas: replicas.map(toMessage), complete });

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { DomainError, type ErrorCode } from '../../domain/errors.ts';
+import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
 
 /** Refusals that are told on; everything else means that the control plane does not answer as it should. */
 const REFUSALS = new Map<Code, ErrorCode>([
@@ -17,12 +18,19 @@ const REFUSALS = new Map<Code, ErrorCode>([
  */
 export function toControlError(what: string, cause: unknown): DomainError {
   const { code, rawMessage } = ConnectError.from(cause);
-  const refusal = REFUSALS.get(code);
+  const refusal = isLeaseLost(cause) ? 'NODE_LEASE_LOST' : REFUSALS.get(code);
   if (refusal) return new DomainError(refusal, `cannot ${what}: ${rawMessage}`, { cause });
   return new DomainError('NODE_UNAVAILABLE', `cannot ${what}: the control plane does not answer (${Code[code]})`, {
     cause,
     hint: 'Check that the API runs, and that CONTROL_URL of the node leads to it.',
   });
+}
+
+/** Refused is the process and not the call: in the words of the wire it is one that may be tried again. */
+function isLeaseLost(cause: unknown): boolean {
+  return ConnectError.from(cause)
+    .findDetails(ErrorDetailSchema)
+    .some(({ code }) => code === 'NODE_LEASE_LOST');
 }
 
 /** For work on a replica: a node that is not known at this moment enrols again, so trying again may help. */

@@ -1,7 +1,14 @@
-import { Agent } from 'node:http';
+import { Agent, type AgentOptions, type ClientRequest } from 'node:http';
 import { inspect } from 'node:util';
 import Dockerode from 'dockerode';
 import { DomainError } from '../../domain/errors.ts';
+
+declare module 'http' {
+  /** What the types of Node.js leave out: where a client gives its request to be sent. */
+  interface Agent {
+    addRequest(request: ClientRequest, options: object): void;
+  }
+}
 
 /** One Docker daemon, every call of which ends by a deadline of its own. */
 export interface DockerConnection {
@@ -41,9 +48,36 @@ export class BriefAgent extends Agent {
   }
 }
 
+/**
+ * Asks before each request that may change something on the daemon, when it is about to be sent: whatever was decided
+ * and waited for before, a request that is not allowed at this moment does not leave this process.
+ */
+class AskingAgent extends BriefAgent {
+  readonly #beforeChange: () => void;
+
+  constructor(options: AgentOptions, beforeChange: () => void) {
+    super(options);
+    this.#beforeChange = beforeChange;
+  }
+
+  /** What `http.request` gives every request to. */
+  override addRequest(request: ClientRequest, options: object): void {
+    if (!HARMLESS.has(request.method)) this.#beforeChange();
+    super.addRequest(request, options);
+  }
+}
+
+/** Methods that change nothing on the daemon. */
+const HARMLESS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
+
 /** Creates the connection; the socket is opened at the first call, so a daemon may be away at the start. */
-export function createDockerConnection(to: { socketPath: string; requestTimeoutMs: number }): DockerConnection {
-  const options = { socketPath: to.socketPath, agent: new BriefAgent({ keepAlive: true, maxFreeSockets: 16 }) };
+export function createDockerConnection(to: {
+  readonly socketPath: string;
+  readonly requestTimeoutMs: number;
+  readonly beforeChange?: (() => void) | undefined;
+}): DockerConnection {
+  const agent = new AskingAgent({ keepAlive: true, maxFreeSockets: 16 }, to.beforeChange ?? (() => undefined));
+  const options = { socketPath: to.socketPath, agent };
   const client = new Dockerode(options);
   const impatient = new Dockerode({ ...options, timeout: to.requestTimeoutMs });
   return {
@@ -81,6 +115,7 @@ export function answerOf(error: unknown): string {
 }
 
 function toDomainError(what: string, cause: unknown): DomainError {
+  if (cause instanceof DomainError) return cause;
   const status = statusOf(cause);
   const said = `cannot ${what}: docker answered "${answerOf(cause)}"`;
   if (status === undefined) {

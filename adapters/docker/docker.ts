@@ -44,6 +44,8 @@ export interface DockerOptions {
   readonly nodeAddress: string;
   /** Deadline of an ordinary call, milliseconds. */
   readonly requestTimeoutMs: number;
+  /** Called just before anything is changed on the daemon; what it throws, the change fails of. */
+  readonly beforeChange?: (() => void) | undefined;
   /** What registries gave to whom; without them it is forgotten with this process. */
   readonly records?: PullRecords | undefined;
   /** Which images this installation has brought; without them it is forgotten with this process. */

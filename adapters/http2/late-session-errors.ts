@@ -8,7 +8,8 @@ const heard = new WeakSet<ClientHttp2Session>();
  *
  * A session is destroyed some time before it says why. Connect's session manager takes its listeners off a destroyed
  * session at once, and an error that nobody hears ends the process. The calls under way are told of it by their own
- * streams. Calling this again changes nothing.
+ * streams. It also pings a session that was destroyed while its last stream was closing, which throws where nobody
+ * catches it: such a ping does nothing. Calling this again changes nothing.
  */
 export function tolerateLateSessionErrors(): void {
   subscribe('http2.client.stream.created', listen);
@@ -19,4 +20,7 @@ function listen(message: unknown): void {
   if (!session || heard.has(session as ClientHttp2Session)) return;
   heard.add(session as ClientHttp2Session);
   session.on('error', () => undefined);
+  session.once('close', () => {
+    Object.assign(session, { ping: () => false });
+  });
 }

@@ -31,7 +31,7 @@ async function aBuild() {
   await store.beginRollout(ref);
   const report = (changes: Partial<BuildReport & { nodeId: string }> = {}) =>
     reportBuild(db, {
-      ...{ deploymentId, revision: 1, service: 'app', nodeId, attempt: 1_000, phase: 'building' },
+      ...{ deploymentId, revision: 1, service: 'app', nodeId, epoch: 0, attempt: 1_000, phase: 'building' },
       ...{ firstNumber: 1, lines: [], complete: false, ...changes },
     });
   const events = async () => {

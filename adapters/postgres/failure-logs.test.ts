@@ -43,7 +43,7 @@ async function aRollout() {
 
 it('of a replica that was given up is kept once, as the last attempt tells it', async () => {
   const { deploymentId, first } = await aRollout();
-  const report = { nodeId, deploymentId, replicaId: 'r1-0', shortened: true };
+  const report = { nodeId, epoch: 0, deploymentId, replicaId: 'r1-0', shortened: true };
   await keepFailureLog(database.db, { ...report, lines: printed('earlier') });
   await keepFailureLog(database.db, { ...report, lines: printed('one', 'two \0 three') });
   expect(await listFailureLogs(database.db, deploymentId)).toEqual([
@@ -58,7 +58,15 @@ it('is heard from the node that runs the replica, and from no other', async () =
   const { deploymentId } = await aRollout();
   const other = await aReadyNode(database.db);
   for (const wrong of [{ nodeId: other }, { replicaId: 'r9-0' }]) {
-    const report = { nodeId, deploymentId, replicaId: 'r1-0', shortened: false, lines: printed('x'), ...wrong };
+    const report = {
+      nodeId,
+      epoch: 0,
+      deploymentId,
+      replicaId: 'r1-0',
+      shortened: false,
+      lines: printed('x'),
+      ...wrong,
+    };
     await expect(keepFailureLog(database.db, report)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   }
   expect(await listFailureLogs(database.db, deploymentId)).toEqual([]);
@@ -69,7 +77,7 @@ it('goes when newer ones come, and with its deployment', async () => {
   let operationId = first;
   const all: string[] = [];
   for (let revision = 1; revision <= KEPT_FAILURE_LOG.perDeployment + 2; revision += 1) {
-    const report = { nodeId, deploymentId, replicaId: `r${revision}-0`, shortened: false };
+    const report = { nodeId, epoch: 0, deploymentId, replicaId: `r${revision}-0`, shortened: false };
     await keepFailureLog(database.db, { ...report, lines: printed(`of ${revision}`) });
     all.unshift(operationId);
     await fail(operationId);

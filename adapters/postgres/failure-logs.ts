@@ -3,6 +3,7 @@ import { notFound } from '../../domain/errors.ts';
 import { KEPT_FAILURE_LOG } from '../../domain/failure-log.ts';
 import type { Database } from './database.ts';
 import { toStorableText } from './events.ts';
+import { type LeaseClaim, requireLease } from './node-leases.ts';
 import type { StoredFailureLine } from './schema-builds.ts';
 
 /** A line that a replica printed. */
@@ -14,8 +15,7 @@ export interface FailureLine {
 }
 
 /** What a node tells of a replica that it gave up. */
-export interface FailureReport {
-  readonly nodeId: string;
+export interface FailureReport extends LeaseClaim {
   readonly deploymentId: string;
   readonly replicaId: string;
   readonly lines: readonly FailureLine[];
@@ -24,7 +24,7 @@ export interface FailureReport {
 }
 
 /** The log of a replica that was given up. */
-export interface FailureLogRecord extends Omit<FailureReport, 'nodeId' | 'deploymentId'> {
+export interface FailureLogRecord extends Omit<FailureReport, keyof LeaseClaim | 'deploymentId'> {
   readonly operationId: string;
   readonly service: string;
   readonly revision: number;
@@ -58,6 +58,7 @@ export async function keepFailureLog(db: Database, report: FailureReport): Promi
       .where('node_id', '=', nodeId)
       .executeTakeFirst();
     if (!replica?.operation_id) throw notFound('replica');
+    await requireLease(tx, report);
     const { operation_id, service, revision } = replica;
     const log = { shortened, lines: JSON.stringify(lines) };
     await tx

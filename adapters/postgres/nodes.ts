@@ -1,11 +1,13 @@
 import { sql } from 'kysely';
-import { DomainError } from '../../domain/errors.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
-import type { Database } from './database.ts';
+import { leaseTaken } from '../../domain/node-lease.ts';
+import type { Database, DatabaseTransaction } from './database.ts';
+import { requireAdmission } from './node-admissions.ts';
+import { epochAfter, type LeaseTaker, leaseEnd, mayTake } from './node-leases.ts';
 import type { NodeState, PublicJwk } from './schema-nodes.ts';
 
 /** What a node says of itself when it enrols. */
-export interface NodeEnrolment {
+export interface NodeEnrolment extends LeaseTaker {
   readonly nodeId: string;
   readonly hostname: string;
   readonly cpuCores: number;
@@ -24,7 +26,7 @@ export interface NodeEnrolment {
 }
 
 /** A node and what is reserved on it. */
-export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs'> {
+export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | keyof LeaseTaker> {
   readonly state: NodeState;
   /** Whether an operator has taken it out of placement. */
   readonly cordoned: boolean;
@@ -42,14 +44,17 @@ export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs'> {
 }
 
 /**
- * Makes a node known, or known again with its present capacity and addresses.
+ * Makes a node known, or known again with its present capacity and addresses, and gives its lease to the process that
+ * asks.
  *
  * A new node counts as lost until its workflow has seen it; an enrolment by itself never changes the state. The keys
  * of a known node cannot be replaced, so whoever learns the join token cannot take over a node's id.
  *
- * @throws PERMISSION_DENIED when the id belongs to a node with other keys.
+ * @returns the epoch of the lease.
+ * @throws PERMISSION_DENIED when the id belongs to a node with other keys, or was removed; NODE_LEASE_LOST (retryable) while another
+ * process has the lease.
  */
-export async function enrolNode(db: Database, node: NodeEnrolment): Promise<void> {
+export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ readonly epoch: number }> {
   const facts = {
     hostname: node.hostname,
     cpu_cores: node.cpuCores,
@@ -61,49 +66,40 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<void
     streamer_url: node.streamerUrl,
     labels: JSON.stringify(node.labels),
     lease_expires_at: leaseEnd(node.leaseMs),
+    lease_holder: node.holder ?? null,
     last_seen_at: sql<Date>`now()`,
   };
   const keys = { signing_jwk: JSON.stringify(node.signingJwk), encryption_jwk: JSON.stringify(node.encryptionJwk) };
-  const enrolled = await db
-    .insertInto('nodes')
-    .values({ id: node.nodeId, state: 'lost', reason: 'enrolled, not seen working yet', ...facts, ...keys })
-    .onConflict((conflict) =>
-      conflict
-        .column('id')
-        .doUpdateSet(facts)
-        .whereRef('nodes.signing_jwk', '=', 'excluded.signing_jwk')
-        .whereRef('nodes.encryption_jwk', '=', 'excluded.encryption_jwk'),
-    )
-    .returning('id')
-    .executeTakeFirst();
-  if (!enrolled) {
-    throw new DomainError('PERMISSION_DENIED', `cannot enrol node ${node.nodeId}: the id belongs to other keys`, {
-      hint: 'Let the node make a new id by emptying its key folder.',
-    });
-  }
+  const epoch = node.holder === undefined ? 0 : 1;
+  return await db.transaction().execute(async (tx) => {
+    await requireAdmission(tx, node);
+    const enrolled = await tx
+      .insertInto('nodes')
+      .values({ id: node.nodeId, state: 'lost', reason: 'enrolled, not seen working yet', epoch, ...facts, ...keys })
+      .onConflict((conflict) =>
+        conflict
+          .column('id')
+          .doUpdateSet({ ...facts, epoch: epochAfter(node) })
+          .where(mayTake(node)),
+      )
+      .returning('epoch')
+      .executeTakeFirst();
+    return enrolled ?? (await refuseTaken(tx, node.nodeId));
+  });
+}
+
+async function refuseTaken(tx: DatabaseTransaction, nodeId: string): Promise<never> {
+  const { leftMs } = await tx
+    .selectFrom('nodes')
+    .select(sql<number>`(extract(epoch FROM lease_expires_at - now()) * 1000)::float8`.as('leftMs'))
+    .where('id', '=', nodeId)
+    .executeTakeFirstOrThrow();
+  throw leaseTaken(nodeId, leftMs);
 }
 
 /** Takes a node out of placement, or puts it back. What runs there stays. */
 export async function setCordoned(db: Database, nodeId: string, cordoned: boolean): Promise<void> {
   await db.updateTable('nodes').set({ cordoned }).where('id', '=', nodeId).execute();
-}
-
-/** Renews a node's lease. Answers with whether the node is known; if not, it has to enrol again. */
-export async function renewLease(
-  db: Database,
-  { nodeId, leaseMs }: { readonly nodeId: string; readonly leaseMs: number },
-): Promise<boolean> {
-  const renewed = await db
-    .updateTable('nodes')
-    .set({ lease_expires_at: leaseEnd(leaseMs), last_seen_at: sql<Date>`now()` })
-    .where('id', '=', nodeId)
-    .returning('id')
-    .executeTakeFirst();
-  return renewed !== undefined;
-}
-
-function leaseEnd(leaseMs: number) {
-  return sql<Date>`now() + ${leaseMs} * interval '1 millisecond'`;
 }
 
 /** Finds one node. */

@@ -8,7 +8,7 @@ import { createDeploymentStore } from './deployment-store.ts';
 import { listDeployments } from './deployments.ts';
 import { listEvents } from './events.ts';
 import { findBuiltService, findHeldService } from './held-service.ts';
-import { enrolNode, findNode, listNodes, listNodesOfDeployment, renewLease } from './nodes.ts';
+import { enrolNode, findNode, listNodes, listNodesOfDeployment } from './nodes.ts';
 import { findOperationByKey } from './operations.ts';
 import { listRoutes } from './routes.ts';
 
@@ -125,15 +125,6 @@ describe('nodes', () => {
     expect(await findNode(database.db, nodeId)).toMatchObject({ cpuCores: 8 });
     const secret = { ...node, nodeId: 'node-dddd', signingJwk: { kty: 'EC', d: 'private' } };
     await expect(enrolNode(database.db, secret)).rejects.toMatchObject({ code: '23514' });
-  });
-
-  it('renew their lease while they are known', async () => {
-    const nodeId = await aReadyNode(database.db);
-    const before = await findNode(database.db, nodeId);
-    expect(await renewLease(database.db, { nodeId, leaseMs: 120_000 })).toBe(true);
-    const after = await findNode(database.db, nodeId);
-    expect(after?.leaseExpiresAt.getTime()).toBeGreaterThan(before?.leaseExpiresAt.getTime() ?? 0);
-    expect(await renewLease(database.db, { nodeId: 'node-unknown', leaseMs: 1 })).toBe(false);
   });
 
   it('read what they need for the replicas that they hold, and nothing else', async () => {

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { type NewEvent, recordEvents } from './events.ts';
+import { requireLease } from './node-leases.ts';
 import { isOneOf } from './page.ts';
 import { eventsOf } from './replica-events.ts';
 import type { Schema } from './schema.ts';
@@ -28,6 +29,11 @@ export interface ObservedReplica {
 /** What a node reports. */
 export interface ReplicaReport {
   readonly nodeId: string;
+  /**
+   * Under which the node's process has the lease; absent when an activity found this, of which the newest attempt alone
+   * is heard.
+   */
+  readonly epoch?: number;
   readonly replicas: readonly ObservedReplica[];
   /** Whether `replicas` is everything that the node has. */
   readonly complete: boolean;
@@ -74,6 +80,7 @@ export async function reportReplicas(db: Database, report: ReplicaReport): Promi
       .orderBy('id')
       .forNoKeyUpdate()
       .execute();
+    if (report.epoch !== undefined) await requireLease(tx, { nodeId: report.nodeId, epoch: report.epoch });
     const locked = new Set(deployments.map((deployment) => deployment.id));
     const rows = (await readRows(tx, report)).filter((row) => locked.has(row.deployment_id));
     const changes = changesOf(rows, report);

@@ -4,11 +4,11 @@ import { nameOf } from './builds.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { lockExisting } from './deployment-lock.ts';
 import { type NewEvent, recordEvents } from './events.ts';
+import { type LeaseClaim, requireLease } from './node-leases.ts';
 import type { BuildState, StoredLogLine } from './schema-builds.ts';
 
 /** What a node tells of a build. */
-export interface BuildReport extends BuildKey {
-  readonly nodeId: string;
+export interface BuildReport extends BuildKey, LeaseClaim {
   /** Orders the attempts: when this one was scheduled, milliseconds since 1970. */
   readonly attempt: number;
   readonly phase: 'waiting' | 'building';
@@ -38,6 +38,7 @@ export async function reportBuild(db: Database, report: BuildReport): Promise<bo
   return await db.transaction().execute(async (tx) => {
     const seen = await findBuild(tx, report);
     const deployment = isNews(seen, report) ? await lockExisting(tx, report.deploymentId) : undefined;
+    await requireLease(tx, report);
     const { build, log } = await findBuild(tx, report, { locked: true });
     if (log && report.attempt < log.attempt) return false;
     const isOver = build.state !== 'waiting' && build.state !== 'building';

@@ -32,12 +32,31 @@ export interface NodeTables {
     signing_jwk: Json<PublicJwk>;
     encryption_jwk: Json<PublicJwk>;
     lease_expires_at: Date;
+    lease_holder: Optional<string>;
+    epoch: Generated<number>;
     last_seen_at: Date;
     labels: Json<NodeLabels>;
     cordoned: Generated<boolean>;
     disk_level: Generated<DiskLevel>;
     disk_notice: Generated<string>;
     created_at: Moment;
+  };
+  node_tokens: {
+    id: string;
+    hash: string;
+    created_by: string;
+    created_at: Moment;
+    expires_at: Date;
+    used_at: Optional<Date>;
+    used_by: Optional<string>;
+    revoked_at: Optional<Date>;
+  };
+  node_admissions: {
+    node_id: string;
+    signing_jwk: Json<PublicJwk>;
+    encryption_jwk: Json<PublicJwk>;
+    admitted_at: Moment;
+    revoked_at: Optional<Date>;
   };
   node_drains: {
     node_id: string;

@@ -49,6 +49,7 @@ import {
   snapshotWorkflowId,
 } from '../../contracts/volumes.ts';
 import { answered } from './answered.ts';
+import { endNode } from './end-node.ts';
 import { createLimiter } from './limiter.ts';
 
 /** A request for a deployment's entity. */
@@ -67,6 +68,8 @@ export interface WorkflowGateway {
   control(call: DeploymentCall<ControlRequest>): Promise<void>;
   /** Makes sure that the node is watched, and is looked at now. */
   nodeEnrolled(nodeId: string): Promise<void>;
+  /** Ends the watch of a node that was removed; nothing where none runs. @throws WORKFLOWS_UNAVAILABLE */
+  nodeRemoved(nodeId: string): Promise<void>;
   /** Starts emptying a node, or joins what is under way. @throws NOT_FOUND, WORKFLOWS_UNAVAILABLE */
   drainNode(call: DrainInput): Promise<DrainAccepted>;
   /** Lets the emptying of a node move nothing further; nothing where none is under way. @throws WORKFLOWS_UNAVAILABLE */
@@ -114,6 +117,7 @@ export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway 
     control: (call) => limited(call.deploymentId, () => updateWithStart<void>(options, call.request.control, call)),
     nodeEnrolled: (nodeId) => signalNode(options, nodeId, ENROLLED_SIGNAL),
     nodeDoomed: (nodeId) => signalNode(options, nodeId, DOOMED_SIGNAL),
+    nodeRemoved: (nodeId) => endNode(options.client, nodeId),
     drainNode: (call) => drainNode(options, call),
     stopDrain: (nodeId) => signalRunning(options, drainWorkflowId(nodeId), STOP_DRAIN_SIGNAL),
     rebalance: (call) => rebalance(options, call),

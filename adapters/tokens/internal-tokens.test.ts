@@ -93,22 +93,22 @@ describe('a node token', () => {
       now: at(offsetMs),
     });
 
-  it('says which node speaks', async () => {
-    expect(await verifierAt(0).verify(await signer.sign())).toEqual({ nodeId: NODE });
+  it('says which node speaks, and under which epoch of its lease', async () => {
+    expect(await verifierAt(0).verify(await signer.sign(7))).toEqual({ nodeId: NODE, epoch: 7 });
   });
 
   it('cannot speak for another node', async () => {
-    const forged = await createNodeTokenSigner(keys.signing.privateJwk, 'node-other-1', at(0)).sign();
+    const forged = await createNodeTokenSigner(keys.signing.privateJwk, 'node-other-1', at(0)).sign(7);
     await expect(verifierAt(0).verify(forged)).rejects.toThrow('token refused: its signature is not valid');
   });
 
   it('is refused in the same words from a node that nobody knows', async () => {
-    const stranger = await createNodeTokenSigner(keys.signing.privateJwk, 'node-stranger', at(0)).sign();
+    const stranger = await createNodeTokenSigner(keys.signing.privateJwk, 'node-stranger', at(0)).sign(7);
     await expect(verifierAt(0).verify(stranger)).rejects.toThrow('token refused: its signature is not valid');
   });
 
   it('is refused after 5 min', async () => {
-    await expect(verifierAt(311_000).verify(await signer.sign())).rejects.toEqual(UNAUTHENTICATED);
+    await expect(verifierAt(311_000).verify(await signer.sign(7))).rejects.toEqual(UNAUTHENTICATED);
   });
 
   it('is refused by gateways, as control tokens are by the api', async () => {
@@ -118,13 +118,13 @@ describe('a node token', () => {
       audience: 'obiente-control',
       now: at(0),
     });
-    await expect(gateway.verify(await signer.sign())).rejects.toEqual(UNAUTHENTICATED);
+    await expect(gateway.verify(await signer.sign(7))).rejects.toEqual(UNAUTHENTICATED);
     const asControl = await control.sign({ audience: 'obiente-control' });
     await expect(verifierAt(0).verify(asControl)).rejects.toEqual(UNAUTHENTICATED);
   });
 
   it('is refused in any spelling but the canonical one, and without asking for a key when it is no token', async () => {
-    const token = await signer.sign();
+    const token = await signer.sign(7);
     for (const spelling of [`${token}=`, `${token}\n`, ` ${token}`, '', 'a.b.c', 'x']) {
       await expect(verifierAt(0).verify(spelling)).rejects.toThrow('it is malformed');
     }

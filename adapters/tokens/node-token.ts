@@ -1,4 +1,4 @@
-import { decodeJwt } from 'jose';
+import { decodeJwt, type JWTPayload } from 'jose';
 import { isCanonicalCompact } from './compact-form.ts';
 import { createInternalSigner, type Now, verifyInternal } from './internal-token.ts';
 import { importPublic, type Jwk } from './keys.ts';
@@ -10,24 +10,25 @@ const NODE_ID = /^[a-z0-9-]{8,64}$/;
 
 /** Signs what a node says to the control plane. */
 export interface NodeTokenSigner {
-  /** Signs a token that is valid for 5 min. */
-  sign(): Promise<string>;
+  /** Signs a token that is valid for 5 min, for a process that has the node's lease under that epoch. */
+  sign(epoch: number): Promise<string>;
 }
 
 /** Creates the signer of a node's tokens from its private signing key. */
 export function createNodeTokenSigner(privateJwk: Jwk, nodeId: string, now: Now = () => new Date()): NodeTokenSigner {
   const sign = createInternalSigner(privateJwk, now);
-  return { sign: () => sign({ type: TYPE, issuer: nodeId, subject: nodeId, audience: AUDIENCE }) };
+  const claims = { type: TYPE, issuer: nodeId, subject: nodeId, audience: AUDIENCE };
+  return { sign: (epoch) => sign({ ...claims, more: { epoch: String(epoch) } }) };
 }
 
 /** Verifies a node's token. */
 export interface NodeTokenVerifier {
   /**
-   * Answers which node speaks.
+   * Answers which node speaks, and under which epoch of its lease: 0 for one of before leases had epochs.
    *
    * @throws UNAUTHENTICATED, in the same words for a node that is not enrolled and for a wrong signature.
    */
-  verify(token: string): Promise<{ nodeId: string }>;
+  verify(token: string): Promise<{ nodeId: string; epoch: number }>;
 }
 
 /**
@@ -49,10 +50,15 @@ export function createNodeTokenVerifier(options: {
         if (!key) throw refuseToken('its signature is not valid');
         return key;
       };
-      await verifyInternal(token, getKey, { type: TYPE, issuer: nodeId, audience: AUDIENCE, now });
-      return { nodeId };
+      const claims = await verifyInternal(token, getKey, { type: TYPE, issuer: nodeId, audience: AUDIENCE, now });
+      return { nodeId, epoch: epochOf(claims) };
     },
   };
+}
+
+function epochOf({ epoch = '0' }: JWTPayload): number {
+  if (typeof epoch === 'string' && /^\d{1,15}$/.test(epoch)) return Number(epoch);
+  throw refuseToken('its epoch is malformed');
 }
 
 /** The node that a token claims to be from: unproven, good only for finding the key that proves it. */

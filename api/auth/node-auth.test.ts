@@ -34,7 +34,7 @@ describe('the internal service', () => {
   });
   const interceptors = [
     createErrorInterceptor(createLog({ role: 'test', level: 'silent' })),
-    createNodeAuthInterceptor(verifier),
+    createNodeAuthInterceptor({ verifier, holdsLease: async ({ epoch }) => epoch === 7 }),
   ];
   const transport = createRouterTransport((router) => {
     const handlers = { heartbeat: remember, reportReplicas: remember, enrolNode: async () => ({}) };
@@ -44,13 +44,22 @@ describe('the internal service', () => {
   const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
 
   it('knows a node by its token, whatever the request says', async () => {
-    const token = await createNodeTokenSigner(keys.signing.privateJwk, NODE).sign();
+    const token = await createNodeTokenSigner(keys.signing.privateJwk, NODE).sign(7);
     await client.heartbeat({}, bearer(token));
-    expect(seen).toEqual([NODE]);
+    await client.reportReplicas({}, bearer(token));
+    expect(seen).toEqual([NODE, NODE]);
+  });
+
+  it('hears a process that does not have the lease about the lease alone', async () => {
+    const token = await createNodeTokenSigner(keys.signing.privateJwk, NODE).sign(6);
+    expect(await codeOf(client.heartbeat({}, bearer(token)))).toBe('answered');
+    expect(await codeOf(client.reportReplicas({}, bearer(token)))).toBe(Code.Unavailable);
+    const ref = { deploymentId: DEPLOYMENT, revision: 1, service: 'app' };
+    expect(await codeOf(client.fetchEnvironment(ref, bearer(token)))).toBe(Code.Unavailable);
   });
 
   it('refuses every call but the enrolment without a good token', async () => {
-    const stranger = await createNodeTokenSigner(generateNodeKeys().signing.privateJwk, NODE).sign();
+    const stranger = await createNodeTokenSigner(generateNodeKeys().signing.privateJwk, NODE).sign(7);
     for (const options of [{}, bearer(stranger), bearer('x')]) {
       const [context] = await Promise.allSettled([client.fetchContext({}, options)[Symbol.asyncIterator]().next()]);
       expect(context).toMatchObject({ reason: { code: Code.Unauthenticated } });

@@ -21,6 +21,7 @@ export const CONNECT_CODE: Record<ErrorCode, Code> = {
   NO_NODE_READY: Code.FailedPrecondition,
   NODE_UNAVAILABLE: Code.Unavailable,
   NODE_DEGRADED: Code.FailedPrecondition,
+  NODE_LEASE_LOST: Code.Unavailable,
   IMAGE_UNAVAILABLE: Code.FailedPrecondition,
   SOURCE_UNAVAILABLE: Code.Unavailable,
   SOURCE_REFUSED: Code.FailedPrecondition,

@@ -5,7 +5,9 @@ import { findVolumeSource } from '../../adapters/postgres/carried-volumes.ts';
 import { keepFailureLog } from '../../adapters/postgres/failure-logs.ts';
 import { findBuiltService, findHeldService } from '../../adapters/postgres/held-service.ts';
 import { findImageSources } from '../../adapters/postgres/image-sources.ts';
-import { enrolNode, findNode, renewLease } from '../../adapters/postgres/nodes.ts';
+import { releaseLease, renewLease } from '../../adapters/postgres/node-leases.ts';
+import { useNodeToken } from '../../adapters/postgres/node-tokens.ts';
+import { enrolNode, findNode } from '../../adapters/postgres/nodes.ts';
 import { findRegistryCredential } from '../../adapters/postgres/registries.ts';
 import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import { reportBuild } from '../../adapters/postgres/report-build.ts';
@@ -15,11 +17,14 @@ import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
 import type { ImageTokenSigner } from '../../adapters/tokens/image-token.ts';
+import { hashJoinToken } from '../../adapters/tokens/join-token.ts';
 import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
+import { encryptMembership, type Membership } from '../../adapters/tokens/membership-envelope.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
 import type { VolumeTokenSigner } from '../../adapters/tokens/volume-token.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
+import { LEASE_TIMING, leaseLost } from '../../domain/node-lease.ts';
 import { argumentsOf, type SealedVariable, type ServiceSpec } from '../../domain/spec.ts';
 import type {
   ControlService,
@@ -27,7 +32,7 @@ import type {
   ObservedReplica,
   ReportBuildRequest,
 } from '../../gen/obiente/internal/v1/control_pb.ts';
-import { getCallingNode } from '../auth/node-auth.ts';
+import { type AdmissionCheck, getCallingNode } from '../auth/node-auth.ts';
 import { passwordPlace, variablePlace } from '../secret-places.ts';
 import { type ComposeFileDeps, takeComposeFile } from './compose-file.ts';
 import { type SourceCredentialDeps, sealSourceCredential } from './source-credential.ts';
@@ -38,6 +43,10 @@ export interface ControlDeps extends SourceCredentialDeps, ComposeFileDeps {
   readonly workflows: Pick<WorkflowGateway, 'nodeEnrolled'>;
   /** @throws UNAUTHENTICATED for any token but the right one. */
   readonly checkJoinToken: (presented: string) => void;
+  /** @throws UNAUTHENTICATED unless an enrolment is signed by the node that has joined. */
+  readonly checkAdmission: AdmissionCheck;
+  /** What a node is told when it joins. */
+  readonly membership: Membership;
   /** Signs which node may fetch which built image from which other one. */
   readonly imageTokens: ImageTokenSigner;
   readonly volumeTokens: VolumeTokenSigner;
@@ -45,27 +54,39 @@ export interface ControlDeps extends SourceCredentialDeps, ComposeFileDeps {
   readonly publicJwks: string;
 }
 
-/** Nodes renew every 3 s: a lease outlives nine heartbeats that are lost in a row. */
-const LEASE_MS = 30_000;
+const LEASE_MS = LEASE_TIMING.ttlMs;
 
 /** Creates the service of the nodes. Which node calls is known from its signed token alone, never from a field. */
 export function createControlService(deps: ControlDeps): ServiceImpl<typeof ControlService> {
   const { db, publicJwks } = deps;
   return {
-    async enrolNode(request) {
-      deps.checkJoinToken(request.joinToken);
-      await enrolNode(db, toEnrolment(request));
+    async joinNode({ token, nodeId, signingJwk, encryptionJwk }) {
+      const keys = {
+        signingJwk: publicJwk(signingJwk, 'signing_jwk'),
+        encryptionJwk: publicJwk(encryptionJwk, 'encryption_jwk'),
+      };
+      await useNodeToken(db, hashJoinToken(token), { nodeId, ...keys });
+      return { jwe: await encryptMembership(keys.encryptionJwk, deps.membership) };
+    },
+    async enrolNode(request, context) {
+      if (request.joinToken === '') await deps.checkAdmission(context.requestHeader, request.nodeId);
+      else deps.checkJoinToken(request.joinToken);
+      const { epoch } = await enrolNode(db, toEnrolment(request));
       await deps.workflows.nodeEnrolled(request.nodeId);
-      return { controlJwks: publicJwks };
+      return { controlJwks: publicJwks, epoch: BigInt(epoch), leaseMs: BigInt(LEASE_MS) };
     },
     async heartbeat(_request, context) {
-      const { nodeId } = getCallingNode(context);
-      if (!(await renewLease(db, { nodeId, leaseMs: LEASE_MS }))) throw notFound('node');
+      const process = getCallingNode(context);
+      if (!(await renewLease(db, { ...process, leaseMs: LEASE_MS }))) throw leaseLost(`node ${process.nodeId}`);
       return { leaseMs: BigInt(LEASE_MS), controlJwks: publicJwks };
     },
+    async releaseLease(_request, context) {
+      await releaseLease(db, getCallingNode(context));
+      return {};
+    },
     async reportReplicas({ replicas, complete }, context) {
-      const { nodeId } = getCallingNode(context);
-      const unseen = await reportReplicas(db, { nodeId, replicas: replicas.map(fromWire), complete });
+      const process = getCallingNode(context);
+      const unseen = await reportReplicas(db, { ...process, replicas: replicas.map(fromWire), complete });
       return { unseen: [...unseen] };
     },
     async findOwned({ things }, context) {
@@ -141,15 +162,14 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       return { nodeId: from, token, ...at };
     },
     async reportBuild(report, context) {
-      const { nodeId } = getCallingNode(context);
-      return { accepted: await reportBuild(db, { nodeId, ...toBuildReport(report) }) };
+      return { accepted: await reportBuild(db, { ...getCallingNode(context), ...toBuildReport(report) }) };
     },
     async reportFailure({ deploymentId, replicaId, shortened, lines: sent }, context) {
-      const { nodeId } = getCallingNode(context);
+      const process = getCallingNode(context);
       const lines = sent.map(({ atMs, isError, text }) => {
         return { atMs: Number(atMs), stream: isError ? ('stderr' as const) : ('stdout' as const), text };
       });
-      await keepFailureLog(db, { nodeId, deploymentId, replicaId, shortened, lines });
+      await keepFailureLog(db, { ...process, deploymentId, replicaId, shortened, lines });
       return {};
     },
   };
@@ -168,6 +188,8 @@ function toEnrolment(request: EnrolNodeRequest) {
     signingJwk: publicJwk(request.signingJwk, 'signing_jwk'),
     encryptionJwk: publicJwk(request.encryptionJwk, 'encryption_jwk'),
     leaseMs: LEASE_MS,
+    ...(request.holder === '' ? {} : { holder: request.holder }),
+    ...(request.replaces === '' ? {} : { replaces: request.replaces }),
   };
 }
 

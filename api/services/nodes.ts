@@ -7,9 +7,15 @@ import type { NodeSchema, NodesService } from '../../gen/obiente/cloud/v1/nodes_
 import { toWireNodeState } from '../wire/node-state.ts';
 import { readPage } from '../wire/page.ts';
 import { createDrains, type DrainDeps } from './drains.ts';
+import { createNodeTokens, type NodeTokensDeps } from './node-tokens.ts';
+
+/** What the service of nodes needs. */
+export interface NodesDeps extends DrainDeps {
+  readonly workflows: DrainDeps['workflows'] & NodeTokensDeps['workflows'];
+}
 
 /** Creates the service of nodes: names, sizes and labels for every signed-in user; changes for operators of the platform. */
-export function createNodesService(deps: DrainDeps): ServiceImpl<typeof NodesService> {
+export function createNodesService(deps: NodesDeps): ServiceImpl<typeof NodesService> {
   const { db, workflows } = deps;
   const cordon = async (nodeId: string, cordoned: boolean) => {
     await setCordoned(db, nodeId, cordoned);
@@ -19,6 +25,7 @@ export function createNodesService(deps: DrainDeps): ServiceImpl<typeof NodesSer
   };
   return {
     ...createDrains(deps),
+    ...createNodeTokens(deps),
     cordonNode: ({ nodeId }) => cordon(nodeId, true),
     async uncordonNode({ nodeId }) {
       await workflows.stopDrain(nodeId);

@@ -267,6 +267,10 @@ describe('logs', () => {
 });
 
 describe('the service of the nodes', () => {
+  beforeAll(async () => {
+    await rig.clientOf(ControlService, '').enrolNode(anEnrolment({ nodeId: 'node-stranger', memoryBytes: 1n }));
+  });
+
   it('enrols a node that knows the join token, and has its workflow watch it', async () => {
     const control = rig.clientOf(ControlService, '');
     expect(rig.enrolled).toContain(NODE);
@@ -284,9 +288,28 @@ describe('the service of the nodes', () => {
     expect(await rig.clientOf(ControlService, `node:${NODE}`).heartbeat(beat)).toMatchObject({
       controlJwks: '{"keys":[]}',
     });
-    expect(await refusalOf(rig.clientOf(ControlService, 'node:node-stranger').heartbeat(beat))).toMatchObject({
-      code: 'NotFound',
+    expect(await refusalOf(rig.clientOf(ControlService, 'node:node-unknown').heartbeat(beat))).toMatchObject({
+      error: 'NODE_LEASE_LOST',
     });
+  });
+
+  it('gives a lease to one process of a node, and hears no other one', async () => {
+    const nodeId = `node-${randomUUID().slice(0, 8)}`;
+    const control = rig.clientOf(ControlService, '');
+    const introduction = anEnrolment({ nodeId, memoryBytes: 1n });
+    const [first, second] = [randomUUID(), randomUUID()];
+    expect(await control.enrolNode({ ...introduction, holder: first })).toMatchObject({ epoch: 1n, leaseMs: 15_000n });
+    const taken = { code: 'Unavailable', error: 'NODE_LEASE_LOST' };
+    expect(await refusalOf(control.enrolNode({ ...introduction, holder: second }))).toMatchObject(taken);
+    const of = (epoch: number) => rig.clientOf(ControlService, `node:${nodeId}:${epoch}`);
+    await of(1).heartbeat({});
+    await of(1).releaseLease({});
+    expect(await control.enrolNode({ ...introduction, holder: second })).toMatchObject({ epoch: 2n });
+    await of(1).releaseLease({});
+    expect(await refusalOf(of(1).heartbeat({}))).toMatchObject(taken);
+    expect(await refusalOf(of(1).reportReplicas({ complete: true }))).toMatchObject(taken);
+    expect(await refusalOf(of(1).findOwned({}))).toMatchObject(taken);
+    await of(2).reportReplicas({ complete: true });
   });
 
   it('gives a node the variables of what it runs, encrypted for it alone', async () => {

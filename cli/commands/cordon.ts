@@ -4,6 +4,8 @@ import type { Api } from '../client.ts';
 import { action, type CliContext } from '../invocation.ts';
 import { messageJson } from '../show.ts';
 import { addDrain } from './drain.ts';
+import { addNodeJoin } from './node-join.ts';
+import { addNodeTokens } from './node-tokens.ts';
 import { addSimulateLoss } from './placement.ts';
 import { addStrangers } from './strangers.ts';
 
@@ -27,6 +29,8 @@ export function addNode(program: Command, context: CliContext): void {
           terminal.line(`${nodeId} ${of.said}`);
         }),
       );
+  addNodeTokens(node, context);
+  addNodeJoin(node, context);
   add('cordon', {
     description: 'take no new replicas there; what runs stays',
     said: 'takes no new replicas',

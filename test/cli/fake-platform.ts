@@ -29,7 +29,13 @@ import {
   type StreamLogsResponseSchema,
 } from '../../gen/obiente/cloud/v1/logs_pb.ts';
 import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
-import { type DrainSchema, DrainState, NodeState, NodesService } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import {
+  type DrainSchema,
+  DrainState,
+  NodeState,
+  NodesService,
+  NodeTokenState,
+} from '../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { OperationsService } from '../../gen/obiente/cloud/v1/operations_pb.ts';
 import { OrganizationsService } from '../../gen/obiente/cloud/v1/organizations_pb.ts';
 import {
@@ -55,6 +61,12 @@ import { readUpload } from './read-upload.ts';
 
 export const TOKEN = 'a-good-token';
 export const ORGANIZATION_ID = '11111111-1111-4111-8111-111111111111';
+
+/** A join token that nobody has used. */
+const NODE_TOKEN = {
+  ...{ id: '22222222-2222-4222-8222-222222222222', state: NodeTokenState.VALID, usedByNodeId: '' },
+  createdByUserId: ORGANIZATION_ID,
+};
 
 /** A step of an operation, as the watch tells it. */
 export interface Step {
@@ -386,6 +398,19 @@ export async function startFakePlatform() {
         yield { drain: { ...behaviour.drained, nodeId, state: DrainState.RUNNING } };
         yield {};
         yield { drain: { ...behaviour.drained, nodeId } };
+      },
+      createNodeToken: (request, context) => {
+        note(request, context);
+        return { token: 'obn_secret', record: NODE_TOKEN };
+      },
+      listNodeTokens: () => ({ tokens: [NODE_TOKEN] }),
+      revokeNodeToken: (request, context) => {
+        note(request, context);
+        return { record: { ...NODE_TOKEN, state: NodeTokenState.REVOKED } };
+      },
+      removeNode: (request, context) => {
+        note(request, context);
+        return {};
       },
       listNodes: (request, context) => {
         note(request, context);

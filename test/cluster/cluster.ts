@@ -43,7 +43,7 @@ export async function openCluster(
   const corner = await openTestDocker();
   stack.defer(corner.remove);
   const network = await openClusterNetwork(stack);
-  const { installation, api, db, temporal, processes } = await startControlPlane(stack);
+  const { installation, api, db, temporal, processes } = await startControlPlane(stack, network);
   const { config, instance } = installation;
   const ports = { apiPort: config.API_PORT, temporalPort: config.TEMPORAL_PORT };
   for (const port of Object.values(ports)) {

@@ -36,10 +36,15 @@ const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s' };
 const SHORT_MEMORY = { RETENTION_KEEP_REVISIONS: '2', RETENTION_IMAGE_AGE: '1s' };
 
 /** Starts it as `npm start` does, with the same processes and the same supervisor. */
-export async function startControlPlane(stack: AsyncDisposableStack): Promise<ControlPlane> {
+export async function startControlPlane(
+  stack: AsyncDisposableStack,
+  { address }: { readonly address: string },
+): Promise<ControlPlane> {
   const { stateDir, instance, environment, remove } = await createTestInstallation();
   stack.defer(remove);
-  const given = { ...environment, ...BRISK, ...SHORT_MEMORY };
+  // Where hosts that join reach it.
+  const joining = { JOIN_TEMPORAL_ADDRESS: `${address}:${environment.TEMPORAL_PORT}` };
+  const given = { ...environment, ...BRISK, ...SHORT_MEMORY, ...joining };
   const config = readEnvironment(devVariables, given);
   const installation = openInstallation({ stateDir, config, environment: given, instance });
   await prepareServers(installation);
@@ -61,8 +66,8 @@ export async function startControlPlane(stack: AsyncDisposableStack): Promise<Co
   const api = openApi({ apiUrl: toAddresses(config).api, stateDir });
   stack.defer(api.close);
   const payloadKeys = await readKeyring(installation.keys.payload, 'PAYLOAD_KEY_FILE');
-  const { temporal: address } = toAddresses(config);
-  const { client: temporal, close } = createTemporalClient({ address, namespace: 'default', payloadKeys });
+  const to = { address: toAddresses(config).temporal, namespace: 'default', payloadKeys };
+  const { client: temporal, close } = createTemporalClient(to);
   stack.defer(close);
   return { installation, api, db, temporal, processes };
 }

@@ -8,6 +8,7 @@ import { containerdFrozen, dockerdFrozen } from './experiments/daemon-frozen.ts'
 import { dataMoved } from './experiments/data-moved.ts';
 import { dockerdKilled } from './experiments/dockerd-killed.ts';
 import { nodeDrained } from './experiments/node-drained.ts';
+import { nodeJoined } from './experiments/node-joined.ts';
 import { nodeLost } from './experiments/node-lost.ts';
 import { swarmNodeLost } from './experiments/swarm-node-lost.ts';
 import { nothingLeft } from './invariants.ts';
@@ -17,6 +18,7 @@ const EXPERIMENTS: readonly Experiment[] = [
   nodeLost,
   swarmNodeLost,
   nodeDrained,
+  nodeJoined,
   dockerdFrozen,
   containerdFrozen,
   dockerdKilled,

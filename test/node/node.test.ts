@@ -36,6 +36,7 @@ const reports: ReportReplicasRequest[] = [];
 const sessions = new Set<ServerHttp2Session>();
 const joinToken = 'a join token of this test';
 let heartbeats = 0;
+let releases = 0;
 let forgotten = false;
 let test: TestDocker;
 let startReplica: Awaited<ReturnType<typeof createReplicaStarter>>;
@@ -50,12 +51,16 @@ function routes(router: ConnectRouter): void {
       if (request.joinToken !== joinToken) throw new ConnectError('wrong join token', Code.Unauthenticated);
       enrolments.push(request);
       forgotten = false;
-      return { controlJwks: controlToken.publicJwks };
+      return { controlJwks: controlToken.publicJwks, epoch: BigInt(enrolments.length), leaseMs: 15_000n };
     },
     heartbeat: () => {
       heartbeats += 1;
       if (forgotten) throw new ConnectError('who are you', Code.Unauthenticated);
       return { leaseMs: 15_000n, controlJwks: controlToken.publicJwks };
+    },
+    releaseLease: () => {
+      releases += 1;
+      return {};
     },
     reportReplicas: (request) => {
       reports.push(request);
@@ -232,6 +237,15 @@ describe('a node', () => {
     }
     await test.docker.removeContainer(id);
     await expect(readLog(token, id)).rejects.toMatchObject({ code: Code.NotFound });
+  });
+
+  it('gives its lease back at its end, and takes it anew at its next start', async () => {
+    const before = { enrolments: enrolments.length, releases };
+    await node.stop();
+    expect({ enrolments: enrolments.length, releases }).toEqual({ ...before, releases: before.releases + 1 });
+    node = await startNode(environment, log);
+    expect(enrolments).toHaveLength(before.enrolments + 1);
+    expect(enrolments.at(-1)?.holder).not.toBe(enrolments[0]?.holder);
   });
 
   it('does not stream the log of a container that is not of this installation', async () => {

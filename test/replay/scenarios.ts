@@ -71,6 +71,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   { name: 'node-watched', run: nodeWatched },
   { name: 'node-back-before-lost', run: nodeBackBeforeLost },
+  { name: 'node-cleaned-first', run: nodeWatched },
   { name: 'node-healed', run: nodeHealed },
   { name: 'node-drained', run: nodeDrained },
   { name: 'nodes-rebalanced', run: nodesRebalanced },

@@ -10,6 +10,7 @@ import { type Database, openDatabase } from '../../adapters/postgres/database.ts
 import { createDeploymentStore } from '../../adapters/postgres/deployment-store.ts';
 import { createDrainRecords } from '../../adapters/postgres/drains.ts';
 import { findRotation } from '../../adapters/postgres/key-rotations.ts';
+import { holdsLease } from '../../adapters/postgres/node-leases.ts';
 import { createDataKeyStore } from '../../adapters/postgres/organization-keys.ts';
 import { createRebalanceRecords } from '../../adapters/postgres/rebalances.ts';
 import { beginRun, findRun } from '../../adapters/postgres/retention/runs.ts';
@@ -19,7 +20,7 @@ import { openContextStore } from '../../adapters/sources/context-store.ts';
 import type { RetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import type { RotationCall, WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
-import { createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
+import { createAdmissionCheck, createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
 import type { NodeLogs } from '../../api/gateways/node-logs.ts';
 import { createRoutes } from '../../api/router.ts';
 import { createApiTelemetry } from '../../api/telemetry.ts';
@@ -43,6 +44,12 @@ const PAYLOAD_KEYS = createKeyring(randomBytes(32));
 
 /** Proof of a node that it may join, in these tests. */
 export const JOIN_TOKEN = 'join-token-of-these-tests';
+
+/** What a node that joins is told. */
+export const MEMBERSHIP = {
+  ...{ instance: 'abcd1234', temporalAddress: 'temporal.example.test:7233', temporalNamespace: 'default' },
+  ...{ payloadKeys: randomBytes(32).toString('base64'), metricsDatabaseUrl: null },
+};
 
 /** What a test can make of the rest of the platform. */
 export interface RigWorld {
@@ -87,9 +94,14 @@ export async function startApiRig() {
       workflows: { ...workflows, rotateKeys: (call) => workflows.rotateWith(masterKeys, call) },
       checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
       volumeTokens: { sign: async ({ from, to, volumeId, copy }) => `${to} may have ${volumeId}/${copy} of ${from}` },
+      checkAdmission: createAdmissionCheck({ verify: verifyNode }),
+      membership: MEMBERSHIP,
       imageTokens: { sign: async ({ from, to, imageId }) => `${to} may have ${imageId} of ${from}` },
       metrics: {} as never,
-      nodeAuth: createNodeAuthInterceptor({ verify: verifyNode }),
+      nodeAuth: createNodeAuthInterceptor({
+        verifier: { verify: verifyNode },
+        holdsLease: (process) => holdsLease(db, process),
+      }),
     });
     const clientOf = <Service extends DescService>(service: Service, token: string): Client<Service> =>
       createClient(service, createRouterTransport(routes, { transport: { interceptors: [bearer(token)] } }));
@@ -149,6 +161,7 @@ function createFakeWorkflows(
       enrolled.push(nodeId);
     },
     nodeDoomed: async () => check(),
+    nodeRemoved: async () => check(),
     drainNode: async ({ nodeId, drainId, actorUserId, reason }) => {
       check();
       await createDrainRecords(db).beginDrain({ nodeId, drainId, actorUserId, reason });
@@ -208,5 +221,6 @@ async function verifyName(token: string) {
 
 async function verifyNode(token: string) {
   if (!token.startsWith('node:')) throw new DomainError('UNAUTHENTICATED', 'token refused: it is malformed');
-  return { nodeId: token.slice('node:'.length) };
+  const [, nodeId = '', epoch = '0'] = token.split(':');
+  return { nodeId, epoch: Number(epoch) };
 }

@@ -3,6 +3,7 @@ import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectWorkers, startWorker } from '../../adapters/temporal/worker.ts';
+import type { DoomedOnNode } from '../../contracts/activities.ts';
 import { type NodeStateChange, nodeWorkflowId, type WatchedNode, type WatchNodeInput } from '../../contracts/node.ts';
 import { retentionWorkflowId } from '../../contracts/retention.ts';
 import { CONTROL_QUEUE, nodeQueue } from '../../contracts/task-queues.ts';
@@ -170,6 +171,37 @@ describe('the node workflow', { timeout: 180_000 }, () => {
     await connection.close();
   });
 
+  it('is rid of what was replaced elsewhere before it counts as ready again', async () => {
+    const cluster = createFakeCluster();
+    const daemon = aDaemon();
+    const nodeId = `node-${randomUUID()}`;
+    const left = { deploymentId: randomUUID(), projectId: randomUUID(), revision: 1, index: 0 };
+    let doomed: DoomedOnNode = { replicas: [left], deployments: [] };
+    const { temporal, workflowBundle, connection } = rig;
+    const removeReplica = async () => {
+      cluster.steps.push('removed');
+    };
+    const store = {
+      ...cluster.store,
+      listDoomed: async () => doomed,
+      forgetDoomed: async ({ replicas }: { replicas: readonly unknown[] }) => {
+        if (replicas.length > 0) doomed = { replicas: [], deployments: [] };
+      },
+    };
+    const queues = [
+      { taskQueue: CONTROL_QUEUE, activities: store, workflowBundle },
+      { taskQueue: nodeQueue(nodeId), activities: { watchNode: daemon.watchNode, removeReplica } },
+    ];
+    const workers = await Promise.all(
+      queues.map((queue) => startWorker(connection, temporal, { ...queue, maxActivities: 10 })),
+    );
+    await rig.gateway.nodeEnrolled(nodeId);
+    await eventually(() => expect(cluster.steps).toEqual(['removed', `${nodeId} is ready`]));
+    await rig.client.workflow.getHandle(nodeWorkflowId(nodeId)).terminate();
+    daemon.die();
+    await Promise.all(workers.map((worker) => worker.stop()));
+  });
+
   it('is told of what a removal left there, which it may have been back before', async () => {
     const onRemove = () => {
       throw ApplicationFailure.nonRetryable('docker does not answer');
@@ -190,11 +222,11 @@ describe('the node workflow', { timeout: 180_000 }, () => {
       { ...cluster, node: { ...cluster.node, watchNode } },
       async () => {
         await rig.gateway.nodeEnrolled(NODE);
-        await eventually(() => expect([watches, looks]).toEqual([2, 1]));
+        await eventually(() => expect([watches, looks]).toEqual([2, 2]));
         await rig.gateway.submit({ ...place, request: aDeployRequest() });
         await eventually(() => expect([...cluster.operations.values()][0]?.state).toBe('succeeded'));
         await rig.gateway.submit({ ...place, request: aRemoveRequest() });
-        await eventually(() => expect(looks).toBe(2));
+        await eventually(() => expect(looks).toBe(3));
         await rig.client.workflow.getHandle(nodeWorkflowId(NODE)).terminate();
         daemon.die();
       },

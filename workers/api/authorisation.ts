@@ -1,5 +1,7 @@
 import type { Log } from '../../adapters/logging/log.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
+import { findAdmittedKey } from '../../adapters/postgres/node-admissions.ts';
+import { holdsLease } from '../../adapters/postgres/node-leases.ts';
 import { findNode } from '../../adapters/postgres/nodes.ts';
 import { findOrganizationOf, findRole } from '../../adapters/postgres/ownership.ts';
 import { ensureUser } from '../../adapters/postgres/users.ts';
@@ -7,7 +9,7 @@ import { createAccessTokenVerifier } from '../../adapters/tokens/access-token-ve
 import { createNodeTokenVerifier } from '../../adapters/tokens/node-token.ts';
 import type { IdentityStore } from '../../api/auth/authorization.ts';
 import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
-import { createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
+import { createAdmissionCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
 import type { ApiConfig } from '../../config/api.ts';
 import { issuerOf } from '../../config/identity.ts';
 
@@ -18,13 +20,21 @@ export function createAuthorisation(db: Database, config: ApiConfig, log: Log) {
     const node = await findNode(db, nodeId);
     return node && JSON.stringify(node.signingJwk);
   };
+  const findAdmitted = async (nodeId: string) => {
+    const key = await findAdmittedKey(db, nodeId);
+    return key && JSON.stringify(key);
+  };
   return {
+    checkAdmission: createAdmissionCheck(createNodeTokenVerifier({ findSigningJwk: findAdmitted })),
     userAuth: createAuthInterceptor({
       verifier,
       store: createIdentityStore(db),
       operators: new Set(config.PLATFORM_OPERATORS),
     }),
-    nodeAuth: createNodeAuthInterceptor(createNodeTokenVerifier({ findSigningJwk })),
+    nodeAuth: createNodeAuthInterceptor({
+      verifier: createNodeTokenVerifier({ findSigningJwk }),
+      holdsLease: (process) => holdsLease(db, process),
+    }),
   };
 }
 

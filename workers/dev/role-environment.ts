@@ -77,6 +77,7 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       DOMAIN: config.DOMAIN,
       PUBLIC_HTTP_PORT: String(config.HTTP_PORT),
       PUBLIC_HTTPS_PORT: String(config.HTTPS_PORT),
+      ...joining(installation),
       ...(usesDevelopmentIssuer(installation) ? developmentIdentity(installation) : {}),
     };
   },
@@ -102,6 +103,14 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
     return { ...hostVariables(installation), ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}) };
   },
 };
+
+/** Where the streamers of nodes that join write: only as a role that is known to be able to insert and nothing else. */
+function joining(installation: Installation): Environment {
+  const { config, toolchain } = installation;
+  if (config.METRICS_DATABASE_URL || toolchain.postgres.kind === 'external') return {};
+  const metrics = metricsDatabaseUrl(installation);
+  return metrics ? { JOIN_METRICS_DATABASE_URL: metrics } : {};
+}
 
 /** The one user of development runs the platform as well, unless others are named. */
 function developmentIdentity({ config, environment }: Installation): Environment {

@@ -1,21 +1,23 @@
 import type { DaemonState } from '../../activities/node-ports.ts';
 import { createWakeUp } from '../../activities/wake-up.ts';
-import type { ControlClient, Introduction } from '../../adapters/control-client/control-client.ts';
+import type { ControlClient, GrantedLease, Introduction } from '../../adapters/control-client/control-client.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import { isDomainError } from '../../domain/errors.ts';
-
-/** The lease of a node lasts 15 s: three signs of life may go missing. */
-const EVERY_MS = 3_000;
+import { LEASE_TIMING } from '../../domain/node-lease.ts';
+import type { NodeLease } from './lease.ts';
+import type { LeaseHolding } from './lease-holder.ts';
 
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 10_000;
 
 /** What keeping a node enrolled needs from the world. */
 export interface EnrolmentPorts {
-  readonly control: Pick<ControlClient, 'enrol' | 'heartbeat'>;
+  readonly control: Pick<ControlClient, 'enrol' | 'heartbeat' | 'releaseLease'>;
   /** Who this node is; fails while Docker is away, which is then tried again. */
-  introduce(): Promise<Introduction>;
+  introduce(): Promise<Omit<Introduction, 'holder' | 'replaces'>>;
   docker(): DaemonState;
+  readonly lease: Pick<NodeLease, 'now' | 'epoch' | 'granted' | 'ended' | 'refused'>;
+  readonly holding: Pick<LeaseHolding, 'holder' | 'replaces' | 'keep'>;
   /** Told of the control plane's public keys, whenever they come. */
   keepControlJwks(jwks: string): Promise<void>;
   readonly log: Log;
@@ -23,25 +25,39 @@ export interface EnrolmentPorts {
 
 /** The enrolment of this node. */
 export interface Enrolment {
-  /** Enrols, and renews the lease until aborted; enrols again when the control plane no longer knows the node. */
+  /**
+   * Enrols, which takes the lease, and renews it until aborted; enrols again when another process has it, and when the
+   * control plane no longer knows the node. At its end it gives the lease back.
+   */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when the node was enrolled for the first time. */
   readonly enrolled: Promise<void>;
 }
 
 /** Creates the enrolment. It is tried for ever, with growing and scattered pauses: nodes outlive the control plane. */
-export function createEnrolment({ control, introduce, docker, keepControlJwks, log }: EnrolmentPorts): Enrolment {
+export function createEnrolment(ports: EnrolmentPorts): Enrolment {
+  const { control, introduce, docker, lease, holding, keepControlJwks, log } = ports;
   const first = Promise.withResolvers<void>();
 
   const enrol = async (): Promise<void> => {
-    await keepControlJwks(await control.enrol(await introduce()));
+    const introduction = { ...(await introduce()), holder: holding.holder, replaces: holding.replaces() };
+    const sentAtMs = lease.now();
+    const granted = await control.enrol(introduction);
+    await holding.keep();
+    await takeOver(granted, sentAtMs, granted.epoch);
     first.resolve();
-    log.info('enrolled');
+    log.info({ epoch: granted.epoch }, 'enrolled');
   };
 
   const renew = async (): Promise<void> => {
     const { state, reason } = docker();
-    await keepControlJwks(await control.heartbeat({ healthy: state === 'ready', reason }));
+    const sentAtMs = lease.now();
+    await takeOver(await control.heartbeat({ healthy: state === 'ready', reason }), sentAtMs, lease.epoch());
+  };
+
+  const takeOver = async ({ controlJwks, leaseMs }: GrantedLease, sentAtMs: number, epoch: number): Promise<void> => {
+    lease.granted({ epoch, sentAtMs, leaseMs });
+    await keepControlJwks(controlJwks);
   };
 
   const run = async (signal: AbortSignal): Promise<void> => {
@@ -52,20 +68,37 @@ export function createEnrolment({ control, introduce, docker, keepControlJwks, l
         await (isEnrolled ? renew() : enrol());
         isEnrolled = true;
         retryMs = FIRST_RETRY_MS;
-        await pause.wait(EVERY_MS, signal);
+        await pause.wait(LEASE_TIMING.renewEveryMs, signal);
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         log.warn({ err: error }, isEnrolled ? 'the lease is not renewed' : 'not enrolled yet');
-        if (isForgotten(error)) isEnrolled = false;
+        if (isForgotten(error)) {
+          // A lease that has run out is mostly free to be taken again: only who cannot have it stops working.
+          if (isEnrolled) lease.ended();
+          else lease.refused();
+          isEnrolled = false;
+        }
         await pause.wait(retryMs * (0.5 + Math.random()), signal).catch(() => undefined);
-        retryMs = Math.min(2 * retryMs, isEnrolled ? EVERY_MS : LONGEST_RETRY_MS);
+        retryMs = Math.min(2 * retryMs, isEnrolled || isTaken(error) ? LEASE_TIMING.renewEveryMs : LONGEST_RETRY_MS);
       }
     }
+    lease.refused();
+    // Not given back it runs out, or the next process on this host finds this one gone.
+    if (isEnrolled) await control.releaseLease().catch(() => undefined);
   };
 
   return { run, enrolled: first.promise };
 }
 
 function isForgotten(error: unknown): boolean {
-  return isDomainError(error) && ['UNAUTHENTICATED', 'NOT_FOUND', 'PERMISSION_DENIED'].includes(error.code);
+  return isTaken(error) || isOneOf(error, ['UNAUTHENTICATED', 'NOT_FOUND', 'PERMISSION_DENIED']);
+}
+
+/** Another process of this node has the lease, or the lease has ended: the next try may find it free. */
+function isTaken(error: unknown): boolean {
+  return isOneOf(error, ['NODE_LEASE_LOST']);
+}
+
+function isOneOf(error: unknown, codes: readonly string[]): boolean {
+  return isDomainError(error) && codes.includes(error.code);
 }

@@ -29,12 +29,17 @@ export interface NodeKeys {
 }
 
 /** Reads or makes this node's identity, and creates the client that speaks with it. @throws CONFIGURATION */
-export async function connectIdentity(from: { dir: string; controlUrl: string }): Promise<NodeKeys> {
+export async function connectIdentity(from: {
+  readonly dir: string;
+  readonly controlUrl: string;
+  /** Under which epoch this process has the node's lease. */
+  epoch(): number;
+}): Promise<NodeKeys> {
   const identity = await openNodeIdentity(from.dir, makeKeys);
   const signing = parsePrivateJwk(identity.signingJwk, 'NODE_KEY_DIR');
   const encryption = parsePrivateJwk(identity.encryptionJwk, 'NODE_KEY_DIR');
   const { sign } = createNodeTokenSigner(signing, identity.nodeId);
-  const control = createControlClient({ url: from.controlUrl, sign: keptFor(TOKEN_KEPT_MS, sign) });
+  const control = createControlClient({ url: from.controlUrl, sign: keptFor(TOKEN_KEPT_MS, from.epoch, sign) });
   return {
     nodeId: identity.nodeId,
     publicHalf: {
@@ -68,10 +73,12 @@ function makeKeys(): { signingJwk: string; encryptionJwk: string } {
   return { signingJwk: JSON.stringify(signing.privateJwk), encryptionJwk: JSON.stringify(encryption.privateJwk) };
 }
 
-function keptFor(ms: number, make: () => Promise<string>): () => Promise<string> {
-  let kept: { readonly token: Promise<string>; readonly until: number } | undefined;
+function keptFor(ms: number, epoch: () => number, make: (epoch: number) => Promise<string>): () => Promise<string> {
+  let kept: { readonly token: Promise<string>; readonly until: number; readonly epoch: number } | undefined;
   return () => {
-    if (!kept || performance.now() > kept.until) kept = { token: make(), until: performance.now() + ms };
+    if (!kept || kept.epoch !== epoch() || performance.now() > kept.until) {
+      kept = { token: make(epoch()), until: performance.now() + ms, epoch: epoch() };
+    }
     return kept.token;
   };
 }

@@ -17,6 +17,8 @@ export interface ObserverParts {
   readonly keys: NodeKeys;
   /** Folder of this node's own files. */
   readonly dir: string;
+  /** The same daemon, for restarts, and what throws while nothing may be restarted here. */
+  readonly kept: { readonly docker: Docker; readonly requireKeeping: () => void };
   readonly startSlot: <Answer>(task: () => Promise<Answer>) => Promise<Answer>;
   readonly log: Log;
 }
@@ -25,17 +27,18 @@ export interface ObserverParts {
  * Puts together what looks at containers by itself: events, health checks, restarts and reports. Looks are few at a
  * time, each kind apart.
  */
-export async function observeReplicas({ docker, keys, dir, startSlot, log }: ObserverParts) {
+export async function observeReplicas({ docker, keys, dir, kept, startSlot, log }: ObserverParts) {
   const hub = createContainerHub();
   const tellOfChange = (containerId: string): void => reporter.tell({ kind: 'changed', containerId });
   const file = await openRestartFile(join(dir, 'restarts.json'), (reason) =>
     log.warn({ err: reason }, 'what was known of restarts cannot be read: counts begin anew'),
   );
   const keeper = createRestartKeeper({
-    runtime: docker,
+    runtime: kept.docker,
     memory: createRestartMemory(file, (reason) => log.warn({ err: reason }, 'restarts could not be saved')),
     lookSlot: pLimit(8),
     startSlot,
+    requireKeeping: kept.requireKeeping,
     onChange: tellOfChange,
     log,
   });

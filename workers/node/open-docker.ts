@@ -14,8 +14,13 @@ const DOCKER_TIMEOUT_MS = 10_000;
 /**
  * Opens this host's Docker daemon, with the records of what was pulled to it for whom, and of which images are our own.
  * The daemon may be away.
+ *
+ * @returns it twice: to change nothing there without this node's lease, and to restart what is there already.
  */
-export async function openDocker(config: z.infer<typeof nodeVariables>, log: Log): Promise<Docker> {
+export async function openDocker(
+  config: z.infer<typeof nodeVariables>,
+  { log, requireLease, requireKeeping }: { log: Log; requireLease: () => void; requireKeeping: () => void },
+): Promise<{ readonly docker: Docker; readonly kept: Docker }> {
   const file = createPullRecordsFile(join(config.NODE_KEY_DIR, 'pulled-images.json'), (err) =>
     log.warn({ err }, 'the records of pulled images cannot be read: registries are asked again'),
   );
@@ -24,12 +29,16 @@ export async function openDocker(config: z.infer<typeof nodeVariables>, log: Log
     log.warn({ err }, 'the record of own images cannot be read: what was pulled before stays'),
   );
   const ownImages = await openOwnImages(brought, (err) => log.warn({ err }, 'cannot save the record of own images'));
-  return createDocker({
+  const options = {
     socketPath: config.DOCKER_SOCKET,
     instance: config.OBIENTE_INSTANCE,
     nodeAddress: config.NODE_ADDRESS,
     requestTimeoutMs: DOCKER_TIMEOUT_MS,
     records,
     ownImages,
-  });
+  };
+  return {
+    docker: createDocker({ ...options, beforeChange: requireLease }),
+    kept: createDocker({ ...options, beforeChange: requireKeeping }),
+  };
 }

@@ -24,6 +24,8 @@ export interface RestartKeeperPorts {
   lookSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
   /** Runs a start when one of the node's few start slots is free. */
   startSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
+  /** Throws while nothing may be restarted here: then what is due waits. Absent: that is never so. */
+  readonly requireKeeping?: () => void;
   /** Told when something changed that Docker tells no event of. */
   onChange(containerId: string): void;
   readonly log: Log;
@@ -45,7 +47,8 @@ export interface RestartKeeper extends ReplicaRestarts {
  * Creates the keeper. It looks at a container when Docker told something of it, when its plan says so, and with all
  * others every 30 s, and does then what {@link planRestarts} says; one thing at a time for each container.
  *
- * It needs no control plane: what a node has been given to run, it keeps running.
+ * It needs no control plane: what a node has been given to run, it keeps running. Nor does it need the node's lease, but it
+ * leaves everything to another process that has taken the lease on this host.
  */
 export function createRestartKeeper(ports: RestartKeeperPorts, rules: RestartRules = RESTART_RULES): RestartKeeper {
   const { runtime, memory, log } = ports;
@@ -96,7 +99,9 @@ export function createRestartKeeper(ports: RestartKeeperPorts, rules: RestartRul
     memory.set(id, record);
     if (before && before.streak > 0 && record.streak === 0) ports.onChange(id);
     if (!plan || isOver) return;
-    if (plan.daemonPolicy !== container.daemonPolicy) await runtime.setRestartPolicy(id, plan.daemonPolicy);
+    const hasOtherPolicy = plan.daemonPolicy !== container.daemonPolicy;
+    if (hasOtherPolicy || plan.start) ports.requireKeeping?.();
+    if (hasOtherPolicy) await runtime.setRestartPolicy(id, plan.daemonPolicy);
     if (plan.start) await (hasSlot ? start(id) : queueStart(id));
     else if (plan.lookInMs !== null) lookIn(id, plan.lookInMs);
   };

@@ -14,6 +14,14 @@ export interface TemporalWork {
   readonly polling: Promise<void>;
 }
 
+/** When workers poll. */
+export interface WorkingTime {
+  readonly signal: AbortSignal;
+  /** Waits until they may; answers with what is aborted when they may no more. Absent: they always may. */
+  readonly tenure?: (signal: AbortSignal) => Promise<AbortSignal>;
+  readonly log: Log;
+}
+
 /**
  * Keeps workers polling until aborted, and then drains them. A server that is away, or a worker that dies, is tried
  * again after a growing pause: a node outlives its control plane.
@@ -21,19 +29,20 @@ export interface TemporalWork {
 export function keepWorking(
   to: TemporalAddress,
   queues: readonly WorkerOptions[],
-  { signal, log }: { signal: AbortSignal; log: Log },
+  { signal, tenure = async (whole) => whole, log }: WorkingTime,
 ): TemporalWork {
   const first = Promise.withResolvers<void>();
   const run = async (): Promise<void> => {
     const pause = createWakeUp();
     for (let retryMs = FIRST_RETRY_MS; !signal.aborted; retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS)) {
       try {
-        await workOnce(to, queues, signal, () => {
+        const end = AbortSignal.any([signal, await tenure(signal)]);
+        await workOnce(to, queues, end, () => {
           first.resolve();
           retryMs = FIRST_RETRY_MS;
         });
       } catch (error) {
-        log.warn({ err: error }, 'cannot work for temporal');
+        if (!signal.aborted) log.warn({ err: error }, 'cannot work for temporal');
       }
       await pause.wait(retryMs, signal).catch(() => undefined);
     }

@@ -300,7 +300,7 @@ describe('logs of builds', () => {
       const { reserved } = await store.beginRollout({ deploymentId, operationId });
       await reportBuild(database.db, {
         ...{ deploymentId, revision, service: 'app', nodeId: reserved[0]?.nodeId ?? '', attempt: 1, phase: 'building' },
-        ...{ firstNumber: 1, lines: ['one', 'two'].map((text) => ({ atMs: 1, text })), complete: true },
+        ...{ epoch: 0, firstNumber: 1, lines: ['one', 'two'].map((text) => ({ atMs: 1, text })), complete: true },
       });
       await store.recordBuild({ deploymentId, operationId, service: 'app', revision, imageId: image(`${revision}`) });
       const failure = { code: 'REPLICA_EXITED', message: 'exited', hint: '' };

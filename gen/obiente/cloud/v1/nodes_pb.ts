@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/nodes.proto.
  */
 export const file_obiente_cloud_v1_nodes: GenFile = /*@__PURE__*/
-  fileDesc("ChxvYmllbnRlL2Nsb3VkL3YxL25vZGVzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIpIECgROb2RlEhMKAmlkGAEgASgJQge6SARyAhhAEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj/ARI0CgVzdGF0ZRgDIAEoDjIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVN0YXRlQgi6SAWCAQIQARIhCgljcHVfY29yZXMYBCABKAFCDrpICxIJKQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgFIAEoA0IHukgEIgIoABIqChJyZXNlcnZlZF9jcHVfY29yZXMYBiABKAFCDrpICxIJKQAAAAAAAAAAEiYKFXJlc2VydmVkX21lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIoABIZCghyZXBsaWNhcxgIIAEoBUIHukgEGgIoABIfCg5kb2NrZXJfdmVyc2lvbhgJIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCiABKAlCB7pIBHICGCASMAoMbGFzdF9zZWVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgZsYWJlbHMYDCADKAsyIi5vYmllbnRlLmNsb3VkLnYxLk5vZGUuTGFiZWxzRW50cnkSHQoLZGlza19ub3RpY2UYDSABKAlCCLpIBXIDGP8BGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiLAoOR2V0Tm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjcKD0dldE5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIi8KEUNvcmRvbk5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI6ChJDb3Jkb25Ob2RlUmVzcG9uc2USJAoEbm9kZRgBIAEoCzIWLm9iaWVudGUuY2xvdWQudjEuTm9kZSIxChNVbmNvcmRvbk5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI8ChRVbmNvcmRvbk5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIj8KEExpc3ROb2Rlc1JlcXVlc3QSKwoEcGFnZRgBIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuUGFnZVJlcXVlc3QicwoRTGlzdE5vZGVzUmVzcG9uc2USMAoFbm9kZXMYASADKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGVCCbpIBpIBAxDIARIsCgRwYWdlGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVzcG9uc2UiegoQRHJhaW5Ob2RlUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEASGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AxIaCgdhdF9vbmNlGAMgASgFQgm6SAYaBBgyKAASFAoMd2l0aF92b2x1bWVzGAQgASgIIjsKEURyYWluTm9kZVJlc3BvbnNlEiYKBWRyYWluGAEgASgLMhcub2JpZW50ZS5jbG91ZC52MS5EcmFpbiIvChFXYXRjaERyYWluUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiPAoSV2F0Y2hEcmFpblJlc3BvbnNlEiYKBWRyYWluGAEgASgLMhcub2JpZW50ZS5jbG91ZC52MS5EcmFpbiL2AgoFRHJhaW4SFAoCaWQYASABKAlCCLpIBXIDsAEBEhgKB25vZGVfaWQYAiABKAlCB7pIBHICGEASNQoFc3RhdGUYAyABKA4yHC5vYmllbnRlLmNsb3VkLnYxLkRyYWluU3RhdGVCCLpIBYIBAhABEhYKBW1vdmVkGAQgASgFQge6SAQaAigAEjwKBGxlZnQYBSADKAsyIy5vYmllbnRlLmNsb3VkLnYxLkRyYWluZWREZXBsb3ltZW50Qgm6SAaSAQMQyAESHwoNYWN0b3JfdXNlcl9pZBgGIAEoCUIIukgFcgOwAQESGAoGcmVhc29uGAcgASgJQgi6SAVyAxj0AxIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMd2l0aF92b2x1bWVzGAogASgIIn0KEURyYWluZWREZXBsb3ltZW50Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SGQoIcmVwbGljYXMYAyABKAVCB7pIBBoCKAASFQoDd2h5GAQgASgJQgi6SAVyAxiAQCqdAQoJTm9kZVN0YXRlEhoKFk5PREVfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBOT0RFX1NUQVRFX1JFQURZEAESFwoTTk9ERV9TVEFURV9ERUdSQURFRBACEhMKD05PREVfU1RBVEVfTE9TVBADEhcKE05PREVfU1RBVEVfRFJBSU5JTkcQBBIXChNOT0RFX1NUQVRFX0NPUkRPTkVEEAUqcQoKRHJhaW5TdGF0ZRIbChdEUkFJTl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0RSQUlOX1NUQVRFX1JVTk5JTkcQARIUChBEUkFJTl9TVEFURV9ET05FEAISFwoTRFJBSU5fU1RBVEVfU1RPUFBFRBADMrsECgxOb2Rlc1NlcnZpY2USUwoHR2V0Tm9kZRIgLm9iaWVudGUuY2xvdWQudjEuR2V0Tm9kZVJlcXVlc3QaIS5vYmllbnRlLmNsb3VkLnYxLkdldE5vZGVSZXNwb25zZSIDkAIBElkKCUxpc3ROb2RlcxIiLm9iaWVudGUuY2xvdWQudjEuTGlzdE5vZGVzUmVxdWVzdBojLm9iaWVudGUuY2xvdWQudjEuTGlzdE5vZGVzUmVzcG9uc2UiA5ACARJcCgpDb3Jkb25Ob2RlEiMub2JpZW50ZS5jbG91ZC52MS5Db3Jkb25Ob2RlUmVxdWVzdBokLm9iaWVudGUuY2xvdWQudjEuQ29yZG9uTm9kZVJlc3BvbnNlIgOQAgISWQoJRHJhaW5Ob2RlEiIub2JpZW50ZS5jbG91ZC52MS5EcmFpbk5vZGVSZXF1ZXN0GiMub2JpZW50ZS5jbG91ZC52MS5EcmFpbk5vZGVSZXNwb25zZSIDkAICEl4KCldhdGNoRHJhaW4SIy5vYmllbnRlLmNsb3VkLnYxLldhdGNoRHJhaW5SZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5XYXRjaERyYWluUmVzcG9uc2UiA5ACATABEmIKDFVuY29yZG9uTm9kZRIlLm9iaWVudGUuY2xvdWQudjEuVW5jb3Jkb25Ob2RlUmVxdWVzdBomLm9iaWVudGUuY2xvdWQudjEuVW5jb3Jkb25Ob2RlUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
+  fileDesc("ChxvYmllbnRlL2Nsb3VkL3YxL25vZGVzLnByb3RvEhBvYmllbnRlLmNsb3VkLnYxIpIECgROb2RlEhMKAmlkGAEgASgJQge6SARyAhhAEhoKCGhvc3RuYW1lGAIgASgJQgi6SAVyAxj/ARI0CgVzdGF0ZRgDIAEoDjIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVN0YXRlQgi6SAWCAQIQARIhCgljcHVfY29yZXMYBCABKAFCDrpICxIJKQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgFIAEoA0IHukgEIgIoABIqChJyZXNlcnZlZF9jcHVfY29yZXMYBiABKAFCDrpICxIJKQAAAAAAAAAAEiYKFXJlc2VydmVkX21lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIoABIZCghyZXBsaWNhcxgIIAEoBUIHukgEGgIoABIfCg5kb2NrZXJfdmVyc2lvbhgJIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCiABKAlCB7pIBHICGCASMAoMbGFzdF9zZWVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgZsYWJlbHMYDCADKAsyIi5vYmllbnRlLmNsb3VkLnYxLk5vZGUuTGFiZWxzRW50cnkSHQoLZGlza19ub3RpY2UYDSABKAlCCLpIBXIDGP8BGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiLAoOR2V0Tm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIjcKD0dldE5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIi8KEUNvcmRvbk5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI6ChJDb3Jkb25Ob2RlUmVzcG9uc2USJAoEbm9kZRgBIAEoCzIWLm9iaWVudGUuY2xvdWQudjEuTm9kZSIxChNVbmNvcmRvbk5vZGVSZXF1ZXN0EhoKB25vZGVfaWQYASABKAlCCbpIBnIEEAEYQCI8ChRVbmNvcmRvbk5vZGVSZXNwb25zZRIkCgRub2RlGAEgASgLMhYub2JpZW50ZS5jbG91ZC52MS5Ob2RlIj8KEExpc3ROb2Rlc1JlcXVlc3QSKwoEcGFnZRgBIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuUGFnZVJlcXVlc3QicwoRTGlzdE5vZGVzUmVzcG9uc2USMAoFbm9kZXMYASADKAsyFi5vYmllbnRlLmNsb3VkLnYxLk5vZGVCCbpIBpIBAxDIARIsCgRwYWdlGAIgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5QYWdlUmVzcG9uc2UiegoQRHJhaW5Ob2RlUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEASGAoGcmVhc29uGAIgASgJQgi6SAVyAxj0AxIaCgdhdF9vbmNlGAMgASgFQgm6SAYaBBgyKAASFAoMd2l0aF92b2x1bWVzGAQgASgIIjsKEURyYWluTm9kZVJlc3BvbnNlEiYKBWRyYWluGAEgASgLMhcub2JpZW50ZS5jbG91ZC52MS5EcmFpbiIvChFXYXRjaERyYWluUmVxdWVzdBIaCgdub2RlX2lkGAEgASgJQgm6SAZyBBABGEAiPAoSV2F0Y2hEcmFpblJlc3BvbnNlEiYKBWRyYWluGAEgASgLMhcub2JpZW50ZS5jbG91ZC52MS5EcmFpbiL2AgoFRHJhaW4SFAoCaWQYASABKAlCCLpIBXIDsAEBEhgKB25vZGVfaWQYAiABKAlCB7pIBHICGEASNQoFc3RhdGUYAyABKA4yHC5vYmllbnRlLmNsb3VkLnYxLkRyYWluU3RhdGVCCLpIBYIBAhABEhYKBW1vdmVkGAQgASgFQge6SAQaAigAEjwKBGxlZnQYBSADKAsyIy5vYmllbnRlLmNsb3VkLnYxLkRyYWluZWREZXBsb3ltZW50Qgm6SAaSAQMQyAESHwoNYWN0b3JfdXNlcl9pZBgGIAEoCUIIukgFcgOwAQESGAoGcmVhc29uGAcgASgJQgi6SAVyAxj0AxIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMd2l0aF92b2x1bWVzGAogASgIIn0KEURyYWluZWREZXBsb3ltZW50Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SGQoIcmVwbGljYXMYAyABKAVCB7pIBBoCKAASFQoDd2h5GAQgASgJQgi6SAVyAxiAQCI5ChZDcmVhdGVOb2RlVG9rZW5SZXF1ZXN0Eh8KCmxpZmV0aW1lX3MYASABKAVCC7pICBoGGID1JCgAIlUKF0NyZWF0ZU5vZGVUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEisKBnJlY29yZBgCIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVRva2VuIhcKFUxpc3ROb2RlVG9rZW5zUmVxdWVzdCJQChZMaXN0Tm9kZVRva2Vuc1Jlc3BvbnNlEjYKBnRva2VucxgBIAMoCzIbLm9iaWVudGUuY2xvdWQudjEuTm9kZVRva2VuQgm6SAaSAQMQyAEiNAoWUmV2b2tlTm9kZVRva2VuUmVxdWVzdBIaCgh0b2tlbl9pZBgBIAEoCUIIukgFcgOwAQEiRgoXUmV2b2tlTm9kZVRva2VuUmVzcG9uc2USKwoGcmVjb3JkGAEgASgLMhsub2JpZW50ZS5jbG91ZC52MS5Ob2RlVG9rZW4iLwoRUmVtb3ZlTm9kZVJlcXVlc3QSGgoHbm9kZV9pZBgBIAEoCUIJukgGcgQQARhAIhQKElJlbW92ZU5vZGVSZXNwb25zZSKEAgoJTm9kZVRva2VuEhQKAmlkGAEgASgJQgi6SAVyA7ABARI5CgVzdGF0ZRgCIAEoDjIgLm9iaWVudGUuY2xvdWQudjEuTm9kZVRva2VuU3RhdGVCCLpIBYIBAhABEiQKEmNyZWF0ZWRfYnlfdXNlcl9pZBgDIAEoCUIIukgFcgOwAQESLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIAoPdXNlZF9ieV9ub2RlX2lkGAYgASgJQge6SARyAhhAKp0BCglOb2RlU3RhdGUSGgoWTk9ERV9TVEFURV9VTlNQRUNJRklFRBAAEhQKEE5PREVfU1RBVEVfUkVBRFkQARIXChNOT0RFX1NUQVRFX0RFR1JBREVEEAISEwoPTk9ERV9TVEFURV9MT1NUEAMSFwoTTk9ERV9TVEFURV9EUkFJTklORxAEEhcKE05PREVfU1RBVEVfQ09SRE9ORUQQBSpxCgpEcmFpblN0YXRlEhsKF0RSQUlOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTRFJBSU5fU1RBVEVfUlVOTklORxABEhQKEERSQUlOX1NUQVRFX0RPTkUQAhIXChNEUkFJTl9TVEFURV9TVE9QUEVEEAMqpQEKDk5vZGVUb2tlblN0YXRlEiAKHE5PREVfVE9LRU5fU1RBVEVfVU5TUEVDSUZJRUQQABIaChZOT0RFX1RPS0VOX1NUQVRFX1ZBTElEEAESGQoVTk9ERV9UT0tFTl9TVEFURV9VU0VEEAISHAoYTk9ERV9UT0tFTl9TVEFURV9FWFBJUkVEEAMSHAoYTk9ERV9UT0tFTl9TVEFURV9SRVZPS0VEEAQy2AcKDE5vZGVzU2VydmljZRJTCgdHZXROb2RlEiAub2JpZW50ZS5jbG91ZC52MS5HZXROb2RlUmVxdWVzdBohLm9iaWVudGUuY2xvdWQudjEuR2V0Tm9kZVJlc3BvbnNlIgOQAgESWQoJTGlzdE5vZGVzEiIub2JpZW50ZS5jbG91ZC52MS5MaXN0Tm9kZXNSZXF1ZXN0GiMub2JpZW50ZS5jbG91ZC52MS5MaXN0Tm9kZXNSZXNwb25zZSIDkAIBElwKCkNvcmRvbk5vZGUSIy5vYmllbnRlLmNsb3VkLnYxLkNvcmRvbk5vZGVSZXF1ZXN0GiQub2JpZW50ZS5jbG91ZC52MS5Db3Jkb25Ob2RlUmVzcG9uc2UiA5ACAhJZCglEcmFpbk5vZGUSIi5vYmllbnRlLmNsb3VkLnYxLkRyYWluTm9kZVJlcXVlc3QaIy5vYmllbnRlLmNsb3VkLnYxLkRyYWluTm9kZVJlc3BvbnNlIgOQAgISXgoKV2F0Y2hEcmFpbhIjLm9iaWVudGUuY2xvdWQudjEuV2F0Y2hEcmFpblJlcXVlc3QaJC5vYmllbnRlLmNsb3VkLnYxLldhdGNoRHJhaW5SZXNwb25zZSIDkAIBMAESYgoMVW5jb3Jkb25Ob2RlEiUub2JpZW50ZS5jbG91ZC52MS5VbmNvcmRvbk5vZGVSZXF1ZXN0GiYub2JpZW50ZS5jbG91ZC52MS5VbmNvcmRvbk5vZGVSZXNwb25zZSIDkAICEmYKD0NyZWF0ZU5vZGVUb2tlbhIoLm9iaWVudGUuY2xvdWQudjEuQ3JlYXRlTm9kZVRva2VuUmVxdWVzdBopLm9iaWVudGUuY2xvdWQudjEuQ3JlYXRlTm9kZVRva2VuUmVzcG9uc2USaAoOTGlzdE5vZGVUb2tlbnMSJy5vYmllbnRlLmNsb3VkLnYxLkxpc3ROb2RlVG9rZW5zUmVxdWVzdBooLm9iaWVudGUuY2xvdWQudjEuTGlzdE5vZGVUb2tlbnNSZXNwb25zZSIDkAIBEmsKD1Jldm9rZU5vZGVUb2tlbhIoLm9iaWVudGUuY2xvdWQudjEuUmV2b2tlTm9kZVRva2VuUmVxdWVzdBopLm9iaWVudGUuY2xvdWQudjEuUmV2b2tlTm9kZVRva2VuUmVzcG9uc2UiA5ACAhJcCgpSZW1vdmVOb2RlEiMub2JpZW50ZS5jbG91ZC52MS5SZW1vdmVOb2RlUmVxdWVzdBokLm9iaWVudGUuY2xvdWQudjEuUmVtb3ZlTm9kZVJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_resources]);
 
 /**
  * A Docker host.
@@ -530,6 +530,225 @@ export const DrainedDeploymentSchema: GenMessage<DrainedDeployment> = /*@__PURE_
   messageDesc(file_obiente_cloud_v1_nodes, 14);
 
 /**
+ * How long the token is to be valid.
+ *
+ * @generated from message obiente.cloud.v1.CreateNodeTokenRequest
+ */
+export type CreateNodeTokenRequest = Message<"obiente.cloud.v1.CreateNodeTokenRequest"> & {
+  /**
+   * Seconds, 60 to 604800; 0 stands for an hour.
+   *
+   * @generated from field: int32 lifetime_s = 1;
+   */
+  lifetimeS: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CreateNodeTokenRequest.
+ * Use `create(CreateNodeTokenRequestSchema)` to create a new message.
+ */
+export const CreateNodeTokenRequestSchema: GenMessage<CreateNodeTokenRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 15);
+
+/**
+ * The token.
+ *
+ * @generated from message obiente.cloud.v1.CreateNodeTokenResponse
+ */
+export type CreateNodeTokenResponse = Message<"obiente.cloud.v1.CreateNodeTokenResponse"> & {
+  /**
+   * What the new host is given. It is stored as a hash only.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * How it stands.
+   *
+   * @generated from field: obiente.cloud.v1.NodeToken record = 2;
+   */
+  record?: NodeToken | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.CreateNodeTokenResponse.
+ * Use `create(CreateNodeTokenResponseSchema)` to create a new message.
+ */
+export const CreateNodeTokenResponseSchema: GenMessage<CreateNodeTokenResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 16);
+
+/**
+ * Nothing to say.
+ *
+ * @generated from message obiente.cloud.v1.ListNodeTokensRequest
+ */
+export type ListNodeTokensRequest = Message<"obiente.cloud.v1.ListNodeTokensRequest"> & {
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListNodeTokensRequest.
+ * Use `create(ListNodeTokensRequestSchema)` to create a new message.
+ */
+export const ListNodeTokensRequestSchema: GenMessage<ListNodeTokensRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 17);
+
+/**
+ * The tokens.
+ *
+ * @generated from message obiente.cloud.v1.ListNodeTokensResponse
+ */
+export type ListNodeTokensResponse = Message<"obiente.cloud.v1.ListNodeTokensResponse"> & {
+  /**
+   * Newest first.
+   *
+   * @generated from field: repeated obiente.cloud.v1.NodeToken tokens = 1;
+   */
+  tokens: NodeToken[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.ListNodeTokensResponse.
+ * Use `create(ListNodeTokensResponseSchema)` to create a new message.
+ */
+export const ListNodeTokensResponseSchema: GenMessage<ListNodeTokensResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 18);
+
+/**
+ * Which token.
+ *
+ * @generated from message obiente.cloud.v1.RevokeNodeTokenRequest
+ */
+export type RevokeNodeTokenRequest = Message<"obiente.cloud.v1.RevokeNodeTokenRequest"> & {
+  /**
+   * Token id (UUID).
+   *
+   * @generated from field: string token_id = 1;
+   */
+  tokenId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RevokeNodeTokenRequest.
+ * Use `create(RevokeNodeTokenRequestSchema)` to create a new message.
+ */
+export const RevokeNodeTokenRequestSchema: GenMessage<RevokeNodeTokenRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 19);
+
+/**
+ * Nobody joins with it any more.
+ *
+ * @generated from message obiente.cloud.v1.RevokeNodeTokenResponse
+ */
+export type RevokeNodeTokenResponse = Message<"obiente.cloud.v1.RevokeNodeTokenResponse"> & {
+  /**
+   * How it stands.
+   *
+   * @generated from field: obiente.cloud.v1.NodeToken record = 1;
+   */
+  record?: NodeToken | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RevokeNodeTokenResponse.
+ * Use `create(RevokeNodeTokenResponseSchema)` to create a new message.
+ */
+export const RevokeNodeTokenResponseSchema: GenMessage<RevokeNodeTokenResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 20);
+
+/**
+ * Which node.
+ *
+ * @generated from message obiente.cloud.v1.RemoveNodeRequest
+ */
+export type RemoveNodeRequest = Message<"obiente.cloud.v1.RemoveNodeRequest"> & {
+  /**
+   * Node id.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RemoveNodeRequest.
+ * Use `create(RemoveNodeRequestSchema)` to create a new message.
+ */
+export const RemoveNodeRequestSchema: GenMessage<RemoveNodeRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 21);
+
+/**
+ * The node is gone.
+ *
+ * @generated from message obiente.cloud.v1.RemoveNodeResponse
+ */
+export type RemoveNodeResponse = Message<"obiente.cloud.v1.RemoveNodeResponse"> & {
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RemoveNodeResponse.
+ * Use `create(RemoveNodeResponseSchema)` to create a new message.
+ */
+export const RemoveNodeResponseSchema: GenMessage<RemoveNodeResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 22);
+
+/**
+ * A join token, without the token.
+ *
+ * @generated from message obiente.cloud.v1.NodeToken
+ */
+export type NodeToken = Message<"obiente.cloud.v1.NodeToken"> & {
+  /**
+   * Token id (UUID).
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * How it stands.
+   *
+   * @generated from field: obiente.cloud.v1.NodeTokenState state = 2;
+   */
+  state: NodeTokenState;
+
+  /**
+   * Id of the user who made it (UUID).
+   *
+   * @generated from field: string created_by_user_id = 3;
+   */
+  createdByUserId: string;
+
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it expires, or has.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * The node that has joined with it; empty while none has.
+   *
+   * @generated from field: string used_by_node_id = 6;
+   */
+  usedByNodeId: string;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.NodeToken.
+ * Use `create(NodeTokenSchema)` to create a new message.
+ */
+export const NodeTokenSchema: GenMessage<NodeToken> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_nodes, 23);
+
+/**
  * What a node is at the moment.
  *
  * @generated from enum obiente.cloud.v1.NodeState
@@ -624,6 +843,53 @@ export const DrainStateSchema: GenEnum<DrainState> = /*@__PURE__*/
   enumDesc(file_obiente_cloud_v1_nodes, 1);
 
 /**
+ * How a join token stands.
+ *
+ * @generated from enum obiente.cloud.v1.NodeTokenState
+ */
+export const NodeTokenState = {
+  /**
+   * @generated from enum value: NODE_TOKEN_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * One host may join with it.
+   *
+   * @generated from enum value: NODE_TOKEN_STATE_VALID = 1;
+   */
+  VALID: 1,
+
+  /**
+   * @generated from enum value: NODE_TOKEN_STATE_USED = 2;
+   */
+  USED: 2,
+
+  /**
+   * @generated from enum value: NODE_TOKEN_STATE_EXPIRED = 3;
+   */
+  EXPIRED: 3,
+
+  /**
+   * @generated from enum value: NODE_TOKEN_STATE_REVOKED = 4;
+   */
+  REVOKED: 4,
+} as const;
+
+/**
+ * How a join token stands.
+ *
+ * @generated from enum obiente.cloud.v1.NodeTokenState
+ */
+export type NodeTokenState = (typeof NodeTokenState)[keyof typeof NodeTokenState] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.NodeTokenState.
+ */
+export const NodeTokenStateSchema: GenEnum<NodeTokenState> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_nodes, 2);
+
+/**
  * The Docker hosts of the cluster. Every signed-in user may read them; names, sizes and labels only.
  *
  * @generated from service obiente.cloud.v1.NodesService
@@ -690,6 +956,48 @@ export const NodesService: GenService<{
     methodKind: "unary";
     input: typeof UncordonNodeRequestSchema;
     output: typeof UncordonNodeResponseSchema;
+  },
+  /**
+   * Makes a token with which one host may join the cluster. It is said in this answer and never again. For operators of the
+   * platform.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.CreateNodeToken
+   */
+  createNodeToken: {
+    methodKind: "unary";
+    input: typeof CreateNodeTokenRequestSchema;
+    output: typeof CreateNodeTokenResponseSchema;
+  },
+  /**
+   * Lists the newest 200 join tokens, without what they are. For operators of the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.ListNodeTokens
+   */
+  listNodeTokens: {
+    methodKind: "unary";
+    input: typeof ListNodeTokensRequestSchema;
+    output: typeof ListNodeTokensResponseSchema;
+  },
+  /**
+   * Lets nobody join with a token any more; a node that has, stays. For operators of the platform.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.RevokeNodeToken
+   */
+  revokeNodeToken: {
+    methodKind: "unary";
+    input: typeof RevokeNodeTokenRequestSchema;
+    output: typeof RevokeNodeTokenResponseSchema;
+  },
+  /**
+   * Removes a node that is lost, or takes no replicas, and has none: what it says is heard no more. For operators of the
+   * platform. Doing it again changes nothing.
+   *
+   * @generated from rpc obiente.cloud.v1.NodesService.RemoveNode
+   */
+  removeNode: {
+    methodKind: "unary";
+    input: typeof RemoveNodeRequestSchema;
+    output: typeof RemoveNodeResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_cloud_v1_nodes, 0);

@@ -13,7 +13,71 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/control.proto.
  */
 export const file_obiente_internal_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEi/QQKEEVucm9sTm9kZVJlcXVlc3QSKAoHbm9kZV9pZBgBIAEoCUIXukgUchIQCBhAMgxeW2EtejAtOS1dKyQSHgoKam9pbl90b2tlbhgCIAEoCUIKukgHcgUQEBiAAhIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAIBIcCghob3N0bmFtZRgFIAEoCUIKukgHcgUQARj/ARIqCgljcHVfY29yZXMYBiABKAFCF7pIFBISGQAAAAAAALBAIQAAAAAAAAAAEh0KDG1lbW9yeV9ieXRlcxgHIAEoA0IHukgEIgIgABIfCg5kb2NrZXJfdmVyc2lvbhgIIAEoCUIHukgEcgIYQBIdCgxhcmNoaXRlY3R1cmUYCSABKAlCB7pIBHICGCASGwoHYWRkcmVzcxgKIAEoCUIKukgHcgUQARj9ARIgCgtnYXRld2F5X3VybBgLIAEoCUILukgIcgYYgASIAQESIQoMc3RyZWFtZXJfdXJsGAwgASgJQgu6SAhyBhiABIgBARKfAQoGbGFiZWxzGA0gAygLMjEub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0LkxhYmVsc0VudHJ5Qly6SFmaAVYQICIociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JCoociYYPzIiXlthLXowLTldKFthLXowLTkuXy8tXSpbYS16MC05XSk/JBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKEUVucm9sTm9kZVJlc3BvbnNlEhQKDGNvbnRyb2xfandrcxgBIAEoCSJEChBIZWFydGJlYXRSZXF1ZXN0EhYKDmRvY2tlcl9oZWFsdGh5GAEgASgIEhgKBnJlYXNvbhgCIAEoCUIIukgFcgMYgAgiOwoRSGVhcnRiZWF0UmVzcG9uc2USEAoIbGVhc2VfbXMYASABKAMSFAoMY29udHJvbF9qd2tzGAIgASgJImwKFVJlcG9ydFJlcGxpY2FzUmVxdWVzdBJBCghyZXBsaWNhcxgBIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuT2JzZXJ2ZWRSZXBsaWNhQgm6SAaSAQMQiCcSEAoIY29tcGxldGUYAiABKAgi0AMKD09ic2VydmVkUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEASQwoFc3RhdGUYBSABKAlCNLpIMXIvUghzdGFydGluZ1IHaGVhbHRoeVIJdW5oZWFsdGh5UgZleGl0ZWRSB3JlbW92ZWQSFgoJZXhpdF9jb2RlGAYgASgFSACIAQESFQoNb3V0X29mX21lbW9yeRgHIAEoCBIeCglob3N0X3BvcnQYCCABKAVCC7pICBoGGP//AygAEi4KCnN0YXJ0ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKCHJlc3RhcnRzGAogASgFQge6SAQaAigAEh8KDnJlc3RhcnRfc3RyZWFrGAsgASgFQge6SAQaAigAEjMKD25leHRfcmVzdGFydF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDAoKX2V4aXRfY29kZSJXChZSZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEj0KBnVuc2VlbhgBIAMoCzIiLm9iaWVudGUuaW50ZXJuYWwudjEuVW5zZWVuUmVwbGljYUIJukgGkgEDEIgnIosBCg1VbnNlZW5SZXBsaWNhEh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEh0KCnJlcGxpY2FfaWQYAyABKAlCCbpIBnIEEAEYQBIfCgxjb250YWluZXJfaWQYBCABKAlCCbpIBnIEEAwYQCJQChBGaW5kT3duZWRSZXF1ZXN0EjwKBnRoaW5ncxgBIAMoCzIhLm9iaWVudGUuaW50ZXJuYWwudjEuT3duYWJsZVRoaW5nQgm6SAaSAQMQiCciagoMT3duYWJsZVRoaW5nEiEKAmlkGAEgASgJQhW6SBJyEDIOXlswLTlhLWZdezY0fSQSGgoIb3duZXJfaWQYAiABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAyABKAlCB7pIBHICGEAiKwoRRmluZE93bmVkUmVzcG9uc2USFgoDaWRzGAEgAygJQgm6SAaSAQMQiCciigEKF0ZldGNoRW52aXJvbm1lbnRSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPxIXCg9idWlsZF9hcmd1bWVudHMYBCABKAgiJwoYRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJ4Ch5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/Ii4KH0ZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVzcG9uc2USCwoDandlGAEgASgJInYKHEZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/IiwKHUZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSLXAgoYUmVwb3J0Q29tcG9zZUZpbGVSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhgKBHBhdGgYAyABKAlCCrpIB3IFEAEY/wESFwoEZmlsZRgEIAEoCUIJukgGcgQogIAQEiMKEGVudmlyb25tZW50X2ZpbGUYBSABKAlCCbpIBnIEKICAEBJkCghjb250ZXh0cxgGIAMoCzI7Lm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0Q29tcG9zZUZpbGVSZXF1ZXN0LkNvbnRleHRzRW50cnlCFbpIEpoBDxAyIgRyAhg/KgVyA5gBQBIQCghjb21wbGV0ZRgHIAEoCBovCg1Db250ZXh0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijQEKGVJlcG9ydENvbXBvc2VGaWxlUmVzcG9uc2USFAoMcmVmdXNhbF9jb2RlGAEgASgJEg8KB3JlZnVzYWwYAiABKAkSDAoEaGludBgDIAEoCRI7CgZidWlsZHMYBCADKAsyIS5vYmllbnRlLmludGVybmFsLnYxLkNvbXBvc2VCdWlsZEIIukgFkgECEDIiZwoMQ29tcG9zZUJ1aWxkEhoKB3NlcnZpY2UYASABKAlCCbpIBnIEEAEYPxIYCgZmb2xkZXIYAiABKAlCCLpIBXIDGIAIEiEKD2RvY2tlcmZpbGVfcGF0aBgDIAEoCUIIukgFcgMY/wEiWAoTRmV0Y2hDb250ZXh0UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIgCg5jb250ZXh0X3NoYTI1NhgCIAEoCUIIukgFcgOYAUAiJQoURmV0Y2hDb250ZXh0UmVzcG9uc2USDQoFY2h1bmsYASABKAwioAIKElJlcG9ydEJ1aWxkUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8SGAoHYXR0ZW1wdBgEIAEoA0IHukgEIgIgABInCgVwaGFzZRgFIAEoCUIYukgVchNSB3dhaXRpbmdSCGJ1aWxkaW5nEh0KDGZpcnN0X251bWJlchgGIAEoA0IHukgEIgIoARI+CgVsaW5lcxgHIAMoCzIkLm9iaWVudGUuaW50ZXJuYWwudjEuQnVpbGRPdXRwdXRMaW5lQgm6SAaSAQMQ0A8SEAoIY29tcGxldGUYCCABKAgiQQoPQnVpbGRPdXRwdXRMaW5lEhYKBWF0X21zGAEgASgDQge6SAQiAiAAEhYKBHRleHQYAiABKAlCCLpIBXIDKIBAIqUBChRSZXBvcnRGYWlsdXJlUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIdCgpyZXBsaWNhX2lkGAIgASgJQgm6SAZyBBABGEASOgoFbGluZXMYAyADKAsyIC5vYmllbnRlLmludGVybmFsLnYxLlByaW50ZWRMaW5lQgm6SAaSAQMQ9AMSEQoJc2hvcnRlbmVkGAQgASgIIlAKC1ByaW50ZWRMaW5lEhYKBWF0X21zGAEgASgDQge6SAQiAigAEhAKCGlzX2Vycm9yGAIgASgIEhcKBHRleHQYAyABKAlCCbpIBnIEKICABCIXChVSZXBvcnRGYWlsdXJlUmVzcG9uc2UiJwoTUmVwb3J0QnVpbGRSZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoCCJrChhGZXRjaEltYWdlU291cmNlc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQiYQoZRmV0Y2hJbWFnZVNvdXJjZXNSZXNwb25zZRIRCglyZWZlcmVuY2UYASABKAkSMQoHaG9sZGVycxgCIAMoCzIgLm9iaWVudGUuaW50ZXJuYWwudjEuSW1hZ2VIb2xkZXIiTgoYRmV0Y2hWb2x1bWVTb3VyY2VSZXF1ZXN0EhsKCXZvbHVtZV9pZBgBIAEoCUIIukgFcgOwAQESFQoEY29weRgCIAEoBUIHukgEGgIoASJeChlGZXRjaFZvbHVtZVNvdXJjZVJlc3BvbnNlEg8KB25vZGVfaWQYASABKAkSEwoLZ2F0ZXdheV91cmwYAiABKAkSDQoFdG9rZW4YAyABKAkSDAoEY29weRgEIAEoBSJCCgtJbWFnZUhvbGRlchIPCgdub2RlX2lkGAEgASgJEhMKC2dhdGV3YXlfdXJsGAIgASgJEg0KBXRva2VuGAMgASgJMpkLCg5Db250cm9sU2VydmljZRJaCglFbnJvbE5vZGUSJS5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlc3BvbnNlEloKCUhlYXJ0YmVhdBIlLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVzcG9uc2USaQoOUmVwb3J0UmVwbGljYXMSKi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydFJlcGxpY2FzUmVxdWVzdBorLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXNwb25zZRJfCglGaW5kT3duZWQSJS5vYmllbnRlLmludGVybmFsLnYxLkZpbmRPd25lZFJlcXVlc3QaJi5vYmllbnRlLmludGVybmFsLnYxLkZpbmRPd25lZFJlc3BvbnNlIgOQAgESbwoQRmV0Y2hFbnZpcm9ubWVudBIsLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoRW52aXJvbm1lbnRSZXNwb25zZRKEAQoXRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWwSMy5vYmllbnRlLmludGVybmFsLnYxLkZldGNoUmVnaXN0cnlDcmVkZW50aWFsUmVxdWVzdBo0Lm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXNwb25zZRJ+ChVGZXRjaFNvdXJjZUNyZWRlbnRpYWwSMS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlcXVlc3QaMi5vYmllbnRlLmludGVybmFsLnYxLkZldGNoU291cmNlQ3JlZGVudGlhbFJlc3BvbnNlEnIKEVJlcG9ydENvbXBvc2VGaWxlEi0ub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRDb21wb3NlRmlsZVJlcXVlc3QaLi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydENvbXBvc2VGaWxlUmVzcG9uc2USZQoMRmV0Y2hDb250ZXh0Eigub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaENvbnRleHRSZXNwb25zZTABEnIKEUZldGNoSW1hZ2VTb3VyY2VzEi0ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEltYWdlU291cmNlc1JlcXVlc3QaLi5vYmllbnRlLmludGVybmFsLnYxLkZldGNoSW1hZ2VTb3VyY2VzUmVzcG9uc2UScgoRRmV0Y2hWb2x1bWVTb3VyY2USLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoVm9sdW1lU291cmNlUmVxdWVzdBouLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hWb2x1bWVTb3VyY2VSZXNwb25zZRJgCgtSZXBvcnRCdWlsZBInLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0QnVpbGRSZXF1ZXN0Gigub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlc3BvbnNlEmYKDVJlcG9ydEZhaWx1cmUSKS5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEZhaWx1cmVSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRGYWlsdXJlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiFvYmllbnRlL2ludGVybmFsL3YxL2NvbnRyb2wucHJvdG8SE29iaWVudGUuaW50ZXJuYWwudjEimwEKD0pvaW5Ob2RlUmVxdWVzdBIZCgV0b2tlbhgBIAEoCUIKukgHcgUQEBiAAhIoCgdub2RlX2lkGAIgASgJQhe6SBRyEhAIGEAyDF5bYS16MC05LV0rJBIfCgtzaWduaW5nX2p3axgDIAEoCUIKukgHcgUQEBiAIBIiCg5lbmNyeXB0aW9uX2p3axgEIAEoCUIKukgHcgUQEBiAICIfChBKb2luTm9kZVJlc3BvbnNlEgsKA2p3ZRgBIAEoCSK8BQoQRW5yb2xOb2RlUmVxdWVzdBIoCgdub2RlX2lkGAEgASgJQhe6SBRyEhAIGEAyDF5bYS16MC05LV0rJBIhCgpqb2luX3Rva2VuGAIgASgJQg26SArYAQFyBRAQGIACEh8KC3NpZ25pbmdfandrGAMgASgJQgq6SAdyBRAQGIAgEiIKDmVuY3J5cHRpb25fandrGAQgASgJQgq6SAdyBRAQGIAgEhwKCGhvc3RuYW1lGAUgASgJQgq6SAdyBRABGP8BEioKCWNwdV9jb3JlcxgGIAEoAUIXukgUEhIZAAAAAAAAsEAhAAAAAAAAAAASHQoMbWVtb3J5X2J5dGVzGAcgASgDQge6SAQiAiAAEh8KDmRvY2tlcl92ZXJzaW9uGAggASgJQge6SARyAhhAEh0KDGFyY2hpdGVjdHVyZRgJIAEoCUIHukgEcgIYIBIbCgdhZGRyZXNzGAogASgJQgq6SAdyBRABGP0BEiAKC2dhdGV3YXlfdXJsGAsgASgJQgu6SAhyBhiABIgBARIhCgxzdHJlYW1lcl91cmwYDCABKAlCC7pICHIGGIAEiAEBEp8BCgZsYWJlbHMYDSADKAsyMS5vYmllbnRlLmludGVybmFsLnYxLkVucm9sTm9kZVJlcXVlc3QuTGFiZWxzRW50cnlCXLpIWZoBVhAgIihyJhg/MiJeW2EtejAtOV0oW2EtejAtOS5fLy1dKlthLXowLTldKT8kKihyJhg/MiJeW2EtejAtOV0oW2EtejAtOS5fLy1dKlthLXowLTldKT8kEhsKBmhvbGRlchgOIAEoCUILukgI2AEBcgOwAQESHQoIcmVwbGFjZXMYDyABKAlCC7pICNgBAXIDsAEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSgoRRW5yb2xOb2RlUmVzcG9uc2USFAoMY29udHJvbF9qd2tzGAEgASgJEg0KBWVwb2NoGAIgASgDEhAKCGxlYXNlX21zGAMgASgDIhUKE1JlbGVhc2VMZWFzZVJlcXVlc3QiFgoUUmVsZWFzZUxlYXNlUmVzcG9uc2UiRAoQSGVhcnRiZWF0UmVxdWVzdBIWCg5kb2NrZXJfaGVhbHRoeRgBIAEoCBIYCgZyZWFzb24YAiABKAlCCLpIBXIDGIAIIjsKEUhlYXJ0YmVhdFJlc3BvbnNlEhAKCGxlYXNlX21zGAEgASgDEhQKDGNvbnRyb2xfandrcxgCIAEoCSJsChVSZXBvcnRSZXBsaWNhc1JlcXVlc3QSQQoIcmVwbGljYXMYASADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLk9ic2VydmVkUmVwbGljYUIJukgGkgEDEIgnEhAKCGNvbXBsZXRlGAIgASgIItADCg9PYnNlcnZlZFJlcGxpY2ESHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESHQoKcmVwbGljYV9pZBgDIAEoCUIJukgGcgQQARhAEh8KDGNvbnRhaW5lcl9pZBgEIAEoCUIJukgGcgQQDBhAEkMKBXN0YXRlGAUgASgJQjS6SDFyL1IIc3RhcnRpbmdSB2hlYWx0aHlSCXVuaGVhbHRoeVIGZXhpdGVkUgdyZW1vdmVkEhYKCWV4aXRfY29kZRgGIAEoBUgAiAEBEhUKDW91dF9vZl9tZW1vcnkYByABKAgSHgoJaG9zdF9wb3J0GAggASgFQgu6SAgaBhj//wMoABIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCghyZXN0YXJ0cxgKIAEoBUIHukgEGgIoABIfCg5yZXN0YXJ0X3N0cmVhaxgLIAEoBUIHukgEGgIoABIzCg9uZXh0X3Jlc3RhcnRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCl9leGl0X2NvZGUiVwoWUmVwb3J0UmVwbGljYXNSZXNwb25zZRI9CgZ1bnNlZW4YASADKAsyIi5vYmllbnRlLmludGVybmFsLnYxLlVuc2VlblJlcGxpY2FCCbpIBpIBAxCIJyKLAQoNVW5zZWVuUmVwbGljYRIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIdCgpyZXBsaWNhX2lkGAMgASgJQgm6SAZyBBABGEASHwoMY29udGFpbmVyX2lkGAQgASgJQgm6SAZyBBAMGEAiUAoQRmluZE93bmVkUmVxdWVzdBI8CgZ0aGluZ3MYASADKAsyIS5vYmllbnRlLmludGVybmFsLnYxLk93bmFibGVUaGluZ0IJukgGkgEDEIgnImoKDE93bmFibGVUaGluZxIhCgJpZBgBIAEoCUIVukgSchAyDl5bMC05YS1mXXs2NH0kEhoKCG93bmVyX2lkGAIgASgJQgi6SAVyA7ABARIbCgpyZXBsaWNhX2lkGAMgASgJQge6SARyAhhAIisKEUZpbmRPd25lZFJlc3BvbnNlEhYKA2lkcxgBIAMoCUIJukgGkgEDEIgnIooBChdGZXRjaEVudmlyb25tZW50UmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIaCgdzZXJ2aWNlGAMgASgJQgm6SAZyBBABGD8SFwoPYnVpbGRfYXJndW1lbnRzGAQgASgIIicKGEZldGNoRW52aXJvbm1lbnRSZXNwb25zZRILCgNqd2UYASABKAkieAoeRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPyIuCh9GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlc3BvbnNlEgsKA2p3ZRgBIAEoCSJ2ChxGZXRjaFNvdXJjZUNyZWRlbnRpYWxSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhkKCHJldmlzaW9uGAIgASgFQge6SAQaAigBEhoKB3NlcnZpY2UYAyABKAlCCbpIBnIEEAEYPyIsCh1GZXRjaFNvdXJjZUNyZWRlbnRpYWxSZXNwb25zZRILCgNqd2UYASABKAki1wIKGFJlcG9ydENvbXBvc2VGaWxlUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIZCghyZXZpc2lvbhgCIAEoBUIHukgEGgIoARIYCgRwYXRoGAMgASgJQgq6SAdyBRABGP8BEhcKBGZpbGUYBCABKAlCCbpIBnIEKICAEBIjChBlbnZpcm9ubWVudF9maWxlGAUgASgJQgm6SAZyBCiAgBASZAoIY29udGV4dHMYBiADKAsyOy5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydENvbXBvc2VGaWxlUmVxdWVzdC5Db250ZXh0c0VudHJ5QhW6SBKaAQ8QMiIEcgIYPyoFcgOYAUASEAoIY29tcGxldGUYByABKAgaLwoNQ29udGV4dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIo0BChlSZXBvcnRDb21wb3NlRmlsZVJlc3BvbnNlEhQKDHJlZnVzYWxfY29kZRgBIAEoCRIPCgdyZWZ1c2FsGAIgASgJEgwKBGhpbnQYAyABKAkSOwoGYnVpbGRzGAQgAygLMiEub2JpZW50ZS5pbnRlcm5hbC52MS5Db21wb3NlQnVpbGRCCLpIBZIBAhAyImcKDENvbXBvc2VCdWlsZBIaCgdzZXJ2aWNlGAEgASgJQgm6SAZyBBABGD8SGAoGZm9sZGVyGAIgASgJQgi6SAVyAxiACBIhCg9kb2NrZXJmaWxlX3BhdGgYAyABKAlCCLpIBXIDGP8BIlgKE0ZldGNoQ29udGV4dFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESIAoOY29udGV4dF9zaGEyNTYYAiABKAlCCLpIBXIDmAFAIiUKFEZldGNoQ29udGV4dFJlc3BvbnNlEg0KBWNodW5rGAEgASgMIqACChJSZXBvcnRCdWlsZFJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESGQoIcmV2aXNpb24YAiABKAVCB7pIBBoCKAESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARg/EhgKB2F0dGVtcHQYBCABKANCB7pIBCICIAASJwoFcGhhc2UYBSABKAlCGLpIFXITUgd3YWl0aW5nUghidWlsZGluZxIdCgxmaXJzdF9udW1iZXIYBiABKANCB7pIBCICKAESPgoFbGluZXMYByADKAsyJC5vYmllbnRlLmludGVybmFsLnYxLkJ1aWxkT3V0cHV0TGluZUIJukgGkgEDENAPEhAKCGNvbXBsZXRlGAggASgIIkEKD0J1aWxkT3V0cHV0TGluZRIWCgVhdF9tcxgBIAEoA0IHukgEIgIgABIWCgR0ZXh0GAIgASgJQgi6SAVyAyiAQCKlAQoUUmVwb3J0RmFpbHVyZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESHQoKcmVwbGljYV9pZBgCIAEoCUIJukgGcgQQARhAEjoKBWxpbmVzGAMgAygLMiAub2JpZW50ZS5pbnRlcm5hbC52MS5QcmludGVkTGluZUIJukgGkgEDEPQDEhEKCXNob3J0ZW5lZBgEIAEoCCJQCgtQcmludGVkTGluZRIWCgVhdF9tcxgBIAEoA0IHukgEIgIoABIQCghpc19lcnJvchgCIAEoCBIXCgR0ZXh0GAMgASgJQgm6SAZyBCiAgAQiFwoVUmVwb3J0RmFpbHVyZVJlc3BvbnNlIicKE1JlcG9ydEJ1aWxkUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKAgiawoYRmV0Y2hJbWFnZVNvdXJjZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEi4KCGltYWdlX2lkGAIgASgJQhy6SBlyFzIVXnNoYTI1NjpbMC05YS1mXXs2NH0kImEKGUZldGNoSW1hZ2VTb3VyY2VzUmVzcG9uc2USEQoJcmVmZXJlbmNlGAEgASgJEjEKB2hvbGRlcnMYAiADKAsyIC5vYmllbnRlLmludGVybmFsLnYxLkltYWdlSG9sZGVyIk4KGEZldGNoVm9sdW1lU291cmNlUmVxdWVzdBIbCgl2b2x1bWVfaWQYASABKAlCCLpIBXIDsAEBEhUKBGNvcHkYAiABKAVCB7pIBBoCKAEiXgoZRmV0Y2hWb2x1bWVTb3VyY2VSZXNwb25zZRIPCgdub2RlX2lkGAEgASgJEhMKC2dhdGV3YXlfdXJsGAIgASgJEg0KBXRva2VuGAMgASgJEgwKBGNvcHkYBCABKAUiQgoLSW1hZ2VIb2xkZXISDwoHbm9kZV9pZBgBIAEoCRITCgtnYXRld2F5X3VybBgCIAEoCRINCgV0b2tlbhgDIAEoCTLXDAoOQ29udHJvbFNlcnZpY2USWgoJRW5yb2xOb2RlEiUub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXF1ZXN0GiYub2JpZW50ZS5pbnRlcm5hbC52MS5FbnJvbE5vZGVSZXNwb25zZRJXCghKb2luTm9kZRIkLm9iaWVudGUuaW50ZXJuYWwudjEuSm9pbk5vZGVSZXF1ZXN0GiUub2JpZW50ZS5pbnRlcm5hbC52MS5Kb2luTm9kZVJlc3BvbnNlEloKCUhlYXJ0YmVhdBIlLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuSGVhcnRiZWF0UmVzcG9uc2USYwoMUmVsZWFzZUxlYXNlEigub2JpZW50ZS5pbnRlcm5hbC52MS5SZWxlYXNlTGVhc2VSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5SZWxlYXNlTGVhc2VSZXNwb25zZRJpCg5SZXBvcnRSZXBsaWNhcxIqLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0UmVwbGljYXNSZXF1ZXN0Gisub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRSZXBsaWNhc1Jlc3BvbnNlEl8KCUZpbmRPd25lZBIlLm9iaWVudGUuaW50ZXJuYWwudjEuRmluZE93bmVkUmVxdWVzdBomLm9iaWVudGUuaW50ZXJuYWwudjEuRmluZE93bmVkUmVzcG9uc2UiA5ACARJvChBGZXRjaEVudmlyb25tZW50Eiwub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaEVudmlyb25tZW50UmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hFbnZpcm9ubWVudFJlc3BvbnNlEoQBChdGZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbBIzLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hSZWdpc3RyeUNyZWRlbnRpYWxSZXF1ZXN0GjQub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFJlZ2lzdHJ5Q3JlZGVudGlhbFJlc3BvbnNlEn4KFUZldGNoU291cmNlQ3JlZGVudGlhbBIxLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hTb3VyY2VDcmVkZW50aWFsUmVxdWVzdBoyLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hTb3VyY2VDcmVkZW50aWFsUmVzcG9uc2UScgoRUmVwb3J0Q29tcG9zZUZpbGUSLS5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydENvbXBvc2VGaWxlUmVxdWVzdBouLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0Q29tcG9zZUZpbGVSZXNwb25zZRJlCgxGZXRjaENvbnRleHQSKC5vYmllbnRlLmludGVybmFsLnYxLkZldGNoQ29udGV4dFJlcXVlc3QaKS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoQ29udGV4dFJlc3BvbnNlMAEScgoRRmV0Y2hJbWFnZVNvdXJjZXMSLS5vYmllbnRlLmludGVybmFsLnYxLkZldGNoSW1hZ2VTb3VyY2VzUmVxdWVzdBouLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hJbWFnZVNvdXJjZXNSZXNwb25zZRJyChFGZXRjaFZvbHVtZVNvdXJjZRItLm9iaWVudGUuaW50ZXJuYWwudjEuRmV0Y2hWb2x1bWVTb3VyY2VSZXF1ZXN0Gi4ub2JpZW50ZS5pbnRlcm5hbC52MS5GZXRjaFZvbHVtZVNvdXJjZVJlc3BvbnNlEmAKC1JlcG9ydEJ1aWxkEicub2JpZW50ZS5pbnRlcm5hbC52MS5SZXBvcnRCdWlsZFJlcXVlc3QaKC5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEJ1aWxkUmVzcG9uc2USZgoNUmVwb3J0RmFpbHVyZRIpLm9iaWVudGUuaW50ZXJuYWwudjEuUmVwb3J0RmFpbHVyZVJlcXVlc3QaKi5vYmllbnRlLmludGVybmFsLnYxLlJlcG9ydEZhaWx1cmVSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+
+/**
+ * A host wants to be a node.
+ *
+ * @generated from message obiente.internal.v1.JoinNodeRequest
+ */
+export type JoinNodeRequest = Message<"obiente.internal.v1.JoinNodeRequest"> & {
+  /**
+   * The token.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * Node id, made by the host and kept on its disk.
+   *
+   * @generated from field: string node_id = 2;
+   */
+  nodeId: string;
+
+  /**
+   * Public signing key as a JWK (ES256).
+   *
+   * @generated from field: string signing_jwk = 3;
+   */
+  signingJwk: string;
+
+  /**
+   * Public encryption key as a JWK (ECDH-ES, P-256).
+   *
+   * @generated from field: string encryption_jwk = 4;
+   */
+  encryptionJwk: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.JoinNodeRequest.
+ * Use `create(JoinNodeRequestSchema)` to create a new message.
+ */
+export const JoinNodeRequestSchema: GenMessage<JoinNodeRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 0);
+
+/**
+ * The host may be a node.
+ *
+ * @generated from message obiente.internal.v1.JoinNodeResponse
+ */
+export type JoinNodeResponse = Message<"obiente.internal.v1.JoinNodeResponse"> & {
+  /**
+   * Compact JWE (ECDH-ES+A256KW, A256GCM) of a JSON object with what the node's processes are told: `instance`,
+   * `temporalAddress`, `temporalNamespace`, `payloadKeys` and `metricsDatabaseUrl`.
+   *
+   * @generated from field: string jwe = 1;
+   */
+  jwe: string;
+};
+
+/**
+ * Describes the message obiente.internal.v1.JoinNodeResponse.
+ * Use `create(JoinNodeResponseSchema)` to create a new message.
+ */
+export const JoinNodeResponseSchema: GenMessage<JoinNodeResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 1);
 
 /**
  * A node introduces itself.
@@ -29,7 +93,7 @@ export type EnrolNodeRequest = Message<"obiente.internal.v1.EnrolNodeRequest"> &
   nodeId: string;
 
   /**
-   * Proves that the node may join.
+   * Proves that the node may join; empty from a node that has joined with a token of its own, which signs the call.
    *
    * @generated from field: string join_token = 2;
    */
@@ -111,6 +175,20 @@ export type EnrolNodeRequest = Message<"obiente.internal.v1.EnrolNodeRequest"> &
    * @generated from field: map<string, string> labels = 13;
    */
   labels: { [key: string]: string };
+
+  /**
+   * Id of the process that takes the lease (UUID), new at each start; empty from nodes that know of no leases.
+   *
+   * @generated from field: string holder = 14;
+   */
+  holder: string;
+
+  /**
+   * The process that had the lease before and is known to be gone, so that its lease need not run out; else empty.
+   *
+   * @generated from field: string replaces = 15;
+   */
+  replaces: string;
 };
 
 /**
@@ -118,7 +196,7 @@ export type EnrolNodeRequest = Message<"obiente.internal.v1.EnrolNodeRequest"> &
  * Use `create(EnrolNodeRequestSchema)` to create a new message.
  */
 export const EnrolNodeRequestSchema: GenMessage<EnrolNodeRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 0);
+  messageDesc(file_obiente_internal_v1_control, 2);
 
 /**
  * The node is known.
@@ -132,6 +210,20 @@ export type EnrolNodeResponse = Message<"obiente.internal.v1.EnrolNodeResponse">
    * @generated from field: string control_jwks = 1;
    */
   controlJwks: string;
+
+  /**
+   * Counts who had the lease: the token of every other call says it.
+   *
+   * @generated from field: int64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * How long the lease holds, milliseconds.
+   *
+   * @generated from field: int64 lease_ms = 3;
+   */
+  leaseMs: bigint;
 };
 
 /**
@@ -139,7 +231,37 @@ export type EnrolNodeResponse = Message<"obiente.internal.v1.EnrolNodeResponse">
  * Use `create(EnrolNodeResponseSchema)` to create a new message.
  */
 export const EnrolNodeResponseSchema: GenMessage<EnrolNodeResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 1);
+  messageDesc(file_obiente_internal_v1_control, 3);
+
+/**
+ * The process ends.
+ *
+ * @generated from message obiente.internal.v1.ReleaseLeaseRequest
+ */
+export type ReleaseLeaseRequest = Message<"obiente.internal.v1.ReleaseLeaseRequest"> & {
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReleaseLeaseRequest.
+ * Use `create(ReleaseLeaseRequestSchema)` to create a new message.
+ */
+export const ReleaseLeaseRequestSchema: GenMessage<ReleaseLeaseRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 4);
+
+/**
+ * The next process may take the lease.
+ *
+ * @generated from message obiente.internal.v1.ReleaseLeaseResponse
+ */
+export type ReleaseLeaseResponse = Message<"obiente.internal.v1.ReleaseLeaseResponse"> & {
+};
+
+/**
+ * Describes the message obiente.internal.v1.ReleaseLeaseResponse.
+ * Use `create(ReleaseLeaseResponseSchema)` to create a new message.
+ */
+export const ReleaseLeaseResponseSchema: GenMessage<ReleaseLeaseResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_control, 5);
 
 /**
  * A sign of life.
@@ -167,7 +289,7 @@ export type HeartbeatRequest = Message<"obiente.internal.v1.HeartbeatRequest"> &
  * Use `create(HeartbeatRequestSchema)` to create a new message.
  */
 export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 2);
+  messageDesc(file_obiente_internal_v1_control, 6);
 
 /**
  * The lease is renewed.
@@ -195,7 +317,7 @@ export type HeartbeatResponse = Message<"obiente.internal.v1.HeartbeatResponse">
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export const HeartbeatResponseSchema: GenMessage<HeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 3);
+  messageDesc(file_obiente_internal_v1_control, 7);
 
 /**
  * What runs on a node.
@@ -223,7 +345,7 @@ export type ReportReplicasRequest = Message<"obiente.internal.v1.ReportReplicasR
  * Use `create(ReportReplicasRequestSchema)` to create a new message.
  */
 export const ReportReplicasRequestSchema: GenMessage<ReportReplicasRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 4);
+  messageDesc(file_obiente_internal_v1_control, 8);
 
 /**
  * A container of a replica as its node sees it.
@@ -321,7 +443,7 @@ export type ObservedReplica = Message<"obiente.internal.v1.ObservedReplica"> & {
  * Use `create(ObservedReplicaSchema)` to create a new message.
  */
 export const ObservedReplicaSchema: GenMessage<ObservedReplica> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 5);
+  messageDesc(file_obiente_internal_v1_control, 9);
 
 /**
  * Stored.
@@ -343,7 +465,7 @@ export type ReportReplicasResponse = Message<"obiente.internal.v1.ReportReplicas
  * Use `create(ReportReplicasResponseSchema)` to create a new message.
  */
 export const ReportReplicasResponseSchema: GenMessage<ReportReplicasResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 6);
+  messageDesc(file_obiente_internal_v1_control, 10);
 
 /**
  * A replica that is recorded, and was not in a complete report.
@@ -385,7 +507,7 @@ export type UnseenReplica = Message<"obiente.internal.v1.UnseenReplica"> & {
  * Use `create(UnseenReplicaSchema)` to create a new message.
  */
 export const UnseenReplicaSchema: GenMessage<UnseenReplica> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 7);
+  messageDesc(file_obiente_internal_v1_control, 11);
 
 /**
  * What a node has.
@@ -406,7 +528,7 @@ export type FindOwnedRequest = Message<"obiente.internal.v1.FindOwnedRequest"> &
  * Use `create(FindOwnedRequestSchema)` to create a new message.
  */
 export const FindOwnedRequestSchema: GenMessage<FindOwnedRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 8);
+  messageDesc(file_obiente_internal_v1_control, 12);
 
 /**
  * A container or a network that some record has to own.
@@ -441,7 +563,7 @@ export type OwnableThing = Message<"obiente.internal.v1.OwnableThing"> & {
  * Use `create(OwnableThingSchema)` to create a new message.
  */
 export const OwnableThingSchema: GenMessage<OwnableThing> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 9);
+  messageDesc(file_obiente_internal_v1_control, 13);
 
 /**
  * What is owned.
@@ -462,7 +584,7 @@ export type FindOwnedResponse = Message<"obiente.internal.v1.FindOwnedResponse">
  * Use `create(FindOwnedResponseSchema)` to create a new message.
  */
 export const FindOwnedResponseSchema: GenMessage<FindOwnedResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 10);
+  messageDesc(file_obiente_internal_v1_control, 14);
 
 /**
  * Which service of which revision.
@@ -504,7 +626,7 @@ export type FetchEnvironmentRequest = Message<"obiente.internal.v1.FetchEnvironm
  * Use `create(FetchEnvironmentRequestSchema)` to create a new message.
  */
 export const FetchEnvironmentRequestSchema: GenMessage<FetchEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 11);
+  messageDesc(file_obiente_internal_v1_control, 15);
 
 /**
  * The variables.
@@ -525,7 +647,7 @@ export type FetchEnvironmentResponse = Message<"obiente.internal.v1.FetchEnviron
  * Use `create(FetchEnvironmentResponseSchema)` to create a new message.
  */
 export const FetchEnvironmentResponseSchema: GenMessage<FetchEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 12);
+  messageDesc(file_obiente_internal_v1_control, 16);
 
 /**
  * Which service of which revision.
@@ -560,7 +682,7 @@ export type FetchRegistryCredentialRequest = Message<"obiente.internal.v1.FetchR
  * Use `create(FetchRegistryCredentialRequestSchema)` to create a new message.
  */
 export const FetchRegistryCredentialRequestSchema: GenMessage<FetchRegistryCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 13);
+  messageDesc(file_obiente_internal_v1_control, 17);
 
 /**
  * The credential, if there is one.
@@ -581,7 +703,7 @@ export type FetchRegistryCredentialResponse = Message<"obiente.internal.v1.Fetch
  * Use `create(FetchRegistryCredentialResponseSchema)` to create a new message.
  */
 export const FetchRegistryCredentialResponseSchema: GenMessage<FetchRegistryCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 14);
+  messageDesc(file_obiente_internal_v1_control, 18);
 
 /**
  * Which service of which revision.
@@ -616,7 +738,7 @@ export type FetchSourceCredentialRequest = Message<"obiente.internal.v1.FetchSou
  * Use `create(FetchSourceCredentialRequestSchema)` to create a new message.
  */
 export const FetchSourceCredentialRequestSchema: GenMessage<FetchSourceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 15);
+  messageDesc(file_obiente_internal_v1_control, 19);
 
 /**
  * The credential, if there is one.
@@ -638,7 +760,7 @@ export type FetchSourceCredentialResponse = Message<"obiente.internal.v1.FetchSo
  * Use `create(FetchSourceCredentialResponseSchema)` to create a new message.
  */
 export const FetchSourceCredentialResponseSchema: GenMessage<FetchSourceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 16);
+  messageDesc(file_obiente_internal_v1_control, 20);
 
 /**
  * A Compose file of a commit.
@@ -702,7 +824,7 @@ export type ReportComposeFileRequest = Message<"obiente.internal.v1.ReportCompos
  * Use `create(ReportComposeFileRequestSchema)` to create a new message.
  */
 export const ReportComposeFileRequestSchema: GenMessage<ReportComposeFileRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 17);
+  messageDesc(file_obiente_internal_v1_control, 21);
 
 /**
  * What the file says.
@@ -744,7 +866,7 @@ export type ReportComposeFileResponse = Message<"obiente.internal.v1.ReportCompo
  * Use `create(ReportComposeFileResponseSchema)` to create a new message.
  */
 export const ReportComposeFileResponseSchema: GenMessage<ReportComposeFileResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 18);
+  messageDesc(file_obiente_internal_v1_control, 22);
 
 /**
  * A service that is built from a folder of the commit.
@@ -779,7 +901,7 @@ export type ComposeBuild = Message<"obiente.internal.v1.ComposeBuild"> & {
  * Use `create(ComposeBuildSchema)` to create a new message.
  */
 export const ComposeBuildSchema: GenMessage<ComposeBuild> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 19);
+  messageDesc(file_obiente_internal_v1_control, 23);
 
 /**
  * Which context.
@@ -807,7 +929,7 @@ export type FetchContextRequest = Message<"obiente.internal.v1.FetchContextReque
  * Use `create(FetchContextRequestSchema)` to create a new message.
  */
 export const FetchContextRequestSchema: GenMessage<FetchContextRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 20);
+  messageDesc(file_obiente_internal_v1_control, 24);
 
 /**
  * A part of a context.
@@ -828,7 +950,7 @@ export type FetchContextResponse = Message<"obiente.internal.v1.FetchContextResp
  * Use `create(FetchContextResponseSchema)` to create a new message.
  */
 export const FetchContextResponseSchema: GenMessage<FetchContextResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 21);
+  messageDesc(file_obiente_internal_v1_control, 25);
 
 /**
  * How a build goes.
@@ -900,7 +1022,7 @@ export type ReportBuildRequest = Message<"obiente.internal.v1.ReportBuildRequest
  * Use `create(ReportBuildRequestSchema)` to create a new message.
  */
 export const ReportBuildRequestSchema: GenMessage<ReportBuildRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 22);
+  messageDesc(file_obiente_internal_v1_control, 26);
 
 /**
  * A line that a build printed.
@@ -928,7 +1050,7 @@ export type BuildOutputLine = Message<"obiente.internal.v1.BuildOutputLine"> & {
  * Use `create(BuildOutputLineSchema)` to create a new message.
  */
 export const BuildOutputLineSchema: GenMessage<BuildOutputLine> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 23);
+  messageDesc(file_obiente_internal_v1_control, 27);
 
 /**
  * What a replica had printed.
@@ -970,7 +1092,7 @@ export type ReportFailureRequest = Message<"obiente.internal.v1.ReportFailureReq
  * Use `create(ReportFailureRequestSchema)` to create a new message.
  */
 export const ReportFailureRequestSchema: GenMessage<ReportFailureRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 24);
+  messageDesc(file_obiente_internal_v1_control, 28);
 
 /**
  * A line that a replica printed.
@@ -1005,7 +1127,7 @@ export type PrintedLine = Message<"obiente.internal.v1.PrintedLine"> & {
  * Use `create(PrintedLineSchema)` to create a new message.
  */
 export const PrintedLineSchema: GenMessage<PrintedLine> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 25);
+  messageDesc(file_obiente_internal_v1_control, 29);
 
 /**
  * Kept.
@@ -1020,7 +1142,7 @@ export type ReportFailureResponse = Message<"obiente.internal.v1.ReportFailureRe
  * Use `create(ReportFailureResponseSchema)` to create a new message.
  */
 export const ReportFailureResponseSchema: GenMessage<ReportFailureResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 26);
+  messageDesc(file_obiente_internal_v1_control, 30);
 
 /**
  * Stored.
@@ -1041,7 +1163,7 @@ export type ReportBuildResponse = Message<"obiente.internal.v1.ReportBuildRespon
  * Use `create(ReportBuildResponseSchema)` to create a new message.
  */
 export const ReportBuildResponseSchema: GenMessage<ReportBuildResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 27);
+  messageDesc(file_obiente_internal_v1_control, 31);
 
 /**
  * Which image.
@@ -1069,7 +1191,7 @@ export type FetchImageSourcesRequest = Message<"obiente.internal.v1.FetchImageSo
  * Use `create(FetchImageSourcesRequestSchema)` to create a new message.
  */
 export const FetchImageSourcesRequestSchema: GenMessage<FetchImageSourcesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 28);
+  messageDesc(file_obiente_internal_v1_control, 32);
 
 /**
  * Where it is.
@@ -1097,7 +1219,7 @@ export type FetchImageSourcesResponse = Message<"obiente.internal.v1.FetchImageS
  * Use `create(FetchImageSourcesResponseSchema)` to create a new message.
  */
 export const FetchImageSourcesResponseSchema: GenMessage<FetchImageSourcesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 29);
+  messageDesc(file_obiente_internal_v1_control, 33);
 
 /**
  * Which volume.
@@ -1125,7 +1247,7 @@ export type FetchVolumeSourceRequest = Message<"obiente.internal.v1.FetchVolumeS
  * Use `create(FetchVolumeSourceRequestSchema)` to create a new message.
  */
 export const FetchVolumeSourceRequestSchema: GenMessage<FetchVolumeSourceRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 30);
+  messageDesc(file_obiente_internal_v1_control, 34);
 
 /**
  * Who has it.
@@ -1167,7 +1289,7 @@ export type FetchVolumeSourceResponse = Message<"obiente.internal.v1.FetchVolume
  * Use `create(FetchVolumeSourceResponseSchema)` to create a new message.
  */
 export const FetchVolumeSourceResponseSchema: GenMessage<FetchVolumeSourceResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 31);
+  messageDesc(file_obiente_internal_v1_control, 35);
 
 /**
  * A node that has an image.
@@ -1202,17 +1324,20 @@ export type ImageHolder = Message<"obiente.internal.v1.ImageHolder"> & {
  * Use `create(ImageHolderSchema)` to create a new message.
  */
 export const ImageHolderSchema: GenMessage<ImageHolder> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_control, 32);
+  messageDesc(file_obiente_internal_v1_control, 36);
 
 /**
  * What nodes ask of the control plane. Every call but `EnrolNode` carries a token that the node signed with its own
- * key (ES256, audience `obiente-control`, subject = node id, at most 5 min old); a node speaks for itself only.
+ * key (ES256, audience `obiente-control`, subject = node id, at most 5 min old); a node speaks for itself only. The token
+ * says in `epoch` under which lease its process speaks: one that does not have the lease is refused with NODE_LEASE_LOST,
+ * and has to enrol again.
  *
  * @generated from service obiente.internal.v1.ControlService
  */
 export const ControlService: GenService<{
   /**
-   * Makes a node known, or known again: stores its keys, capacity and address. Proof is the join token.
+   * Makes a node known, or known again: stores its keys, capacity and address, and gives its lease to the process that
+   * asks. Proof is the installation's own join token, or, of a node that has joined with one of its own, its signature.
    *
    * @generated from rpc obiente.internal.v1.ControlService.EnrolNode
    */
@@ -1220,6 +1345,17 @@ export const ControlService: GenService<{
     methodKind: "unary";
     input: typeof EnrolNodeRequestSchema;
     output: typeof EnrolNodeResponseSchema;
+  },
+  /**
+   * Lets a host join with a token that is good for one: from now on its keys speak for that node. The same host may ask
+   * again. Proof is the token.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.JoinNode
+   */
+  joinNode: {
+    methodKind: "unary";
+    input: typeof JoinNodeRequestSchema;
+    output: typeof JoinNodeResponseSchema;
   },
   /**
    * Renews the node's lease and says what the node is.
@@ -1230,6 +1366,16 @@ export const ControlService: GenService<{
     methodKind: "unary";
     input: typeof HeartbeatRequestSchema;
     output: typeof HeartbeatResponseSchema;
+  },
+  /**
+   * Gives the node's lease back, at the end of its process.
+   *
+   * @generated from rpc obiente.internal.v1.ControlService.ReleaseLease
+   */
+  releaseLease: {
+    methodKind: "unary";
+    input: typeof ReleaseLeaseRequestSchema;
+    output: typeof ReleaseLeaseResponseSchema;
   },
   /**
    * Reports replicas that changed, and with `complete` everything that the node has.
