@@ -72,13 +72,16 @@ export async function startNode(environment: Record<string, string | undefined>,
   );
   const enrolment = createEnrolment({
     control: keys.control,
-    introduce: async () => ({
-      labels: config.NODE_LABELS,
-      ...(await docker.describeHost()),
-      ...keys.publicHalf,
-      joinToken,
-      ...addressesOf(config),
-    }),
+    introduce: async () => {
+      const { labels, ...host } = await docker.describeHost();
+      return {
+        ...host,
+        labels: { ...labels, ...config.NODE_LABELS },
+        ...keys.publicHalf,
+        joinToken,
+        ...addressesOf(config),
+      };
+    },
     docker: () => daemon.current(),
     keepControlJwks: controlJwks.keep,
     log,

@@ -34,13 +34,30 @@ export function createDockerVolumes({ client, call }: DockerConnection): DockerV
   };
 }
 
+/** Whether a container is the one of this name. */
+type IsOwn = (
+  container: { readonly Names: string[]; readonly Labels: Record<string, string> },
+  name: string,
+) => boolean;
+
+const hasItsName: IsOwn = ({ Names }, name) => Names.includes(`/${name}`);
+
+/** Something else writes a volume that a container wants to write. */
+export function writtenBy(holder: string, name: string): DomainError {
+  return new DomainError('VOLUME_IN_USE', `cannot create ${name}: container ${holder} writes its volume`, {
+    hint: 'Wait until that container is gone.',
+  });
+}
+
 /**
  * Makes sure that a volume is written by one container at a time: the last line of defence, whatever was planned.
  *
  * Whoever creates a container that writes volumes goes through here one after the other, so nobody creates another
  * between the look and the creation. A container that has stopped counts as well, since its daemon may restart it.
+ *
+ * @param isOwn whether a container is the one that is wanted, made by an earlier attempt.
  */
-export function createWriterGuard({ client, call }: DockerConnection) {
+export function createWriterGuard({ client, call }: DockerConnection, isOwn: IsOwn = hasItsName) {
   let turn: Promise<unknown> = Promise.resolve();
 
   const check = async ({ name, volumes = [] }: WantedContainer): Promise<void> => {
@@ -49,14 +66,10 @@ export function createWriterGuard({ client, call }: DockerConnection) {
         client.listContainers({ all: true, filters: { volume: [volume.name] }, abortSignal }),
       );
       const other = found.find(
-        ({ Names, Mounts }) =>
-          !Names.includes(`/${name}`) && Mounts.some((mount) => mount.Name === volume.name && mount.RW),
+        (container) =>
+          !isOwn(container, name) && container.Mounts.some((mount) => mount.Name === volume.name && mount.RW),
       );
-      if (!other) continue;
-      const holder = other.Names[0]?.slice(1) ?? other.Id;
-      throw new DomainError('VOLUME_IN_USE', `cannot create ${name}: container ${holder} writes its volume`, {
-        hint: 'Wait until that container is gone.',
-      });
+      if (other) throw writtenBy(other.Names[0]?.slice(1) ?? other.Id, name);
     }
   };
 

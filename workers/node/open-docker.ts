@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { createDocker, type Docker } from '../../adapters/docker/docker.ts';
 import { openOwnImages } from '../../adapters/docker/own-images.ts';
 import { openPullRecords } from '../../adapters/docker/pull-records.ts';
+import { createSwarm } from '../../adapters/docker/swarm/swarm.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import { createOwnImagesFile } from '../../adapters/node-files/own-images-file.ts';
 import { createPullRecordsFile } from '../../adapters/node-files/pull-records-file.ts';
@@ -24,12 +25,14 @@ export async function openDocker(config: z.infer<typeof nodeVariables>, log: Log
     log.warn({ err }, 'the record of own images cannot be read: what was pulled before stays'),
   );
   const ownImages = await openOwnImages(brought, (err) => log.warn({ err }, 'cannot save the record of own images'));
-  return createDocker({
+  const options = {
     socketPath: config.DOCKER_SOCKET,
     instance: config.OBIENTE_INSTANCE,
     nodeAddress: config.NODE_ADDRESS,
     requestTimeoutMs: DOCKER_TIMEOUT_MS,
     records,
     ownImages,
-  });
+  };
+  if (config.RUNTIME === 'docker') return createDocker(options);
+  return createSwarm({ ...options, tell: (weakness) => log.warn(`this host is weaker than it could be: ${weakness}`) });
 }
