@@ -7,8 +7,9 @@ import type { ProcessControl } from '../faults/process-control.ts';
 import { openTestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTcpProxy } from '../support/tcp-proxy.ts';
-import { type ClusterNode, startClusterNode } from './cluster-node.ts';
+import { type ClusterNode, startClusterHost, startClusterNode } from './cluster-node.ts';
 import { startControlPlane } from './control-plane.ts';
+import { bindToAddress, formSwarm, SWARM_SETTINGS } from './form-swarm.ts';
 import { type ClusterNetwork, openClusterNetwork } from './network.ts';
 
 /** A platform with three hosts, and ways to harm them and to look behind its back. */
@@ -29,7 +30,10 @@ export interface Cluster {
 const NODES = 3;
 
 /** Opens a cluster; nothing of it is left when the stack is disposed of. */
-export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster> {
+export async function openCluster(
+  stack: AsyncDisposableStack,
+  runtime: 'docker' | 'swarm' = 'docker',
+): Promise<Cluster> {
   const corner = await openTestDocker();
   stack.defer(corner.remove);
   const network = await openClusterNetwork(stack);
@@ -40,10 +44,19 @@ export async function openCluster(stack: AsyncDisposableStack): Promise<Cluster>
     const way = await openTcpProxy(port, { host: network.address, port });
     stack.defer(way.stop);
   }
-  const nodes = await Promise.all(
-    Array.from({ length: NODES }, (_, index) => startClusterNode(stack, { index, network, installation, ...ports })),
+  const settings = runtime === 'swarm' ? SWARM_SETTINGS : {};
+  const hosts = await Promise.all(
+    Array.from({ length: NODES }, (_, index) => startClusterHost(stack, { index, network, settings })),
   );
-  for (const { docker } of nodes) await copyImage(corner.image, corner.client, docker.client);
+  for (const { docker } of hosts) await copyImage(corner.image, corner.client, docker.client);
+  if (runtime === 'swarm') {
+    const members = hosts.map(({ host: { address }, docker }) => ({ address, docker }));
+    await Promise.all(members.map(bindToAddress));
+    await formSwarm(stack, members);
+  }
+  const nodes = await Promise.all(
+    hosts.map((host) => startClusterNode(stack, host, { network, installation, runtime, ...ports })),
+  );
   const cluster = { instance, api, db, network, processes, nodes, image: corner.image, httpPort: config.HTTP_PORT };
   await untilAllAre(cluster, 'ready');
   return cluster;
@@ -84,7 +97,7 @@ export async function untilAllAre(cluster: Pick<Cluster, 'db' | 'nodes'>, wanted
   for (const node of cluster.nodes) await eventually(() => untilNodeIs(cluster, node, wanted));
 }
 
-/** A container as Docker's own API tells of it. */
+/** A container as Docker's own API tells of it; on a swarm, the last one of a service, by whose id it goes. */
 export interface SeenContainer {
   readonly id: string;
   readonly nodeId: string;
@@ -101,8 +114,13 @@ export async function containersOf(
   const found = await Promise.all(
     nodes.map(async ({ nodeId, docker }) => {
       const containers = await docker.client.listContainers({ all: true, filters });
-      return containers.map(({ Id: id, Labels, State }) => {
+      const seen = containers.map(({ Id, Labels, State }) => {
+        const id = Labels['com.docker.swarm.service.id'] ?? Id;
         return { id, nodeId, replica: Labels[LABEL.replica] ?? '', running: State === 'running' };
+      });
+      return seen.filter(({ id, running }, at) => {
+        const same = seen.filter((other) => other.id === id);
+        return running || (same[0] === seen[at] && !same.some((other) => other.running));
       });
     }),
   );
