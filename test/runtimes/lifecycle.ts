@@ -7,6 +7,7 @@ import { aWebServer, createSubject, type SpecInit, type Subject } from '../integ
 import { eventually } from '../support/eventually.ts';
 import { askThroughIngress } from '../support/http.ts';
 import { startProber } from '../support/prober.ts';
+import { shopFindsItself, volumeIsKept } from './other-deployments.ts';
 
 /** A step of the story, and how it went. */
 export interface Step {
@@ -68,6 +69,19 @@ const STEPS: Readonly<Record<string, { readonly isAsked: boolean; run(story: Sto
     isAsked: true,
     run: async (story) => await ended(story, await story.cluster.api.deployments.restartDeployment(of(story.subject))),
   },
+  'update to a command that is not there, taken back': {
+    isAsked: true,
+    run: async (story) => {
+      const { cluster, subject } = story;
+      const { id } = await subject.update({ ...aSpec(cluster, 'broken'), command: ['/no/such/thing'] });
+      const { state, errorCode, errorMessage } = await subject.outcome(id);
+      const isRefused = state === OperationState.FAILED && errorMessage.includes('/no/such/thing');
+      return [
+        ...(isRefused && errorCode === 'REPLICA_EXITED' ? [] : [`it ends with ${errorCode}: ${errorMessage}`]),
+        ...(await isServing(story, 'one')),
+      ];
+    },
+  },
   'one container killed, until it is replaced': {
     isAsked: false,
     run: async ({ cluster, subject }) => {
@@ -109,6 +123,8 @@ const STEPS: Readonly<Record<string, { readonly isAsked: boolean; run(story: Sto
       return wanted.filter((text) => !found.includes(text)).map((text) => `no line says ${text}`);
     },
   },
+  'services of one file find each other': { isAsked: false, run: ({ cluster }) => shopFindsItself(cluster) },
+  'a volume is kept over a restart': { isAsked: false, run: ({ cluster }) => volumeIsKept(cluster) },
   delete: {
     isAsked: false,
     run: async ({ cluster, subject }) => {
