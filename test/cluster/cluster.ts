@@ -100,6 +100,8 @@ export async function untilAllAre(cluster: Pick<Cluster, 'db' | 'nodes'>, wanted
 /** A container as Docker's own API tells of it; on a swarm, the last one of a service, by whose id it goes. */
 export interface SeenContainer {
   readonly id: string;
+  /** Docker's own id of it. */
+  readonly dockerId: string;
   readonly nodeId: string;
   readonly replica: string;
   readonly running: boolean;
@@ -116,7 +118,7 @@ export async function containersOf(
       const containers = await docker.client.listContainers({ all: true, filters });
       const seen = containers.map(({ Id, Labels, State }) => {
         const id = Labels['com.docker.swarm.service.id'] ?? Id;
-        return { id, nodeId, replica: Labels[LABEL.replica] ?? '', running: State === 'running' };
+        return { id, dockerId: Id, nodeId, replica: Labels[LABEL.replica] ?? '', running: State === 'running' };
       });
       return seen.filter(({ id, running }, at) => {
         const same = seen.filter((other) => other.id === id);

@@ -12,19 +12,27 @@ import { type ExperimentResult, holds, toTable, writeReport } from './report.ts'
 
 const EXPERIMENTS: readonly Experiment[] = [nodeLost, swarmNodeLost, nodeDrained, dockerdFrozen, dockerdKilled];
 
-const { values, positionals: wanted } = parseArgs({ allowPositionals: true, options: { runs: { type: 'string' } } });
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { runs: { type: 'string' }, runtime: { type: 'string', default: 'docker' } },
+});
 const unknown = wanted.filter((name) => !EXPERIMENTS.some((experiment) => experiment.name === name));
 if (unknown.length > 0) {
   const known = EXPERIMENTS.map(({ name, about }) => `${name.padEnd(16)} ${about}\n`).join('');
   process.stderr.write(`no experiment is called ${unknown.join(', ')}; there are:\n${known}`);
   process.exit(2);
 }
-process.exit(await runAll());
+const { runtime } = values;
+if (runtime !== 'docker' && runtime !== 'swarm') {
+  process.stderr.write(`--runtime: found ${runtime}, allowed are docker and swarm\n`);
+  process.exit(2);
+}
+process.exit(await runAll(runtime));
 
-async function runAll(): Promise<number> {
+async function runAll(on: 'docker' | 'swarm'): Promise<number> {
   const results: ExperimentResult[] = [];
   await cleaningUp(async (stack) => {
-    const cluster = await openCluster(stack);
+    const cluster = await openCluster(stack, on);
     for (const experiment of EXPERIMENTS) {
       if (wanted.length > 0 && !wanted.includes(experiment.name)) continue;
       process.stdout.write(`\n${experiment.name}: ${experiment.about}\n`);

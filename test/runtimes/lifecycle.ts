@@ -93,6 +93,26 @@ const STEPS: Readonly<Record<string, { readonly isAsked: boolean; run(story: Sto
       return await wholeDeployment(cluster, subject.id, REPLICAS);
     },
   },
+  'one replica removed by hand, until it is replaced': {
+    isAsked: false,
+    run: async ({ cluster, subject }) => {
+      const taken = await takeOneAway({ cluster, subject });
+      await eventually(
+        async () => {
+          const ids = (await containersOf(subject.id, cluster.nodes))
+            .filter(({ running }) => running)
+            .map(({ id }) => id);
+          if (ids.length !== REPLICAS || ids.includes(taken)) throw new Error(`${ids.length} containers run`);
+        },
+        { patienceMs: 180_000 },
+      );
+      await eventually(async () => {
+        const { operation } = await subject.get();
+        if (operation?.state !== OperationState.SUCCEEDED) throw new Error(`the operation is ${operation?.state}`);
+      });
+      return await isServing({ cluster, subject }, 'one');
+    },
+  },
   stop: {
     isAsked: false,
     run: async (story) => {
@@ -207,4 +227,14 @@ async function killOne(story: Story): Promise<number> {
   if (!pid) throw new Error('nothing runs');
   process.kill(pid, 'SIGKILL');
   return pid;
+}
+
+/** As somebody does who should not: the container, or the service that would make another one. @returns its id */
+async function takeOneAway({ cluster, subject }: Story): Promise<string> {
+  const [first] = await containersOf(subject.id, cluster.nodes);
+  const client = cluster.nodes.find(({ nodeId }) => nodeId === first?.nodeId)?.docker.client;
+  if (!first || !client) throw new Error('nothing runs');
+  if (first.id === first.dockerId) await client.getContainer(first.id).remove({ force: true });
+  else await client.getService(first.id).remove();
+  return first.id;
 }

@@ -12,10 +12,13 @@ export interface TestSwarm extends TestDocker {
   readonly address: string;
   /** What the adapter told of the host. */
   readonly weaknesses: readonly string[];
+  /** Takes the network from the first host, which is the one that is tried. */
+  cutOff(): Promise<void>;
+  joinAgain(): Promise<void>;
 }
 
-/** Opens the swarm. Needs root. */
-export async function openTestSwarm(): Promise<TestSwarm> {
+/** Opens the swarm, with further managers if they are wanted. Needs root. */
+export async function openTestSwarm({ managers = 1 } = {}): Promise<TestSwarm> {
   const stack = new AsyncDisposableStack();
   try {
     const source = await openTestDocker();
@@ -25,7 +28,12 @@ export async function openTestSwarm(): Promise<TestSwarm> {
     const { client, socketPath } = await startDockerOn(stack, host, SWARM_SETTINGS);
     await copyImage(source.image, source.client, client);
     await bindToAddress({ address: host.address, docker: { client } });
-    await formSwarm(stack, [{ address: host.address, docker: { client } }]);
+    const members = [{ address: host.address, docker: { client } }];
+    for (let index = members.length; index < managers; index += 1) {
+      const other = await network.addHost(`swarm-${index}`);
+      members.push({ address: other.address, docker: await startDockerOn(stack, other, SWARM_SETTINGS) });
+    }
+    await formSwarm(stack, members);
     const instance = randomBytes(4).toString('hex');
     const weaknesses: string[] = [];
     const docker = createSwarm({
@@ -37,6 +45,7 @@ export async function openTestSwarm(): Promise<TestSwarm> {
       ...{ docker, client, instance, weaknesses },
       ...{ image: source.image, address: host.address },
       listContainers: async () => (await client.listContainers({ all: true, filters })).map(({ Id }) => Id),
+      ...{ cutOff: host.unplug, joinAgain: host.plug },
       remove: () => stack.disposeAsync(),
     };
   } catch (error) {

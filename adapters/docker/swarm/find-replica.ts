@@ -19,8 +19,8 @@ export interface ReplicaParts {
  * Creates the look at a replica: its service, seen as the container that others take it for. `undefined` when there is no
  * such service.
  *
- * A replica that runs is told by this host alone, so nothing changes for it while no manager answers. Only what to make of
- * one that does not run is asked of a manager.
+ * What has a container is told by this host alone, so nothing changes for it while no majority of managers is reached: one
+ * that has ended is then taken for one that is wanted. Only of what has none here a manager has to tell.
  */
 export function createFindReplica({ docker, services, tasks }: ReplicaParts) {
   const restarts = createRestartCount();
@@ -54,32 +54,40 @@ export function createFindReplica({ docker, services, tasks }: ReplicaParts) {
       const told = { id, restarts: endings, finishedAt: lastEnded?.finishedAt ?? null, ipAddress };
       return { ...running, ...told, daemonPolicy: policyOf(running.labels) };
     }
-    const service = await services.find(idOrName);
+    // Before a restart Swarm makes the next container and lets it wait: the one before tells how the replica is.
+    const last = lastEnded ?? (found[0] && (await inspect(found[0])));
+    const service = await services.find(idOrName).catch((error: unknown) => {
+      if (last) return 'unknown' as const;
+      throw error;
+    });
     if (!service) {
       restarts.forget(id);
       return undefined;
     }
-    // Before a restart Swarm makes the next container and lets it wait: the one before tells how the replica is.
-    const last = lastEnded ?? (found[0] && (await inspect(found[0])));
-    if (!last) return fromService(service);
-    const replica = { ...last, id: service.ID, daemonPolicy: policyOf(last.labels) };
-    if (!willRestart(service, last)) return { ...replica, restarts: Math.max(0, endings - 1) };
+    if (!last) return service === 'unknown' ? undefined : fromService(service);
+    const replica = { ...last, id, daemonPolicy: policyOf(last.labels) };
+    if ((service !== 'unknown' && isScaledDown(service)) || !willRestart(last))
+      return { ...replica, restarts: Math.max(0, endings - 1) };
     return { ...replica, status: 'restarting', restarts: endings };
   };
 }
 
-/** What the managers will do about a container that has ended. */
-function willRestart({ Spec }: KnownService, { status, exitCode, labels }: ObservedContainer): boolean {
+/** What Swarm does about a container that has ended, as long as it is wanted. */
+function willRestart({ status, exitCode, labels }: ObservedContainer): boolean {
   if (status !== 'exited' && status !== 'dead') return false;
-  if (Spec.Mode?.Replicated?.Replicas === 0) return false;
   const policy = policyOf(labels);
   return policy === 'always' || (policy === 'on-failure' && exitCode !== 0);
 }
 
+function isScaledDown({ Spec }: KnownService): boolean {
+  return Spec.Mode?.Replicated?.Replicas === 0;
+}
+
 /** A service of which this host has no container: not started yet, stopped, or waiting for its node. */
-function fromService({ ID: id, Spec, PreviousSpec }: KnownService): ObservedContainer {
+function fromService(service: KnownService): ObservedContainer {
+  const { ID: id, Spec, PreviousSpec } = service;
   const spec = containerSpecOf(Spec);
-  const isStopped = Spec.Mode?.Replicated?.Replicas === 0 && PreviousSpec !== undefined;
+  const isStopped = isScaledDown(service) && PreviousSpec !== undefined;
   return {
     id,
     imageId: spec.Image ?? '',

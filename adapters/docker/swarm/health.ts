@@ -1,7 +1,7 @@
-import { DomainError } from '../../../domain/errors.ts';
+import { DomainError, isDomainError } from '../../../domain/errors.ts';
 import { isLabelWord } from '../../../domain/node-labels.ts';
-import type { DockerConnection } from '../connection.ts';
-import type { DockerHealth } from '../health.ts';
+import type { CallOptions, DockerConnection } from '../connection.ts';
+import { type DockerHealth, HEALTH_TIMEOUT_MS } from '../health.ts';
 import { GATEWAY_BRIDGE } from './task-containers.ts';
 
 /** What this host is in its swarm. */
@@ -36,8 +36,9 @@ export function createSwarmHost(
   { client, impatient, call }: DockerConnection,
   of: { readonly plain: DockerHealth; readonly nodeAddress: string; tell(weakness: string): void },
 ): SwarmHost {
-  const nodeId = async (): Promise<string> => {
-    const { Swarm } = await call('ask docker for its swarm', () => impatient.info() as Promise<{ Swarm?: SwarmInfo }>);
+  const nodeId = async (options?: CallOptions): Promise<string> => {
+    const ask = () => impatient.info() as Promise<{ Swarm?: SwarmInfo }>;
+    const { Swarm } = await call('ask docker for its swarm', ask, options);
     const reason = whyNot(Swarm);
     if (reason === undefined && Swarm) return Swarm.NodeID;
     throw new DomainError('CONFIGURATION', `RUNTIME=swarm: ${reason}`, {
@@ -45,9 +46,13 @@ export function createSwarmHost(
     });
   };
 
-  const look = async (): Promise<KnownNode> => {
-    const id = await nodeId();
-    return await call(`inspect swarm node ${id}`, (abortSignal) => client.getNode(id).inspect({ abortSignal }));
+  const look = async (options?: CallOptions): Promise<KnownNode> => {
+    const id = await nodeId(options);
+    return await call(
+      `inspect swarm node ${id}`,
+      (abortSignal) => client.getNode(id).inspect({ abortSignal }),
+      options,
+    );
   };
 
   const tellWeaknesses = async (dockerVersion: string): Promise<void> => {
@@ -69,12 +74,14 @@ export function createSwarmHost(
       const health = await of.plain.checkHealth();
       if (health.kind !== 'healthy') return health;
       try {
-        const { Availability: availability } = (await look()).Spec;
+        const { Availability: availability } = (await look({ timeoutMs: HEALTH_TIMEOUT_MS })).Spec;
         if (availability === 'active') return health;
         return { kind: 'unreachable', reason: `its availability in the swarm is ${availability}` };
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        return { kind: 'unreachable', reason: `the swarm's managers do not answer for this host: ${reason}` };
+        if (isDomainError(error) && error.code === 'CONFIGURATION') return { kind: 'unreachable', reason };
+        // Managers that choose a new leader are silent for a moment, which is no trouble of this host.
+        return { kind: 'unanswered', reason: `no majority of the swarm's managers answers: ${reason}` };
       }
     },
     describeHost: async () => {

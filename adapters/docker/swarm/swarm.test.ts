@@ -11,7 +11,33 @@ import { isServiceId } from './swarm-labels.ts';
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
-describeContainers('a swarm', openTestSwarm);
+describeContainers('a swarm', () => openTestSwarm());
+
+describe('a host that has lost the other managers', () => {
+  it('goes on telling what runs, says what is wrong, and is back with them', async () => {
+    const test = await openTestSwarm({ managers: 2 });
+    const make = await openContainerMaker(test);
+    const id = await make.running(make.aContainer());
+    const crashing = await make.running(make.aContainer({ command: ['/bin/sh', '-c', 'sleep 2; exit 4'] }));
+    const before = await test.docker.findContainer(id);
+    expect(before?.ipAddress).toMatch(/^\d+\./);
+    await eventually(async () => expect((await test.docker.findContainer(crashing))?.exitCode).toBe(4));
+    await test.cutOff();
+    await eventually(async () => expect((await test.docker.checkHealth()).kind).toBe('unanswered'));
+    const begun = performance.now();
+    expect(await test.docker.findContainer(id)).toEqual(before);
+    expect(await test.docker.listContainerIds()).toEqual(expect.arrayContaining([id, crashing]));
+    expect(performance.now() - begun).toBeLessThan(5_000);
+    await expect(test.docker.createContainer(make.aContainer())).rejects.toMatchObject({ code: 'DOCKER_UNAVAILABLE' });
+    expect(await test.docker.findContainer(crashing)).toMatchObject({ id: crashing, labels: expect.anything() });
+    await test.joinAgain();
+    await eventually(async () => expect(await test.docker.checkHealth()).toEqual({ kind: 'healthy' }), {
+      patienceMs: 120_000,
+    });
+    for (const one of [id, crashing]) await test.docker.removeContainer(one);
+    await test.remove();
+  }, 300_000);
+});
 
 describe('a replica on a swarm', () => {
   let test: TestSwarm;

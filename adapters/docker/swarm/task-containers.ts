@@ -22,6 +22,22 @@ export function createTaskContainers({ client, impatient, call }: DockerConnecti
     await call('list containers', (abortSignal) =>
       client.listContainers({ all: true, filters: { label: [...label] }, abortSignal }),
     );
+  /** By its name it would be looked for in the whole swarm, which answers only where a majority of managers is reached. */
+  let bridgeId: string | undefined;
+  const bridge = async () => {
+    try {
+      const id = bridgeId ?? GATEWAY_BRIDGE;
+      const found = await call(`inspect network ${GATEWAY_BRIDGE}`, () => impatient.getNetwork(id).inspect());
+      bridgeId = found.Id;
+      return found;
+    } catch (error) {
+      if (statusOf(error) !== 404) throw error;
+      // Made anew since then, perhaps: the next look goes by the name.
+      bridgeId = undefined;
+      return undefined;
+    }
+  };
+
   return {
     ofService: async (idOrName) => {
       const label = isServiceId(idOrName) ? SWARM_LABEL.serviceId : SWARM_LABEL.serviceName;
@@ -30,16 +46,8 @@ export function createTaskContainers({ client, impatient, call }: DockerConnecti
     },
     ofInstallation: () => list([`${LABEL.managed}=true`, `${LABEL.instance}=${instance}`, LABEL.replica]),
     addressOf: async (containerId) => {
-      try {
-        const { Containers: attached = {} } = await call(`inspect network ${GATEWAY_BRIDGE}`, () =>
-          impatient.getNetwork(GATEWAY_BRIDGE).inspect(),
-        );
-        const address = attached[containerId]?.IPv4Address ?? '';
-        return address === '' ? null : (address.split('/')[0] ?? null);
-      } catch (error) {
-        if (statusOf(error) === 404) return null;
-        throw error;
-      }
+      const attached = (await bridge())?.Containers ?? {};
+      return attached[containerId]?.IPv4Address.split('/')[0] || null;
     },
   };
 }
