@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { networkName, ownedLabels } from '../../../domain/naming.ts';
 import { DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../../domain/spec.ts';
 import {
   type ContainerMaker,
@@ -82,7 +85,7 @@ describe('a replica on a swarm', () => {
     ]);
     expect(Object.keys(networks.Networks)).toEqual([make.network]);
     expect(networks.Ports['8080/tcp']?.map(({ HostIp }) => HostIp)).toEqual([test.address]);
-    expect(state.Pid).toBeGreaterThan(0);
+    expect(await readFile(`/proc/${state.Pid}/status`, 'utf8')).toMatch(/^NoNewPrivs:\s1$/m);
     await test.docker.removeContainer(id);
   });
 
@@ -137,6 +140,24 @@ describe('a replica on a swarm', () => {
     expect(await test.docker.checkHealth()).toEqual({ kind: 'healthy' });
     // Bound to the node's address, so nothing but the age of the engine is weaker.
     expect(test.weaknesses.every((weakness) => weakness.includes('no-new-privileges'))).toBe(true);
+  });
+
+  it('takes the place of a project’s bridge once nothing is attached to it', async () => {
+    const projectId = randomUUID();
+    const labels = ownedLabels({ instance: test.instance, projectId });
+    const name = networkName(test.instance, projectId);
+    await test.client.createNetwork({ Name: name, Driver: 'bridge', Labels: labels });
+    const attached = { Image: test.image, Cmd: ['/bin/sleep', '600'], HostConfig: { NetworkMode: name } };
+    const container = await test.client.createContainer(attached);
+    await container.start();
+    const refused = test.docker.ensureNetwork({ name, labels });
+    await expect(refused).rejects.toMatchObject({ code: 'REPLICA_CONFLICT', message: expect.stringContaining(name) });
+    await container.remove({ force: true });
+    await test.docker.ensureNetwork({ name, labels });
+    const found = (await test.client.listNetworks({ filters: { name: [name] } })).map(({ Scope }) => Scope);
+    expect(found).toEqual(['swarm']);
+    const id = await make.running(make.aContainer({ network: name }));
+    await test.docker.removeContainer(id);
   });
 
   it('is left to plain docker where it was made before there was a swarm', async () => {
