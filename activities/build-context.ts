@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { BuildImageInput } from '../contracts/activities.ts';
+import type { BuildImageInput } from '../contracts/node-activities.ts';
 import type { BuildSource } from '../contracts/rollout.ts';
 import { DomainError } from '../domain/errors.ts';
 import { type DetectedBuild, detectBuild } from '../domain/source-detection.ts';

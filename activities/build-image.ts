@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import type { BuildActivities, BuildImageInput, BuiltImage } from '../contracts/activities.ts';
+import type { BuildActivities, BuildImageInput, BuiltImage } from '../contracts/node-activities.ts';
 import type { BuildSource } from '../contracts/rollout.ts';
 import { DomainError, isDomainError } from '../domain/errors.ts';
 import { createMask } from '../domain/mask-values.ts';

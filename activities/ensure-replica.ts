@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import type { EnsureReplicaInput, NodeActivities } from '../contracts/activities.ts';
+import type { EnsureReplicaInput, NodeActivities } from '../contracts/node-activities.ts';
 import type { StartedReplica } from '../contracts/rollout.ts';
 import type { ObservedContainer, PresentImage, WantedContainer } from '../domain/container.ts';
 import { DomainError, isDomainError } from '../domain/errors.ts';

@@ -5,7 +5,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createProber } from '../adapters/probe/prober.ts';
-import type { EnsureReplicaInput } from '../contracts/activities.ts';
+import type { EnsureReplicaInput } from '../contracts/node-activities.ts';
 import type { ReplicaTemplate, StartedReplica } from '../contracts/rollout.ts';
 import type { ContainerEvent } from '../domain/container.ts';
 import { DomainError } from '../domain/errors.ts';

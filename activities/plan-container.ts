@@ -1,4 +1,4 @@
-import type { EnsureReplicaInput } from '../contracts/activities.ts';
+import type { EnsureReplicaInput } from '../contracts/node-activities.ts';
 import type { ReplicaTemplate } from '../contracts/rollout.ts';
 import { cohortName } from '../domain/cohort.ts';
 import { NODE_LABEL, type WantedContainer } from '../domain/container.ts';

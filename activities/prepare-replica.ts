@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import type { EnsureReplicaInput } from '../contracts/activities.ts';
+import type { EnsureReplicaInput } from '../contracts/node-activities.ts';
 import type { NamedImage, ReplicaTemplate } from '../contracts/rollout.ts';
 import type { PresentImage } from '../domain/container.ts';
 import { containerName, LABEL, networkName, ownedLabels, volumeLabels, volumeName } from '../domain/naming.ts';

@@ -1,4 +1,4 @@
-import type { NodeActivities } from '../contracts/activities.ts';
+import type { NodeActivities } from '../contracts/node-activities.ts';
 import { LABEL, networkName } from '../domain/naming.ts';
 import type { GitPorts } from './git-ports.ts';
 import { withHeartbeats } from './heartbeats.ts';

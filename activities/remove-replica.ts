@@ -1,4 +1,4 @@
-import type { NodeActivities } from '../contracts/activities.ts';
+import type { NodeActivities } from '../contracts/node-activities.ts';
 import { COMPOSE_LIMITS } from '../domain/compose/application.ts';
 import { NODE_LABEL, type ObservedContainer } from '../domain/container.ts';
 import { DomainError } from '../domain/errors.ts';

@@ -1,4 +1,4 @@
-import type { NodeActivities } from '../contracts/activities.ts';
+import type { NodeActivities } from '../contracts/node-activities.ts';
 import { volumeName } from '../domain/naming.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import type { ReplicaPorts } from './node-ports.ts';

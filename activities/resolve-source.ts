@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import type { NodeActivities } from '../contracts/activities.ts';
+import type { NodeActivities } from '../contracts/node-activities.ts';
 import type { GitPorts } from './git-ports.ts';
 import { withHeartbeats } from './heartbeats.ts';
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { Context } from '@temporalio/activity';
-import type { NodeActivities } from '../contracts/activities.ts';
+import type { NodeActivities } from '../contracts/node-activities.ts';
 import type { SnapshotContent, VolumeActivities } from '../contracts/volumes.ts';
 import { volumeLabels, volumeName } from '../domain/naming.ts';
 import { withHeartbeats } from './heartbeats.ts';

@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
-import type { NodeActivities } from '../contracts/activities.ts';
 import type { DiskNotice, WatchNodeInput } from '../contracts/node.ts';
+import type { NodeActivities } from '../contracts/node-activities.ts';
 import { describeDisk, nextDiskLevel } from '../domain/disk-guard.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import type { DaemonWatch, DiskWatch } from './node-ports.ts';

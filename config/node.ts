@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { temporalVariables } from './orchestrator.ts';
 import {
   bindAddress,
+  choice,
   durationMs,
   hostAddress,
   integer,
@@ -64,6 +65,8 @@ export const nodeVariables = temporalVariables.extend({
   NODE_GATEWAY_PORT: port(7410),
   STREAMER_GATEWAY_PORT: port(7411),
   DOCKER_SOCKET: z.string().default('/var/run/docker.sock'),
+  /** What replicas are: containers of this host's daemon, or services of the swarm that it manages. */
+  RUNTIME: choice(['docker', 'swarm'], 'docker'),
   /** Share of the daemon's disk that has to stay free: with less of it the node takes no new replicas. `0%`: none. */
   NODE_MIN_FREE_DISK: percent({ max: 50, default: 10 }),
   /** Image builds that go on at a time; others wait. Together they may use half of the host's cores and memory. */

@@ -1,4 +1,4 @@
-import type { BuildImageInput } from './activities.ts';
+import type { BuildImageInput } from './node-activities.ts';
 import type { ServiceRef } from './rollout.ts';
 import type { RolloutTiming } from './timing.ts';
 

@@ -1,5 +1,6 @@
 import type { GitSource } from '../domain/spec.ts';
-import type { OperationRef, ResolvedSource } from './activities.ts';
+import type { OperationRef } from './activities.ts';
+import type { ResolvedSource } from './node-activities.ts';
 import type { ServiceRef } from './rollout.ts';
 
 /** A repository that has to be looked at before it is known what a revision is made of. */

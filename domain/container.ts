@@ -111,4 +111,6 @@ export interface HostFacts {
   readonly memoryBytes: number;
   readonly dockerVersion: string;
   readonly architecture: string;
+  /** What a cluster that the host is already part of says of it; absent on plain Docker. */
+  readonly labels?: Readonly<Record<string, string>>;
 }

@@ -3,7 +3,6 @@ import { openChangeFeed } from '../adapters/postgres/changes.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDataKeyStore } from '../adapters/postgres/organization-keys.ts';
 import { pingDatabase } from '../adapters/postgres/ownership.ts';
-import type { Keyring } from '../adapters/sealing/keyring.ts';
 import { createSealing } from '../adapters/sealing/sealing.ts';
 import { openContextStore } from '../adapters/sources/context-store.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
@@ -12,7 +11,6 @@ import { createRetentionGateway } from '../adapters/temporal/retention-gateway.t
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
 import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
-import type { Membership } from '../adapters/tokens/membership-envelope.ts';
 import { createVolumeTokenSigner } from '../adapters/tokens/volume-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
@@ -37,6 +35,7 @@ import { startContextWork } from './api/context-work.ts';
 import { createIngressRoute } from './api/ingress.ts';
 import { readKeys } from './api/keys.ts';
 import { createLiveMetrics } from './api/live-metrics.ts';
+import { membershipOf } from './api/membership.ts';
 import { migrateOrLater } from './api/migrations.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
 import type { RunningRole } from './run-role.ts';
@@ -132,18 +131,6 @@ async function openWorld(config: ApiConfig, log: Log) {
       await Promise.all([changes.close(), temporal.close(), working]);
       await db.destroy();
     },
-  };
-}
-
-/** What a node that joins needs of this installation, and no more. */
-function membershipOf(config: ApiConfig, payload: Keyring): Membership {
-  const keys = payload.ids.map((id) => Buffer.from(payload.find(id) ?? []).toString('base64'));
-  return {
-    instance: config.OBIENTE_INSTANCE,
-    temporalAddress: config.JOIN_TEMPORAL_ADDRESS ?? config.TEMPORAL_ADDRESS,
-    temporalNamespace: config.TEMPORAL_NAMESPACE,
-    payloadKeys: keys.join('\n'),
-    metricsDatabaseUrl: config.JOIN_METRICS_DATABASE_URL ?? null,
   };
 }
 

@@ -8,9 +8,6 @@ import type { Log } from '../adapters/logging/log.ts';
 import { readKeyring } from '../adapters/sealing/keyring.ts';
 import { readSecretFile } from '../adapters/sealing/secret-file.ts';
 import { installTemporalLog } from '../adapters/temporal/worker.ts';
-import { createControlTokenVerifier } from '../adapters/tokens/control-token.ts';
-import { createImageTokenVerifier } from '../adapters/tokens/image-token.ts';
-import { createVolumeTokenVerifier } from '../adapters/tokens/volume-token.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { nodeVariables } from '../config/node.ts';
 import { openBuildRegistry } from './node/build-registry.ts';
@@ -18,12 +15,12 @@ import { type ControlJwks, openControlJwks } from './node/control-jwks.ts';
 import { createDaemonWatch } from './node/daemon-watch.ts';
 import { createDiskWatch } from './node/disk-watch.ts';
 import { createEnrolment } from './node/enrolment.ts';
-import { startNodeGateway } from './node/gateway.ts';
 import { openGit } from './node/git.ts';
 import { connectIdentity, type NodeKeys } from './node/keys.ts';
 import { createNodeLease } from './node/lease.ts';
 import { createLeaseHolding } from './node/lease-holder.ts';
 import { whileLeased } from './node/leased-daemon.ts';
+import { listenForGateway } from './node/listen-for-gateway.ts';
 import { observeReplicas } from './node/observe-replicas.ts';
 import { openDocker } from './node/open-docker.ts';
 import { nodeQueues } from './node/queues.ts';
@@ -65,7 +62,7 @@ export async function startNode(environment: Record<string, string | undefined>,
     caFile: config.NODE_GIT_CA_FILE,
     fetchCredential: keys.openSourceCredential,
   });
-  const gateway = await listen({ config, docker, keys, controlJwks, log });
+  const gateway = await listenForGateway({ config, docker, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
   const leaving = new AbortController();
@@ -88,8 +85,12 @@ export async function startNode(environment: Record<string, string | undefined>,
   const enrolment = createEnrolment({
     control: keys.control,
     introduce: async () => {
-      const host = await docker.describeHost();
-      const named = { ...host, hostname: config.NODE_NAME ?? host.hostname, labels: config.NODE_LABELS };
+      const { labels, ...host } = await docker.describeHost();
+      const named = {
+        ...host,
+        hostname: config.NODE_NAME ?? host.hostname,
+        labels: { ...labels, ...config.NODE_LABELS },
+      };
       return { ...named, ...keys.publicHalf, joinToken, ...addressesOf(config) };
     },
     docker: () => daemon.current(),
@@ -121,24 +122,6 @@ export async function startNode(environment: Record<string, string | undefined>,
       keys.control.close();
     },
   };
-}
-
-function listen(of: { config: Config; docker: Docker; keys: NodeKeys; controlJwks: ControlJwks; log: Log }) {
-  const { config, docker, keys, controlJwks, log } = of;
-  const { nodeId } = keys;
-  const verifier = createControlTokenVerifier({ getJwks: controlJwks.current, audience: `node:${nodeId}` });
-  const volumeVerifier = createVolumeTokenVerifier({ getJwks: controlJwks.current, nodeId });
-  const imageVerifier = createImageTokenVerifier({ getJwks: controlJwks.current, nodeId });
-  return startNodeGateway({
-    bindAddress: config.BIND_ADDRESS,
-    port: config.NODE_GATEWAY_PORT,
-    instance: config.OBIENTE_INSTANCE,
-    docker,
-    verifyToken: (token) => verifier.verify(token),
-    verifyImageToken: (token) => imageVerifier.verify(token),
-    verifyVolumeToken: (token) => volumeVerifier.verify(token),
-    log,
-  });
 }
 
 function addressesOf(config: Config) {

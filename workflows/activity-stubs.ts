@@ -4,7 +4,8 @@ import {
   proxyLocalActivities,
   type RetryPolicy,
 } from '@temporalio/workflow';
-import type { BuildActivities, IngressActivities, NodeActivities, StoreActivities } from '../contracts/activities.ts';
+import type { IngressActivities, StoreActivities } from '../contracts/activities.ts';
+import type { BuildActivities, NodeActivities } from '../contracts/node-activities.ts';
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../contracts/task-queues.ts';
 import { LOOK_SILENCE_MS, type RolloutTiming } from '../contracts/timing.ts';
 import type { VolumeActivities } from '../contracts/volumes.ts';

@@ -1,5 +1,5 @@
-import type { BuiltImage } from '../contracts/activities.ts';
 import type { BuildInput } from '../contracts/build.ts';
+import type { BuiltImage } from '../contracts/node-activities.ts';
 import { FETCHING, onBuilder } from './activity-stubs.ts';
 
 /**

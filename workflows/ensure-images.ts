@@ -1,6 +1,6 @@
 import { executeChild } from '@temporalio/workflow';
-import type { BuiltImage } from '../contracts/activities.ts';
 import { BUILD_WORKFLOW, type BuildInput, buildWorkflowId } from '../contracts/build.ts';
+import type { BuiltImage } from '../contracts/node-activities.ts';
 import type { BuildSource, ReplicaTemplate, ServicePlan, WantedImage } from '../contracts/rollout.ts';
 import { WORKFLOW_TASK_MS } from '../contracts/timing.ts';
 import { lookingUp, store } from './activity-stubs.ts';

@@ -10,7 +10,6 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { NodeActivities } from '../contracts/activities.ts';
 import {
   DOOMED_SIGNAL,
   ENROLLED_SIGNAL,
@@ -18,6 +17,7 @@ import {
   type NodeInput,
   type NodeStateChange,
 } from '../contracts/node.ts';
+import type { NodeActivities } from '../contracts/node-activities.ts';
 import { nodeQueue } from '../contracts/task-queues.ts';
 import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import { onNode, onStoppingNode, store } from './activity-stubs.ts';

@@ -9,15 +9,15 @@ import { fromRestartPolicy } from './restart-policy.ts';
  * Capabilities that are left: what Docker's usual web images need to bind a low port, give their files to a user of
  * their own and become it. NET_RAW, MKNOD, SETFCAP, SYS_CHROOT and AUDIT_WRITE of Docker's default set are not.
  */
-const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID', 'NET_BIND_SERVICE', 'KILL'];
+export const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID', 'NET_BIND_SERVICE', 'KILL'];
 
 /** Stops a fork bomb, and leaves room for any thread pool of an ordinary service. */
-const PIDS_LIMIT = 512;
+export const PIDS_LIMIT = 512;
 
 /** Thirty megabytes a container: without a limit one fills 64 GB in a quarter of an hour. */
-const LOG_LIMITS = { 'max-size': '10m', 'max-file': '3' };
+export const LOG_LIMITS = { 'max-size': '10m', 'max-file': '3' };
 
-const NANOS_PER_MS = 1_000_000;
+export const NANOS_PER_MS = 1_000_000;
 
 /** Longest pause between Docker's own checks while a container starts, on engines that tell the two apart (25 on). */
 const START_INTERVAL_MS = 1_000;
@@ -131,13 +131,14 @@ function sorted(value: unknown): unknown {
   return entries.map(([name, inner]) => [name, sorted(inner)]);
 }
 
-function blanked(imageLabels: Readonly<Record<string, string>>): Record<string, string> {
+/** Labels of an image that mean something to the platform or the ingress, emptied. */
+export function blanked(imageLabels: Readonly<Record<string, string>>): Record<string, string> {
   const names = Object.keys(imageLabels).filter((name) => /^(traefik|cloud\.obiente)(\.|$)/i.test(name));
   return Object.fromEntries(names.map((name) => [name, '']));
 }
 
 /** Docker's own health check runs only for commands; a check that the image brings along never does. */
-function toHealthConfig({ probe, ...times }: HealthCheck): HealthConfig {
+export function toHealthConfig({ probe, ...times }: HealthCheck): HealthConfig {
   if (probe.kind !== 'command') return { Test: ['NONE'] };
   return {
     Test: ['CMD', ...probe.command],

@@ -144,7 +144,8 @@ export function createDockerContainers(
   };
 }
 
-function isSame(found: ObservedContainer, wanted: WantedContainer): boolean {
+/** Whether what is found is what was wanted before, by whichever operation. */
+export function isSame(found: Pick<ObservedContainer, 'labels'>, wanted: WantedContainer): boolean {
   const identity = [LABEL.instance, LABEL.deploymentId, LABEL.revision, LABEL.replica];
   return (
     identity.every((label) => found.labels[label] === wanted.labels[label]) &&
@@ -176,7 +177,7 @@ function ignoreAbsence(error: unknown): void {
 }
 
 /** Labels of an image never change, and a node runs few images many times: the last hundred are remembered. */
-function createImageLabels(docker: DockerConnection) {
+export function createImageLabels(docker: DockerConnection) {
   const known = new Map<string, Readonly<Record<string, string>>>();
   return async (imageId: string): Promise<Readonly<Record<string, string>>> => {
     const remembered = known.get(imageId);
@@ -190,13 +191,15 @@ function createImageLabels(docker: DockerConnection) {
   };
 }
 
-function conflict(name: string): DomainError {
+/** The name of a replica is taken by something else. */
+export function conflict(name: string): DomainError {
   return new DomainError('REPLICA_CONFLICT', `container ${name} exists, but was made from something else`, {
     hint: 'Remove that container by hand if nobody needs it, and deploy again.',
   });
 }
 
-function nothingToRun(cause: unknown): DomainError {
+/** Nobody says what is to be run. */
+export function nothingToRun(cause: unknown): DomainError {
   return new DomainError('INVALID_ARGUMENT', 'there is nothing to run: neither the image nor the spec has a command', {
     cause,
     field: 'spec.command',
@@ -204,8 +207,9 @@ function nothingToRun(cause: unknown): DomainError {
   });
 }
 
-function cannotRun(cause: unknown): DomainError {
-  return new DomainError('REPLICA_EXITED', `the replica's command cannot be run: ${answerOf(cause)}`, {
+/** What is to be run cannot be. */
+export function cannotRun(cause: unknown, reason = answerOf(cause)): DomainError {
+  return new DomainError('REPLICA_EXITED', `the replica's command cannot be run: ${reason}`, {
     cause,
     hint: 'Check the command, and that the image has it.',
   });

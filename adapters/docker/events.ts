@@ -29,8 +29,20 @@ export interface DockerEvents {
   followEvents(signal: AbortSignal): AsyncGenerator<ContainerEvent>;
 }
 
-/** Creates the part of the adapter that deals with events. */
-export function createDockerEvents(docker: DockerConnection, instance: string): DockerEvents {
+/** What else a container may be known as; `undefined` where it is known by its own id. */
+type OtherId = (labels: Readonly<Record<string, string>>) => string | undefined;
+
+/**
+ * Creates the part of the adapter that deals with events.
+ *
+ * @param otherId of a container that comes and goes while what it stands for stays: it is told of by that id, and its end
+ * is a change.
+ */
+export function createDockerEvents(
+  docker: DockerConnection,
+  instance: string,
+  otherId: OtherId = () => undefined,
+): DockerEvents {
   const open = async (since: number | undefined, signal: AbortSignal): Promise<AsyncIterable<Buffer>> => {
     const filters = {
       type: ['container' as const],
@@ -56,7 +68,7 @@ export function createDockerEvents(docker: DockerConnection, instance: string): 
           yield { kind: 'connected' };
           for await (const message of readJsonLines<EventMessage>(stream)) {
             since = message.time ?? since;
-            const event = toContainerEvent(message);
+            const event = toContainerEvent(message, otherId);
             if (event) yield event;
           }
         } catch {
@@ -68,11 +80,13 @@ export function createDockerEvents(docker: DockerConnection, instance: string): 
   };
 }
 
-function toContainerEvent({ Action: action, id, Actor }: EventMessage): ContainerEvent | undefined {
+function toContainerEvent({ Action: action, id, Actor }: EventMessage, otherId: OtherId): ContainerEvent | undefined {
   if (!id || !action) return undefined;
-  if (action === 'destroy') return { kind: 'removed', containerId: id };
-  if (action === 'oom') return { kind: 'out-of-memory', containerId: id };
+  const other = otherId(Actor?.Attributes ?? {});
+  const containerId = other ?? id;
+  if (action === 'destroy') return { kind: other === undefined ? 'removed' : 'changed', containerId };
+  if (action === 'oom') return { kind: 'out-of-memory', containerId };
   const exitCode = Number(Actor?.Attributes?.exitCode ?? Number.NaN);
-  if (action === 'die' && Number.isInteger(exitCode)) return { kind: 'exited', containerId: id, exitCode };
-  return { kind: 'changed', containerId: id };
+  if (action === 'die' && Number.isInteger(exitCode)) return { kind: 'exited', containerId, exitCode };
+  return { kind: 'changed', containerId };
 }

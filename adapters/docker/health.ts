@@ -20,7 +20,7 @@ export interface DockerHealth {
 }
 
 /** A hung containerd shall be noticed within 15 s, at the second silent look in a row. */
-const HEALTH_TIMEOUT_MS = 5_000;
+export const HEALTH_TIMEOUT_MS = 5_000;
 
 /** Creates the part of the adapter that looks at the daemon itself. */
 export function createDockerHealth(docker: DockerConnection): DockerHealth {

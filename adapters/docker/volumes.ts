@@ -44,22 +44,36 @@ export function createDockerVolumes(docker: DockerConnection): DockerVolumes {
   };
 }
 
+/** Whether a container is the one of this name. */
+type IsOwn = (
+  container: { readonly Names: string[]; readonly Labels: Record<string, string> },
+  name: string,
+) => boolean;
+
+const hasItsName: IsOwn = ({ Names }, name) => Names.includes(`/${name}`);
+
+/** Something else writes a volume that a container wants to write. */
+export function writtenBy(holder: string, name: string): DomainError {
+  return new DomainError('VOLUME_IN_USE', `cannot create ${name}: container ${holder} writes its volume`, {
+    hint: 'Wait until that container is gone.',
+  });
+}
+
 /**
  * Makes sure that a volume is written by one container at a time: the last line of defence, whatever was planned.
  *
  * Whoever creates a container that writes volumes goes through here one after the other, so nobody creates another
  * between the look and the creation. A container that has stopped counts as well, since its daemon may restart it.
+ *
+ * @param isOwn whether a container is the one that is wanted, made by an earlier attempt.
  */
-export function createWriterGuard(docker: DockerConnection) {
+export function createWriterGuard(docker: DockerConnection, isOwn: IsOwn = hasItsName) {
   let turn: Promise<unknown> = Promise.resolve();
 
   const check = async ({ name, volumes = [] }: WantedContainer): Promise<void> => {
     for (const volume of volumes.filter(({ readOnly }) => !readOnly)) {
-      const holder = await findWriter(docker, volume.name, name);
-      if (holder === undefined) continue;
-      throw new DomainError('VOLUME_IN_USE', `cannot create ${name}: container ${holder} writes its volume`, {
-        hint: 'Wait until that container is gone.',
-      });
+      const holder = await findWriter(docker, volume.name, (container) => isOwn(container, name));
+      if (holder !== undefined) throw writtenBy(holder, name);
     }
   };
 
@@ -75,13 +89,17 @@ export function createWriterGuard(docker: DockerConnection) {
   };
 }
 
-/** Finds a container that mounts a volume to write, other than the one of that name. @returns its name */
-async function findWriter({ client, call }: DockerConnection, volume: string, but = ''): Promise<string | undefined> {
+/** Finds a container that mounts a volume to write, other than those that do not count. @returns its name */
+async function findWriter(
+  { client, call }: DockerConnection,
+  volume: string,
+  isSpared: (container: Parameters<IsOwn>[0]) => boolean = () => false,
+): Promise<string | undefined> {
   const found = await call(`look who mounts volume ${volume}`, (abortSignal) =>
     client.listContainers({ all: true, filters: { volume: [volume] }, abortSignal }),
   );
   const writer = found.find(
-    ({ Names, Mounts }) => !Names.includes(`/${but}`) && Mounts.some((mount) => mount.Name === volume && mount.RW),
+    (container) => !isSpared(container) && container.Mounts.some((mount) => mount.Name === volume && mount.RW),
   );
   return writer && (writer.Names[0]?.slice(1) ?? writer.Id);
 }

@@ -26,20 +26,38 @@ const ROOT = join(import.meta.dirname, '../..');
 /** A node that is told to end finishes what it does; then it is ended by force. */
 const GRACE_MS = 15_000;
 
-/** Starts a host with everything that runs on it; resolves when its process has been started. */
+/** A host with its daemon, on which no node runs yet. */
+export type ClusterHost = Omit<ClusterNode, 'cable'> & { readonly host: HostNetwork };
+
+/** Starts a host and its daemon. */
+export async function startClusterHost(
+  stack: AsyncDisposableStack,
+  of: {
+    readonly index: number;
+    readonly network: ClusterNetwork;
+    readonly settings: NonNullable<DockerHome['settings']>;
+    /** Of its Docker Engine; undefined: the machine's own. */
+    readonly dockerVersion: string | undefined;
+  },
+): Promise<ClusterHost> {
+  const { settings, dockerVersion } = of;
+  const nodeId = `node-${String(of.index).repeat(12)}`;
+  const host = await of.network.addHost(nodeId);
+  const program = dockerVersion === undefined ? {} : { program: await dockerdOfVersion(host, dockerVersion) };
+  return { nodeId, host, docker: await startDockerOn(stack, host, { settings, ...program }) };
+}
+
+/** Starts the node's process on a host; resolves when it has been started. */
 export async function startClusterNode(
   stack: AsyncDisposableStack,
-  of: { readonly index: number; readonly network: ClusterNetwork } & ControlAddresses & {
-      readonly installation: Installation;
-      /** Of its Docker Engine; undefined: the machine's own. */
-      readonly dockerVersion: string | undefined;
-    },
+  { nodeId, host, docker }: ClusterHost,
+  of: ControlAddresses & {
+    readonly network: ClusterNetwork;
+    readonly installation: Installation;
+    readonly runtime: 'docker' | 'swarm';
+  },
 ): Promise<ClusterNode> {
-  const { index, network, installation, dockerVersion } = of;
-  const nodeId = `node-${String(index).repeat(12)}`;
-  const host = await network.addHost(nodeId);
-  const program = dockerVersion === undefined ? {} : { program: await dockerdOfVersion(host, dockerVersion) };
-  const docker = await startDockerOn(stack, host, program);
+  const { network, installation } = of;
   const { stateDir } = installation;
   const environment = {
     ...roleEnvironment('node', installation),
@@ -48,6 +66,7 @@ export async function startClusterNode(
     ...{ NODE_ADDRESS: host.address, BIND_ADDRESS: host.address },
     NODE_KEY_DIR: await makeNodeIdentity(stateDir, nodeId),
     DOCKER_SOCKET: docker.socketPath,
+    RUNTIME: of.runtime,
   };
   const log = openSync(join(stateDir, 'logs', `${nodeId}.log`), 'a');
   const [enter = '', ...inHost] = host.enter;

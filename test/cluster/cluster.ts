@@ -8,8 +8,9 @@ import { copyImage } from '../support/copy-image.ts';
 import { openTestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTcpProxy } from '../support/tcp-proxy.ts';
-import { type ClusterNode, startClusterNode } from './cluster-node.ts';
+import { type ClusterNode, startClusterHost, startClusterNode } from './cluster-node.ts';
 import { startControlPlane } from './control-plane.ts';
+import { bindToAddress, formSwarm, SWARM_SETTINGS } from './form-swarm.ts';
 import { type ClusterNetwork, openClusterNetwork } from './network.ts';
 
 /** A platform with three hosts, and ways to harm them and to look behind its back. */
@@ -28,17 +29,20 @@ export interface Cluster {
   readonly httpPort: number;
 }
 
+/** Of what kind a cluster is. */
+export interface ClusterKind {
+  readonly runtime?: 'docker' | 'swarm';
+  /** Of the Docker Engines, host by host and then from the first again; none: the machine's own. */
+  readonly dockerVersions?: readonly string[];
+}
+
 /** Enough for what is on one to go to others and still not be together. */
 const NODES = 3;
 
-/**
- * Opens a cluster; nothing of it is left when the stack is disposed of.
- *
- * @param dockerVersions of the Docker Engines, host by host and then from the first again; none: the machine's own
- */
+/** Opens a cluster; nothing of it is left when the stack is disposed of. */
 export async function openCluster(
   stack: AsyncDisposableStack,
-  dockerVersions: readonly string[] = [],
+  { runtime = 'docker', dockerVersions = [] }: ClusterKind = {},
 ): Promise<Cluster> {
   const corner = await openTestDocker();
   stack.defer(corner.remove);
@@ -50,13 +54,22 @@ export async function openCluster(
     const way = await openTcpProxy(port, { host: network.address, port });
     stack.defer(way.stop);
   }
-  const nodes = await Promise.all(
+  const settings = runtime === 'swarm' ? SWARM_SETTINGS : {};
+  const hosts = await Promise.all(
     Array.from({ length: NODES }, (_, index) => {
       const dockerVersion = dockerVersions[index % dockerVersions.length];
-      return startClusterNode(stack, { index, network, installation, dockerVersion, ...ports });
+      return startClusterHost(stack, { index, network, settings, dockerVersion });
     }),
   );
-  for (const { docker } of nodes) await copyImage(corner.image, corner.client, docker.client);
+  for (const { docker } of hosts) await copyImage(corner.image, corner.client, docker.client);
+  if (runtime === 'swarm') {
+    const members = hosts.map(({ host: { address }, docker }) => ({ address, docker }));
+    await Promise.all(members.map(bindToAddress));
+    await formSwarm(stack, members);
+  }
+  const nodes = await Promise.all(
+    hosts.map((host) => startClusterNode(stack, host, { network, installation, runtime, ...ports })),
+  );
   const cluster = {
     instance,
     api,
@@ -99,9 +112,11 @@ export async function untilAllAre(cluster: Pick<Cluster, 'db' | 'nodes'>, wanted
   for (const node of cluster.nodes) await eventually(() => untilNodeIs(cluster, node, wanted));
 }
 
-/** A container as Docker's own API tells of it. */
+/** A container as Docker's own API tells of it; on a swarm, the last one of a service, by whose id it goes. */
 export interface SeenContainer {
   readonly id: string;
+  /** Docker's own id of it. */
+  readonly dockerId: string;
   readonly nodeId: string;
   readonly replica: string;
   readonly running: boolean;
@@ -116,8 +131,13 @@ export async function containersOf(
   const found = await Promise.all(
     nodes.map(async ({ nodeId, docker }) => {
       const containers = await docker.client.listContainers({ all: true, filters });
-      return containers.map(({ Id: id, Labels, State }) => {
-        return { id, nodeId, replica: Labels[LABEL.replica] ?? '', running: State === 'running' };
+      const seen = containers.map(({ Id, Labels, State }) => {
+        const id = Labels['com.docker.swarm.service.id'] ?? Id;
+        return { id, dockerId: Id, nodeId, replica: Labels[LABEL.replica] ?? '', running: State === 'running' };
+      });
+      return seen.filter(({ id, running }, at) => {
+        const same = seen.filter((other) => other.id === id);
+        return running || (same[0] === seen[at] && !same.some((other) => other.running));
       });
     }),
   );

@@ -10,7 +10,10 @@ export async function nothingLeft(cluster: Cluster): Promise<string[]> {
       cluster.nodes.map(async ({ nodeId, docker: { client } }) => {
         const containers = await client.listContainers({ all: true, filters });
         const networks = await client.listNetworks({ filters });
+        const { Swarm } = (await client.info()) as { Swarm?: { ControlAvailable: boolean } };
+        const services = Swarm?.ControlAvailable ? await client.listServices({ filters } as object) : [];
         return [
+          ...services.map(({ Spec }) => `I5: service ${Spec?.Name} is left`),
           ...containers.map(({ Names, State }) => `I5: container ${Names[0]} is left on ${nodeId}, ${State}`),
           ...networks.map(({ Name }) => `I5: network ${Name} is left on ${nodeId}`),
         ];

@@ -28,7 +28,7 @@ const EXPERIMENTS: readonly Experiment[] = [
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string' }, docker: { type: 'string' } },
+  options: { runs: { type: 'string' }, docker: { type: 'string' }, runtime: { type: 'string', default: 'docker' } },
 });
 const dockerVersions = values.docker?.split(',') ?? [];
 const unheard = dockerVersions.filter((version) => !DOCKER_TREES.includes(version));
@@ -42,12 +42,17 @@ if (unknown.length > 0) {
   process.stderr.write(`no experiment is called ${unknown.join(', ')}; there are:\n${known}`);
   process.exit(2);
 }
-process.exit(await runAll());
+const { runtime } = values;
+if (runtime !== 'docker' && runtime !== 'swarm') {
+  process.stderr.write(`--runtime: found ${runtime}, allowed are docker and swarm\n`);
+  process.exit(2);
+}
+process.exit(await runAll(runtime));
 
-async function runAll(): Promise<number> {
+async function runAll(on: 'docker' | 'swarm'): Promise<number> {
   const results: ExperimentResult[] = [];
   await cleaningUp(async (stack) => {
-    const cluster = await openCluster(stack, dockerVersions);
+    const cluster = await openCluster(stack, { runtime: on, dockerVersions });
     const engines = await Promise.all(cluster.nodes.map(({ docker }) => docker.client.version()));
     tell(`Docker Engines: ${engines.map(({ Version }) => Version).join(', ')}`);
     for (const experiment of EXPERIMENTS) {

@@ -10,7 +10,7 @@ import { createSlots, type Slots } from '../../activities/build-slots.ts';
 import type { BuildPorts } from '../../activities/node-ports.ts';
 import { toContextStream } from '../../adapters/control-client/context-stream.ts';
 import { packSite } from '../../adapters/sources/pack-site.ts';
-import type { BuildImageInput, BuiltImage } from '../../contracts/activities.ts';
+import type { BuildImageInput, BuiltImage } from '../../contracts/node-activities.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { builtImageTag } from '../../domain/naming.ts';
 import { openTestDocker, type TestDocker, tarOf } from '../support/docker.ts';

@@ -7,7 +7,7 @@ import type { ReplicaPorts } from '../../activities/node-ports.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
 import { createDocker } from '../../adapters/docker/docker.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
-import type { EnsureReplicaInput } from '../../contracts/activities.ts';
+import type { EnsureReplicaInput } from '../../contracts/node-activities.ts';
 import { isDomainError, RETRYABLE } from '../../domain/errors.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';
 import { type FaultProxy, socketPathOf, startFaultProxy } from '../faults/fault-proxy.ts';

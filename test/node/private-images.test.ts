@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import type { ReplicaPorts } from '../../activities/node-ports.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
-import type { EnsureReplicaInput } from '../../contracts/activities.ts';
+import type { EnsureReplicaInput } from '../../contracts/node-activities.ts';
 import type { StartedReplica, WantedImage } from '../../contracts/rollout.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, PLAIN_CONTAINER } from '../../domain/spec.ts';

@@ -8,7 +8,7 @@ import { createRetainImages } from '../../activities/retain-images.ts';
 import { createDocker, type Docker } from '../../adapters/docker/docker.ts';
 import { type BroughtName, createOwnImages } from '../../adapters/docker/own-images.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
-import type { EnsureReplicaInput } from '../../contracts/activities.ts';
+import type { EnsureReplicaInput } from '../../contracts/node-activities.ts';
 import type { NodeImageRules, RemovedImages } from '../../contracts/node-retention.ts';
 import type { NamedImage, StartedReplica, WantedImage } from '../../contracts/rollout.ts';
 import { builtImageTag, ownedLabels } from '../../domain/naming.ts';

@@ -1,15 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, cancellationSignal, heartbeat } from '@temporalio/activity';
 import { toApplicationFailure } from '../../activities/failures.ts';
-import type {
-  BuildActivities,
-  EnsureReplicaInput,
-  IngressActivities,
-  NodeActivities,
-  OperationRef,
-  StoreActivities,
-} from '../../contracts/activities.ts';
+import type { IngressActivities, OperationRef, StoreActivities } from '../../contracts/activities.ts';
 import type { OperationAccepted, OperationRequest } from '../../contracts/deployment.ts';
+import type { BuildActivities, EnsureReplicaInput, NodeActivities } from '../../contracts/node-activities.ts';
 import type {
   CarriedVolume,
   OperationFailure,

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toApplicationFailure } from '../../activities/failures.ts';
 import { createWorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
-import type { EnsureReplicaInput } from '../../contracts/activities.ts';
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
+import type { EnsureReplicaInput } from '../../contracts/node-activities.ts';
 import { DomainError } from '../../domain/errors.ts';
 import {
   aDeployRequest,

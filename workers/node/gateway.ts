@@ -129,7 +129,7 @@ async function* streamLines(
 
 /** Names are refused: an id says exactly one container, whatever comes to be called what. */
 function containerIdOf({ containerId }: StreamContainerLogsRequest): string {
-  if (/^[0-9a-f]{12,64}$/.test(containerId)) return containerId;
+  if (/^([0-9a-f]{12,64}|[0-9a-z]{25})$/.test(containerId)) return containerId;
   throw notFound('container');
 }
 

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { createDocker, type Docker } from '../../adapters/docker/docker.ts';
 import { openOwnImages } from '../../adapters/docker/own-images.ts';
 import { openPullRecords } from '../../adapters/docker/pull-records.ts';
+import { createSwarm } from '../../adapters/docker/swarm/swarm.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import { createOwnImagesFile } from '../../adapters/node-files/own-images-file.ts';
 import { createPullRecordsFile } from '../../adapters/node-files/pull-records-file.ts';
@@ -37,8 +38,10 @@ export async function openDocker(
     records,
     ownImages,
   };
-  return {
-    docker: createDocker({ ...options, beforeChange: requireLease }),
-    kept: createDocker({ ...options, beforeChange: requireKeeping }),
+  const tell = (weakness: string): void => log.warn(`this host is weaker than it could be: ${weakness}`);
+  const open = (beforeChange: () => void): Docker => {
+    if (config.RUNTIME === 'docker') return createDocker({ ...options, beforeChange });
+    return createSwarm({ ...options, beforeChange, tell });
   };
+  return { docker: open(requireLease), kept: open(requireKeeping) };
 }

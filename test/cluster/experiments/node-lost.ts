@@ -196,7 +196,7 @@ function failedAfter({ failed }: ProbeReport, givenUpAt: number): string[] {
 
 /** I1: what was given up is not asked again, though it runs on. */
 function answersOf(superseded: readonly SeenContainer[], probes: Parameters<typeof isFrom>[0][]): string[] {
-  const found = superseded.filter(({ id }) => probes.some((probe) => isFrom(probe, id)));
+  const found = superseded.filter(({ dockerId }) => probes.some((probe) => isFrom(probe, dockerId)));
   return found.map(({ replica, nodeId }) => `I1: replica ${replica} on ${nodeId} answered after it was given up`);
 }
 

@@ -6,6 +6,7 @@ import type { Cluster } from '../cluster.ts';
 import { startDockerOn } from '../cluster-node.ts';
 import type { Experiment } from '../experiment.ts';
 import { secondsOf } from '../figures.ts';
+import { formSwarm, SWARM_SETTINGS } from '../form-swarm.ts';
 import type { HostNetwork } from '../network.ts';
 
 /** As many as the platform is asked for. */
@@ -57,27 +58,18 @@ export const swarmNodeLost: Experiment = {
   },
 };
 
-/** The first host manages; daemons of a swarm cannot let containers outlive them. */
+/** The first host manages. */
 async function openSwarm({ network, nodes, image }: Cluster, stack: AsyncDisposableStack): Promise<SwarmHost[]> {
   const [source] = nodes;
   if (!source) throw new Error('a cluster has nodes');
   const hosts: SwarmHost[] = [];
   for (let index = 0; index < HOSTS; index += 1) {
     const host = await network.addHost(`swarm-${index}`);
-    const docker = await startDockerOn(stack, host, { settings: { 'live-restore': false } });
-    stack.defer(async () => void (await docker.client.swarmLeave({ force: true }).catch(() => undefined)));
+    const docker = await startDockerOn(stack, host, { settings: SWARM_SETTINGS });
     await copyImage(image, source.docker.client, docker.client);
     hosts.push({ ...host, docker });
   }
-  const [manager, ...workers] = hosts;
-  if (!manager) throw new Error('a swarm has a manager');
-  const managed = `${manager.address}:2377`;
-  await manager.docker.client.swarmInit({ ListenAddr: managed, AdvertiseAddr: manager.address });
-  const { JoinTokens } = (await manager.docker.client.swarmInspect()) as { JoinTokens: { Worker: string } };
-  for (const { docker, address } of workers) {
-    const join = { RemoteAddrs: [managed], JoinToken: JoinTokens.Worker };
-    await docker.client.swarmJoin({ ...join, ListenAddr: `${address}:2377`, AdvertiseAddr: address });
-  }
+  await formSwarm(stack, hosts, 'Worker');
   return hosts;
 }
 
