@@ -20,6 +20,7 @@ import { createDiskWatch } from './node/disk-watch.ts';
 import { createEnrolment } from './node/enrolment.ts';
 import { startNodeGateway } from './node/gateway.ts';
 import { openGit } from './node/git.ts';
+import { openArrivals } from './node/image-arrival.ts';
 import { connectIdentity, type NodeKeys } from './node/keys.ts';
 import { observeReplicas } from './node/observe-replicas.ts';
 import { openDocker } from './node/open-docker.ts';
@@ -66,9 +67,23 @@ export async function startNode(environment: Record<string, string | undefined>,
   const observers = await observeReplicas({ docker, keys, dir: config.NODE_KEY_DIR, startSlot, log });
   const { hub, keeper, monitor, reporter } = observers;
   const snapshots = await openSnapshotStore(config);
+  const arrivals = await openArrivals(config.NODE_KEY_DIR, disk);
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
-    nodeQueues({ config, keys, docker, git, registry, daemon, disk, ...observers, snapshots, cores, startSlot }),
+    nodeQueues({
+      config,
+      keys,
+      docker,
+      git,
+      registry,
+      daemon,
+      disk,
+      ...observers,
+      snapshots,
+      arrivals,
+      cores,
+      startSlot,
+    }),
     { signal, log },
   );
   const enrolment = createEnrolment({
