@@ -326,14 +326,18 @@ describe('a daemon', () => {
     const { signal } = new AbortController();
     await load(base, a.docker.exportImage(base, signal));
     const before = await listOnB();
-    for (const skip of [0, length]) {
-      const sent = Buffer.concat(await Array.fromAsync(a.docker.exportImage({ ...upon, skip }, signal)));
-      const at = sent.length - MIB / 2;
+    const archive = async (skip: number) =>
+      Buffer.concat(await Array.fromAsync(a.docker.exportImage({ ...upon, skip }, signal)));
+    const [all, upper] = [await archive(0), await archive(length)];
+    const partOfLayer = upper.subarray(upper.length / 2, upper.length / 2 + 64);
+    for (const [sent, skip] of [[all, 0] as const, [upper, length] as const]) {
+      const at = sent.indexOf(partOfLayer);
       sent.writeUInt8(sent.readUInt8(at) ^ 1, at);
       async function* changed() {
         yield sent;
       }
       await expect(load(upon, changed(), skip)).rejects.toMatchObject({ code: 'IMAGE_UNAVAILABLE' });
+      sent.writeUInt8(sent.readUInt8(at) ^ 1, at);
     }
     expect(await listOnB()).toEqual(before);
   });
