@@ -41,7 +41,7 @@ export interface CarriedImages extends Pick<ImageLayers, 'countPresentLayers'> {
    * Loads an image from what another node sends, and gives it its tag. Nothing but this image gets in, under no other
    * name, see `adapters/sources/image-archive.ts`. Safe to run twice: layers that are there are not stored again.
    *
-   * @throws IMAGE_UNAVAILABLE (final) when something else was sent; NODE_UNAVAILABLE when nothing comes for 3 min;
+   * @throws IMAGE_UNAVAILABLE (final) when something else was sent; INSUFFICIENT_CAPACITY when the disk is full; NODE_UNAVAILABLE when nothing comes for 3 min;
    * whatever `chunks` fail with.
    */
   loadImage(of: BuiltImageRef & { readonly tag: string }, from: CarriedArchive): Promise<PresentImage>;
@@ -196,5 +196,10 @@ function stalled({ imageId }: BuiltImageRef): DomainError {
 }
 
 function unloadable({ imageId }: BuiltImageRef, answer: string): DomainError {
+  if (answer.includes('no space left on device')) {
+    return new DomainError('INSUFFICIENT_CAPACITY', `cannot load image ${imageId}: docker answered "${answer}"`, {
+      hint: 'Free disk space on this node, or add a node.',
+    });
+  }
   return imageUnavailable(imageId, `docker does not load what was sent: ${answer}`, 'Deploy again.');
 }

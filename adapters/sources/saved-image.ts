@@ -34,7 +34,7 @@ const BLOBS = 'blobs/sha256/';
 
 type Entry = Extract extends AsyncIterable<infer Item> ? Item : never;
 
-/** Creates the cache; the image that was asked for longest ago goes first. */
+/** Creates the cache; what was read longest ago goes first. */
 export function createSavedLayersCache(): SavedLayersCache {
   const known = new Map<string, SavedLayers>();
   return {

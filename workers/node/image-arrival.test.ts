@@ -161,4 +161,26 @@ describe('an image on its way', () => {
     expect(asked).toHaveLength(2);
     expect(await readdir(folder)).toEqual([]);
   });
+
+  it('leaves nothing where there is no room to load it, and is not sent again for that', async () => {
+    const { asked, gateway } = recording(() => all(ARCHIVE));
+    const full = new DomainError('INSUFFICIENT_CAPACITY', 'docker answered "no space left on device"');
+    const { arrive } = aReceiver(() => {
+      throw full;
+    });
+    await expect(arrive(await aSender(gateway))).rejects.toBe(full);
+    expect(asked).toHaveLength(1);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('keeps what has come when the daemon here is away, and has nothing sent again', async () => {
+    const { gateway, bytes } = exporting(ARCHIVE);
+    const holder = await aSender(gateway);
+    const { arrive } = aReceiver(() => {
+      throw new DomainError('DOCKER_UNAVAILABLE', 'the daemon is away');
+    });
+    await expect(arrive(holder)).rejects.toMatchObject({ code: 'DOCKER_UNAVAILABLE' });
+    await aReceiver((archive) => archive.equals(ARCHIVE)).arrive(holder);
+    expect(bytes()).toBe(ARCHIVE.length);
+  });
 });

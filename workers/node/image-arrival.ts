@@ -10,13 +10,16 @@ import {
 } from '../../adapters/files/arriving-files.ts';
 import { describeImage, type ImagePart, openImage } from '../../adapters/node-client/open-export.ts';
 import type { PresentImage } from '../../domain/container.ts';
-import { DomainError, isDomainError } from '../../domain/errors.ts';
+import { DomainError, type ErrorCode, isDomainError } from '../../domain/errors.ts';
 
 /** A daemon writes a whole image to its disk before it sends the first byte of it: a minute for 10 GiB, on a slow one. */
 const SILENCE_MS = 3 * 60_000;
 
 /** Far more layers than an image may have. */
 const MOST_LAYERS = 1_000;
+
+/** What comes of a transfer whose file is no use to another attempt: it does not fit, or there is no room for it. */
+const IS_IN_VAIN: ReadonlySet<ErrorCode> = new Set(['IMAGE_UNAVAILABLE', 'INSUFFICIENT_CAPACITY']);
 
 type Wanted = Parameters<BuiltImagePorts['loadFrom']>[1];
 
@@ -61,8 +64,9 @@ export function createImageArrival({ docker, files }: ImageArrivalParts): BuiltI
       try {
         return await arrive({ docker, files }, holder, of, { name, skip, from });
       } catch (error) {
-        if (!isDomainError(error) || error.code !== 'IMAGE_UNAVAILABLE') throw error;
+        if (!isDomainError(error) || !IS_IN_VAIN.has(error.code)) throw error;
         await files.remove(name);
+        if (error.code !== 'IMAGE_UNAVAILABLE') throw error;
         if (from.bytes === 0 && skip === 0) throw error;
         if (from.bytes === 0) skip = 0;
         goesOn = false;
