@@ -105,4 +105,11 @@ describe('an image that was built', () => {
     await expect(run()).rejects.toThrow('cancelled');
     expect(asked).toEqual([]);
   });
+
+  it('is asked of nobody else where the disk has no room for it', async () => {
+    const full = new DomainError('INSUFFICIENT_CAPACITY', 'this node cannot take the image');
+    const { run, asked } = aNode({ reference: '', holders: [holder('node-a'), holder('node-b')] }, { 'node-a': full });
+    await expect(run()).rejects.toBe(full);
+    expect(asked).toEqual(['node-a']);
+  });
 });

@@ -58,7 +58,7 @@ export type EnsureBuiltImage = (wanted: WantedBuiltImage, getting: GettingImage)
  * Never built again: another build is another image, and a revision is one image.
  *
  * The function throws IMAGE_UNAVAILABLE (final) when nobody that answers has it, with what each source said; a retryable
- * error when a source may well answer later.
+ * error when a source may well answer later; INSUFFICIENT_CAPACITY (final) when this node's disk has no room for it.
  */
 export function createEnsureBuiltImage(ports: BuiltImagePorts): EnsureBuiltImage {
   return async (wanted, getting) => {
@@ -82,6 +82,7 @@ async function get(wanted: WantedBuiltImage, getting: GettingImage, ports: Built
       return await load();
     } catch (error) {
       getting.signal.throwIfAborted();
+      if (isDomainError(error) && error.code === 'INSUFFICIENT_CAPACITY') throw error;
       failures.push(error);
       return undefined;
     }

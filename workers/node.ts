@@ -15,6 +15,7 @@ import { createDaemonWatch } from './node/daemon-watch.ts';
 import { createDiskWatch } from './node/disk-watch.ts';
 import { createEnrolment } from './node/enrolment.ts';
 import { openGit } from './node/git.ts';
+import { openArrivals } from './node/image-arrival.ts';
 import { connectIdentity } from './node/keys.ts';
 import { createNodeLease } from './node/lease.ts';
 import { createLeaseHolding } from './node/lease-holder.ts';
@@ -73,11 +74,12 @@ export async function startNode(environment: Record<string, string | undefined>,
   const observers = await observeReplicas({ docker, keys, dir, kept: keeping, startSlot, log });
   const { hub, keeper, monitor, reporter } = observers;
   const snapshots = await openSnapshotStore(config);
+  const arrivals = await openArrivals(config.NODE_KEY_DIR, disk);
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
     nodeQueues({
       ...{ config, keys, docker, git, registry, daemon: whileLeased(daemon, lease), disk, ...observers, snapshots },
-      ...{ cores, startSlot },
+      ...{ arrivals, cores, startSlot },
     }),
     { signal, tenure: lease.tenure, log },
   );

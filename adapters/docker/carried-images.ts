@@ -2,12 +2,14 @@ import type { Readable } from 'node:stream';
 import type { PresentImage } from '../../domain/container.ts';
 import { DomainError, isDomainError, notFound } from '../../domain/errors.ts';
 import { toLoadableImage } from '../sources/image-archive.ts';
+import { createSavedLayersCache, withoutLayers } from '../sources/saved-image.ts';
 import { answerOf, type DockerConnection, statusOf } from './connection.ts';
 import { createFindImage } from './find-image.ts';
+import { createImageLayers, type ImageLayers } from './image-layers.ts';
 import { readJsonLines } from './json-lines.ts';
 import type { OwnImages } from './own-images.ts';
 import { imageUnavailable } from './registry-calls.ts';
-import { createStallGuard } from './stall.ts';
+import { createStallGuard, type StallGuard } from './stall.ts';
 
 /** A daemon writes a whole image to its disk before it sends the first byte of it: a minute for 10 GiB, on a slow one. */
 const CARRY_SILENCE_MS = 3 * 60_000;
@@ -23,20 +25,23 @@ export interface BuiltImageRef {
 }
 
 /** Built images on their way from daemon to daemon. */
-export interface CarriedImages {
+export interface CarriedImages extends Pick<ImageLayers, 'countPresentLayers'> {
   /** Finds an image that was built for this deployment; one of another deployment is not found. */
   findBuiltImage(of: BuiltImageRef): Promise<PresentImage | undefined>;
+  /** Says what the layers of an image hold, the lowest first (`sha256:…`). @throws NOT_FOUND as `exportImage` */
+  describeLayers(of: BuiltImageRef): Promise<readonly string[]>;
   /**
-   * Streams an image as an archive; reads no faster than it is consumed.
+   * Streams an image as an archive without the content of the lowest `skip` layers; reads no faster than it is consumed.
+   * The same image gives the same bytes each time.
    *
    * @throws NOT_FOUND unless it was built for this deployment; NODE_UNAVAILABLE when nothing comes or is taken for 3 min.
    */
-  exportImage(of: BuiltImageRef, signal: AbortSignal): AsyncGenerator<Uint8Array>;
+  exportImage(of: BuiltImageRef & { readonly skip?: number }, signal: AbortSignal): AsyncGenerator<Uint8Array>;
   /**
    * Loads an image from what another node sends, and gives it its tag. Nothing but this image gets in, under no other
    * name, see `adapters/sources/image-archive.ts`. Safe to run twice: layers that are there are not stored again.
    *
-   * @throws IMAGE_UNAVAILABLE (final) when something else was sent; NODE_UNAVAILABLE when nothing comes for 3 min;
+   * @throws IMAGE_UNAVAILABLE (final) when something else was sent; INSUFFICIENT_CAPACITY when the disk is full; NODE_UNAVAILABLE when nothing comes for 3 min;
    * whatever `chunks` fail with.
    */
   loadImage(of: BuiltImageRef & { readonly tag: string }, from: CarriedArchive): Promise<PresentImage>;
@@ -46,6 +51,8 @@ export interface CarriedImages {
 export interface CarriedArchive {
   readonly chunks: AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
+  /** How many layers, from the lowest on, it need not hold. */
+  readonly skip?: number;
   /** Told how many bytes have come so far. */
   readonly onBytes?: (bytes: number) => void;
 }
@@ -61,31 +68,38 @@ export function createCarriedImages(
   { instance, own }: { readonly instance: string; readonly own: Pick<OwnImages, 'used'> },
 ): CarriedImages {
   const find = createFindImage(docker, instance);
+  const layers = createImageLayers(docker);
+  const savedLayers = createSavedLayersCache();
   const findBuiltImage: CarriedImages['findBuiltImage'] = async ({ deploymentId, imageId }) => {
     const found = await find(imageId, '');
     if (found?.ownerDeploymentId !== deploymentId) return undefined;
     own.used(found.imageId);
     return { imageId: found.imageId, digest: found.imageId };
   };
+  const require = async (of: BuiltImageRef): Promise<PresentImage> => {
+    const found = await findBuiltImage(of);
+    if (found) return found;
+    throw notFound('image');
+  };
   return {
     findBuiltImage,
-    exportImage: async function* (of, signal) {
-      const found = await findBuiltImage(of);
-      if (!found) throw notFound('image');
-      const guard = createStallGuard(CARRY_SILENCE_MS, signal);
-      const image = docker.client.getImage(found.imageId);
+    countPresentLayers: layers.countPresentLayers,
+    describeLayers: async (of) => await layers.layersOf((await require(of)).imageId),
+    exportImage: async function* ({ skip = 0, ...of }, signal) {
+      const { imageId } = await require(of);
+      const leaving = new AbortController();
+      const guard = createStallGuard(CARRY_SILENCE_MS, AbortSignal.any([signal, leaving.signal]));
+      const wanted = { imageId, skip, layers: skip === 0 ? [] : await layers.layersOf(imageId) };
       try {
-        const options = { timeoutMs: CARRY_SILENCE_MS, signal: guard.signal };
-        const stream = (await docker.call(`export image ${of.imageId}`, () => image.get(), options)) as Readable;
-        guard.signal.addEventListener('abort', () => stream.destroy(), { once: true });
-        for await (const chunk of stream) {
+        for await (const chunk of withoutLayers(() => save(docker, imageId, guard), wanted, savedLayers)) {
           guard.seen();
-          yield chunk as Uint8Array;
+          yield chunk;
           guard.seen();
         }
       } catch (error) {
         throw guard.stalled() ? stalled(of) : error;
       } finally {
+        leaving.abort(new Error('the image is sent, or nobody takes it any more'));
         guard.stop();
       }
     },
@@ -102,10 +116,27 @@ export function createCarriedImages(
 
 const HINT = 'Let all nodes keep images in the same way (containerd image store or not), or use a registry for builds.';
 
+/** What the daemon writes, from the first byte. */
+async function* save(docker: DockerConnection, imageId: string, { signal, seen }: StallGuard) {
+  const image = docker.client.getImage(imageId);
+  const options = { timeoutMs: CARRY_SILENCE_MS, signal };
+  const stream = (await docker.call(`export image ${imageId}`, () => image.get(), options)) as Readable;
+  const end = () => stream.destroy();
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    for await (const chunk of stream) {
+      seen();
+      yield chunk as Uint8Array;
+    }
+  } finally {
+    signal.removeEventListener('abort', end);
+  }
+}
+
 async function load(
   docker: DockerConnection,
   of: BuiltImageRef,
-  { chunks, signal, onBytes }: CarriedArchive,
+  { chunks, signal, skip = 0, onBytes }: CarriedArchive,
 ): Promise<void> {
   const guard = createStallGuard(CARRY_SILENCE_MS, signal);
   let broken: unknown;
@@ -118,7 +149,7 @@ async function load(
       yield chunk;
     }
   }
-  const archive = toLoadableImage(watched(), of.imageId);
+  const archive = toLoadableImage(watched(), of.imageId, skip);
   archive.once('error', (error) => {
     broken = error;
   });
@@ -165,5 +196,10 @@ function stalled({ imageId }: BuiltImageRef): DomainError {
 }
 
 function unloadable({ imageId }: BuiltImageRef, answer: string): DomainError {
+  if (answer.includes('no space left on device')) {
+    return new DomainError('INSUFFICIENT_CAPACITY', `cannot load image ${imageId}: docker answered "${answer}"`, {
+      hint: 'Free disk space on this node, or add a node.',
+    });
+  }
   return imageUnavailable(imageId, `docker does not load what was sent: ${answer}`, 'Deploy again.');
 }

@@ -3,6 +3,7 @@ import type { PresentImage } from '../../domain/container.ts';
 import { type DockerConnection, statusOf } from './connection.ts';
 import { createFindImage, type FindImage } from './find-image.ts';
 import { parseImageReference } from './image-reference.ts';
+import { isContainerdStore } from './image-store.ts';
 import { createNamedImages, type NamedImages, type Puller } from './named-images.ts';
 import type { OwnImages } from './own-images.ts';
 import type { PullRecords } from './pull-records.ts';
@@ -93,13 +94,6 @@ async function ensureNamed(
   const present = find(nameOf({ repository, version: digest ?? tag }), repository);
   const [earlier, held] = await Promise.all([findEarlier(), present]);
   return earlier ?? (await named.ensureFirst(reference, { policy: wanted.pullPolicy, present: held }, puller));
-}
-
-/** Docker's own store knows digests from registries only, containerd's of every image. */
-async function isContainerdStore(docker: DockerConnection): Promise<boolean> {
-  const { DriverStatus: status } = await docker.call('ask docker for its store', () => docker.impatient.info());
-  const facts: readonly (readonly string[])[] = Array.isArray(status) ? status : [];
-  return facts.some(([name, value]) => name === 'driver-type' && value?.startsWith('io.containerd.'));
 }
 
 async function remove(docker: DockerConnection, imageId: string): Promise<void> {

@@ -38,8 +38,8 @@ async function* inParts(whole: Buffer, size = 7_001): AsyncGenerator<Uint8Array>
   for (let from = 0; from < whole.length; from += size) yield whole.subarray(from, from + size);
 }
 
-async function load(items: readonly Item[]): Promise<Map<string, Buffer>> {
-  const loadable = toLoadableImage(inParts(await archive(items)), `sha256:${ID}`);
+async function load(items: readonly Item[], skip = 0): Promise<Map<string, Buffer>> {
+  const loadable = toLoadableImage(inParts(await archive(items)), `sha256:${ID}`, skip);
   const tar = extract();
   const found = new Map<string, Buffer>();
   const read = (async () => {
@@ -86,6 +86,19 @@ describe('an image that another node sent', () => {
     const folders = ['blobs/', 'blobs/sha256/'].map((name): Item => ({ name, type: 'directory' }));
     expect((await load([...folders, blob, layer, layout, manifestOf(ID)])).size).toBe(6);
     expect((await load([...folders, blob, layer, layout, index, manifestOf('c'.repeat(64))])).size).toBe(7);
+  });
+
+  it('may lack the layers that are here, and no other', async () => {
+    const UPPER = 'f'.repeat(64);
+    const Layers = [LAYER, UPPER].map((folder) => `${folder}/layer.tar`);
+    const manifest = [{ Config: `${ID}.json`, RepoTags: null, Layers }];
+    const upper = { name: `${UPPER}/layer.tar`, content: 'upper' };
+    const without = `${LAYER}/layer.tar`;
+    expect((await load(anImage({ manifest, without, more: [upper] }), 1)).has(without)).toBe(false);
+    await expect(load(anImage({ manifest, without, more: [upper] }))).rejects.toThrow(
+      `it lacks the layer "${without}"`,
+    );
+    await expect(load(anImage({ manifest }), 1)).rejects.toThrow(`it lacks the layer "${upper.name}"`);
   });
 
   it.each<[string, readonly Item[], RegExp]>([

@@ -28,19 +28,21 @@ const MOST_ENTRIES = 1_000;
  * the layers against the configuration, and here the configuration is checked against the id. The end of the archive is
  * held back until then, and a daemon loads nothing that breaks off.
  *
+ * Each layer must be in it but for the lowest `skip`, which the daemon has: it finds them by what the configuration says.
+ *
  * The stream fails with IMAGE_UNAVAILABLE for anything else than the image, and with whatever `chunks` fail with.
  */
-export function toLoadableImage(chunks: AsyncIterable<Uint8Array>, imageId: string): Readable {
-  return Readable.from(loadable(chunks, imageId), { objectMode: false });
+export function toLoadableImage(chunks: AsyncIterable<Uint8Array>, imageId: string, skip = 0): Readable {
+  return Readable.from(loadable(chunks, createSeen(imageId, skip)), { objectMode: false });
 }
 
-async function* loadable(chunks: AsyncIterable<Uint8Array>, imageId: string): AsyncGenerator<Buffer> {
+async function* loadable(chunks: AsyncIterable<Uint8Array>, seen: Seen): AsyncGenerator<Buffer> {
   const archive = pack();
   let broken: unknown;
   const sent = tellingFailure(chunks, (error) => {
     broken = error;
   });
-  rewrite(sent, archive, imageId).catch((error: unknown) => archive.destroy(error as Error));
+  rewrite(sent, archive, seen).catch((error: unknown) => archive.destroy(error as Error));
   try {
     yield* archive as unknown as AsyncIterable<Buffer>;
   } catch (error) {
@@ -68,10 +70,9 @@ async function* tellingFailure(
 
 type Entry = Extract extends AsyncIterable<infer Item> ? Item : never;
 
-async function rewrite(chunks: AsyncIterable<Uint8Array>, archive: Pack, imageId: string): Promise<void> {
+async function rewrite(chunks: AsyncIterable<Uint8Array>, archive: Pack, seen: Seen): Promise<void> {
   const tar = extract();
   const fed = pipeline(Readable.from(chunks, { objectMode: false }), tar);
-  const seen = createSeen(imageId);
   const copied = copyEntries(tar, archive, seen);
   const [read, written] = await Promise.allSettled([fed, copied]);
   if (written.status === 'rejected') throw written.reason;
@@ -123,13 +124,14 @@ type Seen = ReturnType<typeof createSeen>;
  * What of an archive has been seen. The id is the hash of the image's configuration, or in a store of containerd's that
  * of its manifest or index: whichever it is, the content is pinned by it.
  */
-function createSeen(imageId: string) {
+function createSeen(imageId: string, skip: number) {
   const hex = imageId.replace(/^sha256:/, '');
   const names = new Set<string>();
   const identities = [`${hex}.json`, `blobs/sha256/${hex}`];
   let isProven = false;
   let isNamed = false;
   let isPointedAt = false;
+  let layers: readonly unknown[] = [];
   return {
     entry: (name: string): void => {
       if (names.has(name)) throw refuse(`it holds ${JSON.stringify(name.slice(0, 80))} twice`);
@@ -148,6 +150,7 @@ function createSeen(imageId: string) {
       if (!isOne || !DATA.test(Config)) throw refuse('it does not hold one image');
       isNamed = true;
       isPointedAt ||= identities.includes(Config);
+      layers = Layers;
       return [{ Config, RepoTags: null, Layers }];
     },
     index: (value: unknown): unknown => {
@@ -160,6 +163,8 @@ function createSeen(imageId: string) {
     },
     complete: (): void => {
       if (!isProven || !isNamed || !isPointedAt) throw refuse('it is another image than was asked for');
+      const missing = layers.slice(skip).find((layer) => !names.has(String(layer)));
+      if (missing !== undefined) throw refuse(`it lacks the layer ${JSON.stringify(String(missing).slice(0, 80))}`);
     },
   };
 }

@@ -9,6 +9,8 @@ export interface TcpProxy {
   /** How many bytes of answers it still lets through. */
   left(): number;
   resume(): void;
+  /** How many bytes of answers it has let through in all. */
+  passed(): number;
   stop(): Promise<void>;
 }
 
@@ -19,6 +21,7 @@ export async function openTcpProxy(
 ): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let left = Number.POSITIVE_INFINITY;
+  let sent = 0;
   const keep = (socket: Socket): void => {
     sockets.add(socket);
     socket.on('error', () => undefined);
@@ -35,6 +38,7 @@ export async function openTcpProxy(
     target.on('data', (bytes) => {
       const passed = bytes.subarray(0, left);
       left -= passed.length;
+      sent += passed.length;
       client.write(passed);
     });
   }).listen(port, host);
@@ -45,6 +49,7 @@ export async function openTcpProxy(
       left = bytes;
     },
     left: () => left,
+    passed: () => sent,
     resume: () => {
       left = Number.POSITIVE_INFINITY;
       for (const socket of sockets) socket.destroy();

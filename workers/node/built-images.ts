@@ -1,8 +1,9 @@
 import { createEnsureBuiltImage, type EnsureBuiltImage } from '../../activities/built-images.ts';
 import type { ControlClient } from '../../adapters/control-client/control-client.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
-import { openImage } from '../../adapters/node-client/open-export.ts';
+import type { ArrivingFiles } from '../../adapters/files/arriving-files.ts';
 import type { BuildRegistry } from './build-registry.ts';
+import { createImageArrival } from './image-arrival.ts';
 import { createTurns } from './turns.ts';
 
 /** What built images are got with. */
@@ -12,10 +13,12 @@ export interface BuiltImagesParts {
   readonly control: Pick<ControlClient, 'fetchImageSources'>;
   /** `null`: images are carried from node to node. */
   readonly registry: BuildRegistry | null;
+  /** Where what other nodes send is kept until it is loaded. */
+  readonly files: ArrivingFiles;
 }
 
 /** Puts together the way of this node to images that were built on others. */
-export function createBuiltImages({ instance, docker, control, registry }: BuiltImagesParts): EnsureBuiltImage {
+export function createBuiltImages({ instance, docker, control, registry, files }: BuiltImagesParts): EnsureBuiltImage {
   const { inTurn } = createTurns();
   return createEnsureBuiltImage({
     ...{ instance, inTurn },
@@ -23,14 +26,6 @@ export function createBuiltImages({ instance, docker, control, registry }: Built
     fetchImageSources: control.fetchImageSources,
     canPull: (reference) => registry?.holds(reference) ?? false,
     pullBuiltImage: (of) => docker.pullBuiltImage({ ...of, credential: registry?.credential ?? null }),
-    loadFrom: async (holder, { signal, onBytes, ...of }) => {
-      const leaving = new AbortController();
-      try {
-        const chunks = openImage({ ...holder, ...of }, AbortSignal.any([signal, leaving.signal]));
-        return await docker.loadImage(of, { chunks, signal, onBytes });
-      } finally {
-        leaving.abort(new Error('the image is here, or is not to come'));
-      }
-    },
+    loadFrom: createImageArrival({ docker, files }),
   });
 }

@@ -22,12 +22,15 @@ const MOST_STREAMS = 200;
 /** No request of this service is longer. */
 const LARGEST_REQUEST_BYTES = 16 * 1024;
 
+/** What other nodes get from the daemon of this one. */
+type SentToNodes = 'describeLayers' | 'exportImage' | 'readVolume' | 'requireUnwritten';
+
 /** What the gateway needs. */
 export interface GatewayOptions {
   readonly bindAddress: string;
   readonly port: number;
   readonly instance: string;
-  readonly docker: Pick<Docker, 'findContainer' | 'streamLogs' | 'exportImage' | 'readVolume' | 'requireUnwritten'>;
+  readonly docker: Pick<Docker, 'findContainer' | 'streamLogs' | SentToNodes>;
   /** Verifies the control plane's token. @throws UNAUTHENTICATED */
   verifyToken(token: string): Promise<void>;
   /** Verifies the token with which another node fetches an image. @throws UNAUTHENTICATED */
@@ -86,7 +89,8 @@ export async function startNodeGateway(options: GatewayOptions): Promise<Running
 function requireToken({ verifyToken, verifyImageToken, verifyVolumeToken }: GatewayOptions): Interceptor {
   return (next) => async (request) => {
     const token = readBearerToken(request.header);
-    if (request.method.name === NodeGatewayService.method.exportImage.name) {
+    const { describeImage, exportImage } = NodeGatewayService.method;
+    if ([describeImage.name, exportImage.name].includes(request.method.name)) {
       request.contextValues.set(imageClaimKey, await verifyImageToken(token));
     } else if (request.method.name === NodeGatewayService.method.exportVolume.name) {
       request.contextValues.set(volumeClaimKey, await verifyVolumeToken(token));
@@ -97,6 +101,7 @@ function requireToken({ verifyToken, verifyImageToken, verifyVolumeToken }: Gate
 
 function addRoutes(router: ConnectRouter, options: GatewayOptions): void {
   let open = 0;
+  const images = createImageExport(options.docker);
   router.service(NodeGatewayService, {
     streamContainerLogs: async function* (request, context) {
       if (open >= MOST_STREAMS) {
@@ -109,7 +114,8 @@ function addRoutes(router: ConnectRouter, options: GatewayOptions): void {
         open -= 1;
       }
     },
-    exportImage: createImageExport(options.docker).stream,
+    describeImage: images.describe,
+    exportImage: images.stream,
     exportVolume: createVolumeExport(options.instance, options.docker).stream,
   });
 }

@@ -17,6 +17,7 @@ import { createRetainOrphans } from '../../activities/retain-orphans.ts';
 import { createVolumeSnapshots, type SnapshotPorts } from '../../activities/volume-snapshots.ts';
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
+import type { ArrivingFiles } from '../../adapters/files/arriving-files.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
 import { packSite } from '../../adapters/sources/pack-site.ts';
 import type { WorkerOptions } from '../../adapters/temporal/worker.ts';
@@ -50,6 +51,7 @@ export interface NodeParts {
   readonly keeper: RestartKeeper;
   readonly monitor: HealthMonitor;
   readonly snapshots: SnapshotPorts['files'];
+  readonly arrivals: ArrivingFiles;
   readonly cores: number;
   /** Runs a start when one of the few that may run at a time is free. */
   readonly startSlot: ReplicaPorts['startSlot'];
@@ -57,7 +59,8 @@ export interface NodeParts {
 
 /** Says what this node's two workers poll for: replicas, and builds, which then wait here for one of few places. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, git, registry, daemon, disk, hub, keeper, monitor, snapshots, startSlot } = parts;
+  const { config, keys, docker, git, registry, daemon, disk, hub, keeper, monitor, snapshots, startSlot, arrivals } =
+    parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -66,7 +69,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     prober: createProber(),
     fetchEnvironment: keys.openEnvironment,
     fetchRegistryCredential: keys.openRegistryCredential,
-    ensureBuiltImage: createBuiltImages({ instance, docker, control: keys.control, registry }),
+    ensureBuiltImage: createBuiltImages({ instance, docker, control: keys.control, registry, files: arrivals }),
     restarts: keeper,
     daemon,
     keepFailureLog: keys.control.reportFailure,

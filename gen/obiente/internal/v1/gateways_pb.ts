@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/gateways.proto.
  */
 export const file_obiente_internal_v1_gateways: GenFile = /*@__PURE__*/
-  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSJlChJFeHBvcnRJbWFnZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQiJAoTRXhwb3J0SW1hZ2VSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJJChNFeHBvcnRWb2x1bWVSZXF1ZXN0EhsKCXZvbHVtZV9pZBgBIAEoCUIIukgFcgOwAQESFQoEY29weRgCIAEoBUIHukgEGgIoACIlChRFeHBvcnRWb2x1bWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJiChRTdHJlYW1TYW1wbGVzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIpCgVhZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYgoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiKAoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAky2wIKEk5vZGVHYXRld2F5U2VydmljZRJ6ChNTdHJlYW1Db250YWluZXJMb2dzEi8ub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBowLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlMAESYgoLRXhwb3J0SW1hZ2USJy5vYmllbnRlLmludGVybmFsLnYxLkV4cG9ydEltYWdlUmVxdWVzdBooLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0SW1hZ2VSZXNwb25zZTABEmUKDEV4cG9ydFZvbHVtZRIoLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0Vm9sdW1lUmVxdWVzdBopLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0Vm9sdW1lUmVzcG9uc2UwATLkAgoWU3RyZWFtZXJHYXRld2F5U2VydmljZRJoCg1TdHJlYW1TYW1wbGVzEikub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1TYW1wbGVzUmVxdWVzdBoqLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtU2FtcGxlc1Jlc3BvbnNlMAESbwoQR2V0TGF0ZXN0U2FtcGxlcxIsLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0TGF0ZXN0U2FtcGxlc1JlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkdldExhdGVzdFNhbXBsZXNSZXNwb25zZRJvChBHZXRPYnNlcnZhYmlsaXR5Eiwub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRPYnNlcnZhYmlsaXR5UmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
+  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSJnChREZXNjcmliZUltYWdlUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIuCghpbWFnZV9pZBgCIAEoCUIcukgZchcyFV5zaGEyNTY6WzAtOWEtZl17NjR9JCInChVEZXNjcmliZUltYWdlUmVzcG9uc2USDgoGbGF5ZXJzGAEgAygJItEBChJFeHBvcnRJbWFnZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQSHwoLc2tpcF9sYXllcnMYAyABKAVCCrpIBxoFGOgHKAASGgoJZnJvbV9ieXRlGAQgASgDQge6SAQiAigAEi0KC2Zyb21fc2hhMjU2GAUgASgJQhi6SBVyEzIRXihbMC05YS1mXXs2NH0pPyQiJAoTRXhwb3J0SW1hZ2VSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJJChNFeHBvcnRWb2x1bWVSZXF1ZXN0EhsKCXZvbHVtZV9pZBgBIAEoCUIIukgFcgOwAQESFQoEY29weRgCIAEoBUIHukgEGgIoACIlChRFeHBvcnRWb2x1bWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJiChRTdHJlYW1TYW1wbGVzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIpCgVhZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYgoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiKAoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAkywwMKEk5vZGVHYXRld2F5U2VydmljZRJ6ChNTdHJlYW1Db250YWluZXJMb2dzEi8ub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBowLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlMAESZgoNRGVzY3JpYmVJbWFnZRIpLm9iaWVudGUuaW50ZXJuYWwudjEuRGVzY3JpYmVJbWFnZVJlcXVlc3QaKi5vYmllbnRlLmludGVybmFsLnYxLkRlc2NyaWJlSW1hZ2VSZXNwb25zZRJiCgtFeHBvcnRJbWFnZRInLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0SW1hZ2VSZXF1ZXN0Gigub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRJbWFnZVJlc3BvbnNlMAESZQoMRXhwb3J0Vm9sdW1lEigub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRWb2x1bWVSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRWb2x1bWVSZXNwb25zZTABMuQCChZTdHJlYW1lckdhdGV3YXlTZXJ2aWNlEmgKDVN0cmVhbVNhbXBsZXMSKS5vYmllbnRlLmludGVybmFsLnYxLlN0cmVhbVNhbXBsZXNSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1TYW1wbGVzUmVzcG9uc2UwARJvChBHZXRMYXRlc3RTYW1wbGVzEiwub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRMYXRlc3RTYW1wbGVzUmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0TGF0ZXN0U2FtcGxlc1Jlc3BvbnNlEm8KEEdldE9ic2VydmFiaWxpdHkSLC5vYmllbnRlLmludGVybmFsLnYxLkdldE9ic2VydmFiaWxpdHlSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRPYnNlcnZhYmlsaXR5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
 
 /**
  * Which lines.
@@ -97,9 +97,9 @@ export const StreamContainerLogsResponseSchema: GenMessage<StreamContainerLogsRe
 /**
  * Which image.
  *
- * @generated from message obiente.internal.v1.ExportImageRequest
+ * @generated from message obiente.internal.v1.DescribeImageRequest
  */
-export type ExportImageRequest = Message<"obiente.internal.v1.ExportImageRequest"> & {
+export type DescribeImageRequest = Message<"obiente.internal.v1.DescribeImageRequest"> & {
   /**
    * The deployment that it was built for (UUID), as the token says.
    *
@@ -116,11 +116,82 @@ export type ExportImageRequest = Message<"obiente.internal.v1.ExportImageRequest
 };
 
 /**
+ * Describes the message obiente.internal.v1.DescribeImageRequest.
+ * Use `create(DescribeImageRequestSchema)` to create a new message.
+ */
+export const DescribeImageRequestSchema: GenMessage<DescribeImageRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_gateways, 2);
+
+/**
+ * What it consists of.
+ *
+ * @generated from message obiente.internal.v1.DescribeImageResponse
+ */
+export type DescribeImageResponse = Message<"obiente.internal.v1.DescribeImageResponse"> & {
+  /**
+   * Hashes of what its layers hold (`sha256:…`), the lowest first.
+   *
+   * @generated from field: repeated string layers = 1;
+   */
+  layers: string[];
+};
+
+/**
+ * Describes the message obiente.internal.v1.DescribeImageResponse.
+ * Use `create(DescribeImageResponseSchema)` to create a new message.
+ */
+export const DescribeImageResponseSchema: GenMessage<DescribeImageResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_gateways, 3);
+
+/**
+ * Which image, and what of it.
+ *
+ * @generated from message obiente.internal.v1.ExportImageRequest
+ */
+export type ExportImageRequest = Message<"obiente.internal.v1.ExportImageRequest"> & {
+  /**
+   * The deployment that it was built for (UUID), as the token says.
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Docker's id of the image, as the token says.
+   *
+   * @generated from field: string image_id = 2;
+   */
+  imageId: string;
+
+  /**
+   * How many of its layers, from the lowest on, the caller has: their content is left out of the archive.
+   *
+   * @generated from field: int32 skip_layers = 3;
+   */
+  skipLayers: number;
+
+  /**
+   * How many bytes of this very archive the caller has: those are left out.
+   *
+   * @generated from field: int64 from_byte = 4;
+   */
+  fromByte: bigint;
+
+  /**
+   * Hash of those bytes, hexadecimal SHA-256. When it is another the call is refused with IMAGE_UNAVAILABLE, and the caller
+   * begins with the first byte.
+   *
+   * @generated from field: string from_sha256 = 5;
+   */
+  fromSha256: string;
+};
+
+/**
  * Describes the message obiente.internal.v1.ExportImageRequest.
  * Use `create(ExportImageRequestSchema)` to create a new message.
  */
 export const ExportImageRequestSchema: GenMessage<ExportImageRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 2);
+  messageDesc(file_obiente_internal_v1_gateways, 4);
 
 /**
  * A part of the archive.
@@ -141,7 +212,7 @@ export type ExportImageResponse = Message<"obiente.internal.v1.ExportImageRespon
  * Use `create(ExportImageResponseSchema)` to create a new message.
  */
 export const ExportImageResponseSchema: GenMessage<ExportImageResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 3);
+  messageDesc(file_obiente_internal_v1_gateways, 5);
 
 /**
  * Which volume.
@@ -169,7 +240,7 @@ export type ExportVolumeRequest = Message<"obiente.internal.v1.ExportVolumeReque
  * Use `create(ExportVolumeRequestSchema)` to create a new message.
  */
 export const ExportVolumeRequestSchema: GenMessage<ExportVolumeRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 4);
+  messageDesc(file_obiente_internal_v1_gateways, 6);
 
 /**
  * A part of the archive.
@@ -190,7 +261,7 @@ export type ExportVolumeResponse = Message<"obiente.internal.v1.ExportVolumeResp
  * Use `create(ExportVolumeResponseSchema)` to create a new message.
  */
 export const ExportVolumeResponseSchema: GenMessage<ExportVolumeResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 5);
+  messageDesc(file_obiente_internal_v1_gateways, 7);
 
 /**
  * Which samples.
@@ -218,7 +289,7 @@ export type StreamSamplesRequest = Message<"obiente.internal.v1.StreamSamplesReq
  * Use `create(StreamSamplesRequestSchema)` to create a new message.
  */
 export const StreamSamplesRequestSchema: GenMessage<StreamSamplesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 6);
+  messageDesc(file_obiente_internal_v1_gateways, 8);
 
 /**
  * The samples of a round.
@@ -246,7 +317,7 @@ export type StreamSamplesResponse = Message<"obiente.internal.v1.StreamSamplesRe
  * Use `create(StreamSamplesResponseSchema)` to create a new message.
  */
 export const StreamSamplesResponseSchema: GenMessage<StreamSamplesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 7);
+  messageDesc(file_obiente_internal_v1_gateways, 9);
 
 /**
  * Which deployment.
@@ -267,7 +338,7 @@ export type GetLatestSamplesRequest = Message<"obiente.internal.v1.GetLatestSamp
  * Use `create(GetLatestSamplesRequestSchema)` to create a new message.
  */
 export const GetLatestSamplesRequestSchema: GenMessage<GetLatestSamplesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 8);
+  messageDesc(file_obiente_internal_v1_gateways, 10);
 
 /**
  * The newest samples.
@@ -288,7 +359,7 @@ export type GetLatestSamplesResponse = Message<"obiente.internal.v1.GetLatestSam
  * Use `create(GetLatestSamplesResponseSchema)` to create a new message.
  */
 export const GetLatestSamplesResponseSchema: GenMessage<GetLatestSamplesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 9);
+  messageDesc(file_obiente_internal_v1_gateways, 11);
 
 /**
  * Nothing is asked.
@@ -303,7 +374,7 @@ export type GetObservabilityRequest = Message<"obiente.internal.v1.GetObservabil
  * Use `create(GetObservabilityRequestSchema)` to create a new message.
  */
 export const GetObservabilityRequestSchema: GenMessage<GetObservabilityRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 10);
+  messageDesc(file_obiente_internal_v1_gateways, 12);
 
 /**
  * The streamer's counters.
@@ -324,7 +395,7 @@ export type GetObservabilityResponse = Message<"obiente.internal.v1.GetObservabi
  * Use `create(GetObservabilityResponseSchema)` to create a new message.
  */
 export const GetObservabilityResponseSchema: GenMessage<GetObservabilityResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 11);
+  messageDesc(file_obiente_internal_v1_gateways, 13);
 
 /**
  * What the control plane asks of a node, and one node of another. Every call carries a token that the control plane
@@ -344,8 +415,19 @@ export const NodeGatewayService: GenService<{
     output: typeof StreamContainerLogsResponseSchema;
   },
   /**
-   * Streams an image as `docker save` writes it, to a node that is to run it. The token is of another kind: it names the
-   * image, and is good for nothing else.
+   * Says what an image consists of, to a node that is to run it: what it has of that already need not be sent. The token
+   * is of another kind: it names the image, and is good for nothing else.
+   *
+   * @generated from rpc obiente.internal.v1.NodeGatewayService.DescribeImage
+   */
+  describeImage: {
+    methodKind: "unary";
+    input: typeof DescribeImageRequestSchema;
+    output: typeof DescribeImageResponseSchema;
+  },
+  /**
+   * Streams an image as an archive that Docker loads, to a node that is to run it; the same request gives the same bytes
+   * each time. The token is that of DescribeImage.
    *
    * @generated from rpc obiente.internal.v1.NodeGatewayService.ExportImage
    */
