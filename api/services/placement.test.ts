@@ -64,7 +64,10 @@ describe('a plan that fills the nodes more evenly', () => {
 
 describe('where replicas of a built image would go', () => {
   it('leaves out nodes of another architecture than the one that it was built for', async () => {
-    const source = { case: 'git', value: { url: 'https://git.example.test/acme/shop.git', ref: 'main' } };
+    const source = {
+      case: 'git',
+      value: { url: 'https://git.example.test/acme/shop.git', ref: 'main', dockerfilePath: 'Dockerfile' },
+    };
     const { deployment } = await alice.deployments.createDeployment({
       ...{ idempotencyKey: randomUUID(), projectId: alice.projectId, name: 'built', spec: { source } as Spec },
     });

@@ -11,6 +11,7 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
+import { readLeaseHolder } from '../../adapters/node-files/lease-holder-file.ts';
 import { holdsLease } from '../../adapters/postgres/node-leases.ts';
 import { findNode } from '../../adapters/postgres/nodes.ts';
 import { createControlTokenSigner } from '../../adapters/tokens/control-token.ts';
@@ -206,6 +207,9 @@ describe('two processes with the identity of one node', { timeout: 180_000 }, ()
       expect(lease?.epoch).toBeGreaterThan(earlier);
       return lease;
     });
+    // It says on the disk that it has the lease after it has it; one that dies in between is waited for.
+    const { pid } = first;
+    await eventually(() => expect(readLeaseHolder(join(dir, 'keys', 'lease-holder.json'))).toMatchObject({ pid }));
     await kill(first);
     // However slowly the next one starts, its predecessor's lease has not run out by then.
     await sql`UPDATE nodes SET lease_expires_at = now() + interval '1 hour'`.execute(database.db);
