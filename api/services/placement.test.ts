@@ -229,7 +229,8 @@ describe('a plan of moves', () => {
   it('keeps what was built on its kind of node, and near what it is to be near', async () => {
     const [, other] = await twoRunning({}, (name) => ({ placement: { near: name } }));
     expect((await plan(1)).moves[0]?.deploymentId).toBe(other);
-    await twoRunning({ source: { case: 'git', value: { url: 'https://git.test/app.git', ref: 'a'.repeat(40) } } });
+    const repository = { url: 'https://git.test/app.git', ref: 'a'.repeat(40), dockerfilePath: 'Dockerfile' };
+    await twoRunning({ source: { case: 'git', value: repository } });
     expect((await plan()).moves).toHaveLength(2);
     await rig.db.updateTable('nodes').set({ architecture: 'arm64' }).where('id', '!=', 'node-0000000a').execute();
     expect((await plan()).moves).toEqual([]);
