@@ -47,6 +47,8 @@ export interface ReconcileStore {
    * @returns ids of deployments that are to be asked to heal.
    */
   recordFindings(input: { readonly nodeId: string; readonly findings: readonly Finding[] }): Promise<readonly string[]>;
+  /** Lists ids of deployments that have fewer replicas than are wanted, and of which nobody takes care. At most 100. */
+  listShort(): Promise<readonly string[]>;
 }
 
 /** Input of {@link LookActivities.lookAtContainers}. */

@@ -134,3 +134,35 @@ describe('a stranger', () => {
     expect(state).toBe('succeeded');
   });
 });
+
+describe('a deployment with fewer replicas than are wanted', () => {
+  const lose = (replicaId: string) => database.db.deleteFrom('replicas').where('replica_id', '=', replicaId).execute();
+
+  it('is asked for, unless somebody takes care of it, has just tried, or wants it so', async () => {
+    const { deploymentId } = creation;
+    expect(await records.listShort()).toEqual([]);
+    await lose('r1-1');
+    expect(await records.listShort()).toEqual([deploymentId]);
+    const heal = await aHeal();
+    expect(await records.listShort()).toEqual([]);
+    await store.failOperation({ ...heal, failure: { code: 'NO_NODE_READY', message: 'no node', hint: '' } });
+    expect(await records.listShort()).toEqual([]);
+    const earlier = new Date(Date.now() - 6 * 60_000);
+    await database.db
+      .updateTable('operations')
+      .set({ finished_at: earlier })
+      .where('id', '=', heal.operationId)
+      .execute();
+    expect(await records.listShort()).toEqual([deploymentId]);
+    await database.db.updateTable('deployments').set({ stopped: true }).where('id', '=', deploymentId).execute();
+    expect(await records.listShort()).toEqual([]);
+  });
+
+  it('has them again after that', async () => {
+    await lose('r1-1');
+    const heal = await aHeal();
+    const plan = await store.beginRollout(heal);
+    expect(plan.reserved).toMatchObject([{ nodeId }]);
+    expect(plan.existing).toMatchObject([{ replicaId: 'r1-0' }]);
+  });
+});

@@ -6,6 +6,7 @@ import type { Database } from './database.ts';
 import { toStorableText } from './events.ts';
 import { isOneOf, isOneOfTexts } from './page.ts';
 import { reportReplicas } from './replica-reports.ts';
+import { listShort } from './short-deployments.ts';
 
 /** Nodes that are asked at the same time. */
 const NODES_PAGE = 100;
@@ -28,6 +29,7 @@ export function createReconcileStore(db: Database): ReconcileStore {
       await recordGone(db, nodeId, gone);
       return await listToHeal(db, nodeId, gone);
     },
+    listShort: () => listShort(db),
   };
 }
 

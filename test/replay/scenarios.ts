@@ -100,6 +100,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'disk-full', run: diskFills },
   { name: 'retention-due', run: retentionDue },
   { name: 'reconciled', run: reconciled },
+  { name: 'short-healed', run: shortHealed },
   { name: 'keys-rotated', run: (rig) => keysRotated(rig, ['old', 'old', 'old', 'old', 'new']) },
   { name: 'volume-written', run: (rig) => operations(rig, {}, [withVolume('one'), withVolume('two')]) },
   {
@@ -489,6 +490,16 @@ async function retentionDue(rig: Rig): Promise<readonly string[]> {
     await rig.client.workflow.execute(RETENTION_DUE_WORKFLOW, options);
   });
   return [RETENTION_SCHEDULE];
+}
+
+/** Nothing is gone, and a deployment has fewer replicas than are wanted. */
+async function shortHealed(rig: Rig): Promise<readonly string[]> {
+  let workflowId = '';
+  const reconcile = async (): Promise<void> => {
+    workflowId = await reconcileOnce(rig);
+  };
+  await withNodes(rig, {}, reconcile, { short: [A_REPLICA.deploymentId] });
+  return [workflowId];
 }
 
 /** One node is as recorded, one gives no answer, one has lost a container; the deployment is gone that is to be healed. */

@@ -36,7 +36,7 @@ export async function withNodes(
   rig: Awaited<ReturnType<typeof startWorkflowRig>>,
   nodes: Readonly<Record<string, FakeNode>>,
   use: () => Promise<void>,
-  { heal = [] as string[], perPage = 2 } = {},
+  { heal = [] as string[], short = [] as string[], perPage = 2 } = {},
 ) {
   const looks: string[] = [];
   const found: { nodeId: string; findings: readonly Finding[] }[] = [];
@@ -54,6 +54,7 @@ export async function withNodes(
       finding.resolve();
       return heal;
     },
+    listShort: async () => short,
   };
   const looker = (nodeId: string, sights: readonly NodeSight[]): LookActivities => {
     let next = 0;
