@@ -6,7 +6,7 @@ import type { Database } from './database.ts';
 import { toStorableText } from './events.ts';
 import { isOneOf, isOneOfTexts } from './page.ts';
 import { reportReplicas } from './replica-reports.ts';
-import { listShort } from './short-deployments.ts';
+import { ASK_AGAIN, listShort } from './short-deployments.ts';
 
 /** Nodes that are asked at the same time. */
 const NODES_PAGE = 100;
@@ -14,9 +14,6 @@ const NODES_PAGE = 100;
 /** Replicas of a node that one pass compares, and strangers that it keeps: what a workflow's history takes. */
 const MOST_COMPARED = 5_000;
 const MOST_STRANGERS = 1_000;
-
-/** Pause before a deployment that could not be healed is asked again. */
-const ASK_AGAIN = sql<Date>`now() - interval '5 minutes'`;
 
 /** Creates what the reconcile workflow reads and writes by. */
 export function createReconcileStore(db: Database): ReconcileStore {

@@ -5,8 +5,8 @@ import type { Database } from './database.ts';
 /** Deployments that one reconciliation asks; those beyond are asked by the next ones. */
 const MOST_ASKED = 100;
 
-/** Pause before a deployment that could not be brought back is asked again. */
-const ASK_AGAIN = sql<Date>`now() - interval '5 minutes'`;
+/** Pause before a deployment that could not be healed is asked again. */
+export const ASK_AGAIN = sql<Date>`now() - interval '5 minutes'`;
 
 /**
  * Lists ids of deployments that have fewer replicas than are wanted, while nobody does anything about it: an operation
