@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import type { ReconcileNodesPage, ReconcileStore, RecordedOnNode } from '../../contracts/reconcile.ts';
 import { replicaId } from '../../domain/naming.ts';
 import type { Finding } from '../../domain/reconcile.ts';
