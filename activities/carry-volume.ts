@@ -1,6 +1,7 @@
 import { Readable, Transform } from 'node:stream';
 import { Context } from '@temporalio/activity';
 import type { VolumeActivities } from '../contracts/volumes.ts';
+import { requireRoom } from '../domain/disk-guard.ts';
 import { DomainError } from '../domain/errors.ts';
 import { volumeLabels, volumeName } from '../domain/naming.ts';
 import { withHeartbeats } from './heartbeats.ts';
@@ -67,10 +68,12 @@ function watched({ disk }: Pick<CarryPorts, 'disk'>, onBytes: (bytes: number) =>
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
       onBytes(bytes);
-      const freePercent = disk.freePercent() ?? 100;
-      if (freePercent >= disk.minFreePercent) return done(null, chunk);
-      const finding = `${Math.floor(freePercent)} % of its disk is free, ${disk.minFreePercent} % has to stay`;
-      done(new DomainError('INSUFFICIENT_CAPACITY', `this node cannot take the volume: ${finding}`));
+      try {
+        requireRoom('volume', { freePercent: disk.freePercent() ?? 100, minFreePercent: disk.minFreePercent });
+        done(null, chunk);
+      } catch (error) {
+        done(error as Error);
+      }
     },
   });
 }

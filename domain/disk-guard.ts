@@ -1,3 +1,5 @@
+import { DomainError } from './errors.ts';
+
 /** How much room the disk of a node's Docker daemon has left. */
 export type DiskLevel = 'room' | 'low' | 'full';
 
@@ -42,6 +44,22 @@ export function nextDiskLevel(
 /** Whether one level is worse than another. */
 export function isWorse(level: DiskLevel, than: DiskLevel): boolean {
   return BADNESS[level] > BADNESS[than];
+}
+
+/**
+ * Makes sure that a disk keeps free what has to stay so, before something large is put there.
+ *
+ * @throws INSUFFICIENT_CAPACITY
+ */
+export function requireRoom(
+  what: string,
+  { freePercent, minFreePercent }: { readonly freePercent: number; readonly minFreePercent: number },
+): void {
+  if (freePercent >= minFreePercent) return;
+  const finding = `${Math.floor(freePercent)} % of its disk is free, ${minFreePercent} % has to stay`;
+  throw new DomainError('INSUFFICIENT_CAPACITY', `this node cannot take the ${what}: ${finding}`, {
+    hint: 'Free disk space on that node, or add a node.',
+  });
 }
 
 /** Says a level for people: `its disk is nearly full: 4 % free`; empty where there is room. */

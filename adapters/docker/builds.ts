@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import { createLineSplitter } from '../../domain/build-log.ts';
 import { DomainError, isDomainError } from '../../domain/errors.ts';
+import { createStallGuard } from '../streams/stall-guard.ts';
 import { answerOf, type DockerConnection, statusOf } from './connection.ts';
 import { readJsonLines } from './json-lines.ts';
-import { createStallGuard } from './stall.ts';
 
 /** A build step that prints nothing for this long has hung; compilers are silent for minutes. */
 const BUILD_SILENCE_MS = 10 * 60_000;

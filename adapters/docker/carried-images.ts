@@ -3,13 +3,13 @@ import type { PresentImage } from '../../domain/container.ts';
 import { DomainError, isDomainError, notFound } from '../../domain/errors.ts';
 import { toLoadableImage } from '../sources/image-archive.ts';
 import { createSavedLayersCache, withoutLayers } from '../sources/saved-image.ts';
+import { createStallGuard, type StallGuard } from '../streams/stall-guard.ts';
 import { answerOf, type DockerConnection, statusOf } from './connection.ts';
 import { createFindImage } from './find-image.ts';
 import { createImageLayers, type ImageLayers } from './image-layers.ts';
 import { readJsonLines } from './json-lines.ts';
 import type { OwnImages } from './own-images.ts';
 import { imageUnavailable } from './registry-calls.ts';
-import { createStallGuard, type StallGuard } from './stall.ts';
 
 /** A daemon writes a whole image to its disk before it sends the first byte of it: a minute for 10 GiB, on a slow one. */
 const CARRY_SILENCE_MS = 3 * 60_000;

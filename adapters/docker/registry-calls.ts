@@ -2,9 +2,9 @@ import { DomainError, isDomainError } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
 import { maskValues } from '../../domain/mask-values.ts';
 import type { RegistryCredential } from '../../domain/registry-credential.ts';
+import { createStallGuard } from '../streams/stall-guard.ts';
 import { answerOf, type DockerConnection, statusOf } from './connection.ts';
 import { readJsonLines } from './json-lines.ts';
-import { createStallGuard } from './stall.ts';
 
 /** Something to ask a registry for, and on whose behalf. */
 export interface RegistryCall {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DiskSpace, freePercentOf } from '../../domain/disk-guard.ts';
+import { type DiskSpace, freePercentOf, requireRoom } from '../../domain/disk-guard.ts';
 import { DomainError } from '../../domain/errors.ts';
 
 /** What has come of something so far. */
@@ -137,12 +137,7 @@ async function appendAll(path: string, { chunks, onBytes, checkRoom }: Arriving)
 /** The files are on one disk, and what becomes of them on another, or the same. */
 async function checkRoom(folder: string, { freePercent, minFreePercent }: Room): Promise<void> {
   const here = freePercentOf(await spaceOf(folder));
-  const free = Math.min(here, freePercent() ?? 100);
-  if (free >= minFreePercent) return;
-  const finding = `${Math.floor(free)} % of its disk is free, ${minFreePercent} % has to stay`;
-  throw new DomainError('INSUFFICIENT_CAPACITY', `this node cannot take the image: ${finding}`, {
-    hint: 'Free disk space on that node, or add a node.',
-  });
+  requireRoom('image', { freePercent: Math.min(here, freePercent() ?? 100), minFreePercent });
 }
 
 async function spaceOf(folder: string): Promise<DiskSpace> {

@@ -2,7 +2,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../../domain/errors.ts';
 import { downloadTooLarge, type SourceBudget } from '../../domain/source-tree.ts';
-import { createStallGuard } from '../docker/stall.ts';
+import { createStallGuard } from '../streams/stall-guard.ts';
 import { gitEnvironment } from './environment.ts';
 import { plainLine, toSourceError } from './git-failure.ts';
 import type { Remote } from './remote.ts';

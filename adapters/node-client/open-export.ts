@@ -3,9 +3,13 @@ import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect
 import { DomainError } from '../../domain/errors.ts';
 import { NodeGatewayService } from '../../gen/obiente/internal/v1/gateways_pb.ts';
 import { tolerateLateSessionErrors } from '../http2/late-session-errors.ts';
+import { createStallGuard } from '../streams/stall-guard.ts';
 
 /** A node that vanished says nothing by itself: its stream ends at the latest after both of these. */
 const PING = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000 };
+
+/** A daemon writes a whole image to its disk before it sends the first byte of it: a minute for 10 GiB, on a slow one. */
+const SILENCE_MS = 3 * 60_000;
 
 /** Chunks have 1 MiB at most. */
 const LARGEST_MESSAGE_BYTES = 2 * 1024 * 1024;
@@ -70,7 +74,7 @@ function noneIfUnknown(error: unknown): undefined {
  * Streams an image, or a part of it, from another node, over a connection of its own that ends with the stream.
  *
  * @throws NOT_FOUND when the node does not have it; IMAGE_UNAVAILABLE when what is here is no part of what it sends;
- * NODE_UNAVAILABLE (retryable) for anything else.
+ * NODE_UNAVAILABLE (retryable) for anything else, and when nothing comes for 3 min.
  */
 export function openImage(
   { deploymentId, imageId, ...at }: ImageAtNode,
@@ -112,18 +116,31 @@ async function* openExport<Item>(
     sessionManager,
     readMaxBytes: LARGEST_MESSAGE_BYTES,
   });
+  const guard = createStallGuard(SILENCE_MS, signal);
   try {
-    const options = { headers: { authorization: `Bearer ${token}` }, signal };
-    yield* call(createClient(NodeGatewayService, transport), options);
+    const options = { headers: { authorization: `Bearer ${token}` }, signal: guard.signal };
+    for await (const item of call(createClient(NodeGatewayService, transport), options)) {
+      guard.seen();
+      yield item;
+      guard.seen();
+    }
   } catch (error) {
     signal.throwIfAborted();
-    throw toDomainError({ nodeId, what }, error);
+    throw guard.stalled() ? silent({ nodeId, what }) : toDomainError({ nodeId, what }, error);
   } finally {
+    guard.stop();
     sessionManager.abort();
   }
 }
 
-function toDomainError({ nodeId, what }: { readonly nodeId: string; readonly what: string }, cause: unknown): Error {
+type Wanted = Pick<ExportingNode, 'nodeId'> & { readonly what: string };
+
+function silent({ nodeId, what }: Wanted): DomainError {
+  const message = `the ${what} is not carried on: nothing came from node ${nodeId} for ${SILENCE_MS / 60_000} min`;
+  return new DomainError('NODE_UNAVAILABLE', message, { hint: 'Look at the nodes with "obiente nodes".' });
+}
+
+function toDomainError({ nodeId, what }: Wanted, cause: unknown): DomainError {
   const { code, rawMessage } = ConnectError.from(cause);
   if (code === Code.NotFound)
     return new DomainError('NOT_FOUND', `node ${nodeId} does not have it any more`, { cause });

@@ -5,7 +5,7 @@ import type { Database } from './database.ts';
 import { toStorableText } from './events.ts';
 import { isOneOf, isOneOfTexts } from './page.ts';
 import { reportReplicas } from './replica-reports.ts';
-import { ASK_AGAIN, listShort } from './short-deployments.ts';
+import { IS_ASKED_ALREADY, listShort } from './short-deployments.ts';
 
 /** Nodes that are asked at the same time. */
 const NODES_PAGE = 100;
@@ -153,20 +153,7 @@ async function listToHeal(db: Database, nodeId: string, gone: readonly Gone[]): 
           .where('replicas.gone', '=', true),
       ),
     )
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('operations')
-            .select('operations.id')
-            .whereRef('operations.deployment_id', '=', 'deployments.id')
-            .where('operations.kind', '=', 'heal')
-            .where((of) =>
-              of.or([of('operations.finished_at', 'is', null), of('operations.finished_at', '>', ASK_AGAIN)]),
-            ),
-        ),
-      ),
-    )
+    .where((eb) => eb.not(IS_ASKED_ALREADY))
     .orderBy('deployments.id')
     .execute();
   return rows.map(({ id }) => id);

@@ -1,12 +1,16 @@
-import { sql } from 'kysely';
+import { type RawBuilder, type SqlBool, sql } from 'kysely';
 import { OPEN_STATES } from '../../domain/operation.ts';
 import type { Database } from './database.ts';
 
 /** Deployments that one reconciliation asks; those beyond are asked by the next ones. */
 const MOST_ASKED = 100;
 
-/** Pause before a deployment that could not be healed is asked again. */
-export const ASK_AGAIN = sql<Date>`now() - interval '5 minutes'`;
+/** Whether the deployment of the row is being healed, or could not be within the last five minutes: then it is not asked. */
+export const IS_ASKED_ALREADY: RawBuilder<SqlBool> = sql<SqlBool>`EXISTS (
+  SELECT FROM operations
+  WHERE operations.deployment_id = deployments.id AND operations.kind = 'heal'
+    AND (operations.finished_at IS NULL OR operations.finished_at > now() - interval '5 minutes')
+)`;
 
 /**
  * Lists ids of deployments that have fewer replicas than are wanted, while nobody does anything about it: an operation
@@ -39,15 +43,11 @@ export async function listShort(db: Database): Promise<string[]> {
             .selectFrom('operations')
             .select('operations.id')
             .whereRef('operations.deployment_id', '=', 'deployments.id')
-            .where((of) =>
-              of.or([
-                of('operations.state', 'in', OPEN_STATES),
-                of.and([of('operations.kind', '=', 'heal'), of('operations.finished_at', '>', ASK_AGAIN)]),
-              ]),
-            ),
+            .where('operations.state', 'in', OPEN_STATES),
         ),
       ),
     )
+    .where((eb) => eb.not(IS_ASKED_ALREADY))
     .orderBy('deployments.id')
     .limit(MOST_ASKED)
     .execute();

@@ -11,7 +11,6 @@ import { generateControlKey } from '../../adapters/tokens/keys.ts';
 import { createVolumeTokenSigner, createVolumeTokenVerifier } from '../../adapters/tokens/volume-token.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { volumeLabels, volumeName } from '../../domain/naming.ts';
-import { openGuardedVolume } from '../../workers/node/carried-volumes.ts';
 import { type RunningGateway, startNodeGateway } from '../../workers/node/gateway.ts';
 import { copyImage } from '../support/copy-image.ts';
 import { openTestDocker, type TestDocker } from '../support/docker.ts';
@@ -95,7 +94,7 @@ async function holder(volumeId: string): Promise<VolumeHolder> {
 /** Carries the volume to node B as a worker does. */
 async function carry(volumeId: string, changes: Partial<CarryPorts> = {}): Promise<void> {
   const { carryVolume } = createCarryVolume({
-    ...{ instance: a.instance, runtime: b, openVolume: openGuardedVolume },
+    ...{ instance: a.instance, runtime: b, openVolume },
     disk: { minFreePercent: 0, freePercent: () => 50 },
     fetchVolumeSource: () => holder(volumeId),
     ...changes,

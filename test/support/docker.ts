@@ -52,10 +52,22 @@ export async function openTestDocker(
       for (const id of await listContainers()) await client.getContainer(id).remove({ force: true, v: true });
       for (const { Name } of (await client.listVolumes({ filters })).Volumes) await client.getVolume(Name).remove();
       for (const { Id } of await client.listNetworks({ filters })) await client.getNetwork(Id).remove();
-      for (const { Id } of await client.listImages({ filters })) await client.getImage(Id).remove({ force: true });
+      await removeImages(client, filters);
       await client.getImage(image).remove({ force: true });
     },
   };
+}
+
+/** Removes all of them: what others are built on goes after those. @throws when one cannot be removed at all */
+async function removeImages(client: Dockerode, filters: { readonly label: string[] }): Promise<void> {
+  for (let images = await client.listImages({ filters }); images.length > 0; ) {
+    const removals = images.map(({ Id }) => client.getImage(Id).remove({ force: true }));
+    const outcomes = await Promise.allSettled(removals);
+    const left = await client.listImages({ filters });
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (left.length >= images.length && failed) throw failed.reason;
+    images = left;
+  }
 }
 
 /** A tar archive of these files, as a build context. */

@@ -1,19 +1,15 @@
 import { join } from 'node:path';
 import type { BuiltImagePorts, ImageHolder } from '../../activities/built-images.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
-import { createStallGuard } from '../../adapters/docker/stall.ts';
 import {
   type ArrivedPart,
   type ArrivingFiles,
   createArrivingFiles,
   type Room,
 } from '../../adapters/files/arriving-files.ts';
-import { describeImage, type ImagePart, openImage } from '../../adapters/node-client/open-export.ts';
+import { describeImage, openImage } from '../../adapters/node-client/open-export.ts';
 import type { PresentImage } from '../../domain/container.ts';
-import { DomainError, type ErrorCode, isDomainError } from '../../domain/errors.ts';
-
-/** A daemon writes a whole image to its disk before it sends the first byte of it: a minute for 10 GiB, on a slow one. */
-const SILENCE_MS = 3 * 60_000;
+import { type ErrorCode, isDomainError } from '../../domain/errors.ts';
 
 /** Far more layers than an image may have. */
 const MOST_LAYERS = 1_000;
@@ -81,33 +77,12 @@ async function arrive(
   { onBytes, ...of }: Wanted,
   { name, skip, from }: Transfer,
 ): Promise<PresentImage> {
-  await files.append(name, receive(holder, of, { skip, from }), { group: groupOf(of), onBytes });
-  const image = await docker.loadImage(of, { chunks: files.read(name), signal: of.signal, skip });
+  const { deploymentId, imageId, signal } = of;
+  const chunks = openImage({ ...holder, deploymentId, imageId }, signal, { skip, from });
+  await files.append(name, chunks, { group: groupOf(of), onBytes });
+  const image = await docker.loadImage(of, { chunks: files.read(name), signal, skip });
   await files.remove(name);
   return image;
-}
-
-/** What the other node sends. @throws NODE_UNAVAILABLE when nothing comes for 3 min; as {@link openImage} */
-async function* receive(
-  holder: ImageHolder,
-  { deploymentId, imageId, signal }: Omit<Wanted, 'onBytes'>,
-  part: ImagePart,
-): AsyncGenerator<Uint8Array> {
-  const guard = createStallGuard(SILENCE_MS, signal);
-  try {
-    for await (const chunk of openImage({ ...holder, deploymentId, imageId }, guard.signal, part)) {
-      guard.seen();
-      yield chunk;
-      guard.seen();
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!guard.stalled()) throw error;
-    const message = `image ${imageId} is not carried on: nothing came from node ${holder.nodeId} for ${SILENCE_MS / 60_000} min`;
-    throw new DomainError('NODE_UNAVAILABLE', message, { hint: 'Look at the nodes with "obiente nodes".' });
-  } finally {
-    guard.stop();
-  }
 }
 
 /** What the names of all files about one image begin with. */

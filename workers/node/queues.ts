@@ -18,6 +18,7 @@ import { createVolumeSnapshots, type SnapshotPorts } from '../../activities/volu
 import { createWatchNode } from '../../activities/watch-node.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import type { ArrivingFiles } from '../../adapters/files/arriving-files.ts';
+import { openVolume } from '../../adapters/node-client/open-export.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
 import { packSite } from '../../adapters/sources/pack-site.ts';
 import type { WorkerOptions } from '../../adapters/temporal/worker.ts';
@@ -25,7 +26,6 @@ import type { NodeConfig } from '../../config/node.ts';
 import { buildQueue, nodeQueue } from '../../contracts/task-queues.ts';
 import type { BuildRegistry } from './build-registry.ts';
 import { createBuiltImages } from './built-images.ts';
-import { openGuardedVolume } from './carried-volumes.ts';
 import type { ContainerHub } from './container-hub.ts';
 import type { HealthMonitor } from './health-monitor.ts';
 import type { NodeKeys } from './keys.ts';
@@ -110,7 +110,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
         ...createCarryVolume({
           ...{ instance, runtime: docker, disk },
           fetchVolumeSource: keys.control.fetchVolumeSource,
-          openVolume: openGuardedVolume,
+          openVolume,
         }),
         ...createWatchNode(daemon, disk),
         ...createLookAtContainers(instance, docker),
