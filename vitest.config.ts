@@ -16,7 +16,7 @@ const SERVERS = [
   'api/**/*.test.ts',
   'streamer/**/*.test.ts',
   'test/{cli,ingress,node,streamer,supervisor,workflows}/**/*.test.ts',
-  'workers/*.test.ts',
+  'workers/{*,api/*}.test.ts',
 ];
 
 /** `npm run verify` runs `fast`; `npm test` runs all, in this order. */

@@ -16,7 +16,7 @@ export interface DeliveryDeps {
   readonly db: Database;
   readonly sealing: Sealing;
   readonly git: GitRules;
-  readonly workflows: Pick<WorkflowGateway, 'submit'>;
+  readonly workflows: Pick<WorkflowGateway, 'submit' | 'tellStored'>;
 }
 
 /** A request as it came in; its body is read only for webhooks that there are. */
@@ -35,7 +35,7 @@ export type DeliveryReceipt =
  * The operation looks the branch up again, so the body decides only whether there is one. Which delivery it was is part of
  * the operation's idempotency key: sent again, it finds the operation of the first time, for as long as that is known.
  *
- * @throws NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT, PAYLOAD_TOO_LARGE, DATABASE_UNAVAILABLE, WORKFLOWS_UNAVAILABLE.
+ * @throws NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT, PAYLOAD_TOO_LARGE, DATABASE_UNAVAILABLE.
  */
 export async function receiveDelivery(
   deps: DeliveryDeps,
@@ -61,19 +61,19 @@ export async function receiveDelivery(
 }
 
 async function deploy(
-  { db, workflows }: DeliveryDeps,
+  deps: DeliveryDeps,
   { id: actorUserId, organizationId, projectId, deploymentId }: DeliveredTo,
   { deliveryId, reason }: { readonly deliveryId: string; readonly reason: string },
 ): Promise<DeliveryReceipt> {
   const delivery = createHash('sha256').update(deliveryId).digest('hex').slice(0, 32);
   const idempotencyKey = `webhook:${deploymentId}:${delivery}`;
   const requestHash = hashRequest('Webhook', deploymentId, deliveryId);
-  const repeated = await findRepeated(db, { organizationId, idempotencyKey, requestHash });
+  const repeated = await findRepeated(deps, { organizationId, idempotencyKey, requestHash });
   if (repeated) return { status: 'accepted', operationId: repeated.id, reason: repeated.reason };
   const operationId = deriveId(organizationId, idempotencyKey, 'operation');
   const identity = { operationId, idempotencyKey, requestHash, actorUserId, reason, supersedeRunning: false };
   const change = { service: null, replace: {}, setVariables: [], unsetVariables: [] };
   const request = { kind: 'update', ...identity, change, freshSource: true } as const;
-  await workflows.submit({ deploymentId, organizationId, projectId, request });
+  await deps.workflows.submit({ deploymentId, organizationId, projectId, request });
   return { status: 'accepted', operationId, reason };
 }

@@ -12,7 +12,7 @@ import { deriveId } from './request-identity.ts';
 /** What submitting needs. */
 export interface SubmitDeps {
   readonly db: Database;
-  readonly workflows: Pick<WorkflowGateway, 'submit'>;
+  readonly workflows: Pick<WorkflowGateway, 'submit' | 'tellStored'>;
 }
 
 /** What all requests for operations have in common on the wire. */
@@ -36,17 +36,18 @@ type Wish = OperationRequest extends infer Request
  * An earlier attempt is found before anything else is looked at, because what was accepted must be answered alike
  * although the world has moved on: variables gone, nodes lost, the deployment deleted.
  *
- * @throws IDEMPOTENCY_CONFLICT, NOT_FOUND, what the workflow refuses it with, WORKFLOWS_UNAVAILABLE.
+ * @throws IDEMPOTENCY_CONFLICT, NOT_FOUND, what it is refused with.
  */
 export async function submitOperation(
-  { db, workflows }: SubmitDeps,
+  deps: SubmitDeps,
   context: HandlerContext,
   { wire, requestHash, wish }: { wire: WireRequest; requestHash: string; wish: () => Promise<Wish> | Wish },
 ): Promise<OperationRecord> {
   const organizationId = getCallerOrganization(context);
   const deploymentId = wire.deploymentId.toLowerCase();
   const { idempotencyKey } = wire;
-  const repeated = await findRepeated(db, { organizationId, idempotencyKey, requestHash });
+  const { db, workflows } = deps;
+  const repeated = await findRepeated(deps, { organizationId, idempotencyKey, requestHash });
   if (repeated) return repeated;
   const current = await findDeployment(db, deploymentId);
   if (!current) throw notFound('deployment');
@@ -66,12 +67,26 @@ export function identityOf(context: HandlerContext, wire: Omit<WireRequest, 'dep
   return { operationId, idempotencyKey, actorUserId: getCaller(context).userId, reason, supersedeRunning };
 }
 
-/** Finds the operation of an earlier attempt. @throws IDEMPOTENCY_CONFLICT when the key was used for something else. */
+/**
+ * Finds the operation of an earlier attempt. Whoever made that one may have died before it told the workflow, so a
+ * workflow that has not begun with it is told again.
+ *
+ * @throws IDEMPOTENCY_CONFLICT when the key was used for something else.
+ */
 export async function findRepeated(
-  db: Database,
+  { db, workflows }: SubmitDeps,
   { requestHash, ...key }: { organizationId: string; idempotencyKey: string; requestHash: string },
 ): Promise<OperationRecord | undefined> {
   const operation = await findOperationByKey(db, key);
   if (operation && operation.requestHash !== requestHash) throw idempotencyConflict(key.idempotencyKey);
+  if (operation?.state === 'queued') await tellAgain(workflows, operation);
   return operation;
+}
+
+/** An operation is accepted once it is stored; what is not told now is told by the next who looks for what was not. */
+async function tellAgain(
+  workflows: Pick<WorkflowGateway, 'tellStored'>,
+  { deploymentId, organizationId, projectId }: OperationRecord,
+): Promise<void> {
+  await workflows.tellStored({ deploymentId, organizationId, projectId }).catch(() => undefined);
 }

@@ -1,5 +1,5 @@
 import type { RolloutGate } from '../domain/rollout-policy.ts';
-import type { ControlRequest, OperationAccepted, OperationRequest } from './deployment.ts';
+import type { ControlRequest, OperationAccepted, OperationRequest, TakenOperations } from './deployment.ts';
 import type { NodeStateChange } from './node.ts';
 import type { BuiltImage, ResolvedSource } from './node-activities.ts';
 import type {
@@ -28,6 +28,8 @@ export interface StoreActivities extends ReadingStore {
    * NOT_DEPLOYED (nothing to scale, restart, start or return to), DEPLOYMENT_DELETED: all final.
    */
   storeOperation(input: StoreInput<OperationRequest>): Promise<OperationAccepted>;
+  /** Says which operations of the deployment are to be carried out, oldest first, and that its workflow knows them. */
+  takeOperations(input: { readonly deploymentId: string }): Promise<TakenOperations>;
   /** Marks a waiting operation as superseded by a newer one. */
   supersedeOperation(input: OperationRef & { readonly byOperationId: string }): Promise<void>;
   /**

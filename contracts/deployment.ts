@@ -12,7 +12,16 @@ export function deploymentWorkflowId(deploymentId: string): string {
   return `deployment/${deploymentId}`;
 }
 
-/** Updates that ask for an operation, named as its kind. Each answers with {@link OperationAccepted}. */
+/**
+ * Signal: an operation was stored, and is to be taken from the database. It carries nothing, so it may come twice, late, or in
+ * another order than what was stored.
+ */
+export const OPERATION_STORED_SIGNAL = 'operation-stored';
+
+/**
+ * Updates that ask for an operation, named as its kind. Each answers with {@link OperationAccepted}. Nobody asks so any more
+ * but an API that is older than its orchestrator, in the middle of an upgrade.
+ */
 export const OPERATION_UPDATES: Record<OperationKind, string> = {
   deploy: 'deploy',
   update: 'update',
@@ -137,6 +146,24 @@ export interface OperationAccepted {
   readonly open: boolean;
 }
 
+/** An operation as a deployment's workflow finds it stored. */
+export interface TakenOperation {
+  readonly operationId: string;
+  readonly kind: OperationKind;
+  /** The revision that the operation makes; 0 when it makes none. */
+  readonly revision: number;
+  /** Whether the operation that is under way shall be cancelled for this one. */
+  readonly supersedeRunning: boolean;
+}
+
+/** What there is to be carried out of a deployment. */
+export interface TakenOperations {
+  /** False when the deployment has been deleted. */
+  readonly exists: boolean;
+  /** Those that are open, oldest first. */
+  readonly operations: readonly TakenOperation[];
+}
+
 /** An accepted operation that waits for its turn, or is being carried out. */
 export interface PendingOperation {
   readonly kind: OperationKind;
@@ -146,11 +173,15 @@ export interface PendingOperation {
   readonly tellWorkflowId?: string;
 }
 
-/** Input of the deployment workflow. */
-export interface DeploymentInput {
+/** Which deployment, and whose it is. */
+export interface PlaceOfDeployment {
   readonly deploymentId: string;
   readonly organizationId: string;
   readonly projectId: string;
+}
+
+/** Input of the deployment workflow. */
+export interface DeploymentInput extends PlaceOfDeployment {
   readonly timing: RolloutTiming;
   /** What survives continue-as-new; absent in a first run. */
   readonly carried?: { readonly pending: readonly PendingOperation[] };

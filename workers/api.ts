@@ -3,6 +3,7 @@ import { openChangeFeed } from '../adapters/postgres/changes.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDataKeyStore } from '../adapters/postgres/organization-keys.ts';
 import { pingDatabase } from '../adapters/postgres/ownership.ts';
+import { storeOperation } from '../adapters/postgres/store-operation.ts';
 import { createSealing } from '../adapters/sealing/sealing.ts';
 import { openContextStore } from '../adapters/sources/context-store.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
@@ -37,6 +38,7 @@ import { readKeys } from './api/keys.ts';
 import { createLiveMetrics } from './api/live-metrics.ts';
 import { membershipOf } from './api/membership.ts';
 import { migrateOrLater } from './api/migrations.ts';
+import { tellUntaken } from './api/tell-untaken.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
 import type { RunningRole } from './run-role.ts';
 
@@ -112,12 +114,18 @@ async function openWorld(config: ApiConfig, log: Log) {
   const rollout = { ...DEFAULT_TIMING, drainMs, stopGraceMs };
   const timing = { timing: rollout, node: NODE_TIMING, answerMs: ANSWER_MS };
   const signer = createControlTokenSigner(keys.control);
+  const workflows = createWorkflowGateway({
+    ...{ client: temporal.client, ...timing },
+    storeOperation: (input) => storeOperation(db, input, config.DOMAIN),
+    onUntold: (place, err) => log.warn({ ...place, err }, 'an operation is stored, and its workflow is told later'),
+  });
+  const telling = tellUntaken({ db, workflows, log }, closing.signal);
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
     imageTokens: createImageTokenSigner(keys.control),
     volumeTokens: createVolumeTokenSigner(keys.control),
     ...{ masterKeys: keys.master, payloadKeys: keys.payload },
-    workflows: createWorkflowGateway({ client: temporal.client, ...timing }),
+    workflows,
     retention: createRetentionGateway({
       ...{ client: temporal.client, timing: DEFAULT_RETENTION_TIMING, answerMs: ANSWER_MS },
     }),
@@ -128,7 +136,7 @@ async function openWorld(config: ApiConfig, log: Log) {
     nodeLogs: createNodeLogs({ signer }),
     close: async (working?: Promise<void>) => {
       closing.abort();
-      await Promise.all([changes.close(), temporal.close(), working]);
+      await Promise.all([changes.close(), temporal.close(), working, telling]);
       await db.destroy();
     },
   };

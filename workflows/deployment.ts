@@ -19,6 +19,7 @@ import {
   HEAL_SIGNAL,
   MOVE_SIGNAL,
   OPERATION_ENDED_SIGNAL,
+  OPERATION_STORED_SIGNAL,
   OPERATION_UPDATES,
   type OperationAccepted,
   type OperationRequest,
@@ -27,7 +28,7 @@ import {
   VIEW_QUERY,
 } from '../contracts/deployment.ts';
 import { lineUp } from '../domain/operation.ts';
-import { storeForCaller } from './activity-stubs.ts';
+import { store, storeForCaller } from './activity-stubs.ts';
 import { unwrapped } from './failures.ts';
 import { removeDeployment } from './remove-deployment.ts';
 import { rollOut } from './roll-out.ts';
@@ -35,6 +36,7 @@ import { listen, type Words } from './words.ts';
 
 /** What other workflows ask for; nobody waits for an answer. */
 const requestSignals = [HEAL_SIGNAL, MOVE_SIGNAL, POWER_SIGNAL].map((name) => defineSignal<[OperationRequest]>(name));
+const storedSignal = defineSignal(OPERATION_STORED_SIGNAL);
 const viewQuery = defineQuery<DeploymentView>(VIEW_QUERY);
 
 /** The server takes 2,000 updates in one run; half of them leaves room for those that come while it renews. */
@@ -47,9 +49,9 @@ interface Entity {
   current: PendingOperation | null;
   /** What people say about the operation under way. */
   words: Words;
-  /** Whether the deployment is known to exist; a run whose creation was refused ends. */
+  /** Whether the deployment is known to exist; a run without one ends. */
   established: boolean;
-  /** Update handlers that have begun and not ended. */
+  /** Handlers of updates and signals that have begun and not ended. */
   handling: number;
   handled: number;
 }
@@ -58,10 +60,10 @@ interface Entity {
  * The one writer of a deployment. Exactly one per deployment, `deployment/<deployment id>`, from its creation to its
  * removal.
  *
- * Takes an update for each kind of operation, answered once the operation is stored, and carries operations out one at
- * a time in the order of `lineUp`: a newer one supersedes the waiting one that sets the same, a removal supersedes all
- * and cancels what is under way. Takes `cancel`, `pause`, `resume` and `approve` at any moment. Ends after the removal,
- * or at once when the creation was refused. Pending operations survive continue-as-new.
+ * Told that an operation was stored, it takes what there is from the database, and carries operations out one at a time
+ * in the order of `lineUp`: a newer one supersedes the waiting one that sets the same, a removal supersedes all and
+ * cancels what is under way. Takes `cancel`, `pause`, `resume` and `approve` at any moment. Ends after the removal, or
+ * at once when there is no such deployment. Pending operations survive continue-as-new.
  */
 export async function deployment(input: DeploymentInput): Promise<void> {
   const entity: Entity = {
@@ -73,6 +75,7 @@ export async function deployment(input: DeploymentInput): Promise<void> {
     handling: 0,
     handled: 0,
   };
+  setHandler(storedSignal, () => takeStored(entity));
   for (const name of Object.values(OPERATION_UPDATES)) {
     setHandler(defineUpdate<OperationAccepted, [OperationRequest]>(name), (request) => accept(entity, request));
   }
@@ -87,12 +90,12 @@ export async function deployment(input: DeploymentInput): Promise<void> {
   }));
 
   for (;;) {
-    await condition(() => entity.pending.length > 0 || isRefused(entity) || isFull(entity));
+    await condition(() => entity.pending.length > 0 || isVain(entity) || isFull(entity));
     const [operation, ...others] = entity.pending;
     entity.pending = others;
     if (operation?.kind === 'remove') return await finish(entity, operation);
     if (operation) await perform(entity, operation);
-    else if (isRefused(entity)) return;
+    else if (isVain(entity)) return;
     if (isFull(entity)) await renew(entity);
   }
 }
@@ -100,12 +103,26 @@ export async function deployment(input: DeploymentInput): Promise<void> {
 /** An operation, and who asked for it. */
 type Told = Pick<PendingOperation, 'operationId' | 'tellWorkflowId'>;
 
-function isRefused(entity: Entity): boolean {
+function isVain(entity: Entity): boolean {
   return !entity.established && entity.handling === 0 && entity.handled > 0;
 }
 
 function isFull(entity: Entity): boolean {
   return workflowInfo().continueAsNewSuggested || entity.handled >= UPDATES_PER_RUN;
+}
+
+/** Puts in line what is stored and not in it yet. */
+async function takeStored(entity: Entity): Promise<void> {
+  await handling(entity, async () => {
+    const { exists, operations } = await store.takeOperations({ deploymentId: entity.input.deploymentId });
+    entity.established ||= exists;
+    // All at once: while a superseded one is being recorded, others here may begin, end or be cancelled.
+    const fresh = operations.filter(({ operationId }) => !isKnown(entity, operationId));
+    const superseded = fresh.flatMap(({ supersedeRunning, ...operation }) =>
+      enqueue(entity, operation, supersedeRunning),
+    );
+    await recordSuperseded(entity, superseded);
+  });
 }
 
 /** Stores a request and puts it in line; a repeated one that is in line or has ended changes nothing. */
@@ -116,8 +133,10 @@ async function accept(entity: Entity, request: OperationRequest): Promise<Operat
     const { operationId, kind, revision, open } = accepted;
     const { tellWorkflowId, supersedeRunning } = request;
     const told = tellWorkflowId === undefined ? {} : { tellWorkflowId };
-    const known = [entity.current, ...entity.pending].some((operation) => operation?.operationId === operationId);
-    if (open && !known) await enqueue(entity, { kind, operationId, revision, ...told }, supersedeRunning);
+    if (open && !isKnown(entity, operationId)) {
+      const superseded = enqueue(entity, { kind, operationId, revision, ...told }, supersedeRunning);
+      await recordSuperseded(entity, superseded);
+    }
     return accepted;
   });
 }
@@ -175,14 +194,27 @@ function placeOf({ input }: Entity) {
   return { deploymentId, organizationId, projectId };
 }
 
-async function enqueue(entity: Entity, operation: PendingOperation, supersedeRunning: boolean): Promise<void> {
+function isKnown(entity: Entity, operationId: string): boolean {
+  return [entity.current, ...entity.pending].some((operation) => operation?.operationId === operationId);
+}
+
+interface Superseded {
+  readonly operation: PendingOperation;
+  readonly byOperationId: string;
+}
+
+function enqueue(entity: Entity, operation: PendingOperation, supersedeRunning: boolean): readonly Superseded[] {
   const { line, superseded } = lineUp(entity.pending, operation);
   entity.pending = line;
   if (operation.kind === 'remove' || supersedeRunning) entity.words.cancel('cancelled for a newer operation');
-  for (const { operationId, ...told } of superseded) {
-    const { deploymentId } = entity.input;
-    await storeForCaller.supersedeOperation({ deploymentId, operationId, byOperationId: operation.operationId });
-    await tellOfEnd({ operationId, ...told });
+  return superseded.map((one) => ({ operation: one, byOperationId: operation.operationId }));
+}
+
+async function recordSuperseded(entity: Entity, superseded: readonly Superseded[]): Promise<void> {
+  const { deploymentId } = entity.input;
+  for (const { operation, byOperationId } of superseded) {
+    await storeForCaller.supersedeOperation({ deploymentId, operationId: operation.operationId, byOperationId });
+    await tellOfEnd(operation);
   }
 }
 

@@ -22,6 +22,7 @@ import { findOperation } from './operations.ts';
 import { pinImages } from './revision-images.ts';
 import { listRevisions } from './revisions.ts';
 import { readIngressSnapshot } from './routes.ts';
+import { listUntaken } from './take-operations.ts';
 
 const database = useTestDatabase();
 const GIB = 1024 ** 3;
@@ -499,5 +500,49 @@ describe('a removal', () => {
     const { operationId } = await store.storeOperation({ ...creation, request: aRemoveRequest() });
     await store.purgeDeployment({ deploymentId, operationId, ...NOTHING_LEFT });
     expect(await store.storeOperation(aCreation(tenant))).toMatchObject({ revision: 1, open: true });
+  });
+});
+
+describe('taking operations', () => {
+  const listedUntaken = async (deploymentId: string) =>
+    (await listUntaken(database.db)).filter((place) => place.deploymentId === deploymentId);
+  const longAgo = async (deploymentId: string) =>
+    await database.db
+      .updateTable('operations')
+      .set({ created_at: new Date(Date.now() - 60_000) })
+      .where('deployment_id', '=', deploymentId)
+      .execute();
+
+  it('answers with what is open, oldest first, again and again', async () => {
+    await aReadyNode(database.db);
+    const { creation, deploymentId } = await aRunning();
+    const requests = [
+      { ...aRequest({ kind: 'restart' }), supersedeRunning: false },
+      { ...aDeployRequest({ createAs: null }), supersedeRunning: true },
+    ];
+    for (const request of requests) await store.storeOperation({ ...creation, request });
+    const taken = {
+      exists: true,
+      operations: requests.map(({ operationId, kind, supersedeRunning }) => ({
+        ...{ operationId, kind, supersedeRunning, revision: kind === 'deploy' ? 2 : 0 },
+      })),
+    };
+    for (const _ of [1, 2]) expect(await store.takeOperations({ deploymentId })).toEqual(taken);
+  });
+
+  it('says that a deployment has gone', async () => {
+    expect(await store.takeOperations({ deploymentId: randomUUID() })).toEqual({ exists: false, operations: [] });
+  });
+
+  it('is asked for again where it was asked for long since and nobody has come', async () => {
+    const tenant = await aTenant(database.db);
+    const { deploymentId, ...creation } = aCreation(tenant);
+    await store.storeOperation({ deploymentId, ...creation });
+    expect(await listedUntaken(deploymentId)).toEqual([]);
+    await longAgo(deploymentId);
+    const { organizationId, projectId } = creation;
+    expect(await listedUntaken(deploymentId)).toEqual([{ deploymentId, organizationId, projectId }]);
+    await store.takeOperations({ deploymentId });
+    expect(await listedUntaken(deploymentId)).toEqual([]);
   });
 });

@@ -14,6 +14,7 @@ import { beginRollout, planReturn } from './plan-rollout.ts';
 import { recordSource } from './revision-sources.ts';
 import { storeOperation } from './store-operation.ts';
 import { findUnhealthy, forgetReplicas, switchRoutes } from './switch-routes.ts';
+import { takeOperations } from './take-operations.ts';
 
 /** How deployments are stored. */
 export interface DeploymentStoreOptions {
@@ -30,6 +31,7 @@ export function createDeploymentStore(db: Database, { domain, placement }: Deplo
   const rules: PlacementRules = { cpuOvercommit: DEFAULT_CPU_OVERCOMMIT, ...placement };
   return {
     storeOperation: (input) => storeOperation(db, input, domain),
+    takeOperations: ({ deploymentId }) => takeOperations(db, deploymentId),
     supersedeOperation: (input) => supersedeOperation(db, input),
     recordControl: (input) => recordControl(db, input),
     beginRollout: (input) => beginRollout(db, input, rules),

@@ -121,6 +121,10 @@ export interface Schema
     kept_services: Json<Readonly<Record<string, number>>>;
     cohort: Optional<number>;
     waits_for: Generated<string>;
+    /** Whether the operation that was under way is cancelled for it. */
+    supersede_running: Generated<boolean>;
+    /** When the deployment's workflow has put it in line. */
+    taken_at: Optional<Date>;
     superseded_by: Optional<string>;
     error_code: Optional<string>;
     error_message: Optional<string>;

@@ -183,6 +183,7 @@ async function insertOperation(
       revision,
       actor_user_id: request.actorUserId,
       reason: request.reason,
+      supersede_running: request.supersedeRunning,
       kept_services: '{}',
       ...scale,
       ...move,

@@ -1,18 +1,10 @@
-import {
-  type Client,
-  WithStartWorkflowOperation,
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowNotFoundError,
-} from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
-import {
-  type ControlRequest,
-  DEPLOYMENT_WORKFLOW,
-  type DeploymentInput,
-  deploymentWorkflowId,
-  OPERATION_UPDATES,
-  type OperationAccepted,
-  type OperationRequest,
+import type {
+  ControlRequest,
+  OperationAccepted,
+  OperationRequest,
+  PlaceOfDeployment,
 } from '../../contracts/deployment.ts';
 import {
   DRAIN_UPDATE,
@@ -39,7 +31,7 @@ import {
   STOP_REBALANCE_SIGNAL,
 } from '../../contracts/rebalance.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
-import { type RolloutTiming, WORKFLOW_TASK_MS } from '../../contracts/timing.ts';
+import { WORKFLOW_TASK_MS } from '../../contracts/timing.ts';
 import {
   RESTORE_WORKFLOW,
   type RestoreInput,
@@ -49,21 +41,17 @@ import {
   snapshotWorkflowId,
 } from '../../contracts/volumes.ts';
 import { answered } from './answered.ts';
+import { control, type DeploymentCall, type DeploymentCallOptions, submit, tellStored } from './deployment-calls.ts';
 import { endNode } from './end-node.ts';
 import { createLimiter } from './limiter.ts';
-
-/** A request for a deployment's entity. */
-export interface DeploymentCall<Request> {
-  readonly deploymentId: string;
-  readonly organizationId: string;
-  readonly projectId: string;
-  readonly request: Request;
-}
+import { executeWithStart } from './update-with-start.ts';
 
 /** How the API reaches the workflows. */
 export interface WorkflowGateway {
-  /** Stores an operation; answers once it will be carried out. @throws as `storeOperation`, WORKFLOWS_UNAVAILABLE */
+  /** Stores an operation; answers once it will be carried out. @throws as `storeOperation` */
   submit(call: DeploymentCall<OperationRequest>): Promise<OperationAccepted>;
+  /** Tells the workflow of a deployment that there is something to be carried out. @throws WORKFLOWS_UNAVAILABLE */
+  tellStored(place: PlaceOfDeployment): Promise<void>;
   /** Says something about an operation that is not over. @throws as `recordControl`, WORKFLOWS_UNAVAILABLE */
   control(call: DeploymentCall<ControlRequest>): Promise<void>;
   /** Makes sure that the node is watched, and is looked at now. */
@@ -92,12 +80,8 @@ export interface WorkflowGateway {
 export type RotationCall = Pick<RotationInput, 'rotationId' | 'masterKeyId' | 'actorUserId'>;
 
 /** What the gateway needs. */
-export interface GatewayOptions {
-  readonly client: Client;
-  readonly timing: RolloutTiming;
+export interface GatewayOptions extends DeploymentCallOptions {
   readonly node: Omit<NodeInput, 'nodeId' | 'carried'>;
-  /** How long a caller waits for an update's answer, milliseconds. */
-  readonly answerMs: number;
 }
 
 /**
@@ -110,11 +94,9 @@ const UPDATES_IN_FLIGHT = 8;
 export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway {
   const limited = createLimiter(UPDATES_IN_FLIGHT);
   return {
-    submit: (call) =>
-      limited(call.deploymentId, () =>
-        updateWithStart<OperationAccepted>(options, OPERATION_UPDATES[call.request.kind], call),
-      ),
-    control: (call) => limited(call.deploymentId, () => updateWithStart<void>(options, call.request.control, call)),
+    submit: (call) => limited(call.deploymentId, () => submit(options, call)),
+    tellStored: (place) => tellStored(options, place),
+    control: (call) => limited(call.deploymentId, () => control(options, call)),
     nodeEnrolled: (nodeId) => signalNode(options, nodeId, ENROLLED_SIGNAL),
     nodeDoomed: (nodeId) => signalNode(options, nodeId, DOOMED_SIGNAL),
     nodeRemoved: (nodeId) => endNode(options.client, nodeId),
@@ -128,20 +110,6 @@ export function createWorkflowGateway(options: GatewayOptions): WorkflowGateway 
       startOnce(options, { type: RESTORE_WORKFLOW, id: restoreWorkflowId(call.volumeId), call }),
     rotateKeys: (call) => rotateKeys(options, call),
   };
-}
-
-/** Same key and same content are one update; same key and other content reach the workflow, which refuses them. */
-async function updateWithStart<Answer>(
-  options: GatewayOptions,
-  update: string,
-  { request, ...place }: DeploymentCall<OperationRequest | ControlRequest>,
-): Promise<Answer> {
-  const { deploymentId, organizationId, projectId } = place;
-  const input: DeploymentInput = { deploymentId, organizationId, projectId, timing: options.timing };
-  return await executeWithStart<Answer, OperationRequest | ControlRequest>(options, {
-    workflow: { type: DEPLOYMENT_WORKFLOW, id: deploymentWorkflowId(deploymentId), input },
-    update: { name: update, id: updateIdOf(request), args: [request] },
-  });
 }
 
 /** Of calls at the same time one starts the workflow, and all get the answer of that run. */
@@ -175,38 +143,6 @@ async function signalRunning({ client }: GatewayOptions, workflowId: string, sig
       if (!(error instanceof WorkflowNotFoundError)) throw error;
     }),
   );
-}
-
-interface WithStart<Argument> {
-  readonly workflow: { readonly type: string; readonly id: string; readonly input: unknown };
-  readonly update: { readonly name: string; readonly id: string; readonly args: [] | [Argument] };
-}
-
-async function executeWithStart<Answer, Argument>(
-  { client, answerMs }: GatewayOptions,
-  { workflow, update }: WithStart<Argument>,
-): Promise<Answer> {
-  const start = new WithStartWorkflowOperation(workflow.type, {
-    workflowId: workflow.id,
-    taskQueue: CONTROL_QUEUE,
-    args: [workflow.input],
-    workflowTaskTimeout: WORKFLOW_TASK_MS,
-    workflowIdConflictPolicy: 'USE_EXISTING' as WorkflowIdConflictPolicy,
-  });
-  return await answered(() =>
-    client.connection.withDeadline(Date.now() + answerMs, () =>
-      client.workflow.executeUpdateWithStart<never, Answer, [] | [Argument]>(update.name, {
-        updateId: update.id,
-        args: update.args,
-        startWorkflowOperation: start as never,
-      }),
-    ),
-  );
-}
-
-function updateIdOf(request: OperationRequest | ControlRequest): string {
-  const hash = request.requestHash.slice(0, 16);
-  return 'control' in request ? `${request.idempotencyKey}-${hash}` : `${request.operationId}-${hash}`;
 }
 
 async function signalNode({ client, node }: GatewayOptions, nodeId: string, signal: string): Promise<void> {

@@ -44,7 +44,7 @@ export function createDeploymentsService(deps: DeploymentsDeps): ServiceImpl<typ
       const hashable = await toHashable(deps, organizationId, spec);
       const requestHash = hashRequest('CreateDeployment', projectId, name, hashable, reason);
       const deploymentId = deriveId(organizationId, idempotencyKey, 'deployment');
-      if (!(await findRepeated(db, { organizationId, idempotencyKey, requestHash }))) {
+      if (!(await findRepeated(deps, { organizationId, idempotencyKey, requestHash }))) {
         const stored = await toStoredSpec(deps, { organizationId, deploymentId, spec, present: null });
         const identity = { ...identityOf(context, { idempotencyKey, reason }), requestHash };
         const request = { kind: 'deploy', ...identity, createAs: name, spec: stored } as const;

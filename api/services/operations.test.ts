@@ -122,6 +122,10 @@ describe('a word about an operation', () => {
     const { operation } = await alice.deployments.restartDeployment({ ...key(), deploymentId });
     const operationId = operation?.id ?? '';
     const cancel = { ...key(), operationId };
+    rig.world.workflowsAway = true;
+    const away = await refusalOf(operationsOf('alice').cancelOperation(cancel));
+    rig.world.workflowsAway = false;
+    expect(away).toMatchObject({ code: 'Unavailable', error: 'WORKFLOWS_UNAVAILABLE' });
     const cancelled = await operationsOf('alice').cancelOperation(cancel);
     expect(cancelled.operation?.state).toBe(OperationState.CANCELLED);
     expect((await operationsOf('alice').cancelOperation(cancel)).operation?.state).toBe(OperationState.CANCELLED);

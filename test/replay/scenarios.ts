@@ -21,6 +21,7 @@ import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
+import { askByUpdate } from '../support/ask-by-update.ts';
 import {
   aDeployRequest,
   aGitSource,
@@ -60,6 +61,9 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'unhealthy-is-undone', run: (rig) => operations(rig, { onStart: refuseSecond }, [deploy(), again()]) },
   { name: 'removal-cancels-rollout', run: removalCancelsRollout },
   { name: 'waits-for-node', run: (rig) => operations(rig, { refuseBegin: noNodeAtFirst() }, [deploy()]) },
+  { name: 'told-of-one', run: (rig) => told(rig, [[deploy()], [again()], [aRemoveRequest]]) },
+  { name: 'told-of-three-at-once', run: (rig) => told(rig, [[deploy(), again(), again()], [aRemoveRequest]]) },
+  { name: 'told-of-none', run: (rig) => told(rig, [[]]) },
   { name: 'creation-refused', run: (rig) => operations(rig, { refuseStore: () => TAKEN }, [deploy()]) },
   { name: 'build-from-dockerfile', run: buildFromDockerfile },
   { name: 'build-from-git', run: (rig) => operations(rig, {}, [deployCommit()]) },
@@ -214,7 +218,7 @@ async function operations(rig: Rig, behaviour: FakeBehaviour, acts: readonly Act
   await rig.withCluster(cluster, async () => {
     for (const act of acts) {
       const request = act();
-      const isAccepted = await rig.gateway.submit({ ...place, request }).then(
+      const isAccepted = await askByUpdate(rig, { ...place, request }).then(
         () => true,
         () => false,
       );
@@ -224,10 +228,27 @@ async function operations(rig: Rig, behaviour: FakeBehaviour, acts: readonly Act
   return [deploymentWorkflowId(place.deploymentId)];
 }
 
+/** Stores what is asked, group by group, and tells of each group once. */
+async function told(rig: Rig, groups: readonly (readonly Act[])[]): Promise<readonly string[]> {
+  const cluster = createFakeCluster();
+  const place = aPlace();
+  const workflowId = deploymentWorkflowId(place.deploymentId);
+  await rig.withCluster(cluster, async () => {
+    for (const acts of groups) {
+      const stored = [];
+      for (const act of acts) stored.push(await cluster.storeOperation({ ...place, request: act() }));
+      await rig.gateway.tellStored(place);
+      for (const { operationId } of stored) await ended(cluster, operationId);
+    }
+    await rig.client.workflow.getHandle(workflowId).result();
+  });
+  return [workflowId];
+}
+
 async function removalCancelsRollout(rig: Rig): Promise<readonly string[]> {
   return await heldInStart(rig, async ({ cluster, place }) => {
     const removal = aRemoveRequest();
-    await rig.gateway.submit({ ...place, request: removal });
+    await askByUpdate(rig, { ...place, request: removal });
     await ended(cluster, removal.operationId);
   });
 }
@@ -251,7 +272,7 @@ async function heldInStart(rig: Rig, act: (held: Held) => Promise<void>): Promis
   const place = aPlace();
   const request = aDeployRequest();
   await rig.withCluster(cluster, async () => {
-    await rig.gateway.submit({ ...place, request });
+    await askByUpdate(rig, { ...place, request });
     await sawStep(cluster, 'start r1-0');
     await act({ cluster, place, operationId: request.operationId });
   });
@@ -274,7 +295,7 @@ async function pausedAndApproved(rig: Rig): Promise<readonly string[]> {
   const request = aDeployRequest({ spec: aSpec({ rollout }) });
   const { operationId } = request;
   await rig.withCluster(cluster, async () => {
-    await rig.gateway.submit({ ...place, request });
+    await askByUpdate(rig, { ...place, request });
     await sawStep(cluster, 'start r1-0');
     await rig.gateway.control({ ...place, request: aWord('pause', operationId) });
     release();
@@ -304,7 +325,7 @@ async function buildFromDockerfile(rig: Rig): Promise<readonly string[]> {
   const source = { kind: 'dockerfile', contextSha256: 'a'.repeat(64), dockerfilePath: 'Dockerfile' } as const;
   const request = aDeployRequest({ spec: aSpec({ source }) });
   await rig.withCluster(cluster, async () => {
-    await rig.gateway.submit({ ...place, request });
+    await askByUpdate(rig, { ...place, request });
     await ended(cluster, request.operationId);
   });
   return [
@@ -413,7 +434,7 @@ async function snapshotWhileStopped(rig: Rig): Promise<readonly string[]> {
   await rig.withCluster(
     { ...cluster, node: { ...cluster.node, ...node } as typeof cluster.node },
     async () => {
-      await rig.gateway.submit({ ...place, request });
+      await askByUpdate(rig, { ...place, request });
       await ended(cluster, request.operationId);
       await rig.gateway.takeSnapshot({ snapshotId, volumeId, nodeId: NODE, stopFor: { actorUserId } });
       await rig.client.workflow.getHandle(snapshotWorkflowId(snapshotId)).result();
@@ -577,8 +598,8 @@ async function requestsAtOnce(rig: Rig): Promise<readonly string[]> {
     const deploys = ['app', null, null].map((createAs) => aDeployRequest({ createAs, spec: aSpec({ replicas: 2 }) }));
     // A deploy that is stored after the removal is refused.
     await Promise.allSettled([
-      ...deploys.map((request) => rig.gateway.submit({ ...place, request })),
-      rig.gateway.submit({ ...place, request: removal }),
+      ...deploys.map((request) => askByUpdate(rig, { ...place, request })),
+      askByUpdate(rig, { ...place, request: removal }),
     ]);
     await ended(cluster, removal.operationId);
   });

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, cancellationSignal, heartbeat } from '@temporalio/activity';
-import { toApplicationFailure } from '../../activities/failures.ts';
+import { toApplicationFailure, withFailures } from '../../activities/failures.ts';
 import type { IngressActivities, OperationRef, StoreActivities } from '../../contracts/activities.ts';
-import type { OperationAccepted, OperationRequest } from '../../contracts/deployment.ts';
+import type { OperationRequest } from '../../contracts/deployment.ts';
 import type { BuildActivities, EnsureReplicaInput, NodeActivities } from '../../contracts/node-activities.ts';
 import type {
   CarriedVolume,
@@ -183,22 +183,40 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
     return { ...way, goal, exclusive, services, existing, reserved: [] };
   };
 
+  const storeOperation: StoreActivities['storeOperation'] = async ({ request }) => {
+    const refusal = behaviour.refuseStore?.();
+    if (refusal) throw refusal;
+    const known = operations.get(request.operationId);
+    if (known && known.request.requestHash !== request.requestHash) {
+      throw new DomainError('IDEMPOTENCY_CONFLICT', 'same key, other content');
+    }
+    const { kind, operationId } = request;
+    const isEnding = [...operations.values()].some((stored) => stored.kind === 'remove');
+    if (!known && kind !== 'remove' && isEnding) {
+      throw new DomainError('DEPLOYMENT_DELETED', 'the deployment is about to be deleted');
+    }
+    const stored = known ?? { request, kind, revision: addRevision(request), state: 'queued', waitsFor: '' };
+    operations.set(operationId, stored);
+    return { operationId, kind, revision: stored.revision, open: isOpen(stored.state) };
+  };
+
   const store: StoreActivities = {
-    storeOperation: async ({ request }): Promise<OperationAccepted> => {
-      const refusal = behaviour.refuseStore?.();
-      if (refusal) throw toApplicationFailure(refusal);
-      const known = operations.get(request.operationId);
-      if (known && known.request.requestHash !== request.requestHash) {
-        throw ApplicationFailure.nonRetryable('same key, other content', 'IDEMPOTENCY_CONFLICT');
-      }
-      const { kind, operationId } = request;
-      const isEnding = [...operations.values()].some((stored) => stored.kind === 'remove');
-      if (!known && kind !== 'remove' && isEnding) {
-        throw toApplicationFailure(new DomainError('DEPLOYMENT_DELETED', 'the deployment is about to be deleted'));
-      }
-      const stored = known ?? { request, kind, revision: addRevision(request), state: 'queued', waitsFor: '' };
-      operations.set(operationId, stored);
-      return { operationId, kind, revision: stored.revision, open: isOpen(stored.state) };
+    ...withFailures({ storeOperation }),
+    takeOperations: async () => {
+      const open = [...operations].filter(([, { state }]) => isOpen(state));
+      const taken = open.map(
+        ([
+          operationId,
+          {
+            kind,
+            revision,
+            request: { supersedeRunning },
+          },
+        ]) => ({
+          ...{ operationId, kind, revision, supersedeRunning },
+        }),
+      );
+      return { exists: operations.size > 0 && !purged, operations: taken };
     },
     recordControl: async ({ request: { control, operationId } }) => {
       const { state } = get(operationId);
@@ -379,7 +397,18 @@ export function createFakeCluster(behaviour: FakeBehaviour = {}) {
       await behaviour.onErrors?.();
     },
   };
-  return { store, node, build, ingress, replicas, containers, operations, steps, isPurged: () => purged };
+  return {
+    storeOperation,
+    store,
+    node,
+    build,
+    ingress,
+    replicas,
+    containers,
+    operations,
+    steps,
+    isPurged: () => purged,
+  };
 }
 
 function readingOf(spec: DeploymentSpec, revision: number, commit: string | undefined): PlannedReading | undefined {

@@ -4,7 +4,9 @@ import { createTemporalClient } from '../../adapters/temporal/client.ts';
 import { connectWorkers, installTemporalLog, startWorker } from '../../adapters/temporal/worker.ts';
 import { bundleWorkflows } from '../../adapters/temporal/workflow-bundle.ts';
 import { createWorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
+import type { StoreActivities } from '../../contracts/activities.ts';
 import { buildQueue, CONTROL_QUEUE, nodeQueue } from '../../contracts/task-queues.ts';
+import type { RolloutTiming } from '../../contracts/timing.ts';
 import { QUICK } from './builders.ts';
 import type { createFakeCluster } from './fake-cluster.ts';
 import { NODE } from './fake-cluster.ts';
@@ -20,7 +22,19 @@ export async function startWorkflowRig(payloadKeys = aPayloadKeyring()) {
   const connection = await connectWorkers(temporal);
   const { client, close } = createTemporalClient(temporal);
   const node = { heartbeatMs: 2_000, watchMs: 60_000, retryMs: 100 };
-  const gateway = createWorkflowGateway({ client, timing: QUICK, node, answerMs: 20_000 });
+  let storeOperation: StoreActivities['storeOperation'] | undefined;
+  const openGateway = (timing: RolloutTiming) =>
+    createWorkflowGateway({
+      ...{ client, timing, node, answerMs: 20_000 },
+      storeOperation: async (input) => {
+        if (!storeOperation) throw new Error('there is no cluster to store it in');
+        return await storeOperation(input);
+      },
+      onUntold: (_, error) => {
+        throw error;
+      },
+    });
+  const gateway = openGateway(QUICK);
 
   /** Runs the workers of a cluster while `use` runs, the orchestrator's with further activities. */
   const withCluster = async (
@@ -28,6 +42,7 @@ export async function startWorkflowRig(payloadKeys = aPayloadKeyring()) {
     use: () => Promise<void>,
     more: object = {},
   ): Promise<void> => {
+    storeOperation = cluster.storeOperation;
     const control = { ...cluster.store, ...cluster.ingress, ...more };
     const workers = await Promise.all([
       startWorker(connection, temporal, {
@@ -50,7 +65,7 @@ export async function startWorkflowRig(payloadKeys = aPayloadKeyring()) {
     await connection.close();
     await server.stop();
   };
-  return { client, gateway, withCluster, connection, temporal, workflowBundle, stop };
+  return { client, gateway, openGateway, withCluster, connection, temporal, workflowBundle, stop };
 }
 
 /** Ids of a deployment of its own. */

@@ -1,9 +1,10 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toApplicationFailure } from '../../activities/failures.ts';
-import { createWorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import type { EnsureReplicaInput } from '../../contracts/node-activities.ts';
 import { DomainError } from '../../domain/errors.ts';
+import { askByUpdate } from '../support/ask-by-update.ts';
 import {
   aDeployRequest,
   aGitSource,
@@ -233,8 +234,9 @@ describe('the deployment workflow', { timeout: 60_000 }, () => {
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
-    await onCluster({ onStart: () => held }, async ({ deploy, outcome }) => {
+    await onCluster({ onStart: () => held }, async ({ cluster, deploy, outcome }) => {
       const first = await deploy();
+      await eventually(() => expect(cluster.steps).toContain('start r1-0'));
       const second = await deploy({ createAs: null });
       const third = await deploy({ createAs: null });
       release();
@@ -280,20 +282,62 @@ describe('the deployment workflow', { timeout: 60_000 }, () => {
     });
   });
 
-  it('ends when the creation was refused, so that nothing stays open', async () => {
-    const refuseStore = () =>
-      new DomainError('NAME_TAKEN', 'name: app exists', { field: 'name', hint: 'Choose another.' });
-    await onCluster({ refuseStore }, async ({ place, deploy }) => {
+  const taken = () => new DomainError('NAME_TAKEN', 'name: app exists', { field: 'name', hint: 'Choose another.' });
+
+  it('does not begin when the creation is refused', async () => {
+    await onCluster({ refuseStore: taken }, async ({ place, deploy }) => {
       await expect(deploy()).rejects.toMatchObject({ code: 'NAME_TAKEN', field: 'name', hint: 'Choose another.' });
+      const workflow = rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId));
+      await expect(workflow.describe()).rejects.toThrow(WorkflowNotFoundError);
+    });
+  });
+
+  it('is told by an API of before as well, and ends when that is refused', async () => {
+    await onCluster({}, async ({ place, outcome }) => {
+      const request = aDeployRequest();
+      await askByUpdate(rig, { ...place, request });
+      expect(await outcome(request.operationId)).toMatchObject({ state: 'succeeded' });
+    });
+    await onCluster({ refuseStore: taken }, async ({ place }) => {
+      await expect(askByUpdate(rig, { ...place, request: aDeployRequest() })).rejects.toMatchObject({
+        ...{ code: 'NAME_TAKEN', field: 'name', hint: 'Choose another.' },
+      });
       await rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId)).result();
     });
   });
 
+  it('ends when it is told late of a deployment that has gone', async () => {
+    await onCluster({}, async ({ place }) => {
+      await rig.gateway.tellStored(place);
+      await rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId)).result();
+    });
+  });
+
+  it('carries out once what it is told of again and again', async () => {
+    await onCluster({}, async ({ place, cluster, outcome }) => {
+      const request = aDeployRequest();
+      await rig.gateway.submit({ ...place, request });
+      for (let again = 0; again < 5; again += 1) await rig.gateway.tellStored(place);
+      expect(await outcome(request.operationId)).toMatchObject({ state: 'succeeded' });
+      await rig.gateway.tellStored(place);
+      const handle = rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId));
+      await eventually(async () => expect(await handle.query('view')).toMatchObject({ current: null, pending: [] }));
+      expect(cluster.steps.filter((step) => step.startsWith('start '))).toHaveLength(1);
+    });
+  });
+
+  it('carries out what was stored while nobody could tell it', async () => {
+    await onCluster({}, async ({ place, cluster, outcome }) => {
+      const requests = [aDeployRequest(), aDeployRequest({ createAs: null })];
+      for (const request of requests) await cluster.storeOperation({ ...place, request });
+      await rig.gateway.tellStored(place);
+      expect(await outcome(requests[1]?.operationId ?? '')).toMatchObject({ state: 'succeeded' });
+      expect(cluster.operations.get(requests[0]?.operationId ?? '')?.state).toBe('superseded');
+    });
+  });
+
   it('looks at the ingress again soon after the look of an orchestrator that says nothing any more', async () => {
-    const { client } = rig;
-    const timing = { ...QUICK, heartbeatMs: 120_000, ingressMs: 120_000 };
-    const node = { heartbeatMs: 2_000, watchMs: 60_000, retryMs: 100 };
-    const gateway = createWorkflowGateway({ client, timing, node, answerMs: 20_000 });
+    const gateway = rig.openGateway({ ...QUICK, heartbeatMs: 120_000, ingressMs: 120_000 });
     const over = Promise.withResolvers<void>();
     let looks = 0;
     const onIngress: FakeBehaviour['onIngress'] = async () => {

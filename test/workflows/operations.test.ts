@@ -269,6 +269,7 @@ describe('a person', { timeout: 60_000 }, () => {
     });
     await onCluster({ onStart: () => held }, async ({ cluster, place, deploy, outcome, say, succeed }) => {
       const first = await deploy();
+      await eventually(() => expect(cluster.steps).toContain('start r1-0'));
       const second = await deploy({ createAs: null });
       await say('cancel', second);
       const workflow = rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId));

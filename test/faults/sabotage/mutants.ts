@@ -33,6 +33,20 @@ export const MUTANTS: readonly Mutant[] = [
     test: { project: 'servers', file: 'api/services/deployments.test.ts', name: 'that a repeated call finds' },
   },
   {
+    name: 'nobody is told again of what an API stored before it died',
+    file: 'workers/api/tell-untaken.ts',
+    text: '    await tellOnce(deps);\n    for await',
+    replacement: '    for await',
+    test: { project: 'servers', file: 'workers/api/tell-untaken.test.ts', name: 'not told' },
+  },
+  {
+    name: 'a workflow puts in line what it has in line',
+    file: 'workflows/deployment.ts',
+    text: 'operations.filter(({ operationId }) => !isKnown(entity, operationId))',
+    replacement: 'operations.slice()',
+    test: { project: 'servers', file: workflow, name: 'what it is told of again and again' },
+  },
+  {
     name: 'a container that exists already is not adopted',
     file: 'adapters/docker/containers.ts',
     text: 'if (statusOf(error) === 409) return undefined;',

@@ -4,16 +4,16 @@ import type { Lane } from '../lane.ts';
 import { OPERATION_NAMES } from '../operations.ts';
 import type { Point, Sweep } from '../sweep.ts';
 
-/** The call that carries an update to the workflow, together with its start. */
-const UPDATE = /\/ExecuteMultiOperation$/;
+/** The call that tells a workflow of an operation that is stored, and starts it where it does not run. */
+const TELLING = /\/SignalWithStartWorkflowExecution$/;
 
 const HOOKS: readonly (readonly [name: string, at: Moment])[] = [
-  ['before the update is sent', 'arrived'],
-  ['update sent, no answer', 'sent'],
-  ['update stored, no reply', 'answered'],
+  ['stored, and nobody told', 'arrived'],
+  ['told, no answer', 'sent'],
+  ['told, no reply', 'answered'],
 ];
 
-/** Kills the API around the one call by which it changes anything; the client repeats its request with the same key. */
+/** Kills the API around the call that follows what it stores; the client repeats its request with the same key. */
 export const sweep: Sweep = {
   name: 'api-killed',
   about: 'kill -9 of the API before, while and after it hands an operation over; a repeated request is one operation',
@@ -42,7 +42,7 @@ function killAt(at: Moment): Arm {
       platform.processes.kill('api');
     };
     const takeAway = platform.ways.apiToTemporal.add({
-      calls: UPDATE,
+      calls: TELLING,
       fault: { kind: 'strike', at, strike },
       times: 1,
     });
