@@ -3,6 +3,7 @@ import { aWebServer, createSubject, type Subject } from '../integration/deployed
 import { eventually } from '../support/eventually.ts';
 import { type Probe, startProber } from '../support/prober.ts';
 import type { Cluster } from './cluster.ts';
+import type { ClusterNode } from './cluster-node.ts';
 
 /** What the prober asks a second. */
 const PER_SECOND = 50;
@@ -21,6 +22,17 @@ export async function deployApplication(cluster: Cluster, replicas: number): Pro
   const { state, errorMessage } = await subject.outcome();
   if (state !== OperationState.SUCCEEDED) throw new Error(`the application does not come up: ${errorMessage}`);
   return subject;
+}
+
+/** Deploys so many with one replica each on one node. They may go anywhere; the others take nothing meanwhile. */
+export async function deployOnOne(cluster: Cluster, node: ClusterNode, count: number): Promise<readonly Subject[]> {
+  const others = cluster.nodes.filter((other) => other !== node);
+  for (const { nodeId } of others) await cluster.api.nodes.cordonNode({ nodeId });
+  try {
+    return await Promise.all(Array.from({ length: count }, () => deployApplication(cluster, 1)));
+  } finally {
+    for (const { nodeId } of others) await cluster.api.nodes.uncordonNode({ nodeId });
+  }
 }
 
 /** Asks an application through the ingress; resolves once it answers as it should. */

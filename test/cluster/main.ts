@@ -7,9 +7,11 @@ import { cleanedUp } from './experiments/cleaned-up.ts';
 import { containerdFrozen, dockerdFrozen } from './experiments/daemon-frozen.ts';
 import { dataMoved } from './experiments/data-moved.ts';
 import { dockerdKilled } from './experiments/dockerd-killed.ts';
+import { healKilled } from './experiments/heal-killed.ts';
 import { nodeDrained } from './experiments/node-drained.ts';
 import { nodeJoined } from './experiments/node-joined.ts';
 import { nodeLost } from './experiments/node-lost.ts';
+import { rebalanceKilled } from './experiments/rebalance-killed.ts';
 import { swarmNodeLost } from './experiments/swarm-node-lost.ts';
 import { nothingLeft } from './invariants.ts';
 import { type ExperimentResult, holds, toTable, writeReport } from './report.ts';
@@ -24,6 +26,8 @@ const EXPERIMENTS: readonly Experiment[] = [
   dockerdKilled,
   cleanedUp,
   dataMoved,
+  healKilled,
+  rebalanceKilled,
 ];
 
 const { values, positionals: wanted } = parseArgs({

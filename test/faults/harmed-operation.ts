@@ -39,13 +39,13 @@ export async function measureUnharmed(lane: Lane, operation: OperationName): Pro
   const subject = aSubject(lane);
   const version = await prepare(lane, subject, operation);
   await untilQuiet(lane, subject);
-  const before = await lastEventId(lane.platform.temporal, subject.id);
+  const before = await lastEventId(lane.platform.temporal, deploymentWorkflowId(subject.id));
   const startedAt = performance.now();
   const { state } = await perform(lane, subject, { operation, version });
   const tookMs = performance.now() - startedAt;
   if (state !== 'succeeded') throw new Error(`the unharmed ${operation} ${state}`);
   await untilQuiet(lane, subject);
-  const commits = (await readCommits(lane.platform.temporal, subject.id))
+  const commits = (await readCommits(lane.platform.temporal, deploymentWorkflowId(subject.id)))
     .filter(({ first }) => first > before)
     .map(({ first, last }) => ({ first: first - before, last: last - before }));
   const unharmed = { commits, tookMs, state: await observeSubject(lane, subject) };
@@ -68,7 +68,7 @@ export async function harmOperation(
   const version = await prepare(lane, subject, operation);
   await untilQuiet(lane, subject);
   await untilOthersLeft(lane);
-  const eventsBefore = await lastEventId(lane.platform.temporal, subject.id);
+  const eventsBefore = await lastEventId(lane.platform.temporal, deploymentWorkflowId(subject.id));
   const prober = !mayLose && servesThroughout(operation, subject) ? probe(lane, subject) : undefined;
   const armed = await arm({ lane, subject, operation, eventsBefore });
   let endedAt = 0;

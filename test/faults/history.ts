@@ -1,6 +1,5 @@
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import { eventually } from '../support/eventually.ts';
 
 const { EventType } = proto.temporal.api.enums.v1;
@@ -13,16 +12,16 @@ export interface SeenEvent {
 }
 
 /**
- * Follows the history of a deployment's workflow from its first event on, each event as soon as the server has it: the
+ * Follows the history of a workflow from its first event on, each event as soon as the server has it: the
  * server holds the call until there is one. Ends with the workflow; waits for one that does not exist yet.
  */
 export async function* followHistory(
   client: Client,
-  deploymentId: string,
+  workflowId: string,
   signal: AbortSignal,
 ): AsyncGenerator<SeenEvent> {
   const { connection } = client;
-  const execution = { workflowId: deploymentWorkflowId(deploymentId) };
+  const execution = { workflowId };
   let nextPageToken: Uint8Array = new Uint8Array();
   for (let isFirst = true; isFirst || nextPageToken.length > 0; isFirst = false) {
     const read = () =>
@@ -46,11 +45,11 @@ export async function* followHistory(
 /** Resolves when an event exists; `undefined` when the workflow ended or the signal came before it did. */
 export async function untilEvent(
   client: Client,
-  deploymentId: string,
+  workflowId: string,
   { id, signal }: { readonly id: number; readonly signal: AbortSignal },
 ): Promise<SeenEvent | undefined> {
   try {
-    for await (const event of followHistory(client, deploymentId, signal)) if (event.id >= id) return event;
+    for await (const event of followHistory(client, workflowId, signal)) if (event.id >= id) return event;
   } catch (error) {
     if (!signal.aborted) throw error;
   }
@@ -76,9 +75,9 @@ const BEGINS = new Set([
   'TIMER_FIRED',
 ]);
 
-/** Reads the history of a deployment's workflow as it stands, in the parts in which it was stored. */
-export async function readCommits(client: Client, deploymentId: string): Promise<readonly Commit[]> {
-  const { events } = await client.workflow.getHandle(deploymentWorkflowId(deploymentId)).fetchHistory();
+/** Reads the history of a workflow as it stands, in the parts in which it was stored. */
+export async function readCommits(client: Client, workflowId: string): Promise<readonly Commit[]> {
+  const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
   const commits: Commit[] = [];
   for (const { eventId, eventType } of events ?? []) {
     const id = Number(eventId);
@@ -90,9 +89,9 @@ export async function readCommits(client: Client, deploymentId: string): Promise
 }
 
 /** Id of the newest event; 0 while there is no workflow. */
-export async function lastEventId(client: Client, deploymentId: string): Promise<number> {
+export async function lastEventId(client: Client, workflowId: string): Promise<number> {
   const description = await client.workflow
-    .getHandle(deploymentWorkflowId(deploymentId))
+    .getHandle(workflowId)
     .describe()
     .catch(() => undefined);
   return description?.historyLength ?? 0;

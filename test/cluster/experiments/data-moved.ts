@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Code, ConnectError } from '@connectrpc/connect';
+import { deploymentWorkflowId } from '../../../contracts/deployment.ts';
 import { OperationState } from '../../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { lastEventId, readCommits, untilEvent } from '../../faults/history.ts';
 import { aWebServer, createSubject, type Subject } from '../../integration/deployed.ts';
@@ -11,6 +12,7 @@ import type { ClusterNode } from '../cluster-node.ts';
 import type { Experiment } from '../experiment.ts';
 import { atMost, secondsOf } from '../figures.ts';
 import { wholeDeployment } from '../invariants.ts';
+import { killOrchestratorAt } from '../kill-at-event.ts';
 
 /** Whoever starts writes its name below those before it, and then serves. */
 const LEDGER = `echo "$OBIENTE_REPLICA" >> /data/ledger; ${SERVE}`;
@@ -112,7 +114,7 @@ async function moveOnce(
   const from = (await subject.get()).replicas[0]?.nodeId;
   const to = cluster.nodes.find(({ nodeId }) => nodeId !== from);
   if (!to) throw new Error('there is no other node');
-  const before = await lastEventId(cluster.temporal, subject.id);
+  const before = await lastEventId(cluster.temporal, deploymentWorkflowId(subject.id));
   const ended = new AbortController();
   const request = { idempotencyKey: randomUUID(), deploymentId: subject.id };
   const begun = performance.now();
@@ -123,7 +125,9 @@ async function moveOnce(
   const tookMs = performance.now() - begun;
   ended.abort();
   await struck;
-  const commits = (await readCommits(cluster.temporal, subject.id)).filter(({ first }) => first > before);
+  const commits = (await readCommits(cluster.temporal, deploymentWorkflowId(subject.id))).filter(
+    ({ first }) => first > before,
+  );
   const isCancelled = state === OperationState.CANCELLED && fault?.harm === 'cancel';
   return {
     tookMs,
@@ -139,15 +143,17 @@ async function moveOnce(
 
 /** Waits for an event, and then kills or cancels; nothing when the move ends before. */
 async function strike(
-  { temporal, processes, api }: Cluster,
+  cluster: Cluster,
   subject: Subject,
   { harm, event, operationId, ended }: { harm: Harm; event: number; operationId: string; ended: AbortController },
 ): Promise<void> {
-  const seen = await untilEvent(temporal, subject.id, { id: event, signal: ended.signal });
+  const workflowId = deploymentWorkflowId(subject.id);
+  const { signal } = ended;
+  if (harm === 'kill') return await killOrchestratorAt(cluster, { workflowId, event, signal });
+  const seen = await untilEvent(cluster.temporal, workflowId, { id: event, signal });
   if (!seen) return;
-  if (harm === 'kill') return void (await processes.kill('orchestrator').restarted);
   const cancel = { idempotencyKey: randomUUID(), operationId };
-  await api.operations.cancelOperation(cancel).catch((error: unknown) => {
+  await cluster.api.operations.cancelOperation(cancel).catch((error: unknown) => {
     // It may have ended by now, and then there is nothing to cancel.
     if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
   });

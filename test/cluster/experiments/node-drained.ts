@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Drain, DrainState } from '../../../gen/obiente/cloud/v1/nodes_pb.ts';
 import { watchContainers } from '../../faults/container-watch.ts';
-import type { Subject } from '../../integration/deployed.ts';
-import { deployApplication, probeApplication } from '../application.ts';
+import { deployOnOne, probeApplication } from '../application.ts';
 import { type Cluster, containersOf, untilAllAre } from '../cluster.ts';
 import type { ClusterNode } from '../cluster-node.ts';
 import type { Experiment } from '../experiment.ts';
@@ -63,7 +62,7 @@ async function drainOne(
   const node = cluster.nodes[of.index];
   if (!node) throw new Error('there is no such node');
   await untilAllAre(cluster, 'ready');
-  const subjects = await deployOn(cluster, node);
+  const subjects = await deployOnOne(cluster, node, DEPLOYMENTS);
   const clients = cluster.nodes.map(({ docker }) => docker.client);
   const watch = await watchContainers(clients, cluster.instance);
   const probers = await Promise.all(subjects.map((subject) => probeApplication(cluster, subject, PER_SECOND)));
@@ -90,17 +89,6 @@ async function drainOne(
     watch.close();
     await cluster.api.nodes.uncordonNode({ nodeId: node.nodeId });
     await Promise.all(subjects.map((subject) => subject.remove()));
-  }
-}
-
-/** All on one node: they may go anywhere, and the others take nothing meanwhile. */
-async function deployOn(cluster: Cluster, node: ClusterNode): Promise<readonly Subject[]> {
-  const others = cluster.nodes.filter((other) => other !== node);
-  for (const { nodeId } of others) await cluster.api.nodes.cordonNode({ nodeId });
-  try {
-    return await Promise.all(Array.from({ length: DEPLOYMENTS }, () => deployApplication(cluster, 1)));
-  } finally {
-    for (const { nodeId } of others) await cluster.api.nodes.uncordonNode({ nodeId });
   }
 }
 

@@ -1,3 +1,4 @@
+import { deploymentWorkflowId } from '../../../contracts/deployment.ts';
 import { eventually } from '../../support/eventually.ts';
 import {
   letLeave,
@@ -51,13 +52,16 @@ async function cancelAt(
   await untilQuiet(lane, subject);
   await untilOthersLeft(lane);
   const isFirst = OPERATIONS[operation].after.length === 0;
-  const eventsBefore = isFirst ? 0 : await lastEventId(temporal, subject.id);
+  const eventsBefore = isFirst ? 0 : await lastEventId(temporal, deploymentWorkflowId(subject.id));
   const before = isFirst ? NOTHING : toEffects(await observeSubject(lane, subject));
   const prober = servesThroughout(operation, subject) ? probe(lane, subject) : undefined;
   const key = keyFor(operation, subject);
   const operationId = operationIdOf(subject, key);
   const watch = new AbortController();
-  const reached = untilEvent(temporal, subject.id, { id: eventsBefore + event, signal: watch.signal });
+  const reached = untilEvent(temporal, deploymentWorkflowId(subject.id), {
+    id: eventsBefore + event,
+    signal: watch.signal,
+  });
   const asked = ask(lane, subject, { operation, version, key });
   const ended = asked.then(() => untilEnded(lane, subject, operationId));
   const isReached = (await Promise.race([reached, ended.then(() => undefined)])) !== undefined;

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { deploymentWorkflowId } from '../../../contracts/deployment.ts';
 import { eventually } from '../../support/eventually.ts';
 import { untilLike, untilQuiet } from '../harmed-operation.ts';
 import { lastEventId, untilEvent } from '../history.ts';
@@ -44,9 +45,10 @@ async function deleteAt(
   const subject = aSubject(lane);
   const version = await prepare(lane, subject, operation);
   await untilQuiet(lane, subject);
-  const before = OPERATIONS[operation].after.length === 0 ? 0 : await lastEventId(temporal, subject.id);
+  const before =
+    OPERATIONS[operation].after.length === 0 ? 0 : await lastEventId(temporal, deploymentWorkflowId(subject.id));
   const watch = new AbortController();
-  const reached = untilEvent(temporal, subject.id, { id: before + event, signal: watch.signal });
+  const reached = untilEvent(temporal, deploymentWorkflowId(subject.id), { id: before + event, signal: watch.signal });
   // Its answer is read after the delete, so it may be that the deployment is gone.
   const asked = ask(lane, subject, { operation, version }).catch((error: unknown) => {
     if (!isGone(error)) throw error;

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { deploymentWorkflowId } from '../../../contracts/deployment.ts';
 import { type Arm, harmOperation } from '../harmed-operation.ts';
 import { untilEvent } from '../history.ts';
 import type { Lane } from '../lane.ts';
@@ -40,13 +41,14 @@ function killAtEvent(event: number): Arm {
   return ({ lane: { platform }, subject, eventsBefore }) => {
     const watch = new AbortController();
     let struckAt: number | undefined;
-    const struck = untilEvent(platform.temporal, subject.id, { id: eventsBefore + event, signal: watch.signal }).then(
-      (seen) => {
-        if (!seen) return;
-        struckAt = performance.now();
-        platform.processes.kill('orchestrator');
-      },
-    );
+    const struck = untilEvent(platform.temporal, deploymentWorkflowId(subject.id), {
+      id: eventsBefore + event,
+      signal: watch.signal,
+    }).then((seen) => {
+      if (!seen) return;
+      struckAt = performance.now();
+      platform.processes.kill('orchestrator');
+    });
     return {
       struckAt: () => struckAt,
       disarm: async () => {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { deploymentWorkflowId } from '../../../contracts/deployment.ts';
 import { type Arm, harmOperation } from '../harmed-operation.ts';
 import { untilEvent } from '../history.ts';
 import type { Lane } from '../lane.ts';
@@ -69,7 +70,10 @@ function harmAt({ process, kind }: Harm, event: number): Arm {
       await delay(HALT_MS);
       processes.thaw(process);
     };
-    const struck = untilEvent(temporal, subject.id, { id: eventsBefore + event, signal: watch.signal }).then((seen) => {
+    const struck = untilEvent(temporal, deploymentWorkflowId(subject.id), {
+      id: eventsBefore + event,
+      signal: watch.signal,
+    }).then((seen) => {
       if (!seen) return undefined;
       struckAt = performance.now();
       if (kind === 'halted') return halt();
