@@ -38,13 +38,16 @@ export async function startClusterHost(
     readonly settings: NonNullable<DockerHome['settings']>;
     /** Of its Docker Engine; undefined: the machine's own. */
     readonly dockerVersion: string | undefined;
+    /** Of a disk of its own for its daemon; without, it is on the machine's. */
+    readonly diskBytes?: number | undefined;
   },
 ): Promise<ClusterHost> {
-  const { settings, dockerVersion } = of;
+  const { settings, dockerVersion, diskBytes } = of;
   const nodeId = `node-${String(of.index).repeat(12)}`;
   const host = await of.network.addHost(nodeId);
   const program = dockerVersion === undefined ? {} : { program: await dockerdOfVersion(host, dockerVersion) };
-  return { nodeId, host, docker: await startDockerOn(stack, host, { settings, ...program }) };
+  const disk = diskBytes === undefined ? {} : { diskBytes };
+  return { nodeId, host, docker: await startDockerOn(stack, host, { settings, ...program, ...disk }) };
 }
 
 /** Starts the node's process on a host; resolves when it has been started. */
@@ -83,7 +86,7 @@ export async function startClusterNode(
 export async function startDockerOn(
   stack: AsyncDisposableStack,
   { enter }: HostNetwork,
-  home: Pick<DockerHome, 'settings' | 'program'> = {},
+  home: Pick<DockerHome, 'settings' | 'program' | 'diskBytes'> = {},
 ): Promise<ExtraDocker> {
   const networking = ['--iptables=true', '--ip-forward=true'];
   let starting: Promise<ExtraDocker> | undefined;

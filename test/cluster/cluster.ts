@@ -24,6 +24,8 @@ export interface Cluster {
   /** Of the control plane. */
   readonly processes: Pick<ProcessControl, 'kill'>;
   readonly nodes: readonly ClusterNode[];
+  /** Adds a host whose daemon has a disk of its own; it ends with the stack. */
+  addNode(stack: AsyncDisposableStack, of: { readonly diskBytes: number }): Promise<ClusterNode>;
   /** Of the application that is deployed; every daemon has it. */
   readonly image: string;
   readonly httpPort: number;
@@ -55,6 +57,7 @@ export async function openCluster(
     stack.defer(way.stop);
   }
   const settings = runtime === 'swarm' ? SWARM_SETTINGS : {};
+  const home = { network, installation, runtime, ...ports };
   const hosts = await Promise.all(
     Array.from({ length: NODES }, (_, index) => {
       const dockerVersion = dockerVersions[index % dockerVersions.length];
@@ -67,9 +70,15 @@ export async function openCluster(
     await Promise.all(members.map(bindToAddress));
     await formSwarm(stack, members);
   }
-  const nodes = await Promise.all(
-    hosts.map((host) => startClusterNode(stack, host, { network, installation, runtime, ...ports })),
-  );
+  const nodes = await Promise.all(hosts.map((host) => startClusterNode(stack, host, home)));
+  let added = NODES;
+  const addNode: Cluster['addNode'] = async (until, { diskBytes }) => {
+    const place = { index: added, network, settings, dockerVersion: dockerVersions[0], diskBytes };
+    added += 1;
+    const host = await startClusterHost(until, place);
+    await copyImage(corner.image, corner.client, host.docker.client);
+    return await startClusterNode(until, host, home);
+  };
   const cluster = {
     instance,
     api,
@@ -78,6 +87,7 @@ export async function openCluster(
     network,
     processes,
     nodes,
+    addNode,
     image: corner.image,
     httpPort: config.HTTP_PORT,
   };

@@ -1,4 +1,5 @@
 import { LABEL } from '../../domain/naming.ts';
+import type { Subject } from '../integration/deployed.ts';
 import { untilNone } from '../support/until-none.ts';
 import { type Cluster, containersOf } from './cluster.ts';
 
@@ -52,4 +53,15 @@ export async function wholeDeployment(cluster: Cluster, id: string, replicas: nu
     ];
   };
   return await untilNone(look);
+}
+
+/** How often it was said of a replica that it is not well, or that it was replaced. */
+export async function countVerdicts({ db }: Cluster, { id }: Pick<Subject, 'id'>, since: Date): Promise<number> {
+  const said = await db
+    .selectFrom('deployment_events')
+    .select('kind')
+    .where('deployment_id', '=', id)
+    .where('at', '>=', since)
+    .execute();
+  return said.length;
 }

@@ -6,6 +6,7 @@ import type { Experiment, ExperimentOutcome } from './experiment.ts';
 import { cleanedUp } from './experiments/cleaned-up.ts';
 import { containerdFrozen, dockerdFrozen } from './experiments/daemon-frozen.ts';
 import { dataMoved } from './experiments/data-moved.ts';
+import { diskFull } from './experiments/disk-full.ts';
 import { dockerdKilled } from './experiments/dockerd-killed.ts';
 import { healKilled } from './experiments/heal-killed.ts';
 import { nodeDrained } from './experiments/node-drained.ts';
@@ -26,6 +27,7 @@ const EXPERIMENTS: readonly Experiment[] = [
   dockerdKilled,
   cleanedUp,
   dataMoved,
+  diskFull,
   healKilled,
   rebalanceKilled,
 ];

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync } from 'node:fs';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Dockerode from 'dockerode';
@@ -9,6 +9,8 @@ import { eventually } from './eventually.ts';
 /** A daemon beside the machine's own one, with images and containers of its own. */
 export interface ExtraDocker {
   readonly socketPath: string;
+  /** The folder of its images and containers. */
+  readonly dataRoot: string;
   readonly client: Dockerode;
   /** Halts a process of it where it stands; what it runs goes on. */
   freeze(process?: DaemonProcess): Promise<void>;
@@ -40,6 +42,8 @@ export interface DockerHome {
   readonly networking: readonly string[];
   /** Settings that differ from those of a production host. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Size of a disk of its own for its images and containers, bytes; in memory. */
+  readonly diskBytes?: number;
 }
 
 /** A network without any way out: the daemon cannot disturb the first one's, and its containers have no ports. */
@@ -60,6 +64,8 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
   const socketPath = join(dir, 'docker.sock');
   const client = new Dockerode({ socketPath });
   await writeFile(join(dir, 'daemon.json'), JSON.stringify({ ...SETTINGS, ...home.settings }));
+  const dataRoot = join(dir, 'data');
+  if (home.diskBytes !== undefined) await mountDisk(dataRoot, home.diskBytes);
   const command = [...home.enter, ...(home.program ?? [findProgram()]), ...argumentsIn(dir), ...home.networking];
   let daemon: ChildProcess | undefined;
 
@@ -95,6 +101,7 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
       daemon.kill('SIGTERM');
       await ended(daemon);
     }
+    if (home.diskBytes !== undefined) await ended(asRoot(['umount', '--lazy', dataRoot]));
     await ended(asRoot(['rm', '-rf', dir]));
   };
   const removeContainers = async (): Promise<void> => {
@@ -110,6 +117,7 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
   });
   return {
     socketPath,
+    dataRoot,
     client,
     freeze: (process) => signal('STOP', process),
     thaw: (process) => signal('CONT', process),
@@ -117,6 +125,14 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
     start,
     remove: () => removeContainers().finally(end),
   };
+}
+
+async function mountDisk(dataRoot: string, bytes: number): Promise<void> {
+  await mkdir(dataRoot);
+  const mounting = asRoot(['mount', '-t', 'tmpfs', '-o', `size=${bytes}`, 'obiente-test', dataRoot]);
+  await ended(mounting);
+  if (mounting.exitCode !== 0)
+    throw new Error(`no disk of its own for a daemon: mount ended with ${mounting.exitCode}`);
 }
 
 function argumentsIn(dir: string): string[] {

@@ -6,7 +6,7 @@ import { type Cluster, containersOf, untilAllAre, untilNodeIs } from '../cluster
 import type { ClusterNode } from '../cluster-node.ts';
 import type { Experiment } from '../experiment.ts';
 import { atMost, type Figure, secondsOf } from '../figures.ts';
-import { wholeDeployment } from '../invariants.ts';
+import { countVerdicts, wholeDeployment } from '../invariants.ts';
 
 /** Two on each node. */
 const REPLICAS = 6;
@@ -174,17 +174,6 @@ async function deployOnce(cluster: Cluster): Promise<{ readonly subject: Subject
     .where('id', '=', operation?.id ?? '')
     .executeTakeFirstOrThrow();
   return { subject, tookMs: (finished_at?.getTime() ?? Number.NaN) - created_at.getTime() };
-}
-
-/** How often it was said of a replica that it is not well, or that it was replaced. */
-async function countVerdicts({ db }: Cluster, { id }: Subject, since: Date): Promise<number> {
-  const said = await db
-    .selectFrom('deployment_events')
-    .select('kind')
-    .where('deployment_id', '=', id)
-    .where('at', '>=', since)
-    .execute();
-  return said.length;
 }
 
 async function measured(condition: Promise<void>): Promise<number> {
