@@ -9,8 +9,6 @@ import { eventually } from './eventually.ts';
 /** A daemon beside the machine's own one, with images and containers of its own. */
 export interface ExtraDocker {
   readonly socketPath: string;
-  /** The folder of its images and containers. */
-  readonly dataRoot: string;
   readonly client: Dockerode;
   /** Halts a process of it where it stands; what it runs goes on. */
   freeze(process?: DaemonProcess): Promise<void>;
@@ -19,6 +17,10 @@ export interface ExtraDocker {
   kill(): Promise<void>;
   /** Starts it again after that. Resolves when it answers. */
   start(): Promise<void>;
+  /** Fills its disk to the last byte; for a daemon with a disk of its own. */
+  fillDisk(): Promise<void>;
+  /** Takes away what filled it. */
+  freeDisk(): Promise<void>;
   /** Ends it with all that it holds. */
   remove(): Promise<void>;
 }
@@ -65,7 +67,8 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
   const client = new Dockerode({ socketPath });
   await writeFile(join(dir, 'daemon.json'), JSON.stringify({ ...SETTINGS, ...home.settings }));
   const dataRoot = join(dir, 'data');
-  if (home.diskBytes !== undefined) await mountDisk(dataRoot, home.diskBytes);
+  if (home.diskBytes !== undefined) await mountDisk(home.enter, dataRoot, home.diskBytes);
+  const ballast = join(dataRoot, 'ballast');
   const command = [...home.enter, ...(home.program ?? [findProgram()]), ...argumentsIn(dir), ...home.networking];
   let daemon: ChildProcess | undefined;
 
@@ -101,7 +104,7 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
       daemon.kill('SIGTERM');
       await ended(daemon);
     }
-    if (home.diskBytes !== undefined) await ended(asRoot(['umount', '--lazy', dataRoot]));
+    if (home.diskBytes !== undefined) await ended(asRoot([...home.enter, 'umount', '--lazy', dataRoot]));
     await ended(asRoot(['rm', '-rf', dir]));
   };
   const removeContainers = async (): Promise<void> => {
@@ -117,19 +120,24 @@ export async function startExtraDocker(home: DockerHome = NOWHERE): Promise<Extr
   });
   return {
     socketPath,
-    dataRoot,
     client,
     freeze: (process) => signal('STOP', process),
     thaw: (process) => signal('CONT', process),
     kill,
     start,
+    fillDisk: async () => {
+      if (home.diskBytes === undefined) throw new Error('it has no disk of its own');
+      await ended(asRoot([...home.enter, 'dd', 'if=/dev/zero', `of=${ballast}`, 'bs=1M']));
+    },
+    freeDisk: () => ended(asRoot([...home.enter, 'rm', '-f', ballast])),
     remove: () => removeContainers().finally(end),
   };
 }
 
-async function mountDisk(dataRoot: string, bytes: number): Promise<void> {
+/** Where the daemon lives, and nowhere else. */
+async function mountDisk(enter: readonly string[], dataRoot: string, bytes: number): Promise<void> {
   await mkdir(dataRoot);
-  const mounting = asRoot(['mount', '-t', 'tmpfs', '-o', `size=${bytes}`, 'obiente-test', dataRoot]);
+  const mounting = asRoot([...enter, 'mount', '-t', 'tmpfs', '-o', `size=${bytes}`, 'obiente-test', dataRoot]);
   await ended(mounting);
   if (mounting.exitCode !== 0)
     throw new Error(`no disk of its own for a daemon: mount ended with ${mounting.exitCode}`);

@@ -1,7 +1,3 @@
-import { createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { OperationState } from '../../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { aWebServer, createSubject, type Subject } from '../../integration/deployed.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -14,8 +10,6 @@ import { countVerdicts, wholeDeployment } from '../invariants.ts';
 
 /** Room for the image and a few containers. */
 const DISK_BYTES = 512 * 1024 ** 2;
-
-const CHUNK = Buffer.alloc(1024 ** 2, 'x');
 
 /** One on each node. */
 const REPLICAS = 4;
@@ -85,10 +79,9 @@ async function fillDisk(cluster: Cluster, node: ClusterNode): Promise<Filled> {
   const subject = await deployEverywhere(cluster);
   const before = await containersOf(subject.id, cluster.nodes);
   const prober = await probeApplication(cluster, subject);
-  const ballast = join(node.docker.dataRoot, 'ballast');
   try {
     const filledAtWall = new Date();
-    await fill(ballast);
+    await node.docker.fillDisk();
     const filledAt = performance.now();
     await untilDiskIs(cluster, node, true);
     const refusesMs = performance.now() - filledAt;
@@ -98,7 +91,7 @@ async function fillDisk(cluster: Cluster, node: ClusterNode): Promise<Filled> {
     await node.docker.start();
     await untilProbes(prober.probes, prober.probes.length + AFTERWARDS_PROBES);
     const saidGone = await countVerdicts(cluster, subject, filledAtWall);
-    await rm(ballast);
+    await node.docker.freeDisk();
     const freedAt = performance.now();
     await untilDiskIs(cluster, node, false);
     const recoversMs = performance.now() - freedAt;
@@ -116,20 +109,10 @@ async function fillDisk(cluster: Cluster, node: ClusterNode): Promise<Filled> {
       ],
     };
   } finally {
-    await rm(ballast, { force: true });
+    await node.docker.freeDisk();
     await prober.stop();
     await subject.remove();
   }
-}
-
-/** Writes until nothing more fits. */
-async function fill(file: string): Promise<void> {
-  const forEver = function* (): Generator<Buffer> {
-    for (;;) yield CHUNK;
-  };
-  await pipeline(forEver(), createWriteStream(file)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOSPC') throw error;
-  });
 }
 
 async function deployEverywhere(cluster: Cluster): Promise<Subject> {
