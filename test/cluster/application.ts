@@ -52,9 +52,12 @@ export function isFrom({ body }: Probe, containerId: string): boolean {
   return name !== '' && containerId.startsWith(name);
 }
 
+/** A bound that only a hang reaches, also where other work takes most of the machine. */
+const PROBES_PATIENCE = { patienceMs: 600_000 };
+
 /** Waits until so many requests have been answered in all, one way or the other. */
 export async function untilProbes(probes: readonly Probe[], count: number): Promise<void> {
   await eventually(() => {
     if (probes.length < count) throw new Error(`${probes.length} answers of ${count}`);
-  });
+  }, PROBES_PATIENCE);
 }
