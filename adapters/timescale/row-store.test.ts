@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { MinuteRow } from '../../domain/metrics/minutes.ts';
 import { adminUrlOfRun } from '../../test/support/database.ts';
 import { createEmptyDatabase, type TestDatabase } from '../../test/support/postgres.ts';
-import { evenCounters } from '../../test/support/samples.ts';
+import { aMinuteRow, evenCounters } from '../../test/support/samples.ts';
 import { type MetricsDatabase, openMetricsDatabase } from './metrics-database.ts';
 import { migrateMetrics, prepareMetricsDatabase } from './migrate.ts';
 import { createRowStore } from './row-store.ts';
@@ -12,17 +12,7 @@ import { createRowStore } from './row-store.ts';
 const NODE = 'node-of-this-test';
 
 function aRow(changes: Partial<MinuteRow> = {}): MinuteRow {
-  return {
-    ...evenCounters(9_007_199_254_740_991),
-    containerId: 'c'.repeat(64),
-    minuteMs: 600_000,
-    deploymentId: randomUUID(),
-    replicaId: 'r1-0',
-    memoryAverageBytes: 10,
-    memoryMaxBytes: 20,
-    samples: 12,
-    ...changes,
-  };
+  return aMinuteRow({ ...evenCounters(9_007_199_254_740_991), deploymentId: randomUUID(), ...changes });
 }
 
 describe('the store of minute rows', () => {
