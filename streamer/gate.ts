@@ -1,4 +1,4 @@
-import { DomainError } from '../domain/errors.ts';
+import { DomainError, isDomainError } from '../domain/errors.ts';
 import {
   admit,
   afterFailure,
@@ -17,28 +17,58 @@ export interface DockerGate {
   current(): Breaker;
 }
 
-/** Creates a gate around one daemon: one circuit breaker, whose rules are in the domain. */
+/**
+ * Creates a gate around one daemon: one circuit breaker, whose rules are in the domain.
+ *
+ * A refusal (not found, conflict, a request that is wrong) is an answer, so it counts as one: a tenant who removes his
+ * containers cannot open the breaker. Answers to calls that were let through before the breaker changed say nothing about
+ * the daemon now, and count for nothing.
+ */
 export function createDockerGate(rules: BreakerRules, clock: Pick<Clock, 'monotonic'>): DockerGate {
   let breaker: Breaker = CLOSED;
+  /** Rises whenever older calls stop to count: when the state changes, and with each try while it is half open. */
+  let turn = 0;
+
+  const become = (next: Breaker): void => {
+    if (next.kind !== breaker.kind) turn += 1;
+    breaker = next;
+  };
+  const enter = (): number => {
+    const asked = admit(breaker, clock.monotonic(), rules);
+    become(asked.breaker);
+    if (!asked.admitted) {
+      throw new DomainError(
+        'DOCKER_UNAVAILABLE',
+        `docker failed ${breaker.failures} times in a row and is left alone`,
+        { hint: 'Check that the Docker daemon of this node answers.' },
+      );
+    }
+    if (breaker.kind === 'half-open') turn += 1;
+    return turn;
+  };
+  const leave = (mine: number, next: () => Breaker): void => {
+    if (mine === turn) become(next());
+  };
+
   return {
     pass: async (call) => {
-      const asked = admit(breaker, clock.monotonic(), rules);
-      breaker = asked.breaker;
-      if (!asked.admitted) {
-        throw new DomainError(
-          'DOCKER_UNAVAILABLE',
-          `docker failed ${breaker.failures} times in a row and is left alone`,
-        );
-      }
+      const mine = enter();
       try {
         const answer = await call();
-        breaker = afterSuccess(breaker, rules);
+        leave(mine, () => afterSuccess(breaker, rules));
         return answer;
       } catch (error) {
-        breaker = afterFailure(breaker, clock.monotonic(), rules);
+        leave(mine, () =>
+          isRefusal(error) ? afterSuccess(breaker, rules) : afterFailure(breaker, clock.monotonic(), rules),
+        );
         throw error;
       }
     },
     current: () => breaker,
   };
+}
+
+/** Whether the daemon answered, only not with what was asked for. */
+function isRefusal(error: unknown): boolean {
+  return isDomainError(error) && error.code !== 'DOCKER_UNAVAILABLE';
 }
