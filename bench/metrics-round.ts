@@ -32,7 +32,7 @@ export const bench: Bench = {
 };
 
 async function measure(containers: ReadonlyMap<string, MeteredContainer>): Promise<readonly Figure[]> {
-  const sampler = createSampler({ sources: [createCgroupSource()], maxWorkers: 50, deadlineMs: 5_000 });
+  const sampler = createSampler({ source: createCgroupSource(), maxWorkers: 50 });
   const files = [...containers.values()].flatMap(filesOf);
   const [rounds, floors]: [number[], number[]] = [[], []];
   for (let round = 0; round < WARM_UP + ROUNDS; round += 1) {
@@ -40,7 +40,7 @@ async function measure(containers: ReadonlyMap<string, MeteredContainer>): Promi
       for (const file of files) readFileSync(file);
     });
     const own = await timed(async () => {
-      const { failed } = await sampler.readRound(containers);
+      const { failed } = await sampler.readRound(containers, 5_000);
       if (failed > 0) throw new Error(`${failed} containers could not be read`);
     });
     if (round < WARM_UP) continue;

@@ -5,9 +5,10 @@ import { createDockerGate } from './gate.ts';
 
 const RULES = { failureThreshold: 5, cooldownMs: 60_000, halfOpenSuccesses: 3 };
 
-function open() {
+function open(maxRetries = 0) {
   const clock = { monotonic: vi.fn(() => 0) };
-  const gate = createDockerGate(RULES, clock);
+  const retry = { maxRetries, initialPauseMs: 1, maxPauseMs: 2 };
+  const gate = createDockerGate({ breaker: RULES, retry, clock, random: () => 0.5 });
   const fails = async (code: DomainError['code'] = 'DOCKER_UNAVAILABLE'): Promise<void> => {
     await gate
       .pass(() => Promise.reject(new DomainError(code, 'no')))
@@ -64,6 +65,34 @@ describe('the gate before a daemon', () => {
       expect((await Promise.all(asked)).filter((answer) => answer === 'answer')).toHaveLength(1);
     }
     expect(gate.current().kind).toBe('closed');
+  });
+
+  it('tries a call again that was not answered, a bounded number of times, and no refused one', async () => {
+    const { gate } = open(3);
+    const late = vi.fn().mockRejectedValueOnce(new DomainError('DOCKER_UNAVAILABLE', 'no')).mockResolvedValue('yes');
+    expect(await gate.pass(late)).toBe('yes');
+    const refused = vi.fn().mockRejectedValue(new DomainError('NOT_FOUND', 'no'));
+    await expect(gate.pass(refused)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(refused).toHaveBeenCalledOnce();
+    const away = vi.fn().mockRejectedValue(new DomainError('DOCKER_UNAVAILABLE', 'no'));
+    await expect(gate.pass(away)).rejects.toMatchObject({ code: 'DOCKER_UNAVAILABLE' });
+    expect(away).toHaveBeenCalledTimes(4);
+  });
+
+  it('stops trying when the breaker opens, and when it is told to', async () => {
+    const { gate } = open(20);
+    const away = vi.fn().mockRejectedValue(new DomainError('DOCKER_UNAVAILABLE', 'no'));
+    await expect(gate.pass(away)).rejects.toThrow();
+    expect(away).toHaveBeenCalledTimes(RULES.failureThreshold);
+    expect(gate.current().kind).toBe('open');
+    const other = open(20);
+    const stop = new AbortController();
+    const once = vi.fn(async () => {
+      stop.abort();
+      throw new DomainError('DOCKER_UNAVAILABLE', 'no');
+    });
+    await expect(other.gate.pass(once, stop.signal)).rejects.toThrow('no');
+    expect(once).toHaveBeenCalledOnce();
   });
 
   it('takes no account of calls from before it opened', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, isDomainError } from '../domain/errors.ts';
 import {
   admit,
@@ -7,14 +8,31 @@ import {
   type BreakerRules,
   CLOSED,
 } from '../domain/metrics/circuit-breaker.ts';
+import { type RetryRules, retryPauseMs } from '../domain/metrics/retry-pause.ts';
 import type { Clock } from './ports.ts';
 
 /** Lets calls to Docker pass, until they fail one after the other. */
 export interface DockerGate {
-  /** Makes the call, or refuses it at once while the breaker is open. @throws DOCKER_UNAVAILABLE when refused. */
-  pass<Answer>(call: () => Promise<Answer>): Promise<Answer>;
+  /**
+   * Makes the call, and again after a pause while the daemon does not answer it; or refuses it at once while the breaker
+   * is open.
+   *
+   * @param signal ends the pauses as well as, by itself, the call.
+   * @throws DOCKER_UNAVAILABLE when refused; else what the last try threw.
+   */
+  pass<Answer>(call: () => Promise<Answer>, signal?: AbortSignal): Promise<Answer>;
   /** The breaker as it stands. */
   current(): Breaker;
+}
+
+/** How a gate treats its daemon. */
+export interface DockerGateOptions {
+  readonly breaker: BreakerRules;
+  /** Retries of one call; there are none unless the breaker is closed. */
+  readonly retry: RetryRules;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  /** 0 to 1: spreads the retries. */
+  readonly random: () => number;
 }
 
 /**
@@ -24,7 +42,7 @@ export interface DockerGate {
  * containers cannot open the breaker. Answers to calls that were let through before the breaker changed say nothing about
  * the daemon now, and count for nothing.
  */
-export function createDockerGate(rules: BreakerRules, clock: Pick<Clock, 'monotonic'>): DockerGate {
+export function createDockerGate({ breaker: rules, retry, clock, random }: DockerGateOptions): DockerGate {
   let breaker: Breaker = CLOSED;
   /** Rises whenever older calls stop to count: when the state changes, and with each try while it is half open. */
   let turn = 0;
@@ -50,18 +68,33 @@ export function createDockerGate(rules: BreakerRules, clock: Pick<Clock, 'monoto
     if (mine === turn) become(next());
   };
 
+  const pass = async <Answer>(call: () => Promise<Answer>): Promise<Answer> => {
+    const mine = enter();
+    try {
+      const answer = await call();
+      leave(mine, () => afterSuccess(breaker, rules));
+      return answer;
+    } catch (error) {
+      leave(mine, () =>
+        isRefusal(error) ? afterSuccess(breaker, rules) : afterFailure(breaker, clock.monotonic(), rules),
+      );
+      throw error;
+    }
+  };
+
   return {
-    pass: async (call) => {
-      const mine = enter();
-      try {
-        const answer = await call();
-        leave(mine, () => afterSuccess(breaker, rules));
-        return answer;
-      } catch (error) {
-        leave(mine, () =>
-          isRefusal(error) ? afterSuccess(breaker, rules) : afterFailure(breaker, clock.monotonic(), rules),
-        );
-        throw error;
+    pass: async (call, signal) => {
+      for (let retries = 0; ; retries += 1) {
+        try {
+          return await pass(call);
+        } catch (error) {
+          const isOver = retries >= retry.maxRetries || breaker.kind !== 'closed' || signal?.aborted;
+          if (isOver || isRefusal(error)) throw error;
+          const pauseMs = retryPauseMs(retries, random(), retry);
+          await delay(pauseMs, undefined, { signal }).catch(() => {
+            throw error;
+          });
+        }
       }
     },
     current: () => breaker,

@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { MinuteRow } from '../domain/metrics/minutes.ts';
+import type { NodeMinuteRow, NodeReading } from '../domain/metrics/node-minutes.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { aSample, evenCounters } from '../test/support/samples.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { createLiveCache } from './live-cache.ts';
 import { createMinuteAggregator } from './minute-aggregator.ts';
+import { createNodeTotals } from './node-totals.ts';
 import { createObserver } from './observability.ts';
+import { createPace } from './pace.ts';
 import { type Pipeline, startPipeline } from './pipeline.ts';
 import { SYSTEM_CLOCK } from './ports.ts';
 import { createSubscribers } from './subscribers.ts';
@@ -18,10 +21,30 @@ const RUNNING = new Map([[CONTAINER.containerId, { ...CONTAINER, id: CONTAINER.c
 /** A container whose counters only rise, a database and a disk: what outlives a streamer. */
 function createWorld() {
   const startedAtMs = Date.now();
-  return { startedAtMs, counted: 0, rows: new Map<string, MinuteRow>(), file: undefined as Checkpoint | undefined };
+  const [rows, nodeRows, file] = [
+    new Map<string, MinuteRow>(),
+    [] as NodeMinuteRow[],
+    undefined as Checkpoint | undefined,
+  ];
+  return { startedAtMs, counted: 0, rows, nodeRows, file };
 }
 
 type World = ReturnType<typeof createWorld>;
+
+function aNodeReading({ counted }: World): NodeReading {
+  return {
+    incarnation: 'boot',
+    atMs: Date.now(),
+    counters: {
+      cpuBusyNanos: counted,
+      cpuTotalNanos: 2 * counted,
+      pressureCpuMicros: null,
+      pressureMemoryMicros: null,
+      pressureIoMicros: null,
+    },
+    ...{ memoryUsedBytes: 5, memoryTotalBytes: 9, diskUsedBytes: 1, diskTotalBytes: 2, load1Hundredths: 3 },
+  };
+}
 
 /** A process: from `crash` on nothing that it does reaches the world. */
 function startProcess(world: World) {
@@ -33,9 +56,12 @@ function startProcess(world: World) {
       probe: async () => undefined,
       insertRows: async (batch) => {
         if (hasCrashed) return await never;
-        for (const row of batch.rows as readonly MinuteRow[]) {
-          const key = `${row.containerId} ${row.minuteMs}`;
-          if (!world.rows.has(key)) world.rows.set(key, row);
+        if (batch.kind === 'node') world.nodeRows.push(...batch.rows);
+        if (batch.kind === 'container') {
+          for (const row of batch.rows) {
+            const key = `${row.containerId} ${row.minuteMs}`;
+            if (!world.rows.has(key)) world.rows.set(key, row);
+          }
         }
         // The answer may be lost though the rows are there.
         await new Promise((resolve) => setImmediate(resolve));
@@ -52,6 +78,10 @@ function startProcess(world: World) {
     ...{ minuteMs: MINUTE_MS, maxContainers: 10, restored: state },
     now: SYSTEM_CLOCK.now,
   });
+  const nodeTotals = createNodeTotals({
+    source: { read: () => aNodeReading(world), close: () => undefined },
+    ...{ nodeId: () => 'node', minuteMs: MINUTE_MS, restored: state.node },
+  });
   const cache = createLiveCache({ retentionMs: 1_000, intervalMs: 1, maxPerDeployment: 100 });
   const subscribers = createSubscribers({ bufferRounds: 5, slowAfterMs: 100, monotonic: SYSTEM_CLOCK.monotonic });
   const health = {
@@ -65,11 +95,16 @@ function startProcess(world: World) {
     rememberedReadings: aggregator.size,
     breaker: () => ({ kind: 'closed', failures: 0 }),
     health: health.current,
+    pace: { level: () => 0, intervalMs: () => 2 },
     now: SYSTEM_CLOCK.now,
   });
-  writer.enqueue(pending);
+  writer.enqueue({ kind: 'container', rows: pending });
   const stages = {
-    ...{ aggregator, cache, subscribers, writer, health, observer },
+    ...{ aggregator, cache, subscribers, writer, health, observer, nodeTotals },
+    pace: createPace({
+      normalMs: 2,
+      gauge: { take: () => ({ loopLagMs: 0, memoryShare: 0 }), close: () => undefined },
+    }),
     // In its first round a process knows nothing of what runs yet.
     discovery: {
       containers: () => (round === 0 ? new Map() : RUNNING),
@@ -83,7 +118,7 @@ function startProcess(world: World) {
         world.counted += 7;
         const [atMs, startedAtMs] = [Date.now(), world.startedAtMs];
         const sample = aSample({ round, atMs, startedAtMs, counters: evenCounters(world.counted) });
-        return { number: round, samples: containers.size === 0 ? [] : [sample], failed: 0 };
+        return { number: round, samples: containers.size === 0 ? [] : [sample], failed: 0, readMs: 1, unbegun: 0 };
       },
       close: () => undefined,
     },
@@ -97,7 +132,7 @@ function startProcess(world: World) {
     },
   };
   const pipeline: Pipeline = startPipeline(stages, {
-    ...{ intervalMs: 2, healthIntervalMs: 1_000, flushMs: 5_000, clock: SYSTEM_CLOCK },
+    ...{ healthIntervalMs: 1_000, flushMs: 5_000, clock: SYSTEM_CLOCK },
     onTrouble: (_, error) => {
       throw error;
     },

@@ -1,11 +1,15 @@
 import type { MinuteRow } from '../domain/metrics/minutes.ts';
+import type { NodeMinuteRow } from '../domain/metrics/node-minutes.ts';
+import type { RowBatch } from '../domain/metrics/rows.ts';
 import type { CheckpointStore } from './checkpoint.ts';
 import { MAX_PENDING_ROWS } from './checkpoint.ts';
 import type { Discovery } from './discovery.ts';
 import type { HealthCheck } from './health.ts';
 import type { LiveCache } from './live-cache.ts';
-import type { MinuteAggregator } from './minute-aggregator.ts';
+import type { AggregatorState, MinuteAggregator } from './minute-aggregator.ts';
+import type { NodeTotals } from './node-totals.ts';
 import type { Observer } from './observability.ts';
+import type { Pace } from './pace.ts';
 import type { Clock } from './ports.ts';
 import type { Sampler } from './sampler.ts';
 import type { Subscribers } from './subscribers.ts';
@@ -14,7 +18,9 @@ import type { RowWriter } from './writer.ts';
 /** The stages, in the order in which a sample passes them. */
 export interface Stages {
   readonly discovery: Discovery;
+  readonly pace: Pace;
   readonly sampler: Sampler;
+  readonly nodeTotals: NodeTotals;
   readonly cache: LiveCache;
   readonly subscribers: Subscribers;
   readonly aggregator: MinuteAggregator;
@@ -26,7 +32,6 @@ export interface Stages {
 
 /** When things happen. */
 export interface PipelineOptions {
-  readonly intervalMs: number;
   readonly healthIntervalMs: number;
   /** How long a stop waits for the database, milliseconds. */
   readonly flushMs: number;
@@ -41,49 +46,70 @@ export interface Pipeline {
   stop(): Promise<void>;
 }
 
-/** Sets the stages going: a round every interval, never two at a time; whatever is late is left out, not made up for. */
+/**
+ * Sets the stages going: a round every interval, never two at a time; whatever is late is left out, not made up for. How
+ * long the interval is, is the pace's to say after each round.
+ */
 export function startPipeline(stages: Stages, options: PipelineOptions): Pipeline {
   const stopping = new AbortController();
   const writing = new AbortController();
   let [round, storing]: [Promise<void> | undefined, Promise<void>] = [undefined, Promise.resolve()];
+  let next: NodeJS.Timeout | undefined;
 
-  const save = async (rows: readonly MinuteRow[], state = stages.aggregator.state()): Promise<void> => {
-    const pending = [...stages.writer.pending(), ...rows].slice(-MAX_PENDING_ROWS);
+  const stateNow = (): AggregatorState => ({ ...stages.aggregator.state(), node: stages.nodeTotals.state() });
+
+  const save = async (batches: readonly RowBatch[], state = stateNow()): Promise<void> => {
+    const pending = [...stages.writer.pending(), ...batches].flatMap(containerRows).slice(-MAX_PENDING_ROWS);
     const trouble = (error: unknown): void => options.onTrouble('cannot keep the checkpoint', error);
     await stages.checkpoints.save({ state, pending }).catch(trouble);
   };
 
-  const store = (rows: readonly MinuteRow[]): void => {
-    const state = stages.aggregator.state();
+  const store = (batches: readonly RowBatch[]): void => {
+    const state = stateNow();
     storing = storing.then(async () => {
-      await save(rows, state);
-      stages.writer.enqueue(rows);
+      await save(batches, state);
+      for (const batch of batches) stages.writer.enqueue(batch);
     });
+  };
+
+  const readNode = (round: number): readonly NodeMinuteRow[] => {
+    try {
+      return stages.nodeTotals.read(round, options.clock.now());
+    } catch (error) {
+      options.onTrouble('the host could not be read', error);
+      return [];
+    }
   };
 
   const runRound = async (): Promise<void> => {
     const containers = stages.discovery.containers();
     const running = stages.discovery.isSettled() ? containers : undefined;
-    const read = await stages.sampler.readRound(containers);
+    const read = await stages.sampler.readRound(containers, stages.pace.deadlineMs());
     const nowMs = options.clock.now();
+    stages.pace.sawRound(read);
     stages.observer.sawRound(read);
     stages.cache.add(read.samples, nowMs);
     stages.subscribers.publish(read.samples);
     const rows = [...stages.aggregator.add(read.samples), ...stages.aggregator.close(nowMs, running)];
-    if (rows.length > 0) store(rows);
+    const batches: readonly RowBatch[] = [
+      { kind: 'container', rows },
+      { kind: 'node', rows: readNode(read.number) },
+    ];
+    const filled = batches.filter((batch) => batch.rows.length > 0);
+    if (filled.length > 0) store(filled);
   };
 
   const tick = (): void => {
-    if (round) return;
+    const startedMs = options.clock.monotonic();
     const failed = (error: unknown): void => options.onTrouble('a round ended with an error', error);
     round = runRound()
       .catch(failed)
       .finally(() => {
-        round = undefined;
+        const tookMs = options.clock.monotonic() - startedMs;
+        if (!stopping.signal.aborted) next = setTimeout(tick, Math.max(0, stages.pace.intervalMs() - tookMs));
       });
   };
 
-  const rounds = setInterval(tick, options.intervalMs);
   const checks = setInterval(() => void stages.health.check(), options.healthIntervalMs);
   const following = stages.discovery.run(stopping.signal);
   const written = stages.writer.run(writing.signal);
@@ -91,9 +117,9 @@ export function startPipeline(stages: Stages, options: PipelineOptions): Pipelin
 
   return {
     stop: async () => {
-      clearInterval(rounds);
-      clearInterval(checks);
       stopping.abort();
+      clearTimeout(next);
+      clearInterval(checks);
       await Promise.all([round, following, storing]);
       await storing;
       await stages.writer.flush(AbortSignal.timeout(options.flushMs));
@@ -101,6 +127,12 @@ export function startPipeline(stages: Stages, options: PipelineOptions): Pipelin
       await written;
       await save([]);
       stages.sampler.close();
+      stages.nodeTotals.close();
+      stages.pace.close();
     },
   };
+}
+
+function containerRows(batch: RowBatch): readonly MinuteRow[] {
+  return batch.kind === 'container' ? batch.rows : [];
 }

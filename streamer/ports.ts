@@ -1,4 +1,5 @@
 import type { ContainerEvent } from '../domain/container.ts';
+import type { NodeReading } from '../domain/metrics/node-minutes.ts';
 import type { MeteredContainer, Reading } from '../domain/metrics/reading.ts';
 import type { RowBatch } from '../domain/metrics/rows.ts';
 
@@ -18,6 +19,13 @@ export interface Meter {
    */
   read(signal: AbortSignal): Reading | undefined | Promise<Reading | undefined>;
   /** Lets go of what is held open. May be called more than once. */
+  close(): void;
+}
+
+/** The whole host, as far as it can be read. */
+export interface NodeSource {
+  /** Reads once. @throws what kept it from reading. */
+  read(): NodeReading;
   close(): void;
 }
 

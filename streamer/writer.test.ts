@@ -40,7 +40,7 @@ describe('the writer', () => {
   it('writes in batches, oldest first', async () => {
     const written: number[] = [];
     const { writer, stop } = open(async (batch) => void written.push(batch.length));
-    writer.enqueue(rows(25));
+    writer.enqueue({ kind: 'container', rows: rows(25) });
     await writer.flush(AbortSignal.timeout(5_000));
     await stop();
     expect(written).toEqual([10, 10, 5]);
@@ -52,10 +52,10 @@ describe('the writer', () => {
     const { writer, lost, stop } = open(async () => {
       if (isAway) throw new DomainError('DATABASE_UNAVAILABLE', 'the database does not answer');
     });
-    writer.enqueue(rows(20));
+    writer.enqueue({ kind: 'container', rows: rows(20) });
     await eventually(() => expect(writer.counts().batchesFailed).toBeGreaterThan(10));
     expect(writer.counts()).toMatchObject({ retryQueue: 2, rowsWritten: 0 });
-    expect(writer.pending()).toHaveLength(20);
+    expect(writer.pending().flatMap((batch): readonly unknown[] => batch.rows)).toHaveLength(20);
     isAway = false;
     await writer.flush(AbortSignal.timeout(5_000));
     await stop();
@@ -67,7 +67,7 @@ describe('the writer', () => {
     const { writer, lost, stop } = open(async ([first]) => {
       if (first?.minuteMs === 0) throw new Error('violates a check');
     });
-    writer.enqueue(rows(20));
+    writer.enqueue({ kind: 'container', rows: rows(20) });
     await writer.flush(AbortSignal.timeout(5_000));
     await stop();
     expect(lost).toHaveBeenCalledExactlyOnceWith(10, expect.any(Error));
@@ -76,8 +76,8 @@ describe('the writer', () => {
 
   it('never holds more than its bound, and says what it gives up', async () => {
     const { writer, lost, stop } = open(() => new Promise<void>(() => undefined), { maxBatches: 2 });
-    writer.enqueue(rows(50));
-    expect(writer.pending()).toHaveLength(20);
+    writer.enqueue({ kind: 'container', rows: rows(50) });
+    expect(writer.pending().flatMap((batch): readonly unknown[] => batch.rows)).toHaveLength(20);
     expect(lost).toHaveBeenCalledTimes(3);
     expect(writer.counts().rowsLost).toBe(30);
     void stop();

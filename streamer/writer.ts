@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDomainError, RETRYABLE } from '../domain/errors.ts';
-import type { MinuteRow } from '../domain/metrics/minutes.ts';
+import { type RowBatch, toBatches } from '../domain/metrics/rows.ts';
 import type { RowStore } from './ports.ts';
 
 /** How rows are written. */
@@ -37,9 +37,9 @@ export interface WriterCounts {
 
 /** Writes rows, oldest first. */
 export interface RowWriter {
-  enqueue(rows: readonly MinuteRow[]): void;
+  enqueue(batch: RowBatch): void;
   /** Rows that are not known to be written. */
-  pending(): readonly MinuteRow[];
+  pending(): readonly RowBatch[];
   /** Writes until aborted; a write that has begun is finished. */
   run(signal: AbortSignal): Promise<void>;
   /** Returns once nothing is pending, or when aborted. */
@@ -48,7 +48,7 @@ export interface RowWriter {
 }
 
 interface Batch {
-  readonly rows: readonly MinuteRow[];
+  readonly rows: RowBatch;
   attempts: number;
 }
 
@@ -75,8 +75,8 @@ export function createRowWriter(options: RowWriterOptions): RowWriter {
   };
   const lose = (batch: Batch, reason: unknown): void => {
     if (!remove(batch)) return;
-    counts.rowsLost += batch.rows.length;
-    options.onLost(batch.rows.length, reason);
+    counts.rowsLost += batch.rows.rows.length;
+    options.onLost(batch.rows.rows.length, reason);
   };
 
   const write = async (batch: Batch): Promise<boolean> => {
@@ -84,10 +84,10 @@ export function createRowWriter(options: RowWriterOptions): RowWriter {
     batch.attempts += 1;
     if (isRetry) counts.retries += 1;
     try {
-      await options.store.insertRows({ kind: 'container', rows: batch.rows });
+      await options.store.insertRows(batch.rows);
       remove(batch);
       counts.batchesWritten += 1;
-      counts.rowsWritten += batch.rows.length;
+      counts.rowsWritten += batch.rows.rows.length;
       if (isRetry) counts.retriesWritten += 1;
       return true;
     } catch (error) {
@@ -99,14 +99,12 @@ export function createRowWriter(options: RowWriterOptions): RowWriter {
   };
 
   return {
-    enqueue: (rows) => {
-      for (let start = 0; start < rows.length; start += options.batchRows) {
-        queue.push({ rows: rows.slice(start, start + options.batchRows), attempts: 0 });
-      }
+    enqueue: (batch) => {
+      for (const rows of toBatches(batch, options.batchRows)) queue.push({ rows, attempts: 0 });
       while (queue.length > options.maxBatches && queue[0]) lose(queue[0], 'the queue is full');
       announce();
     },
-    pending: () => queue.flatMap((batch) => batch.rows),
+    pending: () => queue.map((batch) => batch.rows),
     run: async (signal) => {
       let pauseMs = options.firstPauseMs;
       while (!signal.aborted) {

@@ -32,7 +32,7 @@ export async function startStreamer(environment: Record<string, string | undefin
   const jwks = await watchFile(join(config.NODE_KEY_DIR, 'control-jwks.json'));
   const db = openMetricsDatabase(config.METRICS_DATABASE_URL);
   const rows = createRowStore(db, () => nodeId.current() ?? '');
-  const stages = await createStages(config, rows, log);
+  const stages = await createStages(config, { store: rows, nodeId: () => nodeId.current() ?? '', log });
   const server = await openGatewayServer({
     host: config.BIND_ADDRESS,
     port: config.STREAMER_GATEWAY_PORT,
@@ -73,7 +73,6 @@ async function startOnceKnown<Started>(known: Promise<string>, start: () => Star
 
 function timing(config: StreamerConfig, log: Log) {
   return {
-    intervalMs: config.METRICS_COLLECTION_INTERVAL,
     healthIntervalMs: config.METRICS_HEALTH_CHECK_INTERVAL,
     flushMs: FLUSH_MS,
     clock: SYSTEM_CLOCK,

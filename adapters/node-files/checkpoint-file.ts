@@ -38,9 +38,34 @@ const openMinute = minute
     atMs: open.atMs ?? open.minuteMs,
     clockMs: null,
   }));
+const pressure = count.nullable();
+const nodeCounters = z.object({
+  cpuBusyNanos: count,
+  cpuTotalNanos: count,
+  pressureCpuMicros: pressure,
+  pressureMemoryMicros: pressure,
+  pressureIoMicros: pressure,
+});
+const openNodeMinute = z.object({
+  minuteMs: z.number(),
+  last: z.object({
+    incarnation: z.string(),
+    atMs: z.number(),
+    counters: nodeCounters,
+    memoryUsedBytes: count,
+    memoryTotalBytes: count,
+    diskUsedBytes: count,
+    diskTotalBytes: count,
+    load1Hundredths: count,
+  }),
+  used: nodeCounters,
+  memorySumBytes: count,
+  loadSumHundredths: count,
+  samples: count,
+});
 const checkpoint = z.object({
   version: z.literal(1),
-  state: z.object({ knownSinceMs: z.number(), open: z.array(openMinute) }),
+  state: z.object({ knownSinceMs: z.number(), open: z.array(openMinute), node: openNodeMinute.optional() }),
   pending: z.array(minute.extend({ ...sums, memoryAverageBytes: count })),
 });
 

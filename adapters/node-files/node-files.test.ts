@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toRow } from '../../domain/metrics/minutes.ts';
+import { addNodeReading } from '../../domain/metrics/node-minutes.ts';
 import type { Checkpoint } from '../../streamer/checkpoint.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { evenCounters } from '../../test/support/samples.ts';
@@ -61,7 +62,19 @@ describe('the checkpoint file', () => {
     ...{ pidsMax: 2, observedMs: 5_000, samples: 2 },
   };
   const row = toRow(open);
-  const checkpoint: Checkpoint = { state: { knownSinceMs: 5, open: [open] }, pending: row ? [row] : [] };
+  const nodeReading = {
+    ...{ incarnation: 'boot', atMs: 65_000, load1Hundredths: 12 },
+    counters: {
+      cpuBusyNanos: 1,
+      cpuTotalNanos: 2,
+      pressureCpuMicros: 3,
+      pressureMemoryMicros: null,
+      pressureIoMicros: 4,
+    },
+    ...{ memoryUsedBytes: 5, memoryTotalBytes: 6, diskUsedBytes: 7, diskTotalBytes: 8 },
+  };
+  const { open: node } = addNodeReading(undefined, nodeReading, { minuteMs: 60_000 });
+  const checkpoint: Checkpoint = { state: { knownSinceMs: 5, open: [open], node }, pending: row ? [row] : [] };
 
   it('gives back what was kept, readable by its owner only', async () => {
     const path = join(folder, 'checkpoint.json');
@@ -74,6 +87,26 @@ describe('the checkpoint file', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect(await readdir(folder)).toEqual(['checkpoint.json']);
     expect(unusable).not.toHaveBeenCalled();
+  });
+
+  it('takes up what an older version has kept, and counts what that one did not from the next reading on', async () => {
+    const path = join(folder, 'checkpoint.json');
+    const five = { cpuNanos: 9, networkReceiveBytes: 9, networkTransmitBytes: 9, diskReadBytes: 9, diskWriteBytes: 9 };
+    const old = {
+      ...{
+        containerId: 'c',
+        deploymentId: 'd',
+        replicaId: 'r1-0',
+        minuteMs: 60_000,
+        incarnation: 'x',
+        source: 'cgroup',
+      },
+      ...{ counters: five, used: five, memorySumBytes: 30, memoryMaxBytes: 20, samples: 2 },
+    };
+    await writeFile(path, JSON.stringify({ version: 1, state: { knownSinceMs: 5, open: [old] }, pending: [] }));
+    const [found] = (await createCheckpointFile(path, vi.fn()).load())?.state.open ?? [];
+    expect(found).toMatchObject({ counters: five, seen: five, clockMs: null, used: { cpuNanos: 9, oomKills: 0 } });
+    expect(found?.counters.oomKills).toBeUndefined();
   });
 
   it.each(['', '{', '{"version":2}', JSON.stringify({ version: 1, ...checkpoint, pending: [{}] })])(

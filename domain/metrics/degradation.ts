@@ -4,7 +4,7 @@ export interface Strain {
   readonly roundMs: number;
   /** Whether the round ended at its deadline, with containers unread. */
   readonly isCutShort: boolean;
-  /** How late timers ran in the worst 1 % of cases, milliseconds. */
+  /** How late a timer ran at worst, milliseconds. */
   readonly loopLagMs: number;
   /** Share of the memory that this process may have which is in use, 0 to 1. */
   readonly memoryShare: number;

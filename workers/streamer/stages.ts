@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { createCgroupSource } from '../../adapters/cgroup/cgroup-source.ts';
+import { createCgroupSource, findCgroupVersion } from '../../adapters/cgroup/cgroup-source.ts';
+import { createHostSource } from '../../adapters/cgroup/host-files.ts';
 import { createDockerConnection } from '../../adapters/docker/connection.ts';
 import { createDockerContainers } from '../../adapters/docker/containers.ts';
 import { createDockerEvents } from '../../adapters/docker/events.ts';
@@ -13,22 +14,29 @@ import { createDockerGate } from '../../streamer/gate.ts';
 import { createHealthCheck } from '../../streamer/health.ts';
 import { createLiveCache } from '../../streamer/live-cache.ts';
 import { createMinuteAggregator } from '../../streamer/minute-aggregator.ts';
+import { createNodeTotals } from '../../streamer/node-totals.ts';
 import { createObserver } from '../../streamer/observability.ts';
+import { createPace, type Pace } from '../../streamer/pace.ts';
 import type { Stages } from '../../streamer/pipeline.ts';
-import { type RowStore, SYSTEM_CLOCK } from '../../streamer/ports.ts';
+import { type NodeSource, type RowStore, SYSTEM_CLOCK } from '../../streamer/ports.ts';
 import { createSampler } from '../../streamer/sampler.ts';
+import { createSourceChoice } from '../../streamer/source-choice.ts';
 import { createSubscribers } from '../../streamer/subscribers.ts';
 import { createRowWriter, type RowWriter } from '../../streamer/writer.ts';
 
-/** Part of the interval that a round may take; the rest is for handing its samples on. */
-const ROUND_SHARE = 0.9;
+/** How long a way of reading that failed for a container is left alone for it. */
+const SOURCE_RETRY_MS = 60_000;
 
 const FIRST_RETRY_MS = 1_000;
 
 /** Puts the stages together from the configuration, and takes up what the process before has left. */
-export async function createStages(config: StreamerConfig, store: RowStore, log: Log): Promise<Stages> {
+export async function createStages(
+  config: StreamerConfig,
+  { store, nodeId, log }: { store: RowStore; nodeId: () => string; log: Log },
+): Promise<Stages> {
   const { now, monotonic } = SYSTEM_CLOCK;
-  const docker = createDockerSide(config);
+  const pace = createPace({ normalMs: config.METRICS_COLLECTION_INTERVAL });
+  const docker = createDockerSide(config, pace, log);
   const checkpoints = createCheckpointFile(join(config.OBIENTE_STATE_DIR, 'metrics-checkpoint.json'), (err) =>
     log.warn({ err }, 'the checkpoint cannot be read and is left out'),
   );
@@ -68,40 +76,84 @@ export async function createStages(config: StreamerConfig, store: RowStore, log:
     rememberedReadings: aggregator.size,
     breaker: docker.gate.current,
     health: health.current,
+    pace,
     now,
   });
-  const sampler = createSampler({
-    sources: docker.sources,
-    maxWorkers: config.METRICS_MAX_WORKERS,
-    deadlineMs: config.METRICS_COLLECTION_INTERVAL * ROUND_SHARE,
+  const sampler = createSampler({ source: docker.source, maxWorkers: config.METRICS_MAX_WORKERS });
+  const nodeTotals = createNodeTotals({
+    source: openHost(docker.dockerFolder, log),
+    nodeId,
+    minuteMs: config.METRICS_STORAGE_INTERVAL,
+    restored: left?.state.node,
   });
   const restored = left?.state.open.map(({ containerId }) => containerId);
   const discovery = createDiscovery(docker.directory, restored);
-  writer.enqueue(left?.pending ?? []);
-  return { discovery, sampler, cache, subscribers, aggregator, writer, checkpoints, observer, health };
+  writer.enqueue({ kind: 'container', rows: left?.pending ?? [] });
+  return {
+    discovery,
+    pace,
+    sampler,
+    nodeTotals,
+    cache,
+    subscribers,
+    aggregator,
+    writer,
+    checkpoints,
+    observer,
+    health,
+  };
 }
 
-function createDockerSide(config: StreamerConfig) {
+function createDockerSide(config: StreamerConfig, pace: Pace, log: Log) {
   const instance = config.OBIENTE_INSTANCE;
   const connection = createDockerConnection({
     socketPath: config.DOCKER_SOCKET,
     requestTimeoutMs: config.METRICS_DOCKER_API_TIMEOUT,
   });
-  const rules = {
-    failureThreshold: config.METRICS_CIRCUIT_BREAKER_FAILURE_THRESHOLD,
-    cooldownMs: config.METRICS_CIRCUIT_BREAKER_COOLDOWN,
-    halfOpenSuccesses: config.METRICS_CIRCUIT_BREAKER_HALFOPEN_MAX,
-  };
-  const gate = createDockerGate(rules, SYSTEM_CLOCK);
+  const gate = createDockerGate({
+    breaker: {
+      failureThreshold: config.METRICS_CIRCUIT_BREAKER_FAILURE_THRESHOLD,
+      cooldownMs: config.METRICS_CIRCUIT_BREAKER_COOLDOWN,
+      halfOpenSuccesses: config.METRICS_CIRCUIT_BREAKER_HALFOPEN_MAX,
+    },
+    retry: {
+      maxRetries: config.METRICS_DOCKER_RETRY_MAX,
+      initialPauseMs: config.METRICS_DOCKER_BACKOFF_INITIAL,
+      maxPauseMs: config.METRICS_DOCKER_BACKOFF_MAX,
+    },
+    clock: SYSTEM_CLOCK,
+    random: Math.random,
+  });
+  const portable = createDockerStatsSource(connection, {
+    gate: gate.pass,
+    maxWorkers: config.METRICS_MAX_WORKERS,
+    deadlineMs: pace.deadlineMs,
+  });
+  const version = findCgroupVersion();
+  if (version === undefined) log.warn('the kernel shows no cgroups here: containers are read by asking docker');
+  else log.info({ version }, 'containers are read from the files of cgroups');
+  const sources = version === undefined ? [portable] : [createCgroupSource(), portable];
   return {
     gate,
-    sources: [createCgroupSource(), createDockerStatsSource(connection, { gate: gate.pass })],
+    source: createSourceChoice({ sources, retryMs: SOURCE_RETRY_MS, clock: SYSTEM_CLOCK }),
+    dockerFolder: async (): Promise<string> =>
+      String((await connection.call('ask docker for its folder', () => connection.impatient.info())).DockerRootDir),
     directory: {
       ...createDockerContainers(connection, { instance, nodeAddress: '' }),
       ...createDockerMeteredContainers(connection, instance),
       ...createDockerEvents(connection, instance),
     },
   };
+}
+
+/** `undefined` where the host's files are not there: nothing is told of the node then, and all else works. */
+function openHost(dockerFolder: () => Promise<string>, log: Log): NodeSource | undefined {
+  try {
+    return createHostSource({ dockerFolder });
+  } catch (err) {
+    log.warn({ err }, 'the host cannot be read, so there are no figures of the node');
+    return undefined;
+  }
 }
 
 function createWriter(config: StreamerConfig, store: RowStore, log: Log): RowWriter {
