@@ -30,6 +30,8 @@ export const streamerVariables = z.object({
   METRICS_HEALTH_CHECK_FAILURE_THRESHOLD: integer({ min: 1, max: 1_000, default: 3 }),
   METRICS_SUBSCRIBER_BUFFER_SIZE: integer({ min: 1, max: 10_000, default: 100 }),
   METRICS_SUBSCRIBER_SLOW_THRESHOLD: durationMs('5s'),
+  /** How often subscribers who take nothing are looked for, and how long one may be slow before he is closed. */
+  METRICS_SUBSCRIBER_CLEANUP_INTERVAL: durationMs('1m'),
 });
 
 /** What the role `streamer` is told. */

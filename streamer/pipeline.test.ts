@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { MinuteRow } from '../domain/metrics/minutes.ts';
+import type { Sample } from '../domain/metrics/reading.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { aSample, evenCounters } from '../test/support/samples.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -53,7 +54,10 @@ function startProcess(world: World) {
     now: SYSTEM_CLOCK.now,
   });
   const cache = createLiveCache({ retentionMs: 1_000, intervalMs: 1, maxPerDeployment: 100 });
-  const subscribers = createSubscribers({ bufferRounds: 5, slowAfterMs: 100, monotonic: SYSTEM_CLOCK.monotonic });
+  const subscribers = createSubscribers<Sample>({
+    ...{ bufferRounds: 5, slowAfterMs: 100, stuckAfterMs: 60_000, monotonic: SYSTEM_CLOCK.monotonic },
+    keyOf: ({ containerId }) => containerId,
+  });
   const health = {
     check: async () => undefined,
     current: () => ({ healthy: true, consecutiveFailures: 0, checkedAtMs: null }),

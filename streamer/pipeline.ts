@@ -16,7 +16,7 @@ export interface Stages {
   readonly discovery: Discovery;
   readonly sampler: Sampler;
   readonly cache: LiveCache;
-  readonly subscribers: Subscribers;
+  readonly subscribers: Pick<Subscribers, 'publish'>;
   readonly aggregator: MinuteAggregator;
   readonly writer: RowWriter;
   readonly checkpoints: CheckpointStore;

@@ -10,9 +10,10 @@ import { readEnvironment } from '../config/environment.ts';
 import { type StreamerConfig, streamerVariables } from '../config/streamer.ts';
 import { DomainError } from '../domain/errors.ts';
 import { createStreamerGateway } from '../streamer/gateway.ts';
-import { openGatewayServer } from '../streamer/gateway-server.ts';
+import { openGatewayServer, resetOf } from '../streamer/gateway-server.ts';
 import { startPipeline } from '../streamer/pipeline.ts';
 import { SYSTEM_CLOCK } from '../streamer/ports.ts';
+import type { Subscribers } from '../streamer/subscribers.ts';
 import type { RunningRole } from './run-role.ts';
 import { createStages } from './streamer/stages.ts';
 
@@ -41,9 +42,12 @@ export async function startStreamer(environment: Record<string, string | undefin
       subscribers: stages.subscribers,
       observability: stages.observer.snapshot,
       nodeId: nodeId.current,
+      intervalMs: () => config.METRICS_COLLECTION_INTERVAL,
+      resetOf,
     }),
     authenticate: async (headers) => await authenticate(headers, nodeId.current(), jwks.current),
   });
+  const sweeps = setInterval(() => closeStuck(stages.subscribers, log), config.METRICS_SUBSCRIBER_CLEANUP_INTERVAL);
   const stopping = new AbortController();
   const pipeline = startOnceKnown(nodeId.untilPresent(stopping.signal), () =>
     startPipeline(stages, timing(config, log)),
@@ -51,6 +55,7 @@ export async function startStreamer(environment: Record<string, string | undefin
   return {
     stop: async () => {
       stopping.abort(new Error('the streamer stops'));
+      clearInterval(sweeps);
       await server.close();
       await (await pipeline)?.stop();
       await db.destroy();
@@ -58,6 +63,11 @@ export async function startStreamer(environment: Record<string, string | undefin
       jwks.close();
     },
   };
+}
+
+function closeStuck(subscribers: Pick<Subscribers, 'sweep'>, log: Log): void {
+  const closed = subscribers.sweep();
+  if (closed > 0) log.warn({ subscribers: closed }, 'subscribers that read nothing were closed');
 }
 
 /** Starts something when the node is known; `undefined` when the streamer was stopped before. */

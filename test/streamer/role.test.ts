@@ -8,6 +8,7 @@ import { openMetricsDatabase } from '../../adapters/timescale/metrics-database.t
 import { createControlTokenSigner } from '../../adapters/tokens/control-token.ts';
 import { generateControlKey } from '../../adapters/tokens/keys.ts';
 import { createStreamers } from '../../api/gateways/streamers.ts';
+import { isContainer } from '../../api/metrics/stream-metrics.ts';
 import type { ContainerSample } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import type { Checkpoint } from '../../streamer/checkpoint.ts';
 import type { RunningRole } from '../../workers/run-role.ts';
@@ -76,7 +77,7 @@ describe('the role streamer', () => {
     const found: ContainerSample[] = [];
     const leave = new AbortController();
     for await (const { samples } of streamers.stream(streamer, { deploymentId: DEPLOYMENT, afterMs }, leave.signal)) {
-      found.push(...samples);
+      found.push(...samples.filter(isContainer));
       if (found.length >= count) break;
     }
     leave.abort();

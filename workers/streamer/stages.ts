@@ -10,6 +10,7 @@ import { createCheckpointFile } from '../../adapters/node-files/checkpoint-file.
 import type { StreamerConfig } from '../../config/streamer.ts';
 import { createDiscovery } from '../../streamer/discovery.ts';
 import { createDockerGate } from '../../streamer/gate.ts';
+import { keyOfItem, type LiveItem } from '../../streamer/gateway.ts';
 import { createHealthCheck } from '../../streamer/health.ts';
 import { createLiveCache } from '../../streamer/live-cache.ts';
 import { createMinuteAggregator } from '../../streamer/minute-aggregator.ts';
@@ -17,7 +18,7 @@ import { createObserver } from '../../streamer/observability.ts';
 import type { Stages } from '../../streamer/pipeline.ts';
 import { type RowStore, SYSTEM_CLOCK } from '../../streamer/ports.ts';
 import { createSampler } from '../../streamer/sampler.ts';
-import { createSubscribers } from '../../streamer/subscribers.ts';
+import { createSubscribers, type Subscribers } from '../../streamer/subscribers.ts';
 import { createRowWriter, type RowWriter } from '../../streamer/writer.ts';
 
 /** Part of the interval that a round may take; the rest is for handing its samples on. */
@@ -26,7 +27,11 @@ const ROUND_SHARE = 0.9;
 const FIRST_RETRY_MS = 1_000;
 
 /** Puts the stages together from the configuration, and takes up what the process before has left. */
-export async function createStages(config: StreamerConfig, store: RowStore, log: Log): Promise<Stages> {
+export async function createStages(
+  config: StreamerConfig,
+  store: RowStore,
+  log: Log,
+): Promise<Stages & { readonly subscribers: Subscribers<LiveItem> }> {
   const { now, monotonic } = SYSTEM_CLOCK;
   const docker = createDockerSide(config);
   const checkpoints = createCheckpointFile(join(config.OBIENTE_STATE_DIR, 'metrics-checkpoint.json'), (err) =>
@@ -44,9 +49,11 @@ export async function createStages(config: StreamerConfig, store: RowStore, log:
     intervalMs: config.METRICS_COLLECTION_INTERVAL,
     maxPerDeployment: config.METRICS_MAX_LIVE_PER_DEPLOYMENT,
   });
-  const subscribers = createSubscribers({
+  const subscribers = createSubscribers<LiveItem>({
     bufferRounds: config.METRICS_SUBSCRIBER_BUFFER_SIZE,
     slowAfterMs: config.METRICS_SUBSCRIBER_SLOW_THRESHOLD,
+    stuckAfterMs: config.METRICS_SUBSCRIBER_CLEANUP_INTERVAL,
+    keyOf: keyOfItem,
     monotonic,
   });
   const insertRows: RowStore['insertRows'] = async (batch) => {
