@@ -6,7 +6,7 @@ import { devOidcVariables } from '../../config/dev-oidc.ts';
 import { nodeVariables } from '../../config/node.ts';
 import { orchestratorVariables } from '../../config/orchestrator.ts';
 import { streamerVariables } from '../../config/streamer.ts';
-import { databaseUrl, LOOPBACK, metricsDatabaseUrl, toAddresses } from './addresses.ts';
+import { databaseUrl, LOOPBACK, metricsDatabaseUrl, metricsFallbackUrl, toAddresses } from './addresses.ts';
 import type { Installation } from './installation.ts';
 
 /** Names of the roles that the supervisor runs as processes of this code base. */
@@ -100,7 +100,12 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
   },
   streamer: (installation) => {
     const metrics = metricsDatabaseUrl(installation);
-    return { ...hostVariables(installation), ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}) };
+    const standIn = metricsFallbackUrl(installation);
+    return {
+      ...hostVariables(installation),
+      ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}),
+      ...(standIn ? { METRICS_FALLBACK_DATABASE_URL: standIn } : {}),
+    };
   },
 };
 
