@@ -1,15 +1,20 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openMetricsSpool } from '../adapters/node-files/metrics-spool.ts';
 import type { MinuteRow } from '../domain/metrics/minutes.ts';
 import type { Sample } from '../domain/metrics/reading.ts';
+import type { RowBatch } from '../domain/metrics/rows.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { aSample, evenCounters } from '../test/support/samples.ts';
-import type { Checkpoint } from './checkpoint.ts';
 import { createLiveCache } from './live-cache.ts';
 import { createMinuteAggregator } from './minute-aggregator.ts';
 import { createObserver } from './observability.ts';
 import { type Pipeline, startPipeline } from './pipeline.ts';
 import { SYSTEM_CLOCK } from './ports.ts';
 import { createSubscribers } from './subscribers.ts';
+import { createTargets } from './targets.ts';
 import { createRowWriter } from './writer.ts';
 
 const MINUTE_MS = 15;
@@ -19,38 +24,49 @@ const RUNNING = new Map([[CONTAINER.containerId, { ...CONTAINER, id: CONTAINER.c
 /** A container whose counters only rise, a database and a disk: what outlives a streamer. */
 function createWorld() {
   const startedAtMs = Date.now();
-  return { startedAtMs, counted: 0, rows: new Map<string, MinuteRow>(), file: undefined as Checkpoint | undefined };
+  const folder = mkdtempSync(join(tmpdir(), 'obiente-pipeline-'));
+  return { startedAtMs, counted: 0, rows: new Map<string, MinuteRow>(), folder };
 }
 
 type World = ReturnType<typeof createWorld>;
+
+function fail(reason: unknown): never {
+  throw reason;
+}
 
 /** A process: from `crash` on nothing that it does reaches the world. */
 function startProcess(world: World) {
   let hasCrashed = false;
   let round = 0;
   const never = new Promise<never>(() => undefined);
-  const writer = createRowWriter({
-    store: {
-      probe: async () => undefined,
-      insertRows: async (batch) => {
-        if (hasCrashed) return await never;
-        for (const row of batch.rows as readonly MinuteRow[]) {
-          const key = `${row.containerId} ${row.minuteMs}`;
-          if (!world.rows.has(key)) world.rows.set(key, row);
-        }
-        // The answer may be lost though the rows are there.
-        await new Promise((resolve) => setImmediate(resolve));
-        if (hasCrashed) await never;
-        return batch.rows.length;
-      },
-    },
-    ...{ batchRows: 2, maxBatches: 1_000, maxAttempts: 5, firstPauseMs: 1, longestPauseMs: 2 },
-    random: () => 0.5,
-    onLost: () => undefined,
+  const spool = openMetricsSpool({
+    ...{ path: join(world.folder, 'spool.db'), formerFile: join(world.folder, 'none'), maxBytes: 10_000_000 },
+    ...{ now: Date.now, onUnusable: fail, onDropped: fail },
   });
-  const { state, pending } = world.file ?? { state: { knownSinceMs: world.startedAtMs, open: [] }, pending: [] };
+  const insertRows = async (batch: RowBatch) => {
+    if (hasCrashed) return await never;
+    for (const row of batch.rows as readonly MinuteRow[]) {
+      const key = `${row.containerId} ${row.minuteMs}`;
+      if (!world.rows.has(key)) world.rows.set(key, row);
+    }
+    // The answer may be lost though the rows are there.
+    await new Promise((resolve) => setImmediate(resolve));
+    return hasCrashed ? await never : batch.rows.length;
+  };
+  const pauses = { firstPauseMs: 1, longestPauseMs: 2, random: () => 0.5 };
+  const writer = createRowWriter({
+    targets: createTargets({ primary: { insertRows, probe: async () => undefined }, ...pauses }),
+    spool: {
+      ...spool,
+      // What has been killed reaches no disk.
+      keep: (...kept) => (hasCrashed ? fail(new Error('killed')) : spool.keep(...kept)),
+    },
+    ...{ maxBatches: 1_000, maxAttempts: 5, drainRowsPerSecond: 1_000_000, onLost: fail },
+    onUnkept: (error) => hasCrashed || fail(error),
+  });
   const aggregator = createMinuteAggregator({
-    ...{ minuteMs: MINUTE_MS, maxContainers: 10, restored: state },
+    ...{ minuteMs: MINUTE_MS, maxContainers: 10 },
+    restored: spool.state() ?? { knownSinceMs: world.startedAtMs, open: [] },
     now: SYSTEM_CLOCK.now,
   });
   const cache = createLiveCache({ retentionMs: 1_000, intervalMs: 1, maxPerDeployment: 100 });
@@ -71,7 +87,6 @@ function startProcess(world: World) {
     health: health.current,
     now: SYSTEM_CLOCK.now,
   });
-  writer.enqueue(pending);
   const stages = {
     ...{ aggregator, cache, subscribers, writer, health, observer },
     // In its first round a process knows nothing of what runs yet.
@@ -91,20 +106,10 @@ function startProcess(world: World) {
       },
       close: () => undefined,
     },
-    checkpoints: {
-      load: async () => world.file,
-      save: async (checkpoint: Checkpoint) => {
-        if (hasCrashed) return await never;
-        await new Promise((resolve) => setImmediate(resolve));
-        if (!hasCrashed) world.file = structuredClone(checkpoint);
-      },
-    },
   };
   const pipeline: Pipeline = startPipeline(stages, {
-    ...{ intervalMs: 2, healthIntervalMs: 1_000, flushMs: 5_000, clock: SYSTEM_CLOCK },
-    onTrouble: (_, error) => {
-      throw error;
-    },
+    ...{ intervalMs: 2, healthIntervalMs: 1_000, batchRows: 2, flushMs: 5_000, clock: SYSTEM_CLOCK },
+    onTrouble: (_, error) => hasCrashed || fail(error),
   });
   const crash = (): void => {
     hasCrashed = true;
@@ -128,8 +133,12 @@ describe('the pipeline', () => {
     const last = startProcess(world);
     await eventually(() => expect(last.snapshot().storage_metrics_written).toBeGreaterThan(3));
     await last.pipeline.stop();
-    const open = world.file?.state.open[0];
-    expect(world.file?.pending).toEqual([]);
+    const spool = openMetricsSpool({
+      ...{ path: join(world.folder, 'spool.db'), formerFile: join(world.folder, 'none'), maxBytes: 10_000_000 },
+      ...{ now: Date.now, onUnusable: fail, onDropped: fail },
+    });
+    const open = spool.state()?.open[0];
+    expect(spool.size().rows).toBe(0);
     expect(stored(world) + (open?.used.cpuNanos ?? 0)).toBe(world.counted);
   });
 });

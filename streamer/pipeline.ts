@@ -1,6 +1,5 @@
 import type { MinuteRow } from '../domain/metrics/minutes.ts';
-import type { CheckpointStore } from './checkpoint.ts';
-import { MAX_PENDING_ROWS } from './checkpoint.ts';
+import { toBatches } from '../domain/metrics/rows.ts';
 import type { Discovery } from './discovery.ts';
 import type { HealthCheck } from './health.ts';
 import type { LiveCache } from './live-cache.ts';
@@ -19,7 +18,6 @@ export interface Stages {
   readonly subscribers: Pick<Subscribers, 'publish'>;
   readonly aggregator: MinuteAggregator;
   readonly writer: RowWriter;
-  readonly checkpoints: CheckpointStore;
   readonly observer: Observer;
   readonly health: HealthCheck;
 }
@@ -28,6 +26,8 @@ export interface Stages {
 export interface PipelineOptions {
   readonly intervalMs: number;
   readonly healthIntervalMs: number;
+  /** Rows that are written together. */
+  readonly batchRows: number;
   /** How long a stop waits for the database, milliseconds. */
   readonly flushMs: number;
   readonly clock: Clock;
@@ -45,21 +45,11 @@ export interface Pipeline {
 export function startPipeline(stages: Stages, options: PipelineOptions): Pipeline {
   const stopping = new AbortController();
   const writing = new AbortController();
-  let [round, storing]: [Promise<void> | undefined, Promise<void>] = [undefined, Promise.resolve()];
+  let round: Promise<void> | undefined;
 
-  const save = async (rows: readonly MinuteRow[], state = stages.aggregator.state()): Promise<void> => {
-    const pending = [...stages.writer.pending(), ...rows].slice(-MAX_PENDING_ROWS);
-    const trouble = (error: unknown): void => options.onTrouble('cannot keep the checkpoint', error);
-    await stages.checkpoints.save({ state, pending }).catch(trouble);
-  };
-
-  const store = (rows: readonly MinuteRow[]): void => {
-    const state = stages.aggregator.state();
-    storing = storing.then(async () => {
-      await save(rows, state);
-      stages.writer.enqueue(rows);
-    });
-  };
+  /** Rows, and up to where they count, survive this process from here on. */
+  const store = (rows: readonly MinuteRow[]): void =>
+    stages.writer.keep(toBatches({ kind: 'container', rows }, options.batchRows), stages.aggregator.state());
 
   const runRound = async (): Promise<void> => {
     const containers = stages.discovery.containers();
@@ -94,12 +84,12 @@ export function startPipeline(stages: Stages, options: PipelineOptions): Pipelin
       clearInterval(rounds);
       clearInterval(checks);
       stopping.abort();
-      await Promise.all([round, following, storing]);
-      await storing;
+      await Promise.all([round, following]);
       await stages.writer.flush(AbortSignal.timeout(options.flushMs));
       writing.abort();
       await written;
-      await save([]);
+      store([]);
+      stages.writer.close();
       stages.sampler.close();
     },
   };

@@ -6,7 +6,14 @@ import { devOidcVariables } from '../../config/dev-oidc.ts';
 import { nodeVariables } from '../../config/node.ts';
 import { orchestratorVariables } from '../../config/orchestrator.ts';
 import { streamerVariables } from '../../config/streamer.ts';
-import { databaseUrl, LOOPBACK, metricsDatabaseUrl, metricsReaderUrl, toAddresses } from './addresses.ts';
+import {
+  databaseUrl,
+  LOOPBACK,
+  metricsDatabaseUrl,
+  metricsFallbackUrl,
+  metricsReaderUrl,
+  toAddresses,
+} from './addresses.ts';
 import type { Installation } from './installation.ts';
 
 /** Names of the roles that the supervisor runs as processes of this code base. */
@@ -102,9 +109,11 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
   },
   streamer: (installation) => {
     const metrics = metricsDatabaseUrl(installation);
+    const standIn = metricsFallbackUrl(installation);
     return {
       ...hostVariables(installation),
       ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}),
+      ...(standIn ? { METRICS_FALLBACK_DATABASE_URL: standIn } : {}),
       METRICS_INGRESS_URL: toAddresses(installation.config).traefikInternal,
     };
   },
