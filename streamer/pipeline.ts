@@ -1,12 +1,9 @@
-import type { MinuteRow } from '../domain/metrics/minutes.ts';
 import type { NodeMinuteRow } from '../domain/metrics/node-minutes.ts';
-import type { RowBatch } from '../domain/metrics/rows.ts';
-import type { CheckpointStore } from './checkpoint.ts';
-import { MAX_PENDING_ROWS } from './checkpoint.ts';
+import { type RowBatch, toBatches } from '../domain/metrics/rows.ts';
 import type { Discovery } from './discovery.ts';
 import type { HealthCheck } from './health.ts';
 import type { LiveCache } from './live-cache.ts';
-import type { AggregatorState, MinuteAggregator } from './minute-aggregator.ts';
+import type { MinuteAggregator } from './minute-aggregator.ts';
 import type { NodeTotals } from './node-totals.ts';
 import type { Observer } from './observability.ts';
 import type { Pace } from './pace.ts';
@@ -22,10 +19,9 @@ export interface Stages {
   readonly sampler: Sampler;
   readonly nodeTotals: NodeTotals;
   readonly cache: LiveCache;
-  readonly subscribers: Subscribers;
+  readonly subscribers: Pick<Subscribers, 'publish'>;
   readonly aggregator: MinuteAggregator;
   readonly writer: RowWriter;
-  readonly checkpoints: CheckpointStore;
   readonly observer: Observer;
   readonly health: HealthCheck;
 }
@@ -33,6 +29,8 @@ export interface Stages {
 /** When things happen. */
 export interface PipelineOptions {
   readonly healthIntervalMs: number;
+  /** Rows that are written together. */
+  readonly batchRows: number;
   /** How long a stop waits for the database, milliseconds. */
   readonly flushMs: number;
   readonly clock: Clock;
@@ -53,28 +51,19 @@ export interface Pipeline {
 export function startPipeline(stages: Stages, options: PipelineOptions): Pipeline {
   const stopping = new AbortController();
   const writing = new AbortController();
-  let [round, storing]: [Promise<void> | undefined, Promise<void>] = [undefined, Promise.resolve()];
-  let next: NodeJS.Timeout | undefined;
+  let [round, next]: [Promise<void> | undefined, NodeJS.Timeout | undefined] = [undefined, undefined];
 
-  const stateNow = (): AggregatorState => ({ ...stages.aggregator.state(), node: stages.nodeTotals.state() });
+  /** Rows, and up to where they count, survive this process from here on. */
+  const store = (batches: readonly RowBatch[]): void =>
+    stages.writer.keep(
+      batches.flatMap((batch) => toBatches(batch, options.batchRows)),
+      { ...stages.aggregator.state(), node: stages.nodeTotals.state() },
+    );
 
-  const save = async (batches: readonly RowBatch[], state = stateNow()): Promise<void> => {
-    const pending = [...stages.writer.pending(), ...batches].flatMap(containerRows).slice(-MAX_PENDING_ROWS);
-    const trouble = (error: unknown): void => options.onTrouble('cannot keep the checkpoint', error);
-    await stages.checkpoints.save({ state, pending }).catch(trouble);
-  };
-
-  const store = (batches: readonly RowBatch[]): void => {
-    const state = stateNow();
-    storing = storing.then(async () => {
-      await save(batches, state);
-      for (const batch of batches) stages.writer.enqueue(batch);
-    });
-  };
-
-  const readNode = (round: number): readonly NodeMinuteRow[] => {
+  /** What it costs when the host cannot be read is the host's row, not the containers'. */
+  const readNode = (number: number): readonly NodeMinuteRow[] => {
     try {
-      return stages.nodeTotals.read(round, options.clock.now());
+      return stages.nodeTotals.read(number, options.clock.now());
     } catch (error) {
       options.onTrouble('the host could not be read', error);
       return [];
@@ -91,12 +80,12 @@ export function startPipeline(stages: Stages, options: PipelineOptions): Pipelin
     stages.cache.add(read.samples, nowMs);
     stages.subscribers.publish(read.samples);
     const rows = [...stages.aggregator.add(read.samples), ...stages.aggregator.close(nowMs, running)];
-    const batches: readonly RowBatch[] = [
+    const nodeRows = readNode(read.number);
+    if (rows.length + nodeRows.length === 0) return;
+    store([
       { kind: 'container', rows },
-      { kind: 'node', rows: readNode(read.number) },
-    ];
-    const filled = batches.filter((batch) => batch.rows.length > 0);
-    if (filled.length > 0) store(filled);
+      { kind: 'node', rows: nodeRows },
+    ]);
   };
 
   const tick = (): void => {
@@ -120,19 +109,15 @@ export function startPipeline(stages: Stages, options: PipelineOptions): Pipelin
       stopping.abort();
       clearTimeout(next);
       clearInterval(checks);
-      await Promise.all([round, following, storing]);
-      await storing;
+      await Promise.all([round, following]);
       await stages.writer.flush(AbortSignal.timeout(options.flushMs));
       writing.abort();
       await written;
-      await save([]);
+      store([]);
+      stages.writer.close();
       stages.sampler.close();
       stages.nodeTotals.close();
       stages.pace.close();
     },
   };
-}
-
-function containerRows(batch: RowBatch): readonly MinuteRow[] {
-  return batch.kind === 'container' ? batch.rows : [];
 }

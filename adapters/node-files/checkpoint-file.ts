@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { COUNTER_NAMES } from '../../domain/metrics/counters.ts';
+import type { MinuteRow } from '../../domain/metrics/minutes.ts';
 import type { Counters } from '../../domain/metrics/reading.ts';
-import type { Checkpoint, CheckpointStore } from '../../streamer/checkpoint.ts';
-import { findFile, writePrivateFile } from '../files/private-file.ts';
+import type { AggregatorState } from '../../streamer/minute-aggregator.ts';
 
 const count = z.number().nonnegative();
 /** Counters that an older version did not keep count from the next reading on. */
@@ -69,26 +69,16 @@ const checkpoint = z.object({
   pending: z.array(minute.extend({ ...sums, memoryAverageBytes: count })),
 });
 
-/**
- * Keeps the checkpoint in one file, replaced as a whole: a crash leaves the old one or the new one.
- *
- * @param onUnusable told when there is a file that cannot be read; it counts as none.
- */
-export function createCheckpointFile(path: string, onUnusable: (reason: unknown) => void): CheckpointStore {
-  return {
-    load: async () => {
-      const text = await findFile(path);
-      if (text === undefined) return undefined;
-      try {
-        const { state, pending } = checkpoint.parse(JSON.parse(text));
-        return { state, pending };
-      } catch (error) {
-        onUnusable(error);
-        return undefined;
-      }
-    },
-    save: (kept: Checkpoint) => writePrivateFile(path, JSON.stringify({ version: 1, ...kept })),
-  };
+/** What a streamer left to the next one on its node; rows have a place of their own in the spool by now. */
+export interface Checkpoint {
+  readonly state: AggregatorState;
+  readonly pending: readonly MinuteRow[];
+}
+
+/** Reads a checkpoint, of this version or the one before. @throws what is wrong with it. */
+export function parseCheckpoint(text: string): Checkpoint {
+  const { state, pending } = checkpoint.parse(JSON.parse(text));
+  return { state, pending };
 }
 
 function perCounter<Schema>(schema: Schema): Record<keyof Counters, Schema> {

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { DomainError } from '../../domain/errors.ts';
 import type { RowStore } from '../../streamer/ports.ts';
 import { asDatabaseError } from '../postgres/errors.ts';
 import type { MetricsDatabase } from './metrics-database.ts';
@@ -33,7 +34,7 @@ export function createRowStore(db: MetricsDatabase, nodeId: () => string): RowSt
         const { rows } = await writeStatement(nodeId(), batch).execute(db);
         return rows[0]?.stored ?? 0;
       } catch (error) {
-        throw asDatabaseError(error);
+        throw asRefusal(error) ?? asDatabaseError(error);
       }
     },
     probe: async () => {
@@ -44,4 +45,14 @@ export function createRowStore(db: MetricsDatabase, nodeId: () => string): RowSt
       }
     },
   };
+}
+
+/** SQLSTATE classes of what is wrong with the rows themselves: values, constraints, too many of them. */
+const WRONG_ROWS = /^(22|23|54)/;
+
+/** Only this is final. Missing rights or tables are somebody's mistake, and the rows wait until it is put right. */
+function asRefusal(error: unknown): DomainError | undefined {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const isWrong = error instanceof RangeError || WRONG_ROWS.test(code);
+  return isWrong ? new DomainError('INVALID_ARGUMENT', `rows were refused: ${(error as Error).message}`) : undefined;
 }

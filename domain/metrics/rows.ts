@@ -29,9 +29,6 @@ export type RowBatch =
 /** A kind of rows. */
 export type RowKind = RowBatch['kind'];
 
-/** All kinds, the one that is given up first when there is no room at the front. */
-export const ROW_KINDS: readonly RowKind[] = ['container', 'request', 'node'];
-
 /** Cuts rows into batches of at most `batchRows`. */
 export function toBatches(batch: RowBatch, batchRows: number): readonly RowBatch[] {
   const batches: RowBatch[] = [];
@@ -39,4 +36,9 @@ export function toBatches(batch: RowBatch, batchRows: number): readonly RowBatch
     batches.push({ ...batch, rows: batch.rows.slice(start, start + batchRows) } as RowBatch);
   }
   return batches;
+}
+
+/** The two halves of a batch; a batch of one row is its only piece. */
+export function halve(batch: RowBatch): readonly RowBatch[] {
+  return toBatches(batch, Math.max(1, Math.ceil(batch.rows.length / 2)));
 }

@@ -7,10 +7,12 @@ import { createDockerEvents } from '../../adapters/docker/events.ts';
 import { createDockerMeteredContainers } from '../../adapters/docker/metered-containers.ts';
 import { createDockerStatsSource } from '../../adapters/docker/stats.ts';
 import type { Log } from '../../adapters/logging/log.ts';
-import { createCheckpointFile } from '../../adapters/node-files/checkpoint-file.ts';
+import { openMetricsSpool } from '../../adapters/node-files/metrics-spool.ts';
 import type { StreamerConfig } from '../../config/streamer.ts';
+import type { Spool } from '../../streamer/checkpoint.ts';
 import { createDiscovery } from '../../streamer/discovery.ts';
 import { createDockerGate } from '../../streamer/gate.ts';
+import { keyOfItem, type LiveItem } from '../../streamer/gateway.ts';
 import { createHealthCheck } from '../../streamer/health.ts';
 import { createLiveCache } from '../../streamer/live-cache.ts';
 import { createMinuteAggregator } from '../../streamer/minute-aggregator.ts';
@@ -21,7 +23,8 @@ import type { Stages } from '../../streamer/pipeline.ts';
 import { type NodeSource, type RowStore, SYSTEM_CLOCK } from '../../streamer/ports.ts';
 import { createSampler } from '../../streamer/sampler.ts';
 import { createSourceChoice } from '../../streamer/source-choice.ts';
-import { createSubscribers } from '../../streamer/subscribers.ts';
+import { createSubscribers, type Subscribers } from '../../streamer/subscribers.ts';
+import { createTargets } from '../../streamer/targets.ts';
 import { createRowWriter, type RowWriter } from '../../streamer/writer.ts';
 
 /** How long a way of reading that failed for a container is left alone for it. */
@@ -29,22 +32,27 @@ const SOURCE_RETRY_MS = 60_000;
 
 const FIRST_RETRY_MS = 1_000;
 
+/** Where rows go. */
+export interface RowStores {
+  readonly primary: RowStore;
+  /** Takes them while the metrics database is away. */
+  readonly fallback?: RowStore;
+}
+
 /** Puts the stages together from the configuration, and takes up what the process before has left. */
-export async function createStages(
+export function createStages(
   config: StreamerConfig,
-  { store, nodeId, log }: { store: RowStore; nodeId: () => string; log: Log },
-): Promise<Stages> {
+  { stores, nodeId, log }: { stores: RowStores; nodeId: () => string; log: Log },
+): Stages & { readonly subscribers: Subscribers<LiveItem> } {
   const { now, monotonic } = SYSTEM_CLOCK;
   const pace = createPace({ normalMs: config.METRICS_COLLECTION_INTERVAL });
   const docker = createDockerSide(config, pace, log);
-  const checkpoints = createCheckpointFile(join(config.OBIENTE_STATE_DIR, 'metrics-checkpoint.json'), (err) =>
-    log.warn({ err }, 'the checkpoint cannot be read and is left out'),
-  );
-  const left = await checkpoints.load();
+  const spool = openSpool(config, log);
+  const left = spool.state();
   const aggregator = createMinuteAggregator({
     minuteMs: config.METRICS_STORAGE_INTERVAL,
     maxContainers: config.METRICS_MAX_PREVIOUS_STATS,
-    restored: left?.state ?? { knownSinceMs: now(), open: [] },
+    restored: left ?? { knownSinceMs: now(), open: [] },
     now,
   });
   const cache = createLiveCache({
@@ -52,17 +60,22 @@ export async function createStages(
     intervalMs: config.METRICS_COLLECTION_INTERVAL,
     maxPerDeployment: config.METRICS_MAX_LIVE_PER_DEPLOYMENT,
   });
-  const subscribers = createSubscribers({
+  const subscribers = createSubscribers<LiveItem>({
     bufferRounds: config.METRICS_SUBSCRIBER_BUFFER_SIZE,
     slowAfterMs: config.METRICS_SUBSCRIBER_SLOW_THRESHOLD,
+    stuckAfterMs: config.METRICS_SUBSCRIBER_CLEANUP_INTERVAL,
+    keyOf: keyOfItem,
     monotonic,
   });
-  const insertRows: RowStore['insertRows'] = async (batch) => {
-    const stored = await store.insertRows(batch);
-    observer.sawStorage();
-    return stored;
-  };
-  const writer = createWriter(config, { ...store, insertRows }, log);
+  const seen = (store: RowStore): RowStore => ({
+    probe: store.probe,
+    insertRows: async (batch) => {
+      const stored = await store.insertRows(batch);
+      observer.sawStorage();
+      return stored;
+    },
+  });
+  const writer = createWriter(config, { stores, seen, spool }, log);
   const health = createHealthCheck({
     probeDocker: docker.directory.listContainerIds,
     isReading: () => observer.isReading(),
@@ -84,24 +97,11 @@ export async function createStages(
     source: openHost(docker.dockerFolder, log),
     nodeId,
     minuteMs: config.METRICS_STORAGE_INTERVAL,
-    restored: left?.state.node,
+    restored: left?.node,
   });
-  const restored = left?.state.open.map(({ containerId }) => containerId);
+  const restored = left?.open.map(({ containerId }) => containerId);
   const discovery = createDiscovery(docker.directory, restored);
-  writer.enqueue({ kind: 'container', rows: left?.pending ?? [] });
-  return {
-    discovery,
-    pace,
-    sampler,
-    nodeTotals,
-    cache,
-    subscribers,
-    aggregator,
-    writer,
-    checkpoints,
-    observer,
-    health,
-  };
+  return { discovery, pace, sampler, nodeTotals, cache, subscribers, aggregator, writer, observer, health };
 }
 
 function createDockerSide(config: StreamerConfig, pace: Pace, log: Log) {
@@ -156,15 +156,36 @@ function openHost(dockerFolder: () => Promise<string>, log: Log): NodeSource | u
   }
 }
 
-function createWriter(config: StreamerConfig, store: RowStore, log: Log): RowWriter {
-  return createRowWriter({
-    store,
-    batchRows: config.METRICS_BATCH_SIZE,
-    maxBatches: config.METRICS_RETRY_MAX_QUEUE_SIZE,
-    maxAttempts: config.METRICS_RETRY_MAX_RETRIES,
+function openSpool(config: StreamerConfig, log: Log): Spool {
+  return openMetricsSpool({
+    path: join(config.OBIENTE_STATE_DIR, 'metrics-spool.db'),
+    formerFile: join(config.OBIENTE_STATE_DIR, 'metrics-checkpoint.json'),
+    maxBytes: config.METRICS_SPOOL_MAX_BYTES,
+    now: SYSTEM_CLOCK.now,
+    onUnusable: (err) => log.warn({ err }, 'what the process before kept of metrics cannot be read and is left out'),
+    onDropped: (rows) => log.error({ rows }, 'the spool of metrics is full: its oldest rows were given up'),
+  });
+}
+
+function createWriter(
+  config: StreamerConfig,
+  { stores, seen, spool }: { stores: RowStores; seen: (store: RowStore) => RowStore; spool: Spool },
+  log: Log,
+): RowWriter {
+  const targets = createTargets({
+    primary: seen(stores.primary),
+    ...(stores.fallback ? { fallback: seen(stores.fallback) } : {}),
     firstPauseMs: Math.min(FIRST_RETRY_MS, config.METRICS_RETRY_INTERVAL),
     longestPauseMs: config.METRICS_RETRY_INTERVAL,
     random: Math.random,
+  });
+  targets.onSwitch((to, from) => log.warn({ to, from }, 'rows of metrics go elsewhere from now on'));
+  return createRowWriter({
+    ...{ targets, spool },
+    maxBatches: config.METRICS_RETRY_MAX_QUEUE_SIZE,
+    maxAttempts: config.METRICS_RETRY_MAX_RETRIES,
+    drainRowsPerSecond: config.METRICS_DRAIN_ROWS_PER_SECOND,
     onLost: (rows, err) => log.error({ rows, err }, 'minute rows were given up'),
+    onUnkept: (err) => log.error({ err }, 'the disk takes no rows of metrics: they are in memory only'),
   });
 }
