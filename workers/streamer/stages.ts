@@ -35,12 +35,13 @@ export interface RowStores {
   readonly fallback?: RowStore;
 }
 
+/** The stages, with subscribers who are told of requests as well. */
+export interface LiveStages extends Stages {
+  readonly subscribers: Subscribers<LiveItem>;
+}
+
 /** Puts the stages together from the configuration, and takes up what the process before has left. */
-export function createStages(
-  config: StreamerConfig,
-  stores: RowStores,
-  log: Log,
-): Stages & { readonly subscribers: Subscribers<LiveItem> } {
+export function createStages(config: StreamerConfig, stores: RowStores, log: Log): LiveStages {
   const { now, monotonic } = SYSTEM_CLOCK;
   const docker = createDockerSide(config);
   const spool = openSpool(config, log);
