@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bindAddress, durationMs, integer, logLevel, port, sizeBytes, url } from './variables.ts';
+import { bindAddress, durationMs, integer, logLevel, port, privateUrl, sizeBytes, url } from './variables.ts';
 
 /** Variables of the role `streamer`. */
 export const streamerVariables = z.object({
@@ -12,6 +12,8 @@ export const streamerVariables = z.object({
   DOCKER_SOCKET: z.string().default('/var/run/docker.sock'),
   METRICS_DATABASE_URL: url('postgres', 'postgresql'),
   METRICS_FALLBACK_DATABASE_URL: url('postgres', 'postgresql').optional(),
+  /** Where this node's ingress tells its counters, if it has one: its internal entry point. */
+  METRICS_INGRESS_URL: privateUrl().optional(),
   METRICS_COLLECTION_INTERVAL: durationMs('5s'),
   METRICS_STORAGE_INTERVAL: durationMs('60s'),
   METRICS_LIVE_RETENTION: durationMs('5m'),

@@ -9,13 +9,14 @@ import { createControlTokenVerifier } from '../adapters/tokens/control-token.ts'
 import { readEnvironment } from '../config/environment.ts';
 import { type StreamerConfig, streamerVariables } from '../config/streamer.ts';
 import { DomainError } from '../domain/errors.ts';
-import { createStreamerGateway } from '../streamer/gateway.ts';
+import { createStreamerGateway, type LiveItem } from '../streamer/gateway.ts';
 import { openGatewayServer, resetOf } from '../streamer/gateway-server.ts';
 import { startPipeline } from '../streamer/pipeline.ts';
 import { SYSTEM_CLOCK } from '../streamer/ports.ts';
 import type { Subscribers } from '../streamer/subscribers.ts';
 import type { RunningRole } from './run-role.ts';
-import { createStages } from './streamer/stages.ts';
+import { createRequests, type Requests } from './streamer/requests.ts';
+import { createStages, type LiveStages } from './streamer/stages.ts';
 
 /** How long a stop waits for the metrics database; what it did not take by then is in the spool. */
 const FLUSH_MS = 5_000;
@@ -39,12 +40,14 @@ export async function startStreamer(environment: Record<string, string | undefin
     nodeId: () => nodeId.current() ?? '',
     log,
   });
+  const requests = createRequests(config, { writer: stages.writer, nodeId: nodeId.current, log });
   const server = await openGatewayServer({
     host: config.BIND_ADDRESS,
     port: config.STREAMER_GATEWAY_PORT,
     service: createStreamerGateway({
       cache: stages.cache,
       subscribers: stages.subscribers,
+      requests: requests?.live,
       observability: () => ({ ...stages.observer.snapshot(), storage: stages.writer.storage(SYSTEM_CLOCK.now()) }),
       nodeId: nodeId.current,
       intervalMs: stages.pace.intervalMs,
@@ -54,20 +57,29 @@ export async function startStreamer(environment: Record<string, string | undefin
   });
   const sweeps = setInterval(() => closeStuck(stages.subscribers, log), config.METRICS_SUBSCRIBER_CLEANUP_INTERVAL);
   const stopping = new AbortController();
-  const pipeline = startOnceKnown(nodeId.untilPresent(stopping.signal), () =>
-    startPipeline(stages, timing(config, log)),
-  );
+  const known = nodeId.untilPresent(stopping.signal);
+  const counting = startOnceKnown(known, () => ({ ended: requests?.collector.run(stopping.signal) }));
+  const pipeline = startOnceKnown(known, () => startPipeline(withRequests(stages, requests), timing(config, log)));
   return {
     stop: async () => {
       stopping.abort(new Error('the streamer stops'));
       clearInterval(sweeps);
       await server.close();
+      await (await counting)?.ended;
       await (await pipeline)?.stop();
       await Promise.all(databases.map((db) => db.destroy()));
       nodeId.close();
       jwks.close();
     },
   };
+}
+
+/** What is told in a round is of requests as well, where there is an ingress. */
+function withRequests(stages: LiveStages, requests: Requests | undefined): LiveStages {
+  const { subscribers } = stages;
+  const publish = (samples: readonly LiveItem[]): void =>
+    subscribers.publish([...samples, ...(requests?.collector.takeFresh() ?? [])]);
+  return { ...stages, subscribers: { ...subscribers, publish } };
 }
 
 function closeStuck(subscribers: Pick<Subscribers, 'sweep'>, log: Log): void {

@@ -39,11 +39,16 @@ export interface RowStores {
   readonly fallback?: RowStore;
 }
 
+/** The stages, with subscribers who are told of requests as well. */
+export interface LiveStages extends Stages {
+  readonly subscribers: Subscribers<LiveItem>;
+}
+
 /** Puts the stages together from the configuration, and takes up what the process before has left. */
 export function createStages(
   config: StreamerConfig,
   { stores, nodeId, log }: { stores: RowStores; nodeId: () => string; log: Log },
-): Stages & { readonly subscribers: Subscribers<LiveItem> } {
+): LiveStages {
   const { now, monotonic } = SYSTEM_CLOCK;
   const pace = createPace({ normalMs: config.METRICS_COLLECTION_INTERVAL });
   const docker = createDockerSide(config, pace, log);
