@@ -28,6 +28,8 @@ export interface GatewayDeps {
   readonly nodeId: () => string | undefined;
   /** Time between two rounds now, milliseconds. */
   readonly intervalMs: () => number;
+  /** Steps back from the usual interval, under load. */
+  readonly degradationLevel?: (() => number) | undefined;
   /** How to cut off a caller who does not read. */
   readonly resetOf: (context: HandlerContext) => () => void;
 }
@@ -65,10 +67,15 @@ export function createStreamerGateway(deps: GatewayDeps): ServiceImpl<typeof Str
       samples: wanted.map((sample) => toContainerSample(sample, nodeId())),
       requests: requests.map((one) => toRequestSample(one, nodeId())),
       backfill: true,
-      intervalMs: BigInt(deps.intervalMs()),
+      ...pace(),
     };
     return { message, lastRound: wanted.reduce((last, { round }) => Math.max(last, round), 0) };
   };
+
+  const pace = () => ({
+    intervalMs: BigInt(deps.intervalMs()),
+    degradationLevel: deps.degradationLevel?.() ?? 0,
+  });
 
   return {
     getLatestSamples: ({ deploymentId }) => ({
@@ -89,7 +96,7 @@ export function createStreamerGateway(deps: GatewayDeps): ServiceImpl<typeof Str
         const fresh = samples.some((item) => isIn(item, lastRound))
           ? samples.filter((item) => !isIn(item, lastRound))
           : samples;
-        yield { ...toRound(fresh), missedRounds: BigInt(missedRounds), intervalMs: BigInt(deps.intervalMs()) };
+        yield { ...toRound(fresh), missedRounds: BigInt(missedRounds), ...pace() };
       }
     },
   } satisfies Partial<ServiceImpl<typeof StreamerGatewayService>> & {

@@ -51,6 +51,7 @@ export async function startStreamer(environment: Record<string, string | undefin
       observability: () => ({ ...stages.observer.snapshot(), storage: stages.writer.storage(SYSTEM_CLOCK.now()) }),
       nodeId: nodeId.current,
       intervalMs: stages.pace.intervalMs,
+      degradationLevel: stages.pace.level,
       resetOf,
     }),
     authenticate: async (headers) => await authenticate(headers, nodeId.current(), jwks.current),

@@ -89,7 +89,8 @@ export function createStreamers({ signer }: { readonly signer: ControlTokenSigne
   };
 }
 
-function toRound({ samples, requests, missedRounds, backfill, intervalMs }: StreamSamplesResponse): NodeRound {
+function toRound(message: StreamSamplesResponse): NodeRound {
+  const { samples, requests, missedRounds, backfill, intervalMs, degradationLevel } = message;
   const times = new Map<string, number>();
   for (const { containerId } of samples) times.set(containerId, (times.get(containerId) ?? 0) + 1);
   return {
@@ -98,6 +99,7 @@ function toRound({ samples, requests, missedRounds, backfill, intervalMs }: Stre
     rounds: Math.max(1, ...times.values()),
     isPast: backfill,
     intervalMs: Number(intervalMs),
+    degradationLevel,
   };
 }
 

@@ -32,9 +32,9 @@ export function toLiveMessage(
   };
 }
 
-function toFreshness({ nodeId, isStale, heardAtMs, intervalMs }: Freshness) {
+function toFreshness({ nodeId, isStale, heardAtMs, intervalMs, degradationLevel = 0 }: Freshness) {
   const heardAt = heardAtMs === null ? {} : { heardAt: timestampFromMs(heardAtMs) };
-  return { nodeId, stale: isStale, intervalMs: BigInt(intervalMs), ...heardAt };
+  return { nodeId, stale: isStale, intervalMs: BigInt(intervalMs), degradationLevel, ...heardAt };
 }
 
 function toTotals(totals: Totals): MessageInitShape<typeof MetricTotalsSchema> {

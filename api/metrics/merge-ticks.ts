@@ -10,6 +10,8 @@ export interface NodeRound extends Delivery<LiveItem> {
   readonly isPast: boolean;
   /** Time between two rounds of this node, milliseconds; 0 when it does not say. */
   readonly intervalMs: number;
+  /** Steps back from the usual interval, under load; none when it does not say. */
+  readonly degradationLevel?: number;
 }
 
 /** How a node is heard. */
@@ -19,6 +21,7 @@ export interface Freshness {
   /** By the wall clock; `null` when it never was. */
   readonly heardAtMs: number | null;
   readonly intervalMs: number;
+  readonly degradationLevel?: number;
 }
 
 /** One tick of all nodes. */
@@ -45,6 +48,7 @@ interface Node {
   sinceMs: number;
   heardAtMs: number | null;
   intervalMs: number;
+  degradationLevel?: number;
   /** The past has come. */
   isTold: boolean;
 }
@@ -77,7 +81,9 @@ export function createTickMerger(clock: { monotonic(): number; now(): number }):
 
   const freshness = (): Freshness[] =>
     [...nodes]
-      .map(([nodeId, { isStale, heardAtMs, intervalMs }]) => ({ nodeId, isStale, heardAtMs, intervalMs }))
+      .map(([nodeId, { isStale, heardAtMs, intervalMs, degradationLevel: level }]) => {
+        return { nodeId, isStale, heardAtMs, intervalMs, ...(level ? { degradationLevel: level } : {}) };
+      })
       .sort((one, other) => (one.nodeId < other.nodeId ? -1 : 1));
 
   const toTick = (rounds: ReadonlyMap<string, NodeRound>, isPast: boolean): Tick => ({
@@ -130,7 +136,8 @@ export function createTickMerger(clock: { monotonic(): number; now(): number }):
       const node = nodes.get(nodeId);
       if (!node) return [];
       Object.assign(node, { isStale: false, sinceMs: clock.monotonic(), heardAtMs: clock.now() });
-      Object.assign(node, { intervalMs: round.intervalMs, isTold: true });
+      const { intervalMs, degradationLevel = 0 } = round;
+      Object.assign(node, { intervalMs, degradationLevel, isTold: true });
       if (round.isPast) {
         past.set(nodeId, round);
         return settle();

@@ -197,6 +197,16 @@ describe('the samples of a deployment', () => {
     stop.abort();
   });
 
+  it('say how far a node has stepped back under load', async () => {
+    const { node, next, place, stop } = open();
+    place(['a']);
+    await next();
+    const tick = next();
+    node('a').send({ ...aRound(5, 'a'), intervalMs: 20_000, degradationLevel: 2 });
+    expect((await tick)?.nodes).toMatchObject([{ nodeId: 'a', intervalMs: 20_000, degradationLevel: 2 }]);
+    stop.abort();
+  });
+
   it('leave out a node that holds no replica any more, and end with the deployment', async () => {
     const { node, next, place } = open();
     await next();
