@@ -11,6 +11,7 @@ import { slope } from './rounds.ts';
 const BUSY = ['sh', '-c', 'while :; do :; done'];
 const LIMITS = [0.02, 0.05, 0.1, 0.2, 0.4];
 const EVERY_MS = 2_000;
+const DEADLINE_MS = 10_000;
 
 /** How what is shown of containers under different load grows with what the kernel counted for them: 1 when it is that. */
 export async function measureCpuSlope(corner: TestDocker): Promise<number> {
@@ -24,13 +25,15 @@ export async function measureCpuSlope(corner: TestDocker): Promise<number> {
   }
   const recorders = [...containers.values()].map((one) => ({ id: one.id, recorder: recordKernel(one) }));
   const sampler = createSampler({ source: createCgroupSource(), maxWorkers: 50 });
-  const first = await sampler.readRound(containers, EVERY_MS);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const first = await sampler.readRound(containers, DEADLINE_MS);
   await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-  const second = await sampler.readRound(containers, EVERY_MS);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const second = await sampler.readRound(containers, DEADLINE_MS);
+  // The recorders have to come by once more.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
   sampler.close();
+  for (const { recorder } of recorders) recorder.stop();
   const points = recorders.map(({ id, recorder }): [number, number] => {
-    recorder.stop();
     const [from, to] = [first, second].map(({ samples }) => samples.find(({ containerId }) => containerId === id));
     if (!from || to?.cpuPercent == null) throw new Error('a busy container was not read');
     return [kernelCpuPercent(recorder.readings, from.atMs, to.atMs), to.cpuPercent];
