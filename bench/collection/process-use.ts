@@ -10,13 +10,18 @@ export function cpuMsOf(pids: readonly number[]): number {
 
 function cpuMs(pid: number): number {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name may hold anything, in parentheses; utime and stime are the 14th and 15th field.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    // utime and stime are the 14th and 15th field.
+    const fields = fieldsOf(pid);
     return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
   } catch {
     return 0;
   }
+}
+
+/** From the third field on: the name before them may hold anything, in parentheses. */
+function fieldsOf(pid: number): string[] {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
 /** Memory of a process that is not on a disk as well, and of the files that it has mapped: bytes. */
@@ -25,12 +30,21 @@ export function rssBytesOf(pid: number): number {
   return Number(kib) * 1024;
 }
 
-/** The processes of all Docker Engines on this machine, those that run containers included. */
+/** Where the machine's own Docker Engine writes its pid. */
+const PID_FILE = '/var/run/docker.pid';
+
+/** The processes of the machine's own Docker Engine: its daemon, and the containerd that this one or the system started. */
 export function dockerPids(): number[] {
-  return readdirSync('/proc')
+  const daemon = Number(readFileSync(PID_FILE, 'utf8'));
+  const containerds = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => ['dockerd', 'containerd'].includes(nameOf(pid)));
+    .filter((pid) => nameOf(pid) === 'containerd' && [1, daemon].includes(parentOf(pid)));
+  return [daemon, ...containerds];
+}
+
+function parentOf(pid: number): number {
+  return Number(fieldsOf(pid)[1]);
 }
 
 function nameOf(pid: number): string {
