@@ -224,6 +224,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
 
   'obiente.cloud.v1.MetricsService/StreamMetrics': ofDeployment('deployment.read'),
   'obiente.cloud.v1.MetricsService/GetLatestMetrics': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.MetricsService/QueryMetrics': ofDeployment('deployment.read'),
 
   'obiente.cloud.v1.NodesService/GetNode': SIGNED_IN,
   'obiente.cloud.v1.NodesService/ListNodes': SIGNED_IN,

@@ -1,6 +1,7 @@
 import { BREAKER_CODE, type Breaker } from '../domain/metrics/circuit-breaker.ts';
 import type { Observability } from '../domain/metrics/observability.ts';
 import type { Health } from './health.ts';
+import type { Pace } from './pace.ts';
 import type { Round } from './sampler.ts';
 import type { Subscribers } from './subscribers.ts';
 import type { WriterCounts } from './writer.ts';
@@ -16,6 +17,7 @@ export interface ObservabilitySources {
   readonly rememberedReadings: () => number;
   readonly breaker: () => Breaker;
   readonly health: () => Health;
+  readonly pace: Pick<Pace, 'level' | 'intervalMs'>;
   readonly now: () => number;
 }
 
@@ -36,6 +38,7 @@ export function createObserver(sources: ObservabilitySources): Observer {
   const recent: number[] = [];
   let [lastRoundMs, lastStorageMs]: [number | null, number | null] = [null, null];
   let isReading = true;
+  let [byCgroup, byDocker] = [0, 0];
 
   const rate = (): number => {
     const since = sources.now() - RATE_WINDOW_MS;
@@ -45,6 +48,8 @@ export function createObserver(sources: ObservabilitySources): Observer {
 
   return {
     sawRound: ({ samples, failed }) => {
+      byCgroup = samples.filter(({ source }) => source === 'cgroup').length;
+      byDocker = samples.length - byCgroup;
       isReading = samples.length > 0 || failed === 0;
       totals.collections += 1;
       totals.processed += samples.length;
@@ -90,6 +95,10 @@ export function createObserver(sources: ObservabilitySources): Observer {
         last_collection_time: toTime(lastRoundMs),
         last_storage_time: toTime(lastStorageMs),
         last_health_check_time: toTime(health.checkedAtMs),
+        degradation_level: sources.pace.level(),
+        collection_interval_ms: sources.pace.intervalMs(),
+        containers_read_by_cgroup: byCgroup,
+        containers_read_by_docker: byDocker,
       };
     },
   };

@@ -58,7 +58,8 @@ export async function startApi(environment: Record<string, string | undefined>, 
   const { db, changes, keys } = world;
   const telemetry = createApiTelemetry();
   const ingress = createIngressRoute(config, { db, changes, log, bearer: keys.traefikToken });
-  const { metrics, cluster } = createLiveMetrics({ ...world, heartbeatMs: HEARTBEAT_MS });
+  const live = createLiveMetrics({ ...world, config, log, heartbeatMs: HEARTBEAT_MS });
+  const { metrics, cluster } = live;
   let server: ApiServer | undefined;
   const health = createHealthRoute({
     version: about.version,
@@ -86,6 +87,7 @@ export async function startApi(environment: Record<string, string | undefined>, 
   const listen = { host: config.BIND_ADDRESS, port: config.API_PORT, corsOrigins: config.CORS_ORIGINS };
   const opened = await openApiServer({ ...listen, routes, httpRoutes, log }).catch(async (error: unknown) => {
     await ingress.close();
+    await live.close();
     await world.close();
     throw error;
   });
@@ -94,6 +96,7 @@ export async function startApi(environment: Record<string, string | undefined>, 
   return {
     stop: async () => {
       await Promise.all([ingress.close(), opened.stop(config.SHUTDOWN_GRACE)]);
+      await live.close();
       await world.close(contextWork);
     },
   };

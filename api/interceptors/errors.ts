@@ -39,6 +39,7 @@ export const CONNECT_CODE: Record<ErrorCode, Code> = {
   DATABASE_UNAVAILABLE: Code.Unavailable,
   WORKFLOWS_UNAVAILABLE: Code.Unavailable,
   STREAMER_UNAVAILABLE: Code.Unavailable,
+  SUBSCRIBER_TOO_SLOW: Code.ResourceExhausted,
   CANCELLED: Code.Canceled,
   CONFIGURATION: Code.Internal,
   INTERNAL: Code.Internal,

@@ -21,11 +21,19 @@ export interface ClusterObservabilityAnswer extends Observability {
   readonly nodes: readonly NodeObservability[];
 }
 
+/** How live metrics stand on all nodes. */
+export interface MetricsHealth {
+  readonly healthy: boolean;
+  readonly consecutiveFailures: number;
+  /** Steps back from the usual interval of the most strained node. */
+  readonly degradationLevel: number;
+}
+
 /** Watches over the streamers of all nodes. */
 export interface ClusterObservability {
   read(): Promise<ClusterObservabilityAnswer>;
   /** Whether live metrics work, for `GET /health`. */
-  health(): Promise<{ readonly healthy: boolean; readonly consecutiveFailures: number }>;
+  health(): Promise<MetricsHealth>;
 }
 
 /** A streamer answers in milliseconds; one that takes longer counts as away. */
@@ -80,8 +88,8 @@ export function createClusterObservability(deps: ClusterObservabilityDeps): Clus
   return {
     read,
     health: async () => {
-      const { healthy, consecutive_failures } = await read();
-      return { healthy, consecutiveFailures: Math.max(consecutive_failures, silentInARow) };
+      const { healthy, consecutive_failures, degradation_level: degradationLevel } = await read();
+      return { healthy, consecutiveFailures: Math.max(consecutive_failures, silentInARow), degradationLevel };
     },
   };
 }

@@ -2,8 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { NOTHING_OBSERVED, parseObservability, sumObservability } from './observability.ts';
 
 describe('what operators read', () => {
-  it('has the 24 keys of the original platform', () => {
-    expect(Object.keys(NOTHING_OBSERVED)).toHaveLength(24);
+  it('has the 24 keys of the original platform first, and its own behind them', () => {
+    const keys = Object.keys(NOTHING_OBSERVED);
+    expect(keys.indexOf('last_health_check_time')).toBe(23);
+    expect(keys).toContain('degradation_level');
+  });
+
+  it('shows how far the most strained node has stepped back', () => {
+    const nodes = [0, 2, 1].map((level) => ({ ...NOTHING_OBSERVED, degradation_level: level }));
+    expect(sumObservability(nodes).degradation_level).toBe(2);
   });
 
   it('sums the nodes, and shows the worst state and the newest time of any', () => {

@@ -26,6 +26,13 @@ export interface Observability {
   readonly last_collection_time: string | null;
   readonly last_storage_time: string | null;
   readonly last_health_check_time: string | null;
+  /** Steps back from the usual interval, under load: 0 to 3. */
+  readonly degradation_level: number;
+  /** Time between two rounds now. */
+  readonly collection_interval_ms: number;
+  /** Containers that were read in the newest round, by the way in which they were. */
+  readonly containers_read_by_cgroup: number;
+  readonly containers_read_by_docker: number;
 }
 
 /** A streamer that has done nothing yet. */
@@ -54,10 +61,19 @@ export const NOTHING_OBSERVED: Observability = {
   last_collection_time: null,
   last_storage_time: null,
   last_health_check_time: null,
+  degradation_level: 0,
+  collection_interval_ms: 0,
+  containers_read_by_cgroup: 0,
+  containers_read_by_docker: 0,
 };
 
 /** Keys of which a cluster shows its worst node, not the sum. */
-const WORST: ReadonlySet<string> = new Set(['circuit_breaker_state', 'consecutive_failures']);
+const WORST: ReadonlySet<string> = new Set([
+  'circuit_breaker_state',
+  'consecutive_failures',
+  'degradation_level',
+  'collection_interval_ms',
+]);
 
 /**
  * A cluster's counters from its nodes': numbers are summed, states are the worst of any node, times the newest, and it is

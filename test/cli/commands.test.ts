@@ -12,6 +12,7 @@ import {
   ReplicaState,
   UpdateDeploymentRequestSchema,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { MetricsResolution } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import { startFakePlatform } from './fake-platform.ts';
 import { runCommand } from './run-command.ts';
 
@@ -365,6 +366,38 @@ describe('other commands', () => {
     platform.behaviour.samples = [{ replicaId: 'r1-0', cpuPercent: 49.96, memoryBytes: 1_048_576n }];
     expect((await obiente(['metrics', 'web'])).stdout).toMatch(/^- {2}r1-0 {2}cpu 50\.0 % {2}memory 1\.0 MiB .*\n$/);
     expect((await obiente(['metrics', 'web', '--once', '--json'])).json()).toMatchObject([{ replicaId: 'r1-0' }]);
+  });
+
+  it('shows the course of metrics as charts with gaps, as CSV and as JSON', async () => {
+    await deployImage();
+    const at = (minute: number) => timestampFromMs(Date.UTC(2027, 0, 15, 8, minute));
+    platform.behaviour.course = {
+      ...{ resolution: MetricsResolution.MINUTE, stepMs: 60_000n, start: at(0), end: at(3) },
+      series: [
+        {
+          points: [
+            { at: at(0), replicas: 1, cpuPercent: 25, memoryBytes: 1_048_576, observed: 1 },
+            { at: at(1), replicas: 0 },
+            { at: at(2), replicas: 1, cpuPercent: 50, memoryBytes: 2_097_152, observed: 0.5 },
+          ],
+          percentiles: [{ percentile: 95, cpuPercent: 50, memoryBytes: 2_097_152 }],
+        },
+      ],
+      requests: [{ at: at(0), requests: 120n, status5xx: 1n, latencyP95Ms: 40 }, { at: at(1) }, { at: at(2) }],
+    };
+    const asked = ['metrics', 'web', '--since', '14d', '--percentiles', '95'];
+    const shown = (await obiente(asked)).stdout;
+    expect(shown).toMatch(/^CPU\n +50 % ┤ {2}█\n(.*\n)*? *0\.0 % ┼─ ─\n +08:00:00 08:03:00\n/);
+    expect(shown).toContain('percentiles: p95 cpu 50 %, memory 2.0 MiB');
+    expect(shown).toContain('steps of 1 min (resolution minute)');
+    const csv = (await obiente([...asked, '--csv'])).stdout.split('\n');
+    expect(csv[0]).toMatch(/^at,replica,replicas,cpu_percent,.*,latency_p99_ms$/);
+    expect(csv[1]).toMatch(/^2027-01-15T08:00:00\.000Z,,1,25,,1048576,.*,120,.*,40,$/);
+    expect(csv[2]).toMatch(/^2027-01-15T08:01:00\.000Z,+$/);
+    expect((await obiente([...asked, '--json'])).json()).toMatchObject({ resolution: 'METRICS_RESOLUTION_MINUTE' });
+    expect(await obiente(['metrics', 'web', '--csv'])).toMatchObject({ exitCode: 3 });
+    expect(await obiente([...asked, '--aggregate', 'mean'])).toMatchObject({ exitCode: 3 });
+    expect(await obiente(['metrics', 'web', '--since', '1h', '--percentiles', '101'])).toMatchObject({ exitCode: 3 });
   });
 
   it('removes a deployment and waits until it is gone', async () => {

@@ -28,7 +28,11 @@ import {
   LogsService,
   type StreamLogsResponseSchema,
 } from '../../gen/obiente/cloud/v1/logs_pb.ts';
-import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
+import {
+  type ContainerSampleSchema,
+  MetricsService,
+  type QueryMetricsResponseSchema,
+} from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import {
   type DrainSchema,
   DrainState,
@@ -88,6 +92,8 @@ export interface Behaviour {
   /** Newest first. */
   failureLogs: MessageInitShape<typeof FailureLogSchema>[];
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
+  /** What a query of metrics answers. */
+  course: MessageInitShape<typeof QueryMetricsResponseSchema>;
   replicas: MessageInitShape<typeof LocatedReplicaSchema>[];
   /** What a watch of replicas tells, message by message. */
   replicaChanges: MessageInitShape<typeof WatchReplicasResponseSchema>[];
@@ -139,6 +145,7 @@ export async function startFakePlatform() {
     buildLog: [],
     failureLogs: [],
     samples: [],
+    course: {},
     replicas: [],
     replicaChanges: [],
     retention: { waits: 0, error: '', attended: false },
@@ -369,6 +376,10 @@ export async function startFakePlatform() {
       streamMetrics: async function* streamMetrics(request, context) {
         note(request, context);
         yield { samples: behaviour.samples };
+      },
+      queryMetrics: (request, context) => {
+        note(request, context);
+        return behaviour.course;
       },
     });
     router.service(ReplicasService, {

@@ -6,7 +6,14 @@ import { devOidcVariables } from '../../config/dev-oidc.ts';
 import { nodeVariables } from '../../config/node.ts';
 import { orchestratorVariables } from '../../config/orchestrator.ts';
 import { streamerVariables } from '../../config/streamer.ts';
-import { databaseUrl, LOOPBACK, metricsDatabaseUrl, toAddresses } from './addresses.ts';
+import {
+  databaseUrl,
+  LOOPBACK,
+  metricsDatabaseUrl,
+  metricsFallbackUrl,
+  metricsReaderUrl,
+  toAddresses,
+} from './addresses.ts';
 import type { Installation } from './installation.ts';
 
 /** Names of the roles that the supervisor runs as processes of this code base. */
@@ -64,8 +71,10 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
   }),
   api: (installation) => {
     const { config, keys, stateDir } = installation;
+    const metrics = metricsReaderUrl(installation);
     return {
       ...temporalVariables(installation),
+      ...(metrics ? { METRICS_READER_DATABASE_URL: metrics } : {}),
       BIND_ADDRESS: config.BIND_ADDRESS,
       API_PORT: String(config.API_PORT),
       DATABASE_URL: databaseUrl(installation),
@@ -100,7 +109,13 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
   },
   streamer: (installation) => {
     const metrics = metricsDatabaseUrl(installation);
-    return { ...hostVariables(installation), ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}) };
+    const standIn = metricsFallbackUrl(installation);
+    return {
+      ...hostVariables(installation),
+      ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}),
+      ...(standIn ? { METRICS_FALLBACK_DATABASE_URL: standIn } : {}),
+      METRICS_INGRESS_URL: toAddresses(installation.config).traefikInternal,
+    };
   },
 };
 

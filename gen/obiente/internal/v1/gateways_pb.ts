@@ -7,7 +7,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { ContainerSample } from "../../cloud/v1/metrics_pb.ts";
+import type { ContainerSample, RequestSample } from "../../cloud/v1/metrics_pb.ts";
 import { file_obiente_cloud_v1_metrics } from "../../cloud/v1/metrics_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/gateways.proto.
  */
 export const file_obiente_internal_v1_gateways: GenFile = /*@__PURE__*/
-  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSJnChREZXNjcmliZUltYWdlUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIuCghpbWFnZV9pZBgCIAEoCUIcukgZchcyFV5zaGEyNTY6WzAtOWEtZl17NjR9JCInChVEZXNjcmliZUltYWdlUmVzcG9uc2USDgoGbGF5ZXJzGAEgAygJItEBChJFeHBvcnRJbWFnZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQSHwoLc2tpcF9sYXllcnMYAyABKAVCCrpIBxoFGOgHKAASGgoJZnJvbV9ieXRlGAQgASgDQge6SAQiAigAEi0KC2Zyb21fc2hhMjU2GAUgASgJQhi6SBVyEzIRXihbMC05YS1mXXs2NH0pPyQiJAoTRXhwb3J0SW1hZ2VSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJJChNFeHBvcnRWb2x1bWVSZXF1ZXN0EhsKCXZvbHVtZV9pZBgBIAEoCUIIukgFcgOwAQESFQoEY29weRgCIAEoBUIHukgEGgIoACIlChRFeHBvcnRWb2x1bWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJiChRTdHJlYW1TYW1wbGVzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIpCgVhZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYgoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiKAoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAkywwMKEk5vZGVHYXRld2F5U2VydmljZRJ6ChNTdHJlYW1Db250YWluZXJMb2dzEi8ub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBowLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlMAESZgoNRGVzY3JpYmVJbWFnZRIpLm9iaWVudGUuaW50ZXJuYWwudjEuRGVzY3JpYmVJbWFnZVJlcXVlc3QaKi5vYmllbnRlLmludGVybmFsLnYxLkRlc2NyaWJlSW1hZ2VSZXNwb25zZRJiCgtFeHBvcnRJbWFnZRInLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0SW1hZ2VSZXF1ZXN0Gigub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRJbWFnZVJlc3BvbnNlMAESZQoMRXhwb3J0Vm9sdW1lEigub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRWb2x1bWVSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRWb2x1bWVSZXNwb25zZTABMuQCChZTdHJlYW1lckdhdGV3YXlTZXJ2aWNlEmgKDVN0cmVhbVNhbXBsZXMSKS5vYmllbnRlLmludGVybmFsLnYxLlN0cmVhbVNhbXBsZXNSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1TYW1wbGVzUmVzcG9uc2UwARJvChBHZXRMYXRlc3RTYW1wbGVzEiwub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRMYXRlc3RTYW1wbGVzUmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0TGF0ZXN0U2FtcGxlc1Jlc3BvbnNlEm8KEEdldE9ic2VydmFiaWxpdHkSLC5vYmllbnRlLmludGVybmFsLnYxLkdldE9ic2VydmFiaWxpdHlSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRPYnNlcnZhYmlsaXR5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
+  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSJnChREZXNjcmliZUltYWdlUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIuCghpbWFnZV9pZBgCIAEoCUIcukgZchcyFV5zaGEyNTY6WzAtOWEtZl17NjR9JCInChVEZXNjcmliZUltYWdlUmVzcG9uc2USDgoGbGF5ZXJzGAEgAygJItEBChJFeHBvcnRJbWFnZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQSHwoLc2tpcF9sYXllcnMYAyABKAVCCrpIBxoFGOgHKAASGgoJZnJvbV9ieXRlGAQgASgDQge6SAQiAigAEi0KC2Zyb21fc2hhMjU2GAUgASgJQhi6SBVyEzIRXihbMC05YS1mXXs2NH0pPyQiJAoTRXhwb3J0SW1hZ2VSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJJChNFeHBvcnRWb2x1bWVSZXF1ZXN0EhsKCXZvbHVtZV9pZBgBIAEoCUIIukgFcgOwAQESFQoEY29weRgCIAEoBUIHukgEGgIoACIlChRFeHBvcnRWb2x1bWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCKKAQoUU3RyZWFtU2FtcGxlc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESKQoFYWZ0ZXIYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKC3JlcGxpY2FfaWRzGAMgAygJQhG6SA6SAQsQ6AciBnIEEAEYQCLXAQoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDEhAKCGJhY2tmaWxsGAMgASgIEhMKC2ludGVydmFsX21zGAQgASgDEjEKCHJlcXVlc3RzGAUgAygLMh8ub2JpZW50ZS5jbG91ZC52MS5SZXF1ZXN0U2FtcGxlEhkKEWRlZ3JhZGF0aW9uX2xldmVsGAYgASgFIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiQQoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAkSFwoPY291bnRzX3JlcXVlc3RzGAIgASgIMsMDChJOb2RlR2F0ZXdheVNlcnZpY2USegoTU3RyZWFtQ29udGFpbmVyTG9ncxIvLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1JlcXVlc3QaMC5vYmllbnRlLmludGVybmFsLnYxLlN0cmVhbUNvbnRhaW5lckxvZ3NSZXNwb25zZTABEmYKDURlc2NyaWJlSW1hZ2USKS5vYmllbnRlLmludGVybmFsLnYxLkRlc2NyaWJlSW1hZ2VSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5EZXNjcmliZUltYWdlUmVzcG9uc2USYgoLRXhwb3J0SW1hZ2USJy5vYmllbnRlLmludGVybmFsLnYxLkV4cG9ydEltYWdlUmVxdWVzdBooLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0SW1hZ2VSZXNwb25zZTABEmUKDEV4cG9ydFZvbHVtZRIoLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0Vm9sdW1lUmVxdWVzdBopLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0Vm9sdW1lUmVzcG9uc2UwATLkAgoWU3RyZWFtZXJHYXRld2F5U2VydmljZRJoCg1TdHJlYW1TYW1wbGVzEikub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1TYW1wbGVzUmVxdWVzdBoqLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtU2FtcGxlc1Jlc3BvbnNlMAESbwoQR2V0TGF0ZXN0U2FtcGxlcxIsLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0TGF0ZXN0U2FtcGxlc1JlcXVlc3QaLS5vYmllbnRlLmludGVybmFsLnYxLkdldExhdGVzdFNhbXBsZXNSZXNwb25zZRJvChBHZXRPYnNlcnZhYmlsaXR5Eiwub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRPYnNlcnZhYmlsaXR5UmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
 
 /**
  * Which lines.
@@ -277,11 +277,18 @@ export type StreamSamplesRequest = Message<"obiente.internal.v1.StreamSamplesReq
   deploymentId: string;
 
   /**
-   * Only samples taken after this; unset means from now on.
+   * Only samples taken after this; unset means all that are kept.
    *
    * @generated from field: google.protobuf.Timestamp after = 2;
    */
   after?: Timestamp | undefined;
+
+  /**
+   * Only these replicas; empty means all.
+   *
+   * @generated from field: repeated string replica_ids = 3;
+   */
+  replicaIds: string[];
 };
 
 /**
@@ -310,6 +317,34 @@ export type StreamSamplesResponse = Message<"obiente.internal.v1.StreamSamplesRe
    * @generated from field: int64 missed_rounds = 2;
    */
   missedRounds: bigint;
+
+  /**
+   * Whether this is the past: the first message of a stream is.
+   *
+   * @generated from field: bool backfill = 3;
+   */
+  backfill: boolean;
+
+  /**
+   * Time between two rounds, milliseconds.
+   *
+   * @generated from field: int64 interval_ms = 4;
+   */
+  intervalMs: bigint;
+
+  /**
+   * Requests from outside, where this node has an ingress.
+   *
+   * @generated from field: repeated obiente.cloud.v1.RequestSample requests = 5;
+   */
+  requests: RequestSample[];
+
+  /**
+   * Steps back from the usual interval, under load: 0 to 3.
+   *
+   * @generated from field: int32 degradation_level = 6;
+   */
+  degradationLevel: number;
 };
 
 /**
@@ -388,6 +423,13 @@ export type GetObservabilityResponse = Message<"obiente.internal.v1.GetObservabi
    * @generated from field: string json = 1;
    */
   json: string;
+
+  /**
+   * Whether this node has an ingress whose requests it counts.
+   *
+   * @generated from field: bool counts_requests = 2;
+   */
+  countsRequests: boolean;
 };
 
 /**
@@ -458,7 +500,8 @@ export const NodeGatewayService: GenService<{
  */
 export const StreamerGatewayService: GenService<{
   /**
-   * Streams samples of some deployments' containers on this node: those after `after` first, then new rounds.
+   * Streams samples of a deployment's containers on this node: first one message with those of the past, then one a
+   * round, also when there is nothing to tell, so that silence means that the node is away.
    *
    * @generated from rpc obiente.internal.v1.StreamerGatewayService.StreamSamples
    */
