@@ -6,7 +6,14 @@ import { devOidcVariables } from '../../config/dev-oidc.ts';
 import { nodeVariables } from '../../config/node.ts';
 import { orchestratorVariables } from '../../config/orchestrator.ts';
 import { streamerVariables } from '../../config/streamer.ts';
-import { databaseUrl, LOOPBACK, metricsDatabaseUrl, metricsFallbackUrl, toAddresses } from './addresses.ts';
+import {
+  databaseUrl,
+  LOOPBACK,
+  metricsDatabaseUrl,
+  metricsFallbackUrl,
+  metricsOwnerUrl,
+  toAddresses,
+} from './addresses.ts';
 import type { Installation } from './installation.ts';
 
 /** Names of the roles that the supervisor runs as processes of this code base. */
@@ -81,13 +88,17 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       ...(usesDevelopmentIssuer(installation) ? developmentIdentity(installation) : {}),
     };
   },
-  orchestrator: (installation) => ({
-    ...temporalVariables(installation),
-    DATABASE_URL: databaseUrl(installation),
-    MASTER_KEY_FILE: installation.keys.master,
-    TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
-    DOMAIN: installation.config.DOMAIN,
-  }),
+  orchestrator: (installation) => {
+    const metrics = metricsOwnerUrl(installation);
+    return {
+      ...temporalVariables(installation),
+      DATABASE_URL: databaseUrl(installation),
+      ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}),
+      MASTER_KEY_FILE: installation.keys.master,
+      TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
+      DOMAIN: installation.config.DOMAIN,
+    };
+  },
   node: (installation) => {
     const { config, keys } = installation;
     return {
