@@ -31,6 +31,10 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'one round of reading 20 containers, against reading their counter files',
     load: () => import('./metrics-round.ts'),
   },
+  'metrics-ingest': {
+    about: '10,000 rows by the streamer’s own path, against COPY text and COPY binary',
+    load: () => import('./metrics-ingest.ts'),
+  },
   start: {
     about: 'npm start to ready, on a new state folder and on one that a start has made',
     load: () => import('./start.ts'),
