@@ -12,6 +12,7 @@ import {
   metricsDatabaseUrl,
   metricsFallbackUrl,
   metricsReaderUrl,
+  metricsOwnerUrl,
   toAddresses,
 } from './addresses.ts';
 import type { Installation } from './installation.ts';
@@ -90,13 +91,17 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       ...(usesDevelopmentIssuer(installation) ? developmentIdentity(installation) : {}),
     };
   },
-  orchestrator: (installation) => ({
-    ...temporalVariables(installation),
-    DATABASE_URL: databaseUrl(installation),
-    MASTER_KEY_FILE: installation.keys.master,
-    TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
-    DOMAIN: installation.config.DOMAIN,
-  }),
+  orchestrator: (installation) => {
+    const metrics = metricsOwnerUrl(installation);
+    return {
+      ...temporalVariables(installation),
+      DATABASE_URL: databaseUrl(installation),
+      ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}),
+      MASTER_KEY_FILE: installation.keys.master,
+      TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
+      DOMAIN: installation.config.DOMAIN,
+    };
+  },
   node: (installation) => {
     const { config, keys } = installation;
     return {
