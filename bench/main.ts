@@ -31,6 +31,10 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'one round of reading 20 containers, against reading their counter files',
     load: () => import('./metrics-round.ts'),
   },
+  'metrics-fanout': {
+    about: 'live metrics to 100 and 1,000 subscribers, against a bare Connect stream; and with one of them stalled',
+    load: () => import('./metrics-fanout.ts'),
+  },
   start: {
     about: 'npm start to ready, on a new state folder and on one that a start has made',
     load: () => import('./start.ts'),
