@@ -35,6 +35,10 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'live metrics to 100 and 1,000 subscribers, against a bare Connect stream; and with one of them stalled',
     load: () => import('./metrics-fanout.ts'),
   },
+  'metrics-ingest': {
+    about: '10,000 rows by the streamer’s own path, against COPY text and COPY binary',
+    load: () => import('./metrics-ingest.ts'),
+  },
   start: {
     about: 'npm start to ready, on a new state folder and on one that a start has made',
     load: () => import('./start.ts'),

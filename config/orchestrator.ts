@@ -14,6 +14,10 @@ export const orchestratorVariables = temporalVariables.extend(placementVariables
   LOG_LEVEL: logLevel,
   SHUTDOWN_GRACE: durationMs('30s'),
   DATABASE_URL: url('postgres', 'postgresql'),
+  /** As the owner of its tables. */
+  METRICS_DATABASE_URL: url('postgres', 'postgresql').optional(),
+  METRICS_MINUTES_RETENTION: durationMs('24h'),
+  METRICS_HOURS_RETENTION: durationMs('9600h'),
   MASTER_KEY_FILE: z.string(),
   TRAEFIK_INTERNAL_URLS: z.string().default('http://127.0.0.1:7401'),
   DOMAIN: domain(),

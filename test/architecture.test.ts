@@ -76,7 +76,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
  */
 const DRIVERS: Record<string, readonly string[]> = {
   dockerode: ['adapters/docker/'],
-  pg: ['adapters/postgres/', 'adapters/timescale/'],
+  pg: ['adapters/postgres/', 'adapters/timescale/', 'bench/floor/'],
   kysely: ['adapters/postgres/', 'adapters/timescale/', 'bench/floor/'],
   jose: ['adapters/tokens/', 'adapters/dev-oidc/'],
   'tar-stream': ['adapters/sources/'],

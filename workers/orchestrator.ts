@@ -18,6 +18,7 @@ import { orchestratorVariables } from '../config/orchestrator.ts';
 import { toPlacementRules } from '../config/placement.ts';
 import { CONTROL_QUEUE } from '../contracts/task-queues.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
+import { openMetricsUpkeep } from './orchestrator/metrics-upkeep.ts';
 import { openReconciliation } from './orchestrator/reconciliation.ts';
 import { openRetention } from './orchestrator/retention.ts';
 import type { RunningRole } from './run-role.ts';
@@ -47,6 +48,7 @@ export async function startOrchestrator(
   const probe = createIngressProbe({ urls: config.TRAEFIK_INTERNAL_URLS.split(',') });
   const retention = openRetention(config, temporal, log);
   const reconciliation = openReconciliation(database, temporal, log);
+  const upkeep = openMetricsUpkeep(config, database, temporal, log);
   const [connection, workflowBundle] = await Promise.all([connectWorkers(temporal), bundleWorkflows(log)]);
   const worker = await startWorker(connection, temporal, {
     taskQueue: CONTROL_QUEUE,
@@ -59,6 +61,7 @@ export async function startOrchestrator(
       ...createIngressActivities(probe),
       ...retention.activities,
       ...reconciliation.activities,
+      ...upkeep.activities,
     }),
     workflowBundle,
     maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
@@ -67,12 +70,14 @@ export async function startOrchestrator(
   // Not before: operations wait for an orchestrator that has just come back, and nobody for these.
   retention.schedule();
   reconciliation.schedule();
+  upkeep.schedule();
   return {
     stop: async () => {
       await worker.stop();
       await connection.close();
       await retention.close();
       await reconciliation.close();
+      await upkeep.close();
       await database.destroy();
     },
   };

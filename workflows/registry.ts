@@ -2,6 +2,7 @@
 export { buildImage } from './build-image.ts';
 export { deployment } from './deployment.ts';
 export { drainNode } from './drain-node.ts';
+export { retainMetrics, rollUpMetrics } from './metrics-upkeep.ts';
 export { node } from './node.ts';
 export { rebalance } from './rebalance.ts';
 export { reconcile } from './reconcile.ts';

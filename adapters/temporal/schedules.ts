@@ -58,7 +58,8 @@ export async function ensureReconcileSchedule(
   });
 }
 
-async function ensureSchedule(
+/** Makes a schedule, or brings it up to date. One that somebody has paused stays paused. */
+export async function ensureSchedule(
   client: Client,
   scheduleId: string,
   wanted: Pick<ScheduleOptions, 'spec' | 'policies' | 'action'>,

@@ -136,5 +136,10 @@ async function ensureTimescale(db: MetricsDatabase): Promise<void> {
     select current_setting('timescaledb.max_background_workers', true) is not null
       and exists (select from pg_available_extensions where name = 'timescaledb') as loaded
   `.execute(db);
-  if (rows[0]?.loaded) await sql`create extension if not exists timescaledb`.execute(db);
+  if (!rows[0]?.loaded) return;
+  await db.transaction().execute(async (tx) => {
+    // It does not wait for another that makes it at the same time.
+    await sql`select pg_advisory_xact_lock(hashtext('metrics_migrations'))`.execute(tx);
+    await sql`create extension if not exists timescaledb`.execute(tx);
+  });
 }

@@ -1,11 +1,14 @@
 import { expect, it } from 'vitest';
 import { adminUrlOfRun } from '../../test/support/database.ts';
 import { aRow, describeMetricsStorage, NODE } from '../../test/support/metrics-storage.ts';
+import { describeMetricsUpkeep } from '../../test/support/metrics-upkeep.ts';
 import { createEmptyDatabase } from '../../test/support/postgres.ts';
 import { openMetricsDatabase } from './metrics-database.ts';
 import { createRowStore } from './row-store.ts';
 
-describeMetricsStorage('PostgreSQL', 'plain', () => createEmptyDatabase(adminUrlOfRun()));
+const create = () => createEmptyDatabase(adminUrlOfRun());
+describeMetricsStorage('PostgreSQL', 'plain', create);
+describeMetricsUpkeep('PostgreSQL', create);
 
 it('says that a database which is away is worth a retry', async () => {
   const db = openMetricsDatabase('postgres://nobody@127.0.0.1:1/nothing');

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { DomainError } from '../../domain/errors.ts';
+import type { RowBatch } from '../../domain/metrics/rows.ts';
 import type { RowStore } from '../../streamer/ports.ts';
 import { asDatabaseError } from '../postgres/errors.ts';
 import type { MetricsDatabase } from './metrics-database.ts';
@@ -26,15 +27,23 @@ export function createRowStore(db: MetricsDatabase, nodeId: () => string): RowSt
     isPrepared = true;
   };
 
+  const write = async (batch: RowBatch): Promise<number> => {
+    try {
+      const { rows } = await writeStatement(nodeId(), batch).execute(db);
+      return rows[0]?.stored ?? 0;
+    } catch (error) {
+      throw asRefusal(error) ?? error;
+    }
+  };
+
   return {
     insertRows: async (batch) => {
       if (batch.rows.length === 0) return 0;
       try {
         await prepare();
-        const { rows } = await writeStatement(nodeId(), batch).execute(db);
-        return rows[0]?.stored ?? 0;
+        return await write(batch);
       } catch (error) {
-        throw asRefusal(error) ?? asDatabaseError(error);
+        throw asDatabaseError(error);
       }
     },
     probe: async () => {

@@ -9,6 +9,7 @@ import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
 import { drainWorkflowId } from '../../contracts/drain.ts';
 import { ROTATION_WORKFLOW_ID } from '../../contracts/keys.ts';
+import { RETAIN_METRICS_WORKFLOW, ROLL_UP_WORKFLOW } from '../../contracts/metrics-upkeep.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
 import { REBALANCE_WORKFLOW_ID } from '../../contracts/rebalance.ts';
 import {
@@ -36,6 +37,7 @@ import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../
 import { createFakeKeys } from '../support/fake-keys.ts';
 import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
 import { createFakeVolumes, createWrittenVolume, type FakeVolumes } from '../support/fake-volumes.ts';
+import { inTurn, keepMetrics } from '../support/kept-metrics.ts';
 import { loseNode } from '../support/lost-node.ts';
 import { carryOutPlan } from '../support/rebalanced.ts';
 import { A_REPLICA, NOTHING, reconcileOnce, sees, withNodes } from '../support/reconciled-nodes.ts';
@@ -95,6 +97,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'canary', run: (rig) => operations(rig, {}, [deploy(CANARY), again(CANARY)]) },
   { name: 'paused-and-approved', run: pausedAndApproved },
   { name: 'cancelled', run: cancelled },
+  { name: 'metrics-rolled-up', run: metricsKept },
   { name: 'retention', run: retained },
   { name: 'orphans-removed', run: orphansRemoved },
   { name: 'disk-full', run: diskFills },
@@ -589,5 +592,14 @@ async function ended(cluster: ReturnType<typeof createFakeCluster>, operationId:
   await eventually(() => {
     const state = cluster.operations.get(operationId)?.state;
     if (state === undefined || state === 'queued' || state === 'running') throw new Error(`operation is ${state}`);
+  });
+}
+
+/** Rows move in two pages, the roll-up fails for good, and retention is done at once. */
+async function metricsKept(rig: Rig): Promise<readonly string[]> {
+  const refused = ApplicationFailure.nonRetryable('the metrics database refuses');
+  return await keepMetrics(rig, [ROLL_UP_WORKFLOW, RETAIN_METRICS_WORKFLOW], {
+    ...{ moveMetrics: inTurn([true, false]), retainMetrics: inTurn([false]) },
+    rollUpMetrics: inTurn([refused]),
   });
 }

@@ -11,6 +11,7 @@ import {
   LOOPBACK,
   metricsDatabaseUrl,
   metricsFallbackUrl,
+  metricsOwnerUrl,
   metricsReaderUrl,
   toAddresses,
 } from './addresses.ts';
@@ -90,13 +91,17 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       ...(usesDevelopmentIssuer(installation) ? developmentIdentity(installation) : {}),
     };
   },
-  orchestrator: (installation) => ({
-    ...temporalVariables(installation),
-    DATABASE_URL: databaseUrl(installation),
-    MASTER_KEY_FILE: installation.keys.master,
-    TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
-    DOMAIN: installation.config.DOMAIN,
-  }),
+  orchestrator: (installation) => {
+    const metrics = metricsOwnerUrl(installation);
+    return {
+      ...temporalVariables(installation),
+      DATABASE_URL: databaseUrl(installation),
+      ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}),
+      MASTER_KEY_FILE: installation.keys.master,
+      TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
+      DOMAIN: installation.config.DOMAIN,
+    };
+  },
   node: (installation) => {
     const { config, keys } = installation;
     return {

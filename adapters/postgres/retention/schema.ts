@@ -25,6 +25,12 @@ export interface RetentionSchema {
     keep_hours: number;
     updated_at: Moment;
   };
+  metered_deployments: {
+    deployment_id: string;
+    organization_id: string;
+    name: string;
+    seen_at: Moment;
+  };
   retention_orphans: {
     run_id: string;
     node_id: string;
