@@ -40,6 +40,10 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'the same rounds on Docker Engine 28, which is fetched (5 min)',
     load: () => import('./metrics-docker-28.ts'),
   },
+  'metrics-fanout': {
+    about: 'live metrics to 100 and 1,000 subscribers, against a bare Connect stream; and with one of them stalled',
+    load: () => import('./metrics-fanout.ts'),
+  },
   'metrics-ingest': {
     about: '10,000 rows by the streamer’s own path, against COPY text and COPY binary',
     load: () => import('./metrics-ingest.ts'),

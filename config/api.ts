@@ -37,7 +37,7 @@ export const apiVariables = temporalVariables
     METRICS_READER_DATABASE_URL: url('postgres', 'postgresql').optional(),
     METRICS_LIVE_RETENTION: durationMs('5m'),
     /** How long minutes are kept as a rule: older ranges are answered in hours. */
-    METRICS_RAW_RETENTION: durationMs('24h'),
+    METRICS_MINUTES_RETENTION: durationMs('24h'),
     METRICS_SUBSCRIBER_BUFFER_SIZE: integer({ min: 1, max: 10_000, default: 100 }),
     METRICS_SUBSCRIBER_SLOW_THRESHOLD: durationMs('5s'),
     METRICS_SUBSCRIBER_CLEANUP_INTERVAL: durationMs('1m'),

@@ -60,7 +60,7 @@ export function url(...schemes: string[]) {
 
 /** An `http` URL of this host or of its private network, by address: what is there is not for the world. */
 export function privateUrl() {
-  const rule = 'must be an http:// URL with a loopback or private IP address, such as http://127.0.0.1:7409';
+  const rule = 'must be an http:// URL with a loopback or private IP address, such as http://127.0.0.1:7401';
   return z.string().refine((value) => {
     if (!URL.canParse(value)) return false;
     const { protocol, hostname, username, password } = new URL(value);

@@ -20,6 +20,12 @@ const MAX_REQUEST_BYTES = 16 * 1024;
 /** Streams on one connection: an API process opens one per watched deployment and client. */
 const MAX_STREAMS = 10_000;
 
+/**
+ * Streams that a caller may reset at once, and a second after that. Node's own bounds, 1,000 and 33, are for strangers: here
+ * every viewer who leaves is a reset on the one connection of an API process, and beyond the bound all of its streams end.
+ */
+const RESETS = { streamResetBurst: MAX_STREAMS, streamResetRate: 1_000 };
+
 /** Where the gateway listens, and who may call it. */
 export interface GatewayServerOptions {
   readonly host: string;
@@ -65,7 +71,7 @@ export async function openGatewayServer(options: GatewayServerOptions): Promise<
     shutdownSignal: shutdown.signal,
     contextValues: withReset,
   });
-  const server = createServer({ settings: { maxConcurrentStreams: MAX_STREAMS } }, handler);
+  const server = createServer({ settings: { maxConcurrentStreams: MAX_STREAMS }, ...RESETS }, handler);
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => {
     sessions.add(session);

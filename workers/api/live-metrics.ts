@@ -50,7 +50,7 @@ export function createLiveMetrics(world: {
       return replicas.filter((replica) => replica.service === service).map(({ replicaId }) => replicaId);
     },
     subscribe: (deploymentId, listener) => changes.subscribe({ deploymentId }, listener),
-    kept: { live: config.METRICS_LIVE_RETENTION, minute: config.METRICS_RAW_RETENTION },
+    kept: { live: config.METRICS_LIVE_RETENTION, minute: config.METRICS_MINUTES_RETENTION },
     patience: {
       maxRounds: config.METRICS_SUBSCRIBER_BUFFER_SIZE,
       slowAfterMs: config.METRICS_SUBSCRIBER_SLOW_THRESHOLD,

@@ -11,8 +11,8 @@ import {
   LOOPBACK,
   metricsDatabaseUrl,
   metricsFallbackUrl,
-  metricsReaderUrl,
   metricsOwnerUrl,
+  metricsReaderUrl,
   toAddresses,
 } from './addresses.ts';
 import type { Installation } from './installation.ts';
