@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type AlertState, type Condition, INACTIVE, NO_DATA, nextAlert, type Reading, valueOf } from './alert-state.ts';
+import {
+  type AlertState,
+  type Condition,
+  INACTIVE,
+  NO_DATA,
+  nextAlert,
+  type Reading,
+  readValue,
+} from './alert-state.ts';
 
 const CPU: Condition = { direction: 'above', fireAt: 90, clearAt: 80, forMs: 60_000, clearForMs: 30_000 };
 
@@ -15,7 +23,7 @@ function run(condition: Condition, readings: readonly Reading[], stepMs = 10_000
 }
 
 const events = (steps: ReturnType<typeof run>) => steps.flatMap(({ event }) => event ?? []);
-const values = (...numbers: number[]): Reading[] => numbers.map(valueOf);
+const values = (...numbers: number[]): Reading[] => numbers.map(readValue);
 const times = (count: number, value: number): number[] => Array.from({ length: count }, () => value);
 
 describe('an alert', () => {
@@ -75,7 +83,7 @@ describe('any alert, whatever is read', () => {
       clearAt: rest.direction === 'above' ? rest.fireAt - gap : rest.fireAt + gap,
     }));
   const reading: fc.Arbitrary<Reading> = fc.oneof(
-    { weight: 6, arbitrary: fc.integer({ min: -60, max: 160 }).map(valueOf) },
+    { weight: 6, arbitrary: fc.integer({ min: -60, max: 160 }).map(readValue) },
     { weight: 1, arbitrary: fc.constant(NO_DATA) },
   );
   const script = fc.array(fc.tuple(reading, fc.integer({ min: -20, max: 60 })), { maxLength: 60 });

@@ -17,7 +17,7 @@ export type Reading = { readonly kind: 'value'; readonly value: number } | { rea
 export const NO_DATA: Reading = { kind: 'no-data' };
 
 /** A value that was read. */
-export function valueOf(value: number): Reading {
+export function readValue(value: number): Reading {
   return { kind: 'value', value };
 }
 
