@@ -39,6 +39,8 @@ export const CONNECT_CODE: Record<ErrorCode, Code> = {
   DATABASE_UNAVAILABLE: Code.Unavailable,
   WORKFLOWS_UNAVAILABLE: Code.Unavailable,
   STREAMER_UNAVAILABLE: Code.Unavailable,
+  DELIVERY_FAILED: Code.Unavailable,
+  DELIVERY_REFUSED: Code.FailedPrecondition,
   CANCELLED: Code.Canceled,
   CONFIGURATION: Code.Internal,
   INTERNAL: Code.Internal,

@@ -1,32 +1,8 @@
+import type { DeliveryRecords, PendingDelivery } from '../../../activities/deliver-notification.ts';
 import { parseRule } from '../../../domain/alerts/alert-rules.ts';
 import type { Notification } from '../../../domain/alerts/notification.ts';
-import type { TargetConfig } from '../../../domain/alerts/targets.ts';
 import type { Database } from '../database.ts';
 import { toStorableText } from '../events.ts';
-
-/** A notification that is to be delivered now, and where. */
-export interface PendingDelivery {
-  readonly notification: Notification;
-  readonly target: {
-    readonly id: string;
-    readonly organizationId: string;
-    readonly config: TargetConfig;
-    /** `null` where there is none. */
-    readonly sealedSecret: string | null;
-  };
-  /** Whether another one of the same alert is still on its way to the same target, and comes first. */
-  readonly isBehind: boolean;
-}
-
-/** What the delivery of notifications reads and writes. Every method is safe to repeat. */
-export interface DeliveryRecords {
-  /** Finds what is to be delivered; `undefined` when that was done, or given up, or deleted with its target. */
-  find(notificationId: string): Promise<PendingDelivery | undefined>;
-  /** Records an attempt that failed. What it says must hold no secret. */
-  recordFailure(notificationId: string, message: string): Promise<void>;
-  recordDelivered(notificationId: string): Promise<void>;
-  giveUp(notificationId: string, message: string): Promise<void>;
-}
 
 /** Creates the records of deliveries. */
 export function createDeliveryRecords(db: Database): DeliveryRecords {

@@ -1,17 +1,9 @@
 import { sql } from 'kysely';
+import type { MeasuredUsage } from '../../../activities/evaluate-alerts.ts';
 import { NO_DATA, type Reading, readValue } from '../../../domain/alerts/alert-state.ts';
 import type { Subject } from '../../../domain/alerts/subject.ts';
 import type { DatabaseTransaction } from '../database.ts';
 import { NOT_SEEN_YET } from '../nodes.ts';
-
-/** What was measured of a deployment. What is left out, or `null`, was not measured of late. */
-export interface DeploymentUsage {
-  /** Of the replica that uses most, in percent of what it may use. */
-  readonly cpuPercent?: number | null;
-  readonly memoryPercent?: number | null;
-  /** Of its requests in the last five minutes, those answered with 5xx, percent. */
-  readonly serverErrorPercent?: number | null;
-}
 
 interface Row {
   readonly id: string;
@@ -34,7 +26,7 @@ interface Row {
 export async function readDeploymentSubjects(
   tx: DatabaseTransaction,
   ids: readonly string[],
-  usage: ReadonlyMap<string, DeploymentUsage>,
+  usage: ReadonlyMap<string, MeasuredUsage>,
   now: Date,
 ): Promise<Subject[]> {
   const { rows } = await QUERY(ids).execute(tx);
@@ -78,7 +70,7 @@ const QUERY = (ids: readonly string[]) => sql<Row>`
 
 const DAY_MS = 24 * 3_600_000;
 
-function toSubject(row: Row, usage: DeploymentUsage | undefined, now: Date): Subject {
+function toSubject(row: Row, usage: MeasuredUsage | undefined, now: Date): Subject {
   const { id, organizationId, name, stopped, expiresAt, hostname, lostNode } = row;
   // What is stopped runs nothing, so it uses nothing: that is known, and not read from silence.
   const used = (value: number | null | undefined): Reading => (stopped ? readValue(0) : fromMeasured(value));

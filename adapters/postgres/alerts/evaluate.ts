@@ -1,10 +1,11 @@
+import type { MeasuredUsage } from '../../../activities/evaluate-alerts.ts';
 import type { RuleOverride } from '../../../domain/alerts/alert-rules.ts';
 import { type AlertRuleName, parseRule } from '../../../domain/alerts/alert-rules.ts';
 import type { AlertState } from '../../../domain/alerts/alert-state.ts';
 import { planAlerts, type Subject } from '../../../domain/alerts/subject.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import { isOneOf, isOneOfTexts } from '../page.ts';
-import { type DeploymentUsage, readDeploymentSubjects } from './deployment-readings.ts';
+import { readDeploymentSubjects } from './deployment-readings.ts';
 import { resolveGone } from './gone.ts';
 import { readNodeSubjects } from './node-readings.ts';
 import { fillOutbox } from './outbox.ts';
@@ -15,7 +16,7 @@ export type Evaluated =
   | {
       readonly kind: 'deployments';
       readonly ids: readonly string[];
-      readonly usage: ReadonlyMap<string, DeploymentUsage>;
+      readonly usage: ReadonlyMap<string, MeasuredUsage>;
     }
   | { readonly kind: 'nodes'; readonly ids: readonly string[] };
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
+import type { Alerts } from '../../../activities/evaluate-alerts.ts';
 import type { AlertCursor } from '../../../contracts/alerts.ts';
 import type { Database } from '../database.ts';
-import type { DeploymentUsage } from './deployment-readings.ts';
 import { type Evaluated, type EvaluationCounts, evaluateSubjects } from './evaluate.ts';
 
 /** Subjects that one transaction evaluates: what it holds the clock's row for is some ten milliseconds. */
@@ -13,30 +13,8 @@ const KEPT_DAYS = 90;
 /** Rows that one evaluation clears away at most. */
 const CLEARED_AT_ONCE = 1_000;
 
-/** A page of what alerts may be about. */
-export interface SubjectPage {
-  readonly kind: AlertCursor['kind'];
-  readonly ids: readonly string[];
-  readonly next: AlertCursor | null;
-}
-
-/** What evaluates the alerts of the control database. */
-export interface AlertEvaluator {
-  /** The subjects after a cursor: deployments by id first, then nodes. Those that only alerts still know are among them. */
-  listSubjects(cursor: AlertCursor): Promise<SubjectPage>;
-  /** Evaluates some deployments, with what was measured of them. */
-  evaluateDeployments(ids: readonly string[], usage: ReadonlyMap<string, DeploymentUsage>): Promise<EvaluationCounts>;
-  /** Evaluates some nodes. */
-  evaluateNodes(ids: readonly string[]): Promise<EvaluationCounts>;
-  /** Clears away what is old, a bounded number of rows. */
-  clearOld(): Promise<void>;
-}
-
-/** Where an evaluation begins. */
-export const FIRST_SUBJECT: AlertCursor = { kind: 'deployments', afterId: '' };
-
 /** Creates the evaluator. */
-export function createAlertEvaluator(db: Database): AlertEvaluator {
+export function createAlertEvaluator(db: Database): Alerts {
   const evaluate = async (evaluated: Evaluated): Promise<EvaluationCounts> =>
     evaluated.ids.length === 0 ? { fired: 0, resolved: 0 } : await evaluateSubjects(db, evaluated);
   return {
@@ -61,7 +39,11 @@ export function createAlertEvaluator(db: Database): AlertEvaluator {
 }
 
 /** Ids are compared as texts: those of open alerts are kept as such. */
-async function listSubjects(db: Database, kind: AlertCursor['kind'], afterId: string): Promise<SubjectPage> {
+async function listSubjects(
+  db: Database,
+  kind: AlertCursor['kind'],
+  afterId: string,
+): Promise<Awaited<ReturnType<Alerts['listSubjects']>>> {
   const isNodes = kind === 'nodes';
   const table = sql.table(kind);
   const column = sql.ref(isNodes ? 'node_id' : 'deployment_id');

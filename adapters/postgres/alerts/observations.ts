@@ -1,18 +1,6 @@
 import { sql } from 'kysely';
+import type { StreamerObservation } from '../../../activities/observe-cluster.ts';
 import { type Database, ROWS_PER_INSERT } from '../database.ts';
-
-/** What a streamer said of itself, or that it said nothing. */
-export interface StreamerObservation {
-  readonly nodeId: string;
-  readonly reachable: boolean;
-  readonly healthy: boolean;
-  /** 0 closed, 1 open, 2 half-open. */
-  readonly breakerState: number;
-  /** Age of the oldest row that waits for the metrics database; `null` where the streamer does not say. */
-  readonly spoolAgeSeconds: number | null;
-  /** Rows lost since the streamer began. */
-  readonly rowsLost: number;
-}
 
 /**
  * Records what was heard of streamers, over what was heard before. A rise of the rows lost is noted with its time; a
