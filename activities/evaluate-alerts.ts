@@ -1,5 +1,5 @@
 import { heartbeat } from '@temporalio/activity';
-import type { AlertActivities, AlertCursor } from '../contracts/alerts.ts';
+import { type AlertActivities, type AlertCursor, FIRST_SUBJECT } from '../contracts/alerts.ts';
 
 /** What was measured of a deployment. What is left out, or `null`, was not measured of late. */
 export interface MeasuredUsage {
@@ -62,8 +62,6 @@ export interface AlertEvaluation extends AlertActivities {
   evaluateNodes(ids: readonly string[]): Promise<Counts>;
 }
 
-const FIRST: AlertCursor = { kind: 'deployments', afterId: '' };
-
 /** Creates the activities that evaluate alerts and hand out what is to be told of them. */
 export function createEvaluateAlerts({ alerts, usage, outbox, ...told }: EvaluateAlertsDeps): AlertEvaluation {
   const measured = async (ids: readonly string[]): Promise<ReadonlyMap<string, MeasuredUsage>> => {
@@ -82,7 +80,7 @@ export function createEvaluateAlerts({ alerts, usage, outbox, ...told }: Evaluat
     evaluateNodes: (ids) => alerts.evaluateNodes(ids),
     evaluateAlerts: async () => {
       let [fired, resolved] = [0, 0];
-      for (let cursor: AlertCursor | null = FIRST; cursor; ) {
+      for (let cursor: AlertCursor | null = FIRST_SUBJECT; cursor; ) {
         heartbeat();
         const page = await alerts.listSubjects(cursor);
         const evaluate = page.kind === 'nodes' ? alerts.evaluateNodes : evaluateDeployments;

@@ -59,13 +59,8 @@ export interface AlertCursor {
   readonly afterId: string;
 }
 
-/** What one page of an evaluation did. */
-export interface EvaluatedPage {
-  readonly fired: number;
-  readonly resolved: number;
-  /** `null` at the end. */
-  readonly next: AlertCursor | null;
-}
+/** Where an evaluation begins. */
+export const FIRST_SUBJECT: AlertCursor = { kind: 'deployments', afterId: '' };
 
 /** Activities of an API process, on the queue `observers`. Each only overwrites what was observed before. */
 export interface ObserverActivities {

@@ -15,7 +15,7 @@ export async function recordStreamers(db: Database, seen: readonly StreamerObser
       SELECT node_id, now(), reachable, healthy, breaker_state, spool_age_seconds, rows_lost,
         CASE WHEN rows_lost > 0 THEN now() END
       FROM jsonb_to_recordset(${JSON.stringify(rows.map(toRow))}::jsonb) AS seen
-        (node_id text, reachable boolean, healthy boolean, breaker_state smallint,
+        (node_id text, reachable boolean, healthy boolean, breaker_state integer,
          spool_age_seconds double precision, rows_lost bigint)
       WHERE EXISTS (SELECT FROM nodes WHERE nodes.id = seen.node_id)
       ORDER BY node_id

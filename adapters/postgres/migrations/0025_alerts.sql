@@ -114,7 +114,7 @@ CREATE TABLE streamer_observations (
   observed_at timestamptz(3) NOT NULL,
   reachable boolean NOT NULL,
   healthy boolean NOT NULL,
-  breaker_state smallint NOT NULL,
+  breaker_state integer NOT NULL,
   spool_age_seconds double precision,
   rows_lost bigint NOT NULL,
   -- When rows were last seen to be lost.
