@@ -29,7 +29,8 @@ export interface Alerts {
     readonly ids: readonly string[];
     readonly next: AlertCursor | null;
   }>;
-  evaluateDeployments(ids: readonly string[], usage: ReadonlyMap<string, MeasuredUsage>): Promise<Counts>;
+  /** `usage` is `null` when nobody looked at it: alerts on it stay as they are. */
+  evaluateDeployments(ids: readonly string[], usage: ReadonlyMap<string, MeasuredUsage> | null): Promise<Counts>;
   evaluateNodes(ids: readonly string[]): Promise<Counts>;
   clearOld(): Promise<void>;
 }
@@ -54,16 +55,8 @@ export interface EvaluateAlertsDeps {
   readonly onEvaluated?: (counts: Counts) => void;
 }
 
-/** The activities of the evaluation, and the same for some subjects at once. */
-export interface AlertEvaluation extends AlertActivities {
-  /** Evaluates some deployments now, because something has happened to them. */
-  evaluateDeployments(ids: readonly string[]): Promise<Counts>;
-  /** Evaluates some nodes now. */
-  evaluateNodes(ids: readonly string[]): Promise<Counts>;
-}
-
 /** Creates the activities that evaluate alerts and hand out what is to be told of them. */
-export function createEvaluateAlerts({ alerts, usage, outbox, ...told }: EvaluateAlertsDeps): AlertEvaluation {
+export function createEvaluateAlerts({ alerts, usage, outbox, ...told }: EvaluateAlertsDeps): AlertActivities {
   const measured = async (ids: readonly string[]): Promise<ReadonlyMap<string, MeasuredUsage>> => {
     try {
       return await usage.read(ids);
@@ -76,8 +69,6 @@ export function createEvaluateAlerts({ alerts, usage, outbox, ...told }: Evaluat
   const evaluateDeployments = async (ids: readonly string[]): Promise<Counts> =>
     await alerts.evaluateDeployments(ids, await measured(ids));
   return {
-    evaluateDeployments,
-    evaluateNodes: (ids) => alerts.evaluateNodes(ids),
     evaluateAlerts: async () => {
       let [fired, resolved] = [0, 0];
       for (let cursor: AlertCursor | null = FIRST_SUBJECT; cursor; ) {

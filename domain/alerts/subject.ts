@@ -1,5 +1,5 @@
 import { type AlertRule, type AlertRuleName, BUILT_IN_RULES, overridden, type RuleOverride } from './alert-rules.ts';
-import { type AlertState, INACTIVE, NO_DATA, nextAlert, type Reading } from './alert-state.ts';
+import { type AlertState, INACTIVE, nextAlert, type Reading } from './alert-state.ts';
 
 /** What is known of one thing that alerts may be about. */
 export interface Subject {
@@ -10,7 +10,7 @@ export interface Subject {
   readonly organizationId: string | null;
   /** Name of a deployment, host name of a node. */
   readonly name: string;
-  /** By rule; of a rule that is left out nothing is known. */
+  /** By rule. One that is left out was not looked at, and stays as it is: that is no silence. */
   readonly readings: Readonly<Partial<Record<AlertRuleName, Reading>>>;
   /** What a reading is about where a rule looks at several things, for example a hostname. */
   readonly details: Readonly<Partial<Record<AlertRuleName, string>>>;
@@ -43,7 +43,8 @@ export function planAlerts({ subject, open, overrides }: SubjectFacts, nowMs: nu
     const rule = override ? overridden(builtIn, override) : builtIn;
     const before = open[rule.name] ?? INACTIVE;
     if (override && !override.isEnabled) return switchedOff(rule, subject, before);
-    const reading = subject.readings[rule.name] ?? NO_DATA;
+    const reading = subject.readings[rule.name];
+    if (!reading) return [];
     const { state: after, event } = nextAlert(before, rule, reading, nowMs);
     if (before.kind === 'inactive' && after.kind === 'inactive') return [];
     return [{ rule, subject, before, after, event, isOff: false }];

@@ -22,15 +22,19 @@ interface Row {
   readonly hostname: string | null;
 }
 
-/** Reads what the control database knows of deployments; with what was measured these are the subjects of their alerts. */
+/**
+ * Reads what the control database knows of deployments; with what was measured these are the subjects of their alerts.
+ *
+ * @param usage by deployment; `null` when nobody looked, so that alerts on it stay as they are.
+ */
 export async function readDeploymentSubjects(
   tx: DatabaseTransaction,
   ids: readonly string[],
-  usage: ReadonlyMap<string, MeasuredUsage>,
+  usage: ReadonlyMap<string, MeasuredUsage> | null,
   now: Date,
 ): Promise<Subject[]> {
   const { rows } = await QUERY(ids).execute(tx);
-  return rows.map((row) => toSubject(row, usage.get(row.id), now));
+  return rows.map((row) => toSubject(row, usage && (usage.get(row.id) ?? {}), now));
 }
 
 /** One statement, so that all of it is of one moment. A certificate that was not looked at for a day is not known. */
@@ -70,7 +74,7 @@ const QUERY = (ids: readonly string[]) => sql<Row>`
 
 const DAY_MS = 24 * 3_600_000;
 
-function toSubject(row: Row, usage: MeasuredUsage | undefined, now: Date): Subject {
+function toSubject(row: Row, usage: MeasuredUsage | null, now: Date): Subject {
   const { id, organizationId, name, stopped, expiresAt, hostname, lostNode } = row;
   // What is stopped runs nothing, so it uses nothing: that is known, and not read from silence.
   const used = (value: number | null | undefined): Reading => (stopped ? readValue(0) : fromMeasured(value));
@@ -79,9 +83,13 @@ function toSubject(row: Row, usage: MeasuredUsage | undefined, now: Date): Subje
   return {
     ...{ kind: 'deployment', id, organizationId, name },
     readings: {
-      cpu: used(usage?.cpuPercent),
-      memory: used(usage?.memoryPercent),
-      'error-rate': used(usage?.serverErrorPercent),
+      ...(usage === null
+        ? {}
+        : {
+            cpu: used(usage.cpuPercent),
+            memory: used(usage.memoryPercent),
+            'error-rate': used(usage.serverErrorPercent),
+          }),
       restarts: readValue(stopped ? 0 : row.restarts),
       'crash-loop': readValue(stopped ? 0 : row.streak),
       'replica-down': readValue(stopped ? 0 : Math.max(0, short) + row.down),

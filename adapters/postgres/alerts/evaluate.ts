@@ -16,7 +16,7 @@ export type Evaluated =
   | {
       readonly kind: 'deployments';
       readonly ids: readonly string[];
-      readonly usage: ReadonlyMap<string, MeasuredUsage>;
+      readonly usage: ReadonlyMap<string, MeasuredUsage> | null;
     }
   | { readonly kind: 'nodes'; readonly ids: readonly string[] };
 
