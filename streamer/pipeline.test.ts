@@ -30,15 +30,17 @@ function startProcess(world: World) {
   const never = new Promise<never>(() => undefined);
   const writer = createRowWriter({
     store: {
-      insertRows: async (rows) => {
+      probe: async () => undefined,
+      insertRows: async (batch) => {
         if (hasCrashed) return await never;
-        for (const row of rows) {
+        for (const row of batch.rows as readonly MinuteRow[]) {
           const key = `${row.containerId} ${row.minuteMs}`;
           if (!world.rows.has(key)) world.rows.set(key, row);
         }
         // The answer may be lost though the rows are there.
         await new Promise((resolve) => setImmediate(resolve));
         if (hasCrashed) await never;
+        return batch.rows.length;
       },
     },
     ...{ batchRows: 2, maxBatches: 1_000, maxAttempts: 5, firstPauseMs: 1, longestPauseMs: 2 },

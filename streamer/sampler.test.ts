@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { MeteredContainer, Reading } from '../domain/metrics/reading.ts';
-import { aSample } from '../test/support/samples.ts';
+import type { MeteredContainer } from '../domain/metrics/reading.ts';
+import { aReading, aSample } from '../test/support/samples.ts';
 import type { Meter, ReadingSource } from './ports.ts';
 import { createSampler } from './sampler.ts';
 
@@ -19,10 +19,6 @@ function sourceOf(read: (id: string) => ReturnType<Meter['read']>, opened: strin
       return { read: () => read(id), close: () => undefined };
     },
   };
-}
-
-function aReading(): Reading {
-  return aSample();
 }
 
 describe('a round', () => {

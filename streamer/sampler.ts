@@ -1,4 +1,5 @@
 import { cpuPercentBetween } from '../domain/metrics/counters.ts';
+import { followInterfaces, type NetworkHistory } from '../domain/metrics/interfaces.ts';
 import type { MeteredContainer, Reading, Sample } from '../domain/metrics/reading.ts';
 import type { Meter, ReadingSource } from './ports.ts';
 
@@ -33,6 +34,7 @@ interface Measured {
   readonly container: MeteredContainer;
   readonly meter: Meter;
   previous: Reading | undefined;
+  network: NetworkHistory | undefined;
   /** A read that outlived its round: the container is left out until it ends, so that a hung one holds one call, not many. */
   isBusy: boolean;
   hasEnded: boolean;
@@ -51,7 +53,8 @@ export function createSampler(options: SamplerOptions): Sampler {
     }
     for (const [id, container] of containers) {
       const meter = measured.has(id) ? undefined : openFirst(options.sources, container);
-      if (meter) measured.set(id, { container, meter, previous: undefined, isBusy: false, hasEnded: false });
+      if (meter)
+        measured.set(id, { container, meter, previous: undefined, network: undefined, isBusy: false, hasEnded: false });
     }
   };
 
@@ -118,9 +121,14 @@ async function readOne(one: Measured, round: number, signal: AbortSignal): Promi
   }
 }
 
-function toSample({ container, previous }: Measured, reading: Reading, round: number): Sample {
+/** Network counters rise over the loss of an interface; the rest is as it was read. */
+function toSample(one: Measured, { interfaces, ...reading }: Reading, round: number): Sample {
+  const { container, previous } = one;
+  const { history, counters } = followInterfaces(one.network, { interfaces, source: reading.source });
+  one.network = history;
   return {
     ...reading,
+    counters: { ...reading.counters, ...counters },
     round,
     containerId: container.id,
     deploymentId: container.deploymentId,

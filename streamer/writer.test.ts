@@ -12,7 +12,13 @@ function open(insertRows: (rows: readonly MinuteRow[]) => Promise<void>, changes
   const stopping = new AbortController();
   const lost = vi.fn();
   const writer = createRowWriter({
-    store: { insertRows },
+    store: {
+      insertRows: async (batch) => {
+        await insertRows(batch.rows as readonly MinuteRow[]);
+        return batch.rows.length;
+      },
+      probe: async () => undefined,
+    },
     batchRows: 10,
     maxBatches: 100,
     maxAttempts: 3,

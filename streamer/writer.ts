@@ -84,7 +84,7 @@ export function createRowWriter(options: RowWriterOptions): RowWriter {
     batch.attempts += 1;
     if (isRetry) counts.retries += 1;
     try {
-      await options.store.insertRows(batch.rows);
+      await options.store.insertRows({ kind: 'container', rows: batch.rows });
       remove(batch);
       counts.batchesWritten += 1;
       counts.rowsWritten += batch.rows.length;

@@ -1,5 +1,6 @@
 import type { ContainerStats } from 'dockerode';
-import type { MeteredContainer, Reading } from '../../domain/metrics/reading.ts';
+import { sumInterfaces } from '../../domain/metrics/interfaces.ts';
+import type { InterfaceCounts, MeteredContainer, Reading } from '../../domain/metrics/reading.ts';
 import { type Clock, type ReadingSource, SYSTEM_CLOCK } from '../../streamer/ports.ts';
 import { type DockerConnection, statusOf } from './connection.ts';
 
@@ -54,31 +55,52 @@ function toReading(
 ): Reading | undefined {
   const pids = stats.pids_stats?.current ?? 0;
   if (pids === 0) return undefined;
-  const networks = Object.values(stats.networks ?? {});
+  const { cpu_usage: cpu, throttling_data: throttling } = stats.cpu_stats;
+  const interfaces = Object.fromEntries(Object.entries(stats.networks ?? {}).map(toInterface));
   const memory = stats.memory_stats;
   const cache: Readonly<Record<string, number>> = { ...memory.stats };
+  const { io_service_bytes_recursive: bytes, io_serviced_recursive: operations } = stats.blkio_stats ?? {};
   return {
     incarnation,
     source: 'docker',
     ...times,
     counters: {
-      cpuNanos: stats.cpu_stats.cpu_usage.total_usage,
-      networkReceiveBytes: sum(networks.map((network) => network.rx_bytes)),
-      networkTransmitBytes: sum(networks.map((network) => network.tx_bytes)),
-      diskReadBytes: diskBytes(stats, 'read'),
-      diskWriteBytes: diskBytes(stats, 'write'),
+      ...sumInterfaces(interfaces),
+      cpuNanos: cpu.total_usage,
+      cpuUserNanos: cpu.usage_in_usermode,
+      cpuSystemNanos: cpu.usage_in_kernelmode,
+      cpuThrottledNanos: throttling?.throttled_time ?? 0,
+      diskReadBytes: sumOf(bytes, 'read'),
+      diskWriteBytes: sumOf(bytes, 'write'),
+      diskReadOperations: sumOf(operations, 'read'),
+      diskWriteOperations: sumOf(operations, 'write'),
+      oomKills: 0,
     },
+    interfaces,
     memoryBytes: Math.max(0, (memory.usage ?? 0) - (cache.total_inactive_file ?? cache.inactive_file ?? 0)),
     memoryLimitBytes: memory.limit ?? 0,
+    pageCacheBytes: cache.total_cache ?? cache.file ?? 0,
     pids,
   };
 }
 
-function diskBytes(stats: ContainerStats, operation: 'read' | 'write'): number {
-  const entries = stats.blkio_stats?.io_service_bytes_recursive ?? [];
-  return sum(entries.filter((entry) => entry.op.toLowerCase() === operation).map((entry) => entry.value));
+type NetworkStats = NonNullable<ContainerStats['networks']>[string];
+
+function toInterface([name, found]: [string, NetworkStats]): [string, InterfaceCounts] {
+  return [
+    name,
+    {
+      receiveBytes: found.rx_bytes,
+      receivePackets: found.rx_packets,
+      transmitBytes: found.tx_bytes,
+      transmitPackets: found.tx_packets,
+    },
+  ];
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+/** Version 1 says `Read`, version 2 `read`; what a daemon does not tell (operations on version 2) is `null`. */
+function sumOf(entries: readonly { op: string; value: number }[] | null | undefined, operation: string): number {
+  return (entries ?? [])
+    .filter((entry) => entry.op.toLowerCase() === operation)
+    .reduce((total, { value }) => total + value, 0);
 }

@@ -56,8 +56,9 @@ describe('a watched file', () => {
 describe('the checkpoint file', () => {
   const open = {
     ...{ containerId: 'c', deploymentId: 'd', replicaId: 'r1-0', minuteMs: 60_000, incarnation: 'x' },
-    source: 'cgroup' as const,
-    ...{ counters: evenCounters(9), used: evenCounters(4), memorySumBytes: 30, memoryMaxBytes: 20, samples: 2 },
+    ...{ source: 'cgroup' as const, counters: evenCounters(9), seen: evenCounters(8), used: evenCounters(4) },
+    ...{ atMs: 65_000, clockMs: null, memorySumBytes: 30, memoryMaxBytes: 20, memoryLimitBytes: 40, pageCacheBytes: 6 },
+    ...{ pidsMax: 2, observedMs: 5_000, samples: 2 },
   };
   const row = toRow(open);
   const checkpoint: Checkpoint = { state: { knownSinceMs: 5, open: [open] }, pending: row ? [row] : [] };

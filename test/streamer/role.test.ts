@@ -164,6 +164,7 @@ describe('the role streamer', () => {
     const { total } = await db
       .selectFrom('container_metrics')
       .select((eb) => eb.fn.sum<string>('cpu_nanos').as('total'))
+      .innerJoin('metric_series', 'metric_series.id', 'container_metrics.series_id')
       .where('container_id', '=', id)
       .executeTakeFirstOrThrow();
     await db.destroy();

@@ -49,11 +49,12 @@ export async function createStages(config: StreamerConfig, store: RowStore, log:
     slowAfterMs: config.METRICS_SUBSCRIBER_SLOW_THRESHOLD,
     monotonic,
   });
-  const insertRows: RowStore['insertRows'] = async (rows) => {
-    await store.insertRows(rows);
+  const insertRows: RowStore['insertRows'] = async (batch) => {
+    const stored = await store.insertRows(batch);
     observer.sawStorage();
+    return stored;
   };
-  const writer = createWriter(config, { insertRows }, log);
+  const writer = createWriter(config, { ...store, insertRows }, log);
   const health = createHealthCheck({
     probeDocker: docker.directory.listContainerIds,
     isReading: () => observer.isReading(),
