@@ -83,3 +83,8 @@ export function describeTarget(target: TargetConfig): string {
   const { protocol, host } = new URL(target.url);
   return `${protocol}//${host}/…`;
 }
+
+/** What the secret of a target is sealed for, beside its version, which is the target's id. */
+export function targetSecretPlace({ organizationId }: { readonly organizationId: string }) {
+  return { organizationId, owner: 'alerts', name: 'secret of a notification target' };
+}
