@@ -1,5 +1,5 @@
 import { BREAKER_CODE, type Breaker } from '../domain/metrics/circuit-breaker.ts';
-import type { Observability } from '../domain/metrics/observability.ts';
+import type { Observability, StorageTrouble } from '../domain/metrics/observability.ts';
 import type { Health } from './health.ts';
 import type { Round } from './sampler.ts';
 import type { Subscribers } from './subscribers.ts';
@@ -16,7 +16,17 @@ export interface ObservabilitySources {
   readonly rememberedReadings: () => number;
   readonly breaker: () => Breaker;
   readonly health: () => Health;
+  /** What waits for a database, or was given up; left out where nobody says. */
+  readonly storage?: () => StorageTrouble;
   readonly now: () => number;
+}
+
+/** What a streamer tells the control plane of itself. */
+export interface ObservedStreamer extends Observability {
+  readonly storage: StorageTrouble;
+  /** What is wrong, and what else somebody may want to know, for people. */
+  readonly problems: readonly string[];
+  readonly notices: readonly string[];
 }
 
 /** Tells operators what the streamer does. */
@@ -27,7 +37,10 @@ export interface Observer {
   sawStorage(): void;
   /** Whether the newest round read something, or had nothing to read. */
   isReading(): boolean;
-  snapshot(): Observability;
+  /** Time since a round ended, milliseconds; `undefined` before the first. */
+  sinceRoundMs(): number | undefined;
+  /** All that is known. What operators read of it are the 24 keys. */
+  snapshot(): ObservedStreamer;
 }
 
 /** Creates the stage that counts. A round in which nothing could be read is a failed collection; an idle one is not. */
@@ -58,6 +71,7 @@ export function createObserver(sources: ObservabilitySources): Observer {
       lastStorageMs = sources.now();
     },
     isReading: () => isReading,
+    sinceRoundMs: () => (lastRoundMs === null ? undefined : sources.now() - lastRoundMs),
     snapshot: () => {
       const [writer, subscribers, breaker, health] = [
         sources.writer(),
@@ -90,6 +104,9 @@ export function createObserver(sources: ObservabilitySources): Observer {
         last_collection_time: toTime(lastRoundMs),
         last_storage_time: toTime(lastStorageMs),
         last_health_check_time: toTime(health.checkedAtMs),
+        storage: sources.storage?.() ?? { spoolAgeSeconds: null, rowsDropped: writer.rowsLost },
+        problems: health.problems,
+        notices: health.notices,
       };
     },
   };

@@ -56,7 +56,8 @@ function startProcess(world: World) {
   const subscribers = createSubscribers({ bufferRounds: 5, slowAfterMs: 100, monotonic: SYSTEM_CLOCK.monotonic });
   const health = {
     check: async () => undefined,
-    current: () => ({ healthy: true, consecutiveFailures: 0, checkedAtMs: null }),
+    current: () => ({ healthy: true, consecutiveFailures: 0, checkedAtMs: null, problems: [], notices: [] }),
+    stop: () => undefined,
   };
   const observer = createObserver({
     writer: writer.counts,

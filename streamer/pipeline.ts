@@ -93,6 +93,7 @@ export function startPipeline(stages: Stages, options: PipelineOptions): Pipelin
     stop: async () => {
       clearInterval(rounds);
       clearInterval(checks);
+      stages.health.stop();
       stopping.abort();
       await Promise.all([round, following, storing]);
       await storing;

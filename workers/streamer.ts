@@ -15,6 +15,8 @@ import { startPipeline } from '../streamer/pipeline.ts';
 import { SYSTEM_CLOCK } from '../streamer/ports.ts';
 import type { RunningRole } from './run-role.ts';
 import { createStages } from './streamer/stages.ts';
+import { openMetricsServerIf } from './telemetry/metrics-server.ts';
+import { createStreamerTelemetry } from './telemetry/streamer-telemetry.ts';
 
 /** How long a stop waits for the metrics database; what it did not take by then is in the checkpoint. */
 const FLUSH_MS = 5_000;
@@ -44,6 +46,8 @@ export async function startStreamer(environment: Record<string, string | undefin
     }),
     authenticate: async (headers) => await authenticate(headers, nodeId.current(), jwks.current),
   });
+  const registry = createStreamerTelemetry(stages.observer.snapshot);
+  const metrics = await openMetricsServerIf(config.METRICS_PORT, { host: config.BIND_ADDRESS, registry });
   const stopping = new AbortController();
   const pipeline = startOnceKnown(nodeId.untilPresent(stopping.signal), () =>
     startPipeline(stages, timing(config, log)),
@@ -52,6 +56,7 @@ export async function startStreamer(environment: Record<string, string | undefin
     stop: async () => {
       stopping.abort(new Error('the streamer stops'));
       await server.close();
+      await metrics?.close();
       await (await pipeline)?.stop();
       await db.destroy();
       nodeId.close();

@@ -2,7 +2,12 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ControlTokenSigner } from '../../adapters/tokens/control-token.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Delivery } from '../../domain/metrics/conflating-buffer.ts';
-import { type Observability, parseObservability } from '../../domain/metrics/observability.ts';
+import {
+  type Observability,
+  parseObservability,
+  parseStorageTrouble,
+  type StorageTrouble,
+} from '../../domain/metrics/observability.ts';
 import type { ContainerSample } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import { StreamerGatewayService } from '../../gen/obiente/internal/v1/gateways_pb.ts';
 import { createGatewayClients } from './gateway-clients.ts';
@@ -27,7 +32,7 @@ export interface Streamers {
   /** The newest sample of each container. */
   latest(streamer: Streamer, deploymentId: string, signal: AbortSignal): Promise<readonly ContainerSample[]>;
   /** The streamer's own counters. */
-  observe(streamer: Streamer, signal: AbortSignal): Promise<Observability>;
+  observe(streamer: Streamer, signal: AbortSignal): Promise<Observability & { readonly storage: StorageTrouble }>;
 }
 
 /** Creates the client of the streamers' gateways. Every call carries a token for that one streamer. */
@@ -54,7 +59,8 @@ export function createStreamers({ signer }: { readonly signer: ControlTokenSigne
     observe: async (streamer, signal) => {
       try {
         const { json } = await clientOf(gatewayOf(streamer)).getObservability({}, { signal });
-        return parseObservability(JSON.parse(json));
+        const said: unknown = JSON.parse(json);
+        return { ...parseObservability(said), storage: parseStorageTrouble(said) };
       } catch (error) {
         throw unavailable(streamer, error);
       }

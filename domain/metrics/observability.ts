@@ -56,6 +56,40 @@ export const NOTHING_OBSERVED: Observability = {
   last_health_check_time: null,
 };
 
+/** The keys of `GET /metrics/observability`: exactly these, whatever else a streamer says of itself. */
+export const OPERATOR_KEYS = [
+  ...['collection_count', 'collection_errors', 'collections_per_second', 'containers_processed', 'containers_failed'],
+  ...['storage_batches_written', 'storage_batches_failed', 'storage_metrics_written', 'storage_metrics_failed'],
+  ...['retry_queue_size', 'retry_batches_processed', 'retry_batches_success'],
+  ...['active_subscribers', 'slow_subscribers', 'subscriber_overflows'],
+  ...['live_metrics_cache_size', 'previous_stats_cache_size', 'circuit_breaker_state', 'circuit_breaker_failures'],
+  ...['healthy', 'consecutive_failures', 'last_collection_time', 'last_storage_time', 'last_health_check_time'],
+] as readonly (keyof Observability)[];
+
+/** What operators read of a streamer: the 24 keys, and nothing else. */
+export function toOperatorAnswer(observed: Observability): Observability {
+  return Object.fromEntries(OPERATOR_KEYS.map((key) => [key, observed[key]])) as unknown as Observability;
+}
+
+/** What alerts look at of a streamer, beside the keys that operators know from the original platform. */
+export interface StorageTrouble {
+  /** For how long the oldest row has waited for a database, seconds; `null` when none does, or nobody says. */
+  readonly spoolAgeSeconds: number | null;
+  /** Rows given up for good. */
+  readonly rowsDropped: number;
+}
+
+/** Reads the part `storage` of a streamer's answer; what is missing is as in health. */
+export function parseStorageTrouble(value: unknown): StorageTrouble {
+  const whole = value !== null && typeof value === 'object' ? (value as Readonly<Record<string, unknown>>) : {};
+  const part = whole.storage !== null && typeof whole.storage === 'object' ? whole.storage : {};
+  const { spoolAgeSeconds, rowsDropped } = part as Readonly<Record<string, unknown>>;
+  return {
+    spoolAgeSeconds: typeof spoolAgeSeconds === 'number' ? spoolAgeSeconds : null,
+    rowsDropped: typeof rowsDropped === 'number' ? rowsDropped : 0,
+  };
+}
+
 /** Keys of which a cluster shows its worst node, not the sum. */
 const WORST: ReadonlySet<string> = new Set(['circuit_breaker_state', 'consecutive_failures']);
 

@@ -1,3 +1,4 @@
+import type { StreamerObservation } from '../../activities/observe-cluster.ts';
 import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findDeployment } from '../../adapters/postgres/deployments.ts';
@@ -5,6 +6,7 @@ import { listNodes, listNodesOfDeployment } from '../../adapters/postgres/nodes.
 import type { ControlTokenSigner } from '../../adapters/tokens/control-token.ts';
 import { createStreamers, type Streamer } from '../../api/gateways/streamers.ts';
 import { createClusterObservability } from '../../api/metrics/cluster-observability.ts';
+import { observeStreamers } from '../../api/metrics/observe-streamers.ts';
 import { createMetricsService } from '../../api/services/metrics.ts';
 
 /** Streamers that the cluster's counters sum up at most: one a node, as many as a cluster of this platform has. */
@@ -31,7 +33,12 @@ export function createLiveMetrics(world: {
       return nodes.filter(({ state }) => state !== 'lost');
     },
   });
-  return { metrics, cluster };
+  const listStreamers = async (): Promise<readonly Streamer[]> => {
+    const nodes = await listNodes(db, { limit: MAX_NODES });
+    return nodes.filter(({ state }) => state !== 'lost');
+  };
+  const observations = (): Promise<StreamerObservation[]> => observeStreamers({ listStreamers, ...streamers });
+  return { metrics, cluster, observations };
 }
 
 async function findStreamers(db: Database, deploymentId: string): Promise<readonly Streamer[] | undefined> {

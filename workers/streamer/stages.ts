@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createCgroupSource } from '../../adapters/cgroup/cgroup-source.ts';
 import { createDockerConnection } from '../../adapters/docker/connection.ts';
 import { createDockerContainers } from '../../adapters/docker/containers.ts';
@@ -55,10 +56,18 @@ export async function createStages(config: StreamerConfig, store: RowStore, log:
     return stored;
   };
   const writer = createWriter(config, { ...store, insertRows }, log);
+  const lag = monitorEventLoopDelay();
+  lag.enable();
   const health = createHealthCheck({
     probeDocker: docker.directory.listContainerIds,
     isReading: () => observer.isReading(),
+    observe: () => ({
+      ...{ sinceRoundMs: observer.sinceRoundMs(), intervalMs: config.METRICS_COLLECTION_INTERVAL },
+      ...{ lagMs: lag.mean / 1e6, isBreakerOpen: docker.gate.current().kind === 'open' },
+      slowSubscribers: subscribers.state().slow,
+    }),
     failureThreshold: config.METRICS_HEALTH_CHECK_FAILURE_THRESHOLD,
+    againMs: config.METRICS_HEALTH_CHECK_INTERVAL / config.METRICS_HEALTH_CHECK_FAILURE_THRESHOLD,
     now,
   });
   const observer = createObserver({

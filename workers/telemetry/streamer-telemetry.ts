@@ -1,8 +1,8 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Observability } from '../../domain/metrics/observability.ts';
+import type { Observability, StorageTrouble } from '../../domain/metrics/observability.ts';
 
 /** How a key of `/metrics/observability` is called in Prometheus, and what it says. */
-const EXPOSED: Readonly<Record<keyof Observability, readonly [name: string, help: string]>> = {
+const EXPOSED: Readonly<Record<string, readonly [name: string, help: string]>> = {
   collection_count: ['collections_total', 'Rounds of reading that ended.'],
   collection_errors: ['collection_errors_total', 'Rounds in which nothing could be read although there was something.'],
   collections_per_second: ['collections_per_second', 'Rounds a second, over the last minute.'],
@@ -29,14 +29,8 @@ const EXPOSED: Readonly<Record<keyof Observability, readonly [name: string, help
   last_health_check_time: ['last_health_check_timestamp_seconds', 'When health was checked last; 0 before the first.'],
 };
 
-/** What is said beside the 24 keys; a streamer that does not know it leaves it out. */
-export interface StreamerExtras {
-  /** Age of the oldest row that waits for the metrics database, seconds; 0 when none waits. */
-  readonly spoolAgeSeconds: number | null;
-}
-
 /** Creates the counters of a streamer from its own answer, read at each scrape, and Node's own. */
-export function createStreamerTelemetry(observe: () => Observability, extras: () => StreamerExtras): Registry {
+export function createStreamerTelemetry(observe: () => Observability & { readonly storage: StorageTrouble }): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const [key, [name, help]] of Object.entries(EXPOSED)) {
@@ -52,7 +46,7 @@ export function createStreamerTelemetry(observe: () => Observability, extras: ()
     help: 'Age of the oldest row that waits for the metrics database; 0 when none waits.',
     registers: [registry],
     collect() {
-      this.set(extras().spoolAgeSeconds ?? 0);
+      this.set(observe().storage.spoolAgeSeconds ?? 0);
     },
   });
   return registry;

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type SqlBool, sql } from 'kysely';
-import { isSilenced, type Silence } from '../../../domain/alerts/silences.ts';
+import { isSilenced } from '../../../domain/alerts/silences.ts';
 import { type Database, type DatabaseTransaction, ROWS_PER_INSERT } from '../database.ts';
 import { isOneOf, isOneOfTexts } from '../page.ts';
+import { readSilences } from './silence-records.ts';
 
 /** Targets that alerts of the platform are told to, at most. */
 const PLATFORM_TARGETS = 20;
@@ -63,18 +64,6 @@ async function readTargets(tx: DatabaseTransaction, organizationIds: readonly st
 
 function kindOf({ state }: { readonly state: string }): 'fired' | 'resolved' {
   return state === 'resolved' ? 'resolved' : 'fired';
-}
-
-async function readSilences(tx: DatabaseTransaction, now: Date): Promise<Silence[]> {
-  const rows = await tx
-    .selectFrom('silences')
-    .select(['organization_id', 'rule', 'deployment_id', 'node_id', 'until'])
-    .where('until', '>', now)
-    .execute();
-  return rows.map((row) => ({
-    ...{ organizationId: row.organization_id, rule: row.rule, deploymentId: row.deployment_id, nodeId: row.node_id },
-    untilMs: row.until.getTime(),
-  }));
 }
 
 /** Notifications that are given to workflows at a time. */
