@@ -1,4 +1,5 @@
 import type { Log } from '../adapters/logging/log.ts';
+import { countAlerts } from '../adapters/postgres/alerts/alert-records.ts';
 import { openChangeFeed } from '../adapters/postgres/changes.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDataKeyStore } from '../adapters/postgres/organization-keys.ts';
@@ -57,7 +58,7 @@ export async function startApi(environment: Record<string, string | undefined>, 
   const config = readEnvironment(apiVariables, environment);
   const world = await openWorld(config, log);
   const { db, changes, keys } = world;
-  const telemetry = createApiTelemetry();
+  const telemetry = createApiTelemetry(() => countAlerts(db));
   const ingress = createIngressRoute(config, { db, changes, log, bearer: keys.traefikToken });
   const { metrics, cluster, observations } = createLiveMetrics({ ...world, heartbeatMs: HEARTBEAT_MS });
   let server: ApiServer | undefined;

@@ -21,6 +21,7 @@ import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
+import { deliverOnce, evaluateOnce } from '../support/alert-workflows.ts';
 import {
   aDeployRequest,
   aGitSource,
@@ -117,6 +118,9 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'snapshot-failed', run: (rig) => snapshotTaken(rig, { takeSnapshot: diskFull, restoreSnapshot: diskFull }) },
   { name: 'snapshot-while-stopped', run: snapshotWhileStopped },
   { name: 'keys-refused', run: (rig) => keysRotated(rig, ['old', 'lost']) },
+  { name: 'alerts-evaluated', run: (rig) => alertsEvaluated(rig) },
+  { name: 'notification-delivered', run: (rig) => notificationDelivered(rig, 2) },
+  { name: 'notification-given-up', run: (rig) => notificationDelivered(rig, Number.POSITIVE_INFINITY) },
 ];
 
 const TAKEN = new DomainError('NAME_TAKEN', 'name: app exists');
@@ -516,6 +520,14 @@ async function reconciled(rig: Rig): Promise<readonly string[]> {
   };
   await withNodes(rig, nodes, reconcile, { heal: [A_REPLICA.deploymentId] });
   return [workflowId];
+}
+
+async function alertsEvaluated(rig: Rig): Promise<readonly string[]> {
+  return [(await evaluateOnce(rig)).workflowId];
+}
+
+async function notificationDelivered(rig: Rig, failures: number): Promise<readonly string[]> {
+  return [(await deliverOnce(rig, failures)).workflowId];
 }
 
 async function keysRotated(rig: Rig, dataKeys: string[]): Promise<readonly string[]> {
