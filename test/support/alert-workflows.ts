@@ -16,9 +16,9 @@ import type { startWorkflowRig } from './workflow-rig.ts';
 
 type Rig = Awaited<ReturnType<typeof startWorkflowRig>>;
 
-/** Pauses of milliseconds, and little patience. */
+/** Pauses of milliseconds; the patience is that of a busy machine. */
 export const QUICK_DELIVERY: DeliveryTiming = {
-  ...{ firstPauseMs: 20, longestPauseMs: 50, giveUpMs: 2_000, attemptMs: 1_000 },
+  ...{ firstPauseMs: 20, longestPauseMs: 50, giveUpMs: 60_000, attemptMs: 20_000 },
 };
 
 /** What an evaluation is made of, for tests that replace a part. */
@@ -78,12 +78,15 @@ export async function evaluateOnce(rig: Rig, { observers = {}, alerts = {} }: Al
   }
 }
 
+/** How a delivery fails. */
+export interface FailingDelivery {
+  readonly failures: number;
+  readonly code?: 'DELIVERY_FAILED' | 'DELIVERY_REFUSED';
+  readonly giveUpMs?: number;
+}
+
 /** Runs one delivery whose first attempts fail. */
-export async function deliverOnce(
-  rig: Rig,
-  failures: number,
-  code: 'DELIVERY_FAILED' | 'DELIVERY_REFUSED' = 'DELIVERY_FAILED',
-) {
+export async function deliverOnce(rig: Rig, { failures, code = 'DELIVERY_FAILED', ...timing }: FailingDelivery) {
   const notificationId = randomUUID();
   let attempts = 0;
   const givenUp: string[] = [];
@@ -102,7 +105,7 @@ export async function deliverOnce(
   const workflowId = deliverWorkflowId(notificationId);
   try {
     await rig.client.workflow.execute(DELIVER_WORKFLOW, {
-      ...{ workflowId, taskQueue: CONTROL_QUEUE, args: [{ notificationId, timing: QUICK_DELIVERY }] },
+      ...{ workflowId, taskQueue: CONTROL_QUEUE, args: [{ notificationId, timing: { ...QUICK_DELIVERY, ...timing } }] },
     });
     return { workflowId, attempts, givenUp };
   } finally {

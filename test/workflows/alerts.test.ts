@@ -29,7 +29,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => await rig.stop());
 
-describe('the workflow that evaluates', { timeout: 60_000 }, () => {
+describe('the workflow that evaluates', { timeout: 120_000 }, () => {
   it('looks, evaluates, and hands out what is to be told', async () => {
     const { called, outcome } = await evaluateOnce(rig);
     expect(called.toSorted().slice(2)).toEqual(['observeCertificates', 'observeStreamers']);
@@ -46,16 +46,16 @@ describe('the workflow that evaluates', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the workflow that delivers', { timeout: 60_000 }, () => {
+describe('the workflow that delivers', { timeout: 120_000 }, () => {
   it('tries again until it is taken', async () => {
-    expect(await deliverOnce(rig, 3)).toMatchObject({ attempts: 4, givenUp: [] });
+    expect(await deliverOnce(rig, { failures: 3 })).toMatchObject({ attempts: 4, givenUp: [] });
   });
 
   it('gives up what is refused for good at once, and everything else after its time, where people see it', async () => {
-    const refused = await deliverOnce(rig, Number.POSITIVE_INFINITY, 'DELIVERY_REFUSED');
+    const refused = await deliverOnce(rig, { failures: 1, code: 'DELIVERY_REFUSED' });
     expect(refused).toMatchObject({ attempts: 1, givenUp: ['refused 1 times'] });
-    const failed = await deliverOnce(rig, Number.POSITIVE_INFINITY);
-    expect(failed.attempts).toBeGreaterThan(3);
+    const failed = await deliverOnce(rig, { failures: Number.POSITIVE_INFINITY, giveUpMs: 5_000 });
+    expect(failed.attempts).toBeGreaterThan(1);
     expect(failed.givenUp).toHaveLength(1);
   });
 });
@@ -110,16 +110,16 @@ describe('an alert on the way from the database to a receiver', { timeout: 120_0
         postWebhook(target, notification, secret, { allowedHosts: [`127.0.0.1:${port}`], now: Date.now }),
       sendMail: async () => undefined,
     });
-    const work = () =>
-      startWorker(rig.connection, rig.temporal, {
-        ...{ taskQueue: CONTROL_QUEUE, workflowBundle: rig.workflowBundle, maxActivities: 10 },
-        activities: withFailures({ ...evaluation, ...delivery }),
-      });
+    const worker = await startWorker(rig.connection, rig.temporal, {
+      ...{ taskQueue: CONTROL_QUEUE, workflowBundle: rig.workflowBundle, maxActivities: 10 },
+      activities: withFailures({ ...evaluation, ...delivery }),
+    });
     const setState = (state: 'ready' | 'lost') =>
       db.updateTable('nodes').set({ state, reason: 'silent for 10 s' }).where('id', '=', nodeId).execute();
-    const workers = await Promise.all([work(), work()]);
     try {
       await setState('lost');
+      // Others evaluate beside the schedule, as on a change.
+      await Promise.all(Array.from({ length: 4 }, () => createAlertEvaluator(db).evaluateNodes([nodeId])));
       const timing = { observeMs: 100, evaluateMs: 10_000 };
       for (let i = 0; i < 2; i += 1) await ensureAlertsSchedule(rig.client, { everyMs: 1_000, timing });
       await eventually(() => expect(received.map(({ event }) => event)).toEqual(['alert.fired']), {
@@ -138,7 +138,7 @@ describe('an alert on the way from the database to a receiver', { timeout: 120_0
       expect(rows.every(({ state, last_error }) => state === 'delivered' && last_error === null)).toBe(true);
     } finally {
       await rig.client.schedule.getHandle(ALERTS_SCHEDULE).delete();
-      await Promise.all(workers.map((worker) => worker.stop()));
+      await worker.stop();
       server.closeAllConnections();
       server.close();
     }
