@@ -6,7 +6,7 @@ import { devOidcVariables } from '../../config/dev-oidc.ts';
 import { nodeVariables } from '../../config/node.ts';
 import { orchestratorVariables } from '../../config/orchestrator.ts';
 import { streamerVariables } from '../../config/streamer.ts';
-import { databaseUrl, LOOPBACK, metricsDatabaseUrl, toAddresses } from './addresses.ts';
+import { databaseUrl, LOOPBACK, metricsDatabaseUrl, metricsReaderUrl, toAddresses } from './addresses.ts';
 import type { Installation } from './installation.ts';
 
 /** Names of the roles that the supervisor runs as processes of this code base. */
@@ -77,6 +77,7 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       DOMAIN: config.DOMAIN,
       PUBLIC_HTTP_PORT: String(config.HTTP_PORT),
       PUBLIC_HTTPS_PORT: String(config.HTTPS_PORT),
+      ALERTS_CERTIFICATE_ADDRESS: `127.0.0.1:${config.HTTPS_PORT}`,
       ...joining(installation),
       ...(usesDevelopmentIssuer(installation) ? developmentIdentity(installation) : {}),
     };
@@ -87,6 +88,7 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
     MASTER_KEY_FILE: installation.keys.master,
     TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
     DOMAIN: installation.config.DOMAIN,
+    ...reading(installation),
   }),
   node: (installation) => {
     const { config, keys } = installation;
@@ -103,6 +105,12 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
     return { ...hostVariables(installation), ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}) };
   },
 };
+
+/** Where metrics are read for alerts. */
+function reading(installation: Installation): Environment {
+  const url = metricsReaderUrl(installation);
+  return url ? { METRICS_READER_DATABASE_URL: url } : {};
+}
 
 /** Where the streamers of nodes that join write: only as a role that is known to be able to insert and nothing else. */
 function joining(installation: Installation): Environment {
