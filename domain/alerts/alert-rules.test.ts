@@ -83,6 +83,7 @@ describe('a target', () => {
     expect(refusal(() => checkTarget(webhook('https://hooks.example.com:8443/a?b=c'), []))).toBe('taken');
     expect(refusal(() => checkTarget(webhook('http://127.0.0.1:9000/'), ['127.0.0.1:9000']))).toBe('taken');
     expect(refusal(() => checkTarget(webhook('http://127.0.0.1:9001/'), ['127.0.0.1:9000']))).toBe('webhook.url');
+    expect(refusal(() => checkTarget(webhook('http://127.0.0.1:9001/'), ['127.0.0.1']))).toBe('taken');
     expect(refusal(() => checkTarget(smtp, []))).toBe('taken');
     expect(refusal(() => checkTarget({ ...smtp, host: '10.0.0.5' }, []))).toBe('smtp.host');
   });

@@ -53,7 +53,7 @@ function checkWebhook({ url }: WebhookTarget, allowed: readonly string[]): void 
     throw invalidArgument('webhook.url', 'found a user in it', 'a URL without; requests are signed');
   }
   const host = parsed.host.startsWith('[') ? parsed.hostname : parsed.host;
-  if (allowed.includes(parsed.host.toLowerCase())) return;
+  if ([parsed.host, parsed.hostname].some((name) => allowed.includes(name))) return;
   checkHost('webhook.url', { kind: 'host', host, allowed });
   if (parsed.protocol === 'http:') {
     throw invalidArgument('webhook.url', 'found http', 'https, or http of a host that the operator allows');

@@ -1,0 +1,96 @@
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, describe, expect, inject, it } from 'vitest';
+import { LABEL } from '../../domain/naming.ts';
+import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { tarOf } from '../support/docker.ts';
+import { eventually } from '../support/eventually.ts';
+import { obiente, openApi } from '../support/platform.ts';
+import { useTestDocker } from '../support/test-docker.ts';
+import { aWebServer, createSubject } from './deployed.ts';
+
+const platform = inject('platform');
+const api = openApi(platform);
+const docker = useTestDocker();
+afterAll(() => api.close());
+
+const SECRET = 'a secret that only both know';
+
+/** A receiver on this machine: what it was told, with a signature that is right. */
+async function aReceiver() {
+  const told: { readonly event: string; readonly rule: string; readonly deployment: string | null }[] = [];
+  const server = createServer(async (request, response) => {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    const body = Buffer.concat(parts).toString();
+    const [, t, v1] = /^t=(\d+),v1=([0-9a-f]+)$/.exec(`${request.headers['obiente-signature']}`) ?? [];
+    const isOurs = createHmac('sha256', SECRET).update(`${t}.${body}`).digest('hex') === v1;
+    const { event, alert } = JSON.parse(body);
+    if (isOurs) told.push({ event, rule: alert?.rule ?? '', deployment: alert?.deployment ?? null });
+    response.writeHead(isOurs ? 204 : 401).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const close = (): void => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { told, url: `http://127.0.0.1:${port}/`, close };
+}
+
+/** A web server that exits as soon as its container has a file `/broken`, and as long as it has no `/mended`. */
+function aFragileServer() {
+  const isBroken = '[ -e /broken ] && [ ! -e /mended ]';
+  const serve = 'mkdir -p /tmp/www && echo "$BODY" > /tmp/www/index.html && httpd -p 8080 -h /tmp/www';
+  const script = `if ${isBroken}; then exit 3; fi; ${serve}; until ${isBroken}; do sleep 0.2; done; exit 3`;
+  const interval = { seconds: 0n, nanos: 500_000_000 };
+  const healthCheck = { kind: { case: 'automatic', value: {} }, interval } as const;
+  return aWebServer(docker.corner.image, 'here', { command: ['/bin/sh', '-c', script], healthCheck });
+}
+
+describe('alerts of the whole platform', { timeout: 480_000 }, () => {
+  it('tell a crash loop once at its begin and once at its end, by a target that was tried before', async () => {
+    const receiver = await aReceiver();
+    const { organizations } = await api.organizations.listOrganizations({});
+    const organizationId = organizations[0]?.id ?? '';
+    const name = 'receiver';
+    const target = { case: 'webhook', value: { url: receiver.url, secret: SECRET } } as const;
+    await api.alerts.createNotificationTarget({ idempotencyKey: crypto.randomUUID(), organizationId, name, target });
+    try {
+      await obiente(platform, 'alerts', 'targets', 'test', name);
+      await eventually(() => expect(receiver.told.map(({ event }) => event)).toEqual(['test']));
+
+      const subject = await createSubject(api, aFragileServer());
+      expect(await subject.outcome()).toMatchObject({ state: OperationState.SUCCEEDED });
+      const rules = await obiente(platform, 'alerts', 'rules', subject.id);
+      expect(rules.stdout).toContain('crash-loop');
+      const filters = { label: [`${LABEL.deploymentId}=${subject.id}`] };
+      const put = async (file: string): Promise<void> => {
+        const [found] = await docker.corner.client.listContainers({ all: true, filters });
+        const container = docker.corner.client.getContainer(found?.Id ?? '');
+        await container.putArchive(tarOf({ [file]: 'x' }), { path: '/' });
+      };
+      const loops = () =>
+        receiver.told.flatMap(({ event, rule, deployment }) =>
+          rule === 'crash-loop' && deployment === subject.name ? [event] : [],
+        );
+      await put('broken');
+      await eventually(() => expect(loops()).toEqual(['alert.fired']), { patienceMs: 120_000 });
+      const listed = await obiente(platform, 'alerts');
+      expect(listed.stdout).toMatch(new RegExp(`crash-loop +${subject.name} +critical +firing`));
+
+      await put('mended');
+      await eventually(() => expect(loops()).toEqual(['alert.fired', 'alert.resolved']), { patienceMs: 300_000 });
+      const { alerts } = await api.alerts.listAlerts({ organizationId, deploymentId: subject.id, history: true });
+      expect(alerts.filter(({ rule }) => rule === 'crash-loop')).toMatchObject([{ resolution: 'cleared' }]);
+      const { targets } = await api.alerts.listNotificationTargets({ organizationId });
+      expect(targets).toMatchObject([{ name, failed: 0, lastError: '' }]);
+    } finally {
+      await api.alerts.deleteNotificationTarget({ organizationId, name });
+      receiver.close();
+    }
+  });
+});
