@@ -7,7 +7,7 @@ import { LABEL } from '../../domain/naming.ts';
 import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { tarOf } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
-import { obiente, openApi } from '../support/platform.ts';
+import { obiente, openApi, pidOf } from '../support/platform.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject } from './deployed.ts';
 
@@ -51,48 +51,81 @@ function aFragileServer() {
   return aWebServer(docker.corner.image, 'here', { command: ['/bin/sh', '-c', script], healthCheck });
 }
 
+/** Tells a receiver of everything while `use` runs. */
+async function withReceiver(
+  use: (told: Awaited<ReturnType<typeof aReceiver>>['told']) => Promise<void>,
+): Promise<void> {
+  const receiver = await aReceiver();
+  const { organizations } = await api.organizations.listOrganizations({});
+  const [organizationId, name] = [organizations[0]?.id ?? '', 'receiver'];
+  const target = { case: 'webhook', value: { url: receiver.url, secret: SECRET } } as const;
+  await api.alerts.createNotificationTarget({ idempotencyKey: crypto.randomUUID(), organizationId, name, target });
+  try {
+    await use(receiver.told);
+    const { targets } = await api.alerts.listNotificationTargets({ organizationId });
+    expect(targets).toMatchObject([{ name, failed: 0, lastError: '' }]);
+  } finally {
+    await api.alerts.deleteNotificationTarget({ organizationId, name });
+    receiver.close();
+  }
+}
+
 describe('alerts of the whole platform', { timeout: 480_000 }, () => {
   it('tell a crash loop once at its begin and once at its end, by a target that was tried before', async () => {
-    const receiver = await aReceiver();
-    const { organizations } = await api.organizations.listOrganizations({});
-    const organizationId = organizations[0]?.id ?? '';
-    const name = 'receiver';
-    const target = { case: 'webhook', value: { url: receiver.url, secret: SECRET } } as const;
-    await api.alerts.createNotificationTarget({ idempotencyKey: crypto.randomUUID(), organizationId, name, target });
-    try {
-      await obiente(platform, 'alerts', 'targets', 'test', name);
-      await eventually(() => expect(receiver.told.map(({ event }) => event)).toEqual(['test']));
+    await withReceiver(async (told) => {
+      await obiente(platform, 'alerts', 'targets', 'test', 'receiver');
+      await eventually(() => expect(told.map(({ event }) => event)).toEqual(['test']));
 
       const subject = await createSubject(api, aFragileServer());
       expect(await subject.outcome()).toMatchObject({ state: OperationState.SUCCEEDED });
       const rules = await obiente(platform, 'alerts', 'rules', subject.id);
       expect(rules.stdout).toContain('crash-loop');
       const filters = { label: [`${LABEL.deploymentId}=${subject.id}`] };
-      const put = async (file: string): Promise<void> => {
-        const [found] = await docker.corner.client.listContainers({ all: true, filters });
-        const container = docker.corner.client.getContainer(found?.Id ?? '');
-        await container.putArchive(tarOf({ [file]: 'x' }), { path: '/' });
-      };
+      const [found] = await docker.corner.client.listContainers({ all: true, filters });
+      const container = docker.corner.client.getContainer(found?.Id ?? '');
+      await container.putArchive(tarOf({ broken: 'x' }), { path: '/' });
       const loops = () =>
-        receiver.told.flatMap(({ event, rule, deployment }) =>
+        told.flatMap(({ event, rule, deployment }) =>
           rule === 'crash-loop' && deployment === subject.name ? [event] : [],
         );
-      await put('broken');
       await eventually(() => expect(loops()).toEqual(['alert.fired']), { patienceMs: 120_000 });
       const listed = await obiente(platform, 'alerts');
       expect(listed.stdout).toMatch(new RegExp(`crash-loop +${subject.name} +critical +firing`));
 
       // Fresh replicas are not broken; one that is mended is taken for steady after ten minutes.
-      const restarted = await obiente(platform, 'restart', subject.id);
-      expect(restarted.code).toBe(0);
+      expect((await obiente(platform, 'restart', subject.id)).code).toBe(0);
       await eventually(() => expect(loops()).toEqual(['alert.fired', 'alert.resolved']), { patienceMs: 120_000 });
-      const { alerts } = await api.alerts.listAlerts({ organizationId, deploymentId: subject.id, history: true });
-      expect(alerts.filter(({ rule }) => rule === 'crash-loop')).toMatchObject([{ resolution: 'cleared' }]);
-      const { targets } = await api.alerts.listNotificationTargets({ organizationId });
-      expect(targets).toMatchObject([{ name, failed: 0, lastError: '' }]);
-    } finally {
-      await api.alerts.deleteNotificationTarget({ organizationId, name });
-      receiver.close();
-    }
+      const history = await obiente(platform, 'alerts', 'history');
+      expect(history.stdout).toMatch(new RegExp(`crash-loop +${subject.name} +critical +resolved`));
+      await subject.remove();
+    });
+  });
+
+  it('tell operators of a node that is lost, once, and of a streamer that is silent', async () => {
+    await withReceiver(async (told) => {
+      expect((await obiente(platform, 'alerts', 'targets', 'platform', 'receiver')).code).toBe(0);
+      const events = (rule: string) => told.flatMap((one) => (one.rule === rule ? [one.event] : []));
+      const streamer = await pidOf(platform, 'streamer');
+      process.kill(streamer, 'SIGSTOP');
+      try {
+        await eventually(() => expect(events('streamer-silent')).toEqual(['alert.fired']), { patienceMs: 180_000 });
+      } finally {
+        process.kill(streamer, 'SIGCONT');
+      }
+      await eventually(() => expect(events('streamer-silent')).toEqual(['alert.fired', 'alert.resolved']), {
+        patienceMs: 120_000,
+      });
+      const node = await pidOf(platform, 'node');
+      process.kill(node, 'SIGSTOP');
+      try {
+        await eventually(() => expect(events('node-lost')).toEqual(['alert.fired']), { patienceMs: 120_000 });
+      } finally {
+        process.kill(node, 'SIGCONT');
+      }
+      await eventually(() => expect(events('node-lost')).toEqual(['alert.fired', 'alert.resolved']), {
+        patienceMs: 120_000,
+      });
+      expect(events('streamer-silent')).toEqual(['alert.fired', 'alert.resolved']);
+    });
   });
 });

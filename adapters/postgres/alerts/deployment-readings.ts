@@ -37,6 +37,11 @@ export async function readDeploymentSubjects(
   return rows.map((row) => toSubject(row, usage && (usage.get(row.id) ?? {}), now));
 }
 
+/** Whether the revision that runs mounts the volume, to write it or only to read it. */
+const MOUNTS = sql<boolean>`(
+  jsonb_path_exists(s.spec, '$.volumes[*] ? (@.volume == $name)', jsonb_build_object('name', v.name))
+  OR jsonb_path_exists(s.spec, '$.services[*].volumes[*] ? (@.volume == $name)', jsonb_build_object('name', v.name)))`;
+
 /** One statement, so that all of it is of one moment. A certificate that was not looked at for a day is not known. */
 const QUERY = (ids: readonly string[]) => sql<Row>`
   SELECT d.id, d.organization_id AS "organizationId", d.name, d.stopped,
@@ -62,7 +67,9 @@ const QUERY = (ids: readonly string[]) => sql<Row>`
   LEFT JOIN LATERAL (
     SELECT count(*)::integer AS lost, min(n.id) AS node
     FROM volumes v JOIN nodes n ON n.id = v.node_id
-    WHERE v.writer_deployment_id = d.id AND n.state = 'lost' AND n.reason <> ${NOT_SEEN_YET}
+    LEFT JOIN revisions s ON s.deployment_id = d.id AND s.number = d.current_revision
+    WHERE v.project_id = d.project_id AND n.state = 'lost' AND n.reason <> ${NOT_SEEN_YET}
+      AND (v.writer_deployment_id = d.id OR ${MOUNTS})
   ) v ON true
   LEFT JOIN LATERAL (
     SELECT o.not_after, o.hostname

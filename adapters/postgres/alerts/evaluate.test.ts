@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { MeasuredUsage } from '../../../activities/evaluate-alerts.ts';
 import { FIRST_SUBJECT } from '../../../contracts/alerts.ts';
 import type { AlertRuleName } from '../../../domain/alerts/alert-rules.ts';
+import { aSpec } from '../../../test/support/builders.ts';
 import {
   aCreation,
   aReadyNode,
@@ -326,6 +327,26 @@ describe('an evaluation', () => {
     const rows = await database.db.selectFrom('notifications').select('target_id').execute();
     expect(rows.map(({ target_id }) => target_id).toSorted()).toEqual([targetId, operators].toSorted());
     expect(rows.map(({ target_id }) => target_id)).not.toContain(theirs);
+  });
+
+  it('finds what a lost node’s volume holds up, also who only reads it', async () => {
+    await aVolume();
+    const reader = aCreation(tenant, {
+      createAs: 'reader',
+      spec: aSpec({ volumes: [{ volume: 'data', path: '/data', readOnly: true }] }),
+    });
+    const store = createDeploymentStore(database.db, { domain: 'example.test', placement });
+    await rollOut(store, reader.deploymentId, await store.storeOperation(reader));
+    await setNode({ state: 'lost', reason: 'silent for 10 s' });
+    await evaluate();
+    const held = await database.db
+      .selectFrom('alerts')
+      .select('deployment_id')
+      .where('rule', '=', 'volumes-on-lost-node')
+      .execute();
+    expect(held.map(({ deployment_id }) => deployment_id).toSorted()).toEqual(
+      [deploymentId, reader.deploymentId].toSorted(),
+    );
   });
 
   it('takes no new node that nobody has seen yet for a lost one', async () => {
