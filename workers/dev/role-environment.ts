@@ -40,7 +40,11 @@ const VARIABLES: Readonly<Record<RoleName, z.ZodObject>> = {
  */
 export function roleEnvironment(role: RoleName, installation: Installation): Environment {
   const known = VARIABLES[role].shape;
-  const wanted = { ...commonVariables(installation), ...ROLE_VARIABLES[role](installation) };
+  const wanted = {
+    ...commonVariables(installation),
+    ...countersOf(role, installation),
+    ...ROLE_VARIABLES[role](installation),
+  };
   const given = Object.entries(installation.environment).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && (entry[0] in known || SURROUNDINGS.includes(entry[0])),
@@ -50,6 +54,15 @@ export function roleEnvironment(role: RoleName, installation: Installation): Env
     ...Object.fromEntries(Object.entries(wanted).filter(([name]) => name in known)),
     NODE_COMPILE_CACHE: COMPILE_CACHE,
   };
+}
+
+/** Roles that serve their counters at a port of their own, in this order from `METRICS_PORT` on: one host runs them all. */
+const COUNTING: readonly RoleName[] = ['orchestrator', 'node', 'streamer'];
+
+function countersOf(role: RoleName, { environment }: Installation): Environment {
+  const [first, place] = [Number(environment.METRICS_PORT), COUNTING.indexOf(role)];
+  // What is no port is refused by the role itself, with a word for it.
+  return Number.isInteger(first) && first > 0 && place > 0 ? { METRICS_PORT: `${first + place}` } : {};
 }
 
 function commonVariables({ instance, stateDir, config }: Installation): Environment {
