@@ -56,6 +56,13 @@ export const apiVariables = temporalVariables
     API_ALLOWED_REGISTRIES: list(),
     /** Git servers on the platform's own network that sources may come from, as `host` or `host:port`. */
     API_ALLOWED_GIT_HOSTS: list(),
+    /** Receivers of notifications on the platform's own network, as `host` or `host:port`. */
+    ALERTS_ALLOWED_HOSTS: list(),
+    /** Where certificates are looked at that the ingress serves, as `host:port`; without it nobody looks. */
+    ALERTS_CERTIFICATE_ADDRESS: z
+      .string()
+      .regex(/^[^\s/]+:\d{1,5}$/, 'must be host:port')
+      .optional(),
     /** Subjects, as the issuer knows them, of those who run the platform. */
     PLATFORM_OPERATORS: names(),
   });

@@ -9,6 +9,7 @@ import {
   list,
   logLevel,
   nodeLabels,
+  optionalInteger,
   percent,
   port,
   sizeBytes,
@@ -27,6 +28,8 @@ const REGISTRY =
 
 /** Variables of the role `node`. */
 export const nodeVariables = temporalVariables.extend({
+  /** Where this process' own counters are served as Prometheus text; nowhere without it. */
+  METRICS_PORT: optionalInteger({ min: 1, max: 65_535 }),
   LOG_LEVEL: logLevel,
   SHUTDOWN_GRACE: durationMs('30s'),
   OBIENTE_INSTANCE: z.string().regex(/^[a-z0-9]{8}$/, 'must have 8 characters of a-z and 0-9'),

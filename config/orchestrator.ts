@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { placementVariables } from './placement.ts';
-import { domain, durationMs, integer, logLevel, optionalInteger, url } from './variables.ts';
+import { bindAddress, domain, durationMs, integer, list, logLevel, optionalInteger, url } from './variables.ts';
 
 /** Where the Temporal server is, and the key of everything stored there. */
 export const temporalVariables = z.object({
@@ -29,5 +29,14 @@ export const orchestratorVariables = temporalVariables.extend(placementVariables
   RETENTION_HISTORY: durationMs('2160h'),
   RETENTION_BUILD_LOGS: durationMs('720h'),
   RETENTION_IMAGE_AGE: durationMs('1h'),
+  /** Where minutes of metrics are read, as a role that can only read; without it no alert looks at them. */
+  METRICS_READER_DATABASE_URL: url('postgres', 'postgresql').optional(),
+  /** Receivers of notifications on the platform's own network, as `host` or `host:port`. */
+  ALERTS_ALLOWED_HOSTS: list(),
+  /** PEM certificates that receivers are checked against in place of the machine's. */
+  ALERTS_CA_FILE: z.string().optional(),
+  BIND_ADDRESS: bindAddress(),
+  /** Where this process' own counters are served as Prometheus text; nowhere without it. */
+  METRICS_PORT: optionalInteger({ min: 1, max: 65_535 }),
   RETENTION_BUILD_CACHE_BYTES: optionalInteger({ min: 0, max: Number.MAX_SAFE_INTEGER }),
 });

@@ -1,8 +1,20 @@
 import { z } from 'zod';
-import { bindAddress, durationMs, integer, logLevel, port, privateUrl, sizeBytes, url } from './variables.ts';
+import {
+  bindAddress,
+  durationMs,
+  integer,
+  logLevel,
+  optionalInteger,
+  port,
+  privateUrl,
+  sizeBytes,
+  url,
+} from './variables.ts';
 
 /** Variables of the role `streamer`. */
 export const streamerVariables = z.object({
+  /** Where this process' own counters are served as Prometheus text; nowhere without it. */
+  METRICS_PORT: optionalInteger({ min: 1, max: 65_535 }),
   LOG_LEVEL: logLevel,
   OBIENTE_INSTANCE: z.string().regex(/^[a-z0-9]{8}$/, 'must be 8 of a-z and 0-9'),
   OBIENTE_STATE_DIR: z.string().default('.obiente'),

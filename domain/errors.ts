@@ -38,6 +38,8 @@ export type ErrorCode =
   | 'WORKFLOWS_UNAVAILABLE'
   | 'STREAMER_UNAVAILABLE'
   | 'SUBSCRIBER_TOO_SLOW'
+  | 'DELIVERY_FAILED'
+  | 'DELIVERY_REFUSED'
   | 'CANCELLED'
   | 'CONFIGURATION'
   | 'INTERNAL';
@@ -82,6 +84,8 @@ export const RETRYABLE: Record<ErrorCode, boolean> = {
   WORKFLOWS_UNAVAILABLE: true,
   STREAMER_UNAVAILABLE: true,
   SUBSCRIBER_TOO_SLOW: true,
+  DELIVERY_FAILED: true,
+  DELIVERY_REFUSED: false,
   CANCELLED: false,
   CONFIGURATION: false,
   INTERNAL: true,

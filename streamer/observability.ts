@@ -1,5 +1,6 @@
 import { BREAKER_CODE, type Breaker } from '../domain/metrics/circuit-breaker.ts';
 import type { Observability } from '../domain/metrics/observability.ts';
+import type { StorageState } from '../domain/metrics/storage-state.ts';
 import type { Health } from './health.ts';
 import type { Pace } from './pace.ts';
 import type { Round } from './sampler.ts';
@@ -18,7 +19,17 @@ export interface ObservabilitySources {
   readonly breaker: () => Breaker;
   readonly health: () => Health;
   readonly pace: Pick<Pace, 'level' | 'intervalMs'>;
+  /** What waits for a database, or was given up. */
+  readonly storage: () => StorageState;
   readonly now: () => number;
+}
+
+/** What a streamer tells the control plane of itself. */
+export interface ObservedStreamer extends Observability {
+  readonly storage: StorageState;
+  /** What is wrong, and what else somebody may want to know, for people. */
+  readonly problems: readonly string[];
+  readonly notices: readonly string[];
 }
 
 /** Tells operators what the streamer does. */
@@ -29,7 +40,10 @@ export interface Observer {
   sawStorage(): void;
   /** Whether the newest round read something, or had nothing to read. */
   isReading(): boolean;
-  snapshot(): Observability;
+  /** Time since a round ended, milliseconds; `undefined` before the first. */
+  sinceRoundMs(): number | undefined;
+  /** All that is known. What operators read of it are the 24 keys. */
+  snapshot(): ObservedStreamer;
 }
 
 /** Creates the stage that counts. A round in which nothing could be read is a failed collection; an idle one is not. */
@@ -63,6 +77,7 @@ export function createObserver(sources: ObservabilitySources): Observer {
       lastStorageMs = sources.now();
     },
     isReading: () => isReading,
+    sinceRoundMs: () => (lastRoundMs === null ? undefined : sources.now() - lastRoundMs),
     snapshot: () => {
       const [writer, subscribers, breaker, health] = [
         sources.writer(),
@@ -99,6 +114,9 @@ export function createObserver(sources: ObservabilitySources): Observer {
         collection_interval_ms: sources.pace.intervalMs(),
         containers_read_by_cgroup: byCgroup,
         containers_read_by_docker: byDocker,
+        storage: sources.storage(),
+        problems: health.problems,
+        notices: health.notices,
       };
     },
   };

@@ -104,7 +104,8 @@ function startProcess(world: World) {
   });
   const health = {
     check: async () => undefined,
-    current: () => ({ healthy: true, consecutiveFailures: 0, checkedAtMs: null }),
+    current: () => ({ healthy: true, consecutiveFailures: 0, checkedAtMs: null, problems: [], notices: [] }),
+    stop: () => undefined,
   };
   const observer = createObserver({
     writer: writer.counts,
@@ -114,6 +115,7 @@ function startProcess(world: World) {
     breaker: () => ({ kind: 'closed', failures: 0 }),
     health: health.current,
     pace: { level: () => 0, intervalMs: () => 2 },
+    storage: () => writer.storage(SYSTEM_CLOCK.now()),
     now: SYSTEM_CLOCK.now,
   });
   const stages = {

@@ -106,6 +106,7 @@ export function startPipeline(stages: Stages, options: PipelineOptions): Pipelin
 
   return {
     stop: async () => {
+      stages.health.stop();
       stopping.abort();
       clearTimeout(next);
       clearInterval(checks);

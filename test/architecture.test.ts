@@ -86,6 +86,7 @@ const DRIVERS: Record<string, readonly string[]> = {
   '@temporalio/worker': ['adapters/temporal/', 'bench/floor/'],
   ioredis: ['adapters/redis/'],
   ajv: ['adapters/compose/'],
+  nodemailer: ['adapters/mail/'],
   '@aws-sdk/client-s3': ['adapters/object-storage/'],
   '@aws-sdk/lib-storage': ['adapters/object-storage/'],
 };

@@ -1,4 +1,5 @@
 import type { Log } from '../adapters/logging/log.ts';
+import { countAlerts } from '../adapters/postgres/alerts/alert-records.ts';
 import { openChangeFeed } from '../adapters/postgres/changes.ts';
 import { openDatabase } from '../adapters/postgres/database.ts';
 import { createDataKeyStore } from '../adapters/postgres/organization-keys.ts';
@@ -9,6 +10,7 @@ import { openContextStore } from '../adapters/sources/context-store.ts';
 import { createTemporalClient } from '../adapters/temporal/client.ts';
 import { createOperationHistories } from '../adapters/temporal/operation-history.ts';
 import { createRetentionGateway } from '../adapters/temporal/retention-gateway.ts';
+import type { WorkerOptions } from '../adapters/temporal/worker.ts';
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
 import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
@@ -33,11 +35,13 @@ import { DEFAULT_TIMING } from '../contracts/timing.ts';
 import about from '../package.json' with { type: 'json' };
 import { createAuthorisation } from './api/authorisation.ts';
 import { startContextWork } from './api/context-work.ts';
+import { deliverNow } from './api/deliver-now.ts';
 import { createIngressRoute } from './api/ingress.ts';
 import { readKeys } from './api/keys.ts';
 import { createLiveMetrics } from './api/live-metrics.ts';
 import { membershipOf } from './api/membership.ts';
 import { migrateOrLater } from './api/migrations.ts';
+import { observerQueue } from './api/observer-queue.ts';
 import { tellUntaken } from './api/tell-untaken.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
 import type { RunningRole } from './run-role.ts';
@@ -56,10 +60,10 @@ export async function startApi(environment: Record<string, string | undefined>, 
   const config = readEnvironment(apiVariables, environment);
   const world = await openWorld(config, log);
   const { db, changes, keys } = world;
-  const telemetry = createApiTelemetry();
+  const telemetry = createApiTelemetry(() => countAlerts(db));
   const ingress = createIngressRoute(config, { db, changes, log, bearer: keys.traefikToken });
   const live = createLiveMetrics({ ...world, config, log, heartbeatMs: HEARTBEAT_MS });
-  const { metrics, cluster } = live;
+  const { metrics, cluster, observations } = live;
   let server: ApiServer | undefined;
   const health = createHealthRoute({
     version: about.version,
@@ -74,6 +78,7 @@ export async function startApi(environment: Record<string, string | undefined>, 
     ...{ log, telemetry, heartbeatMs: HEARTBEAT_MS, now: () => new Date() },
     registries: { allowedRegistries: config.API_ALLOWED_REGISTRIES },
     git,
+    alerts: { allowedHosts: config.ALERTS_ALLOWED_HOSTS },
     placement: toPlacementRules(config),
     address: addressOf(config),
     checkJoinToken: createJoinTokenCheck(keys.joinToken),
@@ -92,7 +97,8 @@ export async function startApi(environment: Record<string, string | undefined>, 
     throw error;
   });
   server = opened;
-  const contextWork = world.workOnContexts();
+  const certificateAddress = config.ALERTS_CERTIFICATE_ADDRESS;
+  const contextWork = world.workOnContexts([observerQueue({ db, observeStreamers: observations, certificateAddress })]);
   return {
     stop: async () => {
       await Promise.all([ingress.close(), opened.stop(config.SHUTDOWN_GRACE)]);
@@ -135,7 +141,9 @@ async function openWorld(config: ApiConfig, log: Log) {
     histories: createOperationHistories(temporal.client),
     sealing: createSealing({ masterKeys: keys.master, store: createDataKeyStore(db) }),
     contexts: await openContextStore({ folder: config.CONTEXT_DIR }),
-    workOnContexts: () => startContextWork({ db, folder: config.CONTEXT_DIR, temporal: to, log }, closing.signal),
+    workOnContexts: (others: readonly WorkerOptions[]) =>
+      startContextWork({ db, folder: config.CONTEXT_DIR, temporal: to, others, log }, closing.signal),
+    deliver: deliverNow(temporal.client, log),
     nodeLogs: createNodeLogs({ signer }),
     close: async (working?: Promise<void>) => {
       closing.abort();

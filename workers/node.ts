@@ -9,6 +9,7 @@ import { readSecretFile } from '../adapters/sealing/secret-file.ts';
 import { installTemporalLog } from '../adapters/temporal/worker.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { nodeVariables } from '../config/node.ts';
+import about from '../package.json' with { type: 'json' };
 import { openBuildRegistry } from './node/build-registry.ts';
 import { openControlJwks } from './node/control-jwks.ts';
 import { createDaemonWatch } from './node/daemon-watch.ts';
@@ -27,6 +28,8 @@ import { nodeQueues } from './node/queues.ts';
 import { openSnapshotStore } from './node/snapshot-store.ts';
 import { keepWorking } from './node/temporal-work.ts';
 import type { RunningRole } from './run-role.ts';
+import { openMetricsServerIf } from './telemetry/metrics-server.ts';
+import { createNodeTelemetry } from './telemetry/node-telemetry.ts';
 
 type Config = z.infer<typeof nodeVariables>;
 
@@ -110,8 +113,11 @@ export async function startNode(environment: Record<string, string | undefined>,
   const leased = enrolment.run(leaving.signal);
   const ready = Promise.all([work.polling, enrolment.enrolled]);
   await Promise.race([ready, delay(READY_WITHIN_MS, undefined, { ref: false })]);
+  const exposed = { host: config.BIND_ADDRESS, registry: createNodeTelemetry(about.version) };
+  const metrics = await openMetricsServerIf(config.METRICS_PORT, exposed);
   return {
     stop: async () => {
+      await metrics?.close();
       daemon.close();
       stopping.abort(new Error('this node stops'));
       await Promise.all([work.ended, gateway.stop()]);

@@ -17,6 +17,8 @@ import type { Subscribers } from '../streamer/subscribers.ts';
 import type { RunningRole } from './run-role.ts';
 import { createRequests, type Requests } from './streamer/requests.ts';
 import { createStages, type LiveStages } from './streamer/stages.ts';
+import { openMetricsServerIf } from './telemetry/metrics-server.ts';
+import { createStreamerTelemetry } from './telemetry/streamer-telemetry.ts';
 
 /** How long a stop waits for the metrics database; what it did not take by then is in the spool. */
 const FLUSH_MS = 5_000;
@@ -57,6 +59,8 @@ export async function startStreamer(environment: Record<string, string | undefin
     authenticate: async (headers) => await authenticate(headers, nodeId.current(), jwks.current),
   });
   const sweeps = setInterval(() => closeStuck(stages.subscribers, log), config.METRICS_SUBSCRIBER_CLEANUP_INTERVAL);
+  const registry = createStreamerTelemetry(stages.observer.snapshot);
+  const metrics = await openMetricsServerIf(config.METRICS_PORT, { host: config.BIND_ADDRESS, registry });
   const stopping = new AbortController();
   const known = nodeId.untilPresent(stopping.signal);
   const counting = startOnceKnown(known, () => ({ ended: requests?.collector.run(stopping.signal) }));
@@ -67,6 +71,7 @@ export async function startStreamer(environment: Record<string, string | undefin
       clearInterval(sweeps);
       await server.close();
       await (await counting)?.ended;
+      await metrics?.close();
       await (await pipeline)?.stop();
       await Promise.all(databases.map((db) => db.destroy()));
       nodeId.close();

@@ -6,6 +6,9 @@ import { requireAdmission } from './node-admissions.ts';
 import { epochAfter, type LeaseTaker, leaseEnd, mayTake } from './node-leases.ts';
 import type { NodeState, PublicJwk } from './schema-nodes.ts';
 
+/** The reason of a node that counts as lost because nobody has seen it work yet. */
+export const NOT_SEEN_YET = 'enrolled, not seen working yet';
+
 /** What a node says of itself when it enrols. */
 export interface NodeEnrolment extends LeaseTaker {
   readonly nodeId: string;
@@ -75,7 +78,7 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ re
     await requireAdmission(tx, node);
     const enrolled = await tx
       .insertInto('nodes')
-      .values({ id: node.nodeId, state: 'lost', reason: 'enrolled, not seen working yet', epoch, ...facts, ...keys })
+      .values({ id: node.nodeId, state: 'lost', reason: NOT_SEEN_YET, epoch, ...facts, ...keys })
       .onConflict((conflict) =>
         conflict
           .column('id')

@@ -2,6 +2,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ControlTokenSigner } from '../../adapters/tokens/control-token.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { type Observability, parseObservability } from '../../domain/metrics/observability.ts';
+import { parseStorageState, type StorageState } from '../../domain/metrics/storage-state.ts';
 import type { ContainerSample } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import { StreamerGatewayService, type StreamSamplesResponse } from '../../gen/obiente/internal/v1/gateways_pb.ts';
 import type { NodeRound } from '../metrics/merge-ticks.ts';
@@ -31,7 +32,7 @@ export interface Streamers {
   /** The newest sample of each container. */
   latest(streamer: Streamer, deploymentId: string, signal: AbortSignal): Promise<readonly ContainerSample[]>;
   /** The streamer's own counters. */
-  observe(streamer: Streamer, signal: AbortSignal): Promise<Observability>;
+  observe(streamer: Streamer, signal: AbortSignal): Promise<Observability & { readonly storage: StorageState }>;
   /** Whether the streamer counts the requests of an ingress. */
   countsRequests(streamer: Streamer, signal: AbortSignal): Promise<boolean>;
 }
@@ -77,7 +78,8 @@ export function createStreamers({ signer }: { readonly signer: ControlTokenSigne
     observe: async (streamer, signal) => {
       try {
         const { json } = await clientOf(gatewayOf(streamer)).getObservability({}, { signal });
-        return parseObservability(JSON.parse(json));
+        const said: unknown = JSON.parse(json);
+        return { ...parseObservability(said), storage: parseStorageState((said as { storage?: unknown }).storage) };
       } catch (error) {
         throw unavailable(streamer, error);
       }

@@ -40,6 +40,8 @@ export const CONNECT_CODE: Record<ErrorCode, Code> = {
   WORKFLOWS_UNAVAILABLE: Code.Unavailable,
   STREAMER_UNAVAILABLE: Code.Unavailable,
   SUBSCRIBER_TOO_SLOW: Code.ResourceExhausted,
+  DELIVERY_FAILED: Code.Unavailable,
+  DELIVERY_REFUSED: Code.FailedPrecondition,
   CANCELLED: Code.Canceled,
   CONFIGURATION: Code.Internal,
   INTERNAL: Code.Internal,

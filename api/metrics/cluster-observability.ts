@@ -1,12 +1,12 @@
 import pLimit from 'p-limit';
-import { type Observability, sumObservability } from '../../domain/metrics/observability.ts';
+import { type Observability, sumObservability, toOperatorAnswer } from '../../domain/metrics/observability.ts';
 import type { Streamer, Streamers } from '../gateways/streamers.ts';
 
 /** What is asked of the cluster. */
 export interface ClusterObservabilityDeps {
   /** The streamers of all nodes that are not lost. */
   readonly listStreamers: () => Promise<readonly Streamer[]>;
-  readonly observe: Streamers['observe'];
+  readonly observe: (...asked: Parameters<Streamers['observe']>) => Promise<Observability>;
   /** A clock that never jumps, milliseconds. */
   readonly monotonic: () => number;
 }
@@ -57,7 +57,7 @@ export function createClusterObservability(deps: ClusterObservabilityDeps): Clus
     const { nodeId: node_id } = streamer;
     try {
       const observed = await deps.observe(streamer, AbortSignal.timeout(ANSWER_MS));
-      return { node_id, reachable: true, ...observed };
+      return { node_id, reachable: true, ...toOperatorAnswer(observed) };
     } catch {
       // That it does not answer is the answer.
       return { node_id, reachable: false };
@@ -70,7 +70,7 @@ export function createClusterObservability(deps: ClusterObservabilityDeps): Clus
     const nodes = await Promise.all(streamers.map((streamer) => limit(observeOne, streamer)));
     const isSilent = nodes.some(({ reachable }) => !reachable);
     silentInARow = isSilent ? silentInARow + 1 : 0;
-    const sum = sumObservability(nodes.filter((node) => node.reachable));
+    const sum = toOperatorAnswer(sumObservability(nodes.filter((node) => node.reachable)));
     return { ...sum, healthy: sum.healthy && silentInARow < FAILURE_THRESHOLD, nodes };
   };
 

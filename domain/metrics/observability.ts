@@ -67,6 +67,22 @@ export const NOTHING_OBSERVED: Observability = {
   containers_read_by_docker: 0,
 };
 
+/** The keys of `GET /metrics/observability` that operators know from the original platform. */
+export const OPERATOR_KEYS = [
+  ...['collection_count', 'collection_errors', 'collections_per_second', 'containers_processed', 'containers_failed'],
+  ...['storage_batches_written', 'storage_batches_failed', 'storage_metrics_written', 'storage_metrics_failed'],
+  ...['retry_queue_size', 'retry_batches_processed', 'retry_batches_success'],
+  ...['active_subscribers', 'slow_subscribers', 'subscriber_overflows'],
+  ...['live_metrics_cache_size', 'previous_stats_cache_size', 'circuit_breaker_state', 'circuit_breaker_failures'],
+  ...['healthy', 'consecutive_failures', 'last_collection_time', 'last_storage_time', 'last_health_check_time'],
+] as readonly (keyof Observability)[];
+
+/** What operators read of a streamer: the 24 keys first, then this platform's own, and nothing else that it says of itself. */
+export function toOperatorAnswer(observed: Observability): Observability {
+  const keys = Object.keys(NOTHING_OBSERVED) as readonly (keyof Observability)[];
+  return Object.fromEntries(keys.map((key) => [key, observed[key]])) as unknown as Observability;
+}
+
 /** Keys of which a cluster shows its worst node, not the sum. */
 const WORST: ReadonlySet<string> = new Set([
   'circuit_breaker_state',

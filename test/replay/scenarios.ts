@@ -22,6 +22,7 @@ import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
+import { deliverOnce, evaluateOnce, type FailingDelivery } from '../support/alert-workflows.ts';
 import { askByUpdate } from '../support/ask-by-update.ts';
 import {
   aDeployRequest,
@@ -124,6 +125,9 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'snapshot-failed', run: (rig) => snapshotTaken(rig, { takeSnapshot: diskFull, restoreSnapshot: diskFull }) },
   { name: 'snapshot-while-stopped', run: snapshotWhileStopped },
   { name: 'keys-refused', run: (rig) => keysRotated(rig, ['old', 'lost']) },
+  { name: 'alerts-evaluated', run: (rig) => alertsEvaluated(rig) },
+  { name: 'notification-delivered', run: (rig) => notificationDelivered(rig, { failures: 2 }) },
+  { name: 'notification-given-up', run: (rig) => notificationDelivered(rig, REFUSED) },
 ];
 
 const TAKEN = new DomainError('NAME_TAKEN', 'name: app exists');
@@ -540,6 +544,17 @@ async function reconciled(rig: Rig): Promise<readonly string[]> {
   };
   await withNodes(rig, nodes, reconcile, { heal: [A_REPLICA.deploymentId] });
   return [workflowId];
+}
+
+async function alertsEvaluated(rig: Rig): Promise<readonly string[]> {
+  return [(await evaluateOnce(rig)).workflowId];
+}
+
+/** By a receiver that will never take it. */
+const REFUSED: FailingDelivery = { failures: 1, code: 'DELIVERY_REFUSED' };
+
+async function notificationDelivered(rig: Rig, failing: FailingDelivery): Promise<readonly string[]> {
+  return [(await deliverOnce(rig, failing)).workflowId];
 }
 
 async function keysRotated(rig: Rig, dataKeys: string[]): Promise<readonly string[]> {

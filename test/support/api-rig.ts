@@ -86,6 +86,8 @@ export async function startApiRig() {
       ...{ masterKeys, payloadKeys: PAYLOAD_KEYS, contexts, userAuth, publicJwks: '{"keys":[]}' },
       registries: { allowedRegistries: [] },
       git: { allowedHosts: ['git.example.test'] },
+      alerts: { allowedHosts: ['hooks.example.test'] },
+      deliver: async () => undefined,
       placement: { strategy: 'least-loaded', maxDeploymentsPerNode: 50, cpuOvercommit: 4 },
       address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
       nodeLogs: { open: (...call) => world.nodeLogs(...call) },

@@ -1,3 +1,4 @@
+import type { StreamerObservation } from '../../activities/observe-cluster.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
@@ -10,6 +11,7 @@ import type { ControlTokenSigner } from '../../adapters/tokens/control-token.ts'
 import { createStreamers, type Streamer } from '../../api/gateways/streamers.ts';
 import { createClusterObservability } from '../../api/metrics/cluster-observability.ts';
 import { createIngressNodes } from '../../api/metrics/ingress-nodes.ts';
+import { observeStreamers } from '../../api/metrics/observe-streamers.ts';
 import { createReaders } from '../../api/metrics/readers.ts';
 import { createNoStoredMetrics, createStoredMetrics } from '../../api/metrics/stored-metrics.ts';
 import type { Place } from '../../api/metrics/stream-metrics.ts';
@@ -58,9 +60,11 @@ export function createLiveMetrics(world: {
     },
   });
   const cluster = createClusterObservability({ listStreamers, monotonic, observe: streamers.observe });
+  const observations = (): Promise<StreamerObservation[]> => observeStreamers({ listStreamers, ...streamers });
   return {
     metrics,
     cluster,
+    observations,
     close: async () => {
       clearInterval(sweeps);
       await close();

@@ -48,7 +48,11 @@ const VARIABLES: Readonly<Record<RoleName, z.ZodObject>> = {
  */
 export function roleEnvironment(role: RoleName, installation: Installation): Environment {
   const known = VARIABLES[role].shape;
-  const wanted = { ...commonVariables(installation), ...ROLE_VARIABLES[role](installation) };
+  const wanted = {
+    ...commonVariables(installation),
+    ...countersOf(role, installation),
+    ...ROLE_VARIABLES[role](installation),
+  };
   const given = Object.entries(installation.environment).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && (entry[0] in known || SURROUNDINGS.includes(entry[0])),
@@ -58,6 +62,15 @@ export function roleEnvironment(role: RoleName, installation: Installation): Env
     ...Object.fromEntries(Object.entries(wanted).filter(([name]) => name in known)),
     NODE_COMPILE_CACHE: COMPILE_CACHE,
   };
+}
+
+/** Roles that serve their counters at a port of their own, in this order from `METRICS_PORT` on: one host runs them all. */
+const COUNTING: readonly RoleName[] = ['orchestrator', 'node', 'streamer'];
+
+function countersOf(role: RoleName, { environment }: Installation): Environment {
+  const [first, place] = [Number(environment.METRICS_PORT), COUNTING.indexOf(role)];
+  // What is no port is refused by the role itself, with a word for it.
+  return Number.isInteger(first) && first > 0 && place > 0 ? { METRICS_PORT: `${first + place}` } : {};
 }
 
 function commonVariables({ instance, stateDir, config }: Installation): Environment {
@@ -87,6 +100,7 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       DOMAIN: config.DOMAIN,
       PUBLIC_HTTP_PORT: String(config.HTTP_PORT),
       PUBLIC_HTTPS_PORT: String(config.HTTPS_PORT),
+      ALERTS_CERTIFICATE_ADDRESS: `127.0.0.1:${config.HTTPS_PORT}`,
       ...joining(installation),
       ...(usesDevelopmentIssuer(installation) ? developmentIdentity(installation) : {}),
     };
@@ -100,6 +114,7 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       MASTER_KEY_FILE: installation.keys.master,
       TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
       DOMAIN: installation.config.DOMAIN,
+      ...reading(installation),
     };
   },
   node: (installation) => {
@@ -123,6 +138,12 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
     };
   },
 };
+
+/** Where metrics are read for alerts. */
+function reading(installation: Installation): Environment {
+  const url = metricsReaderUrl(installation);
+  return url ? { METRICS_READER_DATABASE_URL: url } : {};
+}
 
 /** Where the streamers of nodes that join write: only as a role that is known to be able to insert and nothing else. */
 function joining(installation: Installation): Environment {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createCgroupSource, findCgroupVersion } from '../../adapters/cgroup/cgroup-source.ts';
 import { createHostSource } from '../../adapters/cgroup/host-files.ts';
 import { createDockerConnection } from '../../adapters/docker/connection.ts';
@@ -81,14 +82,23 @@ export function createStages(
     },
   });
   const writer = createWriter(config, { stores, seen, spool }, log);
+  const lag = monitorEventLoopDelay();
+  lag.enable();
   const health = createHealthCheck({
     probeDocker: docker.directory.listContainerIds,
     isReading: () => observer.isReading(),
+    observe: () => ({
+      ...{ sinceRoundMs: observer.sinceRoundMs(), intervalMs: pace.intervalMs() },
+      ...{ lagMs: lag.mean / 1e6, isBreakerOpen: docker.gate.current().kind === 'open' },
+      slowSubscribers: subscribers.state().slow,
+    }),
     failureThreshold: config.METRICS_HEALTH_CHECK_FAILURE_THRESHOLD,
+    againMs: config.METRICS_HEALTH_CHECK_INTERVAL / config.METRICS_HEALTH_CHECK_FAILURE_THRESHOLD,
     now,
   });
   const observer = createObserver({
     writer: writer.counts,
+    storage: () => writer.storage(now()),
     subscribers: subscribers.state,
     liveSamples: cache.size,
     rememberedReadings: aggregator.size,
