@@ -12,9 +12,11 @@ import { createRetentionGateway } from '../adapters/temporal/retention-gateway.t
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
 import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
+import { createSwarmTokenSigner } from '../adapters/tokens/swarm-token.ts';
 import { createVolumeTokenSigner } from '../adapters/tokens/volume-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
+import { createSwarmHosts } from '../api/gateways/swarm-hosts.ts';
 import { createHealthRoute } from '../api/http/health.ts';
 import { createMetricsRoute } from '../api/http/metrics.ts';
 import { createObservabilityRoute } from '../api/http/observability.ts';
@@ -124,6 +126,7 @@ async function openWorld(config: ApiConfig, log: Log) {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
     imageTokens: createImageTokenSigner(keys.control),
     volumeTokens: createVolumeTokenSigner(keys.control),
+    swarmTokens: createSwarmTokenSigner(keys.control),
     ...{ masterKeys: keys.master, payloadKeys: keys.payload },
     workflows,
     retention: createRetentionGateway({
@@ -134,6 +137,7 @@ async function openWorld(config: ApiConfig, log: Log) {
     contexts: await openContextStore({ folder: config.CONTEXT_DIR }),
     workOnContexts: () => startContextWork({ db, folder: config.CONTEXT_DIR, temporal: to, log }, closing.signal),
     nodeLogs: createNodeLogs({ signer }),
+    swarmHosts: createSwarmHosts({ signer }),
     close: async (working?: Promise<void>) => {
       closing.abort();
       await Promise.all([changes.close(), temporal.close(), working, telling]);

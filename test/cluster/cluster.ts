@@ -32,6 +32,8 @@ export interface Cluster {
 /** Of what kind a cluster is. */
 export interface ClusterKind {
   readonly runtime?: 'docker' | 'swarm';
+  /** How many of the hosts manage the swarm, the first ones; none said: all. */
+  readonly managers?: number | undefined;
   /** Of the Docker Engines, host by host and then from the first again; none: the machine's own. */
   readonly dockerVersions?: readonly string[];
 }
@@ -42,7 +44,7 @@ const NODES = 3;
 /** Opens a cluster; nothing of it is left when the stack is disposed of. */
 export async function openCluster(
   stack: AsyncDisposableStack,
-  { runtime = 'docker', dockerVersions = [] }: ClusterKind = {},
+  { runtime = 'docker', dockerVersions = [], managers = NODES }: ClusterKind = {},
 ): Promise<Cluster> {
   const corner = await openTestDocker();
   stack.defer(corner.remove);
@@ -65,7 +67,7 @@ export async function openCluster(
   if (runtime === 'swarm') {
     const members = hosts.map(({ host: { address }, docker }) => ({ address, docker }));
     await Promise.all(members.map(bindToAddress));
-    await formSwarm(stack, members);
+    await formSwarm(stack, members, managers);
   }
   const nodes = await Promise.all(
     hosts.map((host) => startClusterNode(stack, host, { network, installation, runtime, ...ports })),

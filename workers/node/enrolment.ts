@@ -15,6 +15,8 @@ export interface EnrolmentPorts {
   readonly control: Pick<ControlClient, 'enrol' | 'heartbeat' | 'releaseLease'>;
   /** Who this node is; fails while Docker is away, which is then tried again. */
   introduce(): Promise<Omit<Introduction, 'holder' | 'replaces'>>;
+  /** Whether it would introduce itself otherwise now. */
+  isOutdated(): boolean;
   docker(): DaemonState;
   readonly lease: Pick<NodeLease, 'now' | 'epoch' | 'granted' | 'ended' | 'refused'>;
   readonly holding: Pick<LeaseHolding, 'holder' | 'replaces' | 'keep'>;
@@ -36,7 +38,7 @@ export interface Enrolment {
 
 /** Creates the enrolment. It is tried for ever, with growing and scattered pauses: nodes outlive the control plane. */
 export function createEnrolment(ports: EnrolmentPorts): Enrolment {
-  const { control, introduce, docker, lease, holding, keepControlJwks, log } = ports;
+  const { control, introduce, isOutdated, docker, lease, holding, keepControlJwks, log } = ports;
   const first = Promise.withResolvers<void>();
 
   const enrol = async (): Promise<void> => {
@@ -65,7 +67,7 @@ export function createEnrolment(ports: EnrolmentPorts): Enrolment {
     let isEnrolled = false;
     for (let retryMs = FIRST_RETRY_MS; !signal.aborted; ) {
       try {
-        await (isEnrolled ? renew() : enrol());
+        await (isEnrolled && !isOutdated() ? renew() : enrol());
         isEnrolled = true;
         retryMs = FIRST_RETRY_MS;
         await pause.wait(LEASE_TIMING.renewEveryMs, signal);
