@@ -11,9 +11,6 @@ import { createOperationHistories } from '../adapters/temporal/operation-history
 import { createRetentionGateway } from '../adapters/temporal/retention-gateway.ts';
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
-import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
-import { createSwarmTokenSigner } from '../adapters/tokens/swarm-token.ts';
-import { createVolumeTokenSigner } from '../adapters/tokens/volume-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
 import { createSwarmHosts } from '../api/gateways/swarm-hosts.ts';
@@ -41,6 +38,7 @@ import { createLiveMetrics } from './api/live-metrics.ts';
 import { membershipOf } from './api/membership.ts';
 import { migrateOrLater } from './api/migrations.ts';
 import { tellUntaken } from './api/tell-untaken.ts';
+import { createTokenSigners } from './api/token-signers.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
 import type { RunningRole } from './run-role.ts';
 
@@ -124,9 +122,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   const telling = tellUntaken({ db, workflows, log }, closing.signal);
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
-    imageTokens: createImageTokenSigner(keys.control),
-    volumeTokens: createVolumeTokenSigner(keys.control),
-    swarmTokens: createSwarmTokenSigner(keys.control),
+    ...createTokenSigners(keys.control),
     ...{ masterKeys: keys.master, payloadKeys: keys.payload },
     workflows,
     retention: createRetentionGateway({

@@ -44,8 +44,7 @@ const MOST_CLIENTS = 16;
 
 /** What another manager may answer otherwise; everything else is an answer of the swarm. */
 const OF_THE_MANAGER: readonly ErrorCode[] = [
-  ...(['UNAUTHENTICATED', 'NODE_UNAVAILABLE', 'NODE_LEASE_LOST'] as const),
-  ...(['DOCKER_UNAVAILABLE', 'CONFIGURATION', 'INTERNAL'] as const),
+  ...(['UNAUTHENTICATED', 'NODE_UNAVAILABLE', 'DOCKER_UNAVAILABLE', 'CONFIGURATION', 'INTERNAL'] as const),
 ];
 
 type Ask<Answer> = (
@@ -55,7 +54,7 @@ type Ask<Answer> = (
 ) => Promise<Answer>;
 
 /**
- * Creates what asks managers where this host is none. One that does not answer is passed over for the next, and the one
+ * Creates what asks managers where this host is none, or has lost the others. One that does not answer is passed over for the next, and the one
  * that has answered last is asked first. A change that seemed to fail may have been made: whoever asked looks again by name.
  *
  * Each call throws the swarm's refusal, or DOCKER_UNAVAILABLE (retryable) when no manager answers.
@@ -70,7 +69,9 @@ export function createSwarmManagers(ports: SwarmManagersPorts): AskManagers {
 
     const fetch = async (): Promise<readonly SwarmManagerAt[]> => {
       const epoch = ports.epoch();
-      const managers = await ports.fetchManagers((await membership.recent()).managers);
+      const { nodeId, managers: ids } = await membership.recent();
+      // A manager asks only when its own daemon cannot do it.
+      const managers = await ports.fetchManagers(ids.filter((id) => id !== nodeId));
       known = { managers, atMs: performance.now(), epoch };
       return managers;
     };
@@ -201,7 +202,7 @@ function toDomainError(what: string, { nodeId }: SwarmManagerAt, cause: unknown)
 function nobody(what: string, last: DomainError | undefined): DomainError {
   const why = last?.message ?? `cannot ${what}: no manager that this host knows is a node`;
   return new DomainError('DOCKER_UNAVAILABLE', why, {
-    hint: 'This host is a worker of its swarm: let a node process run on a manager ("obiente node swarm").',
+    hint: 'Let a node process run on a manager of the swarm, where this host reaches it ("obiente node swarm").',
     cause: last,
   });
 }

@@ -103,7 +103,7 @@ async function openSwarm() {
     const { client } = member.docker;
     const filters = { label: [`${LABEL.instance}=${instance}`] };
     const test: TestDocker = {
-      ...{ docker, client, instance, image: source.image },
+      ...{ docker, client, instance, image: source.image, networks: first.docker.client, isOwnOnly: true },
       listContainers: async () => (await client.listContainers({ all: true, filters })).map(({ Id }) => Id),
       remove: async () => undefined,
     };
@@ -195,7 +195,7 @@ describe('a node on a worker', () => {
     expect((await b.docker.findContainer(id))?.status).toBe('running');
     await b.docker.setRestartPolicy(id, 'always');
     b.epoch = 2;
-    await expect(b.docker.removeContainer(id)).rejects.toMatchObject({ code: 'DOCKER_UNAVAILABLE' });
+    await expect(b.docker.removeContainer(id)).rejects.toMatchObject({ code: 'NODE_LEASE_LOST' });
     b.epoch = 4;
     await b.docker.removeContainer(id);
     expect(await b.docker.findContainer(id)).toBeUndefined();

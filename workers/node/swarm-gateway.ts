@@ -4,7 +4,7 @@ import { parsePinnedService } from '../../adapters/docker/swarm/parse-service.ts
 import type { KnownService } from '../../adapters/docker/swarm/services.ts';
 import { SWARM_LABEL } from '../../adapters/docker/swarm/swarm-labels.ts';
 import type { SwarmClaim } from '../../adapters/tokens/swarm-token.ts';
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, isDomainError } from '../../domain/errors.ts';
 import { LABEL, networkName } from '../../domain/naming.ts';
 import { leaseLost } from '../../domain/node-lease.ts';
 import type { SwarmGatewayService } from '../../gen/obiente/internal/v1/swarm_pb.ts';
@@ -62,7 +62,7 @@ export function createSwarmGateway(ports: SwarmGatewayPorts): ServiceImpl<typeof
       const claim = callerOf(context);
       const spec = parsePinnedService(await openService(jwe), { instance, nodeId: claim.swarmNodeId });
       context.signal.throwIfAborted();
-      const id = await services.create(spec);
+      const id = await underOwnLease(() => services.create(spec));
       if (id !== undefined) return { id };
       const holder = await services.find(spec.Name ?? '');
       if (!holder || isOf(claim, holder)) return { id: '' };
@@ -70,14 +70,14 @@ export function createSwarmGateway(ports: SwarmGatewayPorts): ServiceImpl<typeof
     },
     async setTasks({ id, count, anew }, context) {
       if (!(await find(callerOf(context), id))) return { found: false };
-      return { found: await services.setTasks(id, count, anew, context.signal) };
+      return { found: await underOwnLease(() => services.setTasks(id, count, anew, context.signal)) };
     },
     async listTasks({ id }, context) {
       if (!(await find(callerOf(context), id))) throw new DomainError('NOT_FOUND', `there is no service ${id}`);
       return { tasks: [...(await services.tasksOf(id))] };
     },
     async removeService({ id }, context) {
-      if (await find(callerOf(context), id)) await services.remove(id);
+      if (await find(callerOf(context), id)) await underOwnLease(() => services.remove(id));
       return {};
     },
     async ensureNetwork({ name, labels }, context) {
@@ -87,7 +87,7 @@ export function createSwarmGateway(ports: SwarmGatewayPorts): ServiceImpl<typeof
       if (!isOwn || owner === '' || name !== networkName(instance, owner)) {
         throw new DomainError('PERMISSION_DENIED', `${name} is not the name of a network of this installation`);
       }
-      await overlays.ensure({ name, labels });
+      await underOwnLease(() => overlays.ensure({ name, labels }));
       return {};
     },
     async removeNetwork({ idOrName }, context) {
@@ -96,9 +96,19 @@ export function createSwarmGateway(ports: SwarmGatewayPorts): ServiceImpl<typeof
       if (of !== undefined && of !== instance) {
         throw new DomainError('PERMISSION_DENIED', `network ${idOrName} is not of this installation`);
       }
-      return { gone: of === undefined || (await overlays.remove(idOrName)) };
+      return { gone: of === undefined || (await underOwnLease(() => overlays.remove(idOrName))) };
     },
   };
+}
+
+/** A manager that may change nothing itself says so, and another one is asked: it is not the caller's lease that is lost. */
+async function underOwnLease<Result>(change: () => Promise<Result>): Promise<Result> {
+  try {
+    return await change();
+  } catch (error) {
+    if (!isDomainError(error) || error.code !== 'NODE_LEASE_LOST') throw error;
+    throw new DomainError('NODE_UNAVAILABLE', 'this manager has not the lease of its own node', { cause: error });
+  }
 }
 
 /** Creates what says who calls. @returns a function that throws NODE_LEASE_LOST for a process that has lost its lease */

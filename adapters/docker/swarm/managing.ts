@@ -1,4 +1,4 @@
-import { DomainError } from '../../../domain/errors.ts';
+import { DomainError, isDomainError } from '../../../domain/errors.ts';
 import type { CallOptions, DockerConnection } from '../connection.ts';
 import type { SwarmMembership } from './membership.ts';
 import { type Bridges, createSwarmOverlays, type OwnOverlays, type SwarmOverlays } from './overlays.ts';
@@ -78,37 +78,68 @@ export function createOwnManaging(connection: DockerConnection, bridges: Bridges
   };
 }
 
-/** Does each thing by this host's own daemon while it is a manager's, and asks managers while it is a worker's. */
+/** A manager that has lost the others finds them again within a minute mostly; until then those are asked at once. */
+const ALONE_MS = 5_000;
+
+/**
+ * Does each thing by this host's own daemon while it is a manager's, and asks managers while it is a worker's.
+ *
+ * A manager that was cut off finds the others again only tens of seconds after its cable is back, and can change nothing until
+ * then, though they could: so what it cannot do is asked of them as well.
+ */
 export function createManaging(of: {
   readonly membership: SwarmMembership;
   readonly own: SwarmManaging;
   readonly others: SwarmManaging | undefined;
 }): SwarmManaging {
   const { membership, own, others } = of;
-  const by = async (): Promise<SwarmManaging> => {
-    if ((await membership.recent()).isManager) return own;
-    if (others) return others;
-    throw new DomainError(
-      'CONFIGURATION',
-      'RUNTIME=swarm: this host is a worker of its swarm, and no manager is asked',
-      {
-        hint: 'Join this host as a manager (`docker node promote`), or use RUNTIME=docker.',
-      },
-    );
+  let aloneUntilMs = 0;
+
+  const byOwn = async <Result>(work: (by: SwarmManaging) => Promise<Result>): Promise<Result> => {
+    try {
+      return await work(own);
+    } catch (error) {
+      if (isUnanswered(error)) aloneUntilMs = performance.now() + ALONE_MS;
+      throw error;
+    }
+  };
+  const by = async <Result>(work: (by: SwarmManaging) => Promise<Result>): Promise<Result> => {
+    const { isManager } = await membership.recent();
+    if (!others) {
+      if (isManager) return await work(own);
+      const hint = 'Join this host as a manager (`docker node promote`), or use RUNTIME=docker.';
+      throw new DomainError('CONFIGURATION', 'RUNTIME=swarm: this host is a worker of its swarm', { hint });
+    }
+    if (!isManager) return await work(others);
+    const inOrder =
+      performance.now() < aloneUntilMs
+        ? [() => work(others), () => byOwn(work)]
+        : [() => byOwn(work), () => work(others)];
+    const [first, second] = inOrder as [() => Promise<Result>, () => Promise<Result>];
+    try {
+      return await first();
+    } catch (error) {
+      if (!isUnanswered(error)) throw error;
+      return await second();
+    }
   };
   return {
     services: {
-      find: async (idOrName) => await (await by()).services.find(idOrName),
-      list: async (nodeId) => await (await by()).services.list(nodeId),
-      create: async (spec) => await (await by()).services.create(spec),
-      setTasks: async (...how) => await (await by()).services.setTasks(...how),
-      tasksOf: async (id) => await (await by()).services.tasksOf(id),
-      remove: async (id) => await (await by()).services.remove(id),
+      find: async (idOrName) => await by(({ services }) => services.find(idOrName)),
+      list: async (nodeId) => await by(({ services }) => services.list(nodeId)),
+      create: async (spec) => await by(({ services }) => services.create(spec)),
+      setTasks: async (...how) => await by(({ services }) => services.setTasks(...how)),
+      tasksOf: async (id) => await by(({ services }) => services.tasksOf(id)),
+      remove: async (id) => await by(({ services }) => services.remove(id)),
     },
     overlays: {
-      ensure: async (network) => await (await by()).overlays.ensure(network),
-      remove: async (idOrName) => await (await by()).overlays.remove(idOrName),
+      ensure: async (network) => await by(({ overlays }) => overlays.ensure(network)),
+      remove: async (idOrName) => await by(({ overlays }) => overlays.remove(idOrName)),
     },
-    host: async (...which) => await (await by()).host(...which),
+    host: async (...which) => await by(({ host }) => host(...which)),
   };
+}
+
+function isUnanswered(error: unknown): boolean {
+  return isDomainError(error) && error.code === 'DOCKER_UNAVAILABLE';
 }
