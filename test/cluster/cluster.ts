@@ -24,6 +24,8 @@ export interface Cluster {
   /** Of the control plane. */
   readonly processes: Pick<ProcessControl, 'kill'>;
   readonly nodes: readonly ClusterNode[];
+  /** Those without any one of which the rest can go on: not a swarm's manager whose loss is that of the majority. */
+  readonly losable: readonly ClusterNode[];
   /** Of the application that is deployed; every daemon has it. */
   readonly image: string;
   readonly httpPort: number;
@@ -80,6 +82,7 @@ export async function openCluster(
     network,
     processes,
     nodes,
+    losable: runtime === 'swarm' && managers < NODES ? nodes.slice(managers) : nodes,
     image: corner.image,
     httpPort: config.HTTP_PORT,
   };
