@@ -97,7 +97,7 @@ export async function startNode(environment: Record<string, string | undefined>,
       };
       return { ...named, ...keys.publicHalf, joinToken, ...addressesOf(config) };
     },
-    isOutdated,
+    ...{ isOutdated, enrolledAnew: daemon.lookAgain },
     docker: () => daemon.current(),
     lease,
     holding,

@@ -29,6 +29,7 @@ it('introduces the node anew once it would be described otherwise, and renews th
       return { labels: { region } } as unknown as Introduction;
     },
     isOutdated: () => described !== region,
+    enrolledAnew: () => undefined,
     docker: () => ({ state: 'ready', reason: '' }),
     lease,
     holding: { holder: 'a-process', replaces: () => '', keep: async () => undefined },

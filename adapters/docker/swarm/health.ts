@@ -54,6 +54,15 @@ export function createSwarmHealth(
     }
   };
 
+  const firstLabels = async (nodeId: string, isManager: boolean): Promise<Readonly<Record<string, string>>> => {
+    try {
+      lastLabels = labelsOf(await managing.host(nodeId));
+    } catch (error) {
+      if (isManager) throw error;
+    }
+    return lastLabels;
+  };
+
   return {
     isOutdated: () => seen !== undefined && described !== undefined && seen !== described,
     checkHealth: async () => {
@@ -61,7 +70,7 @@ export function createSwarmHealth(
       if (health.kind !== 'healthy') return health;
       try {
         const { nodeId, isManager } = await membership.look({ timeoutMs: HEALTH_TIMEOUT_MS });
-        const host = await managing.host(nodeId, { timeoutMs: HEALTH_TIMEOUT_MS });
+        const host = await within(HEALTH_TIMEOUT_MS, managing.host(nodeId, { timeoutMs: HEALTH_TIMEOUT_MS }));
         lastLabels = labelsOf(host);
         seen = told({ nodeId, isManager, labels: lastLabels });
         if (host.availability === 'active') return health;
@@ -78,13 +87,25 @@ export function createSwarmHealth(
     },
     describeHost: async () => {
       const [facts, { nodeId, isManager }] = await Promise.all([plain.describeHost(), membership.look()]);
-      const known = managing.host(nodeId).then(labelsOf);
-      const labels = isManager ? await known : await known.catch(() => lastLabels);
+      // The look at its health follows the labels later on; a host that returns has not to wait for managers first.
+      const labels = described === undefined ? await firstLabels(nodeId, isManager) : lastLabels;
       await tellWeaknesses(facts.dockerVersion);
       described = told({ nodeId, isManager, labels });
       return { ...facts, labels, swarm: { nodeId, isManager } };
     },
   };
+}
+
+/** Managers are asked one after the other, and for tokens: a look at the health ends before all of them have been silent. */
+async function within<Result>(timeoutMs: number, work: Promise<Result>): Promise<Result> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`none has answered within ${timeoutMs} ms`)), timeoutMs);
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function labelsOf({ labels }: Pick<KnownHost, 'labels'>): Readonly<Record<string, string>> {
