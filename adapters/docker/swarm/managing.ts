@@ -78,8 +78,11 @@ export function createOwnManaging(connection: DockerConnection, bridges: Bridges
   };
 }
 
-/** A manager that has lost the others finds them again within a minute mostly; until then those are asked at once. */
-const ALONE_MS = 5_000;
+/**
+ * A manager that has lost the others finds them again within a minute mostly, and until then may be silent for 10 s each time:
+ * for so long those are asked first.
+ */
+const ALONE_MS = 30_000;
 
 /**
  * Does each thing by this host's own daemon while it is a manager's, and asks managers while it is a worker's.
