@@ -91,6 +91,8 @@ describe('the table of permissions', () => {
       PlacementService.method.watchRebalance,
       NodesService.method.watchDrain,
       NodesService.method.listNodeTokens,
+      // Hosts that are no nodes are nobody's but theirs.
+      NodesService.method.listSwarmNodes,
       // Nor is it known whose a stranger is.
       ReplicasService.method.listStrangers,
     ];

@@ -246,6 +246,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.NodesService/UncordonNode': OPERATORS,
   'obiente.cloud.v1.NodesService/DrainNode': OPERATORS,
   'obiente.cloud.v1.NodesService/WatchDrain': OPERATORS,
+  'obiente.cloud.v1.NodesService/ListSwarmNodes': OPERATORS,
   'obiente.cloud.v1.NodesService/CreateNodeToken': OPERATORS,
   'obiente.cloud.v1.NodesService/ListNodeTokens': OPERATORS,
   'obiente.cloud.v1.NodesService/RevokeNodeToken': OPERATORS,

@@ -13,10 +13,9 @@ import { createRetentionGateway } from '../adapters/temporal/retention-gateway.t
 import type { WorkerOptions } from '../adapters/temporal/worker.ts';
 import { createWorkflowGateway } from '../adapters/temporal/workflow-gateway.ts';
 import { createControlTokenSigner } from '../adapters/tokens/control-token.ts';
-import { createImageTokenSigner } from '../adapters/tokens/image-token.ts';
-import { createVolumeTokenSigner } from '../adapters/tokens/volume-token.ts';
 import { createJoinTokenCheck } from '../api/auth/node-auth.ts';
 import { createNodeLogs } from '../api/gateways/node-logs.ts';
+import { createSwarmHosts } from '../api/gateways/swarm-hosts.ts';
 import { createHealthRoute } from '../api/http/health.ts';
 import { createMetricsRoute } from '../api/http/metrics.ts';
 import { createObservabilityRoute } from '../api/http/observability.ts';
@@ -43,6 +42,7 @@ import { membershipOf } from './api/membership.ts';
 import { migrateOrLater } from './api/migrations.ts';
 import { observerQueue } from './api/observer-queue.ts';
 import { tellUntaken } from './api/tell-untaken.ts';
+import { createTokenSigners } from './api/token-signers.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
 import type { RunningRole } from './run-role.ts';
 
@@ -131,8 +131,7 @@ async function openWorld(config: ApiConfig, log: Log) {
   const telling = tellUntaken({ db, workflows, log }, closing.signal);
   return {
     ...{ keys, db, changes, signer, publicJwks: signer.publicJwks },
-    imageTokens: createImageTokenSigner(keys.control),
-    volumeTokens: createVolumeTokenSigner(keys.control),
+    ...createTokenSigners(keys.control),
     ...{ masterKeys: keys.master, payloadKeys: keys.payload },
     workflows,
     retention: createRetentionGateway({
@@ -145,6 +144,7 @@ async function openWorld(config: ApiConfig, log: Log) {
       startContextWork({ db, folder: config.CONTEXT_DIR, temporal: to, others, log }, closing.signal),
     deliver: deliverNow(temporal.client, log),
     nodeLogs: createNodeLogs({ signer }),
+    swarmHosts: createSwarmHosts({ signer }),
     close: async (working?: Promise<void>) => {
       closing.abort();
       await Promise.all([changes.close(), temporal.close(), working, telling]);

@@ -57,7 +57,10 @@ export async function startNode(environment: Record<string, string | undefined>,
   const requireKeeping = (): void => {
     if (!holding.isOnlyHere()) lease.require();
   };
-  const { docker, kept } = await openDocker(config, { log, requireLease: lease.require, requireKeeping });
+  const { docker, kept, own, isOutdated } = await openDocker(config, {
+    ...{ log, requireLease: lease.require, requireKeeping },
+    ...{ epoch: lease.epoch, fetchManagers: keys.control.fetchSwarmManagers },
+  });
   const registry = await openBuildRegistry(config);
   const git = await openGit({
     folder: join(dir, 'git'),
@@ -65,7 +68,7 @@ export async function startNode(environment: Record<string, string | undefined>,
     caFile: config.NODE_GIT_CA_FILE,
     fetchCredential: keys.openSourceCredential,
   });
-  const gateway = await listenForGateway({ config, docker, keys, controlJwks, log });
+  const gateway = await listenForGateway({ config, docker, own, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
   const leaving = new AbortController();
@@ -97,6 +100,7 @@ export async function startNode(environment: Record<string, string | undefined>,
       };
       return { ...named, ...keys.publicHalf, joinToken, ...addressesOf(config) };
     },
+    ...{ isOutdated, enrolledAnew: daemon.lookAgain },
     docker: () => daemon.current(),
     lease,
     holding,

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { DomainError } from '../../domain/errors.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
 import { leaseTaken } from '../../domain/node-lease.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
@@ -22,6 +23,8 @@ export interface NodeEnrolment extends LeaseTaker {
   readonly gatewayUrl: string;
   readonly streamerUrl: string;
   readonly labels: NodeLabels;
+  /** What its host is in its Docker Swarm; absent where it is in none. */
+  readonly swarm?: { readonly nodeId: string; readonly isManager: boolean };
   readonly signingJwk: PublicJwk;
   readonly encryptionJwk: PublicJwk;
   /** How long the first lease holds, milliseconds. */
@@ -29,7 +32,7 @@ export interface NodeEnrolment extends LeaseTaker {
 }
 
 /** A node and what is reserved on it. */
-export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | keyof LeaseTaker> {
+export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | 'swarm' | keyof LeaseTaker> {
   readonly state: NodeState;
   /** Whether an operator has taken it out of placement. */
   readonly cordoned: boolean;
@@ -54,8 +57,8 @@ export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | keyof LeaseT
  * of a known node cannot be replaced, so whoever learns the join token cannot take over a node's id.
  *
  * @returns the epoch of the lease.
- * @throws PERMISSION_DENIED when the id belongs to a node with other keys, or was removed; NODE_LEASE_LOST (retryable) while another
- * process has the lease.
+ * @throws PERMISSION_DENIED when the id belongs to a node with other keys, or was removed, and when another node is on that
+ * host of the swarm; NODE_LEASE_LOST (retryable) while another process has the lease.
  */
 export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ readonly epoch: number }> {
   const facts = {
@@ -68,6 +71,8 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ re
     gateway_url: node.gatewayUrl,
     streamer_url: node.streamerUrl,
     labels: JSON.stringify(node.labels),
+    swarm_node_id: node.swarm?.nodeId ?? null,
+    swarm_manager: node.swarm?.isManager ?? false,
     lease_expires_at: leaseEnd(node.leaseMs),
     lease_holder: node.holder ?? null,
     last_seen_at: sql<Date>`now()`,
@@ -76,6 +81,7 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ re
   const epoch = node.holder === undefined ? 0 : 1;
   return await db.transaction().execute(async (tx) => {
     await requireAdmission(tx, node);
+    await requireOwnHost(tx, node);
     const enrolled = await tx
       .insertInto('nodes')
       .values({ id: node.nodeId, state: 'lost', reason: NOT_SEEN_YET, epoch, ...facts, ...keys })
@@ -88,6 +94,21 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ re
       .returning('epoch')
       .executeTakeFirst();
     return enrolled ?? (await refuseTaken(tx, node.nodeId));
+  });
+}
+
+/** A host of a swarm stays the node's that was there first: who has it is let at what is pinned to it. */
+async function requireOwnHost(tx: DatabaseTransaction, { nodeId, swarm }: NodeEnrolment): Promise<void> {
+  if (!swarm) return;
+  const other = await tx
+    .selectFrom('nodes')
+    .select('id')
+    .where('swarm_node_id', '=', swarm.nodeId)
+    .where('id', '!=', nodeId)
+    .executeTakeFirst();
+  if (!other) return;
+  throw new DomainError('PERMISSION_DENIED', `swarm node ${swarm.nodeId} is the host of node ${other.id}`, {
+    hint: `If that node was set up anew, remove what it was before with "obiente node remove ${other.id}".`,
   });
 }
 
@@ -108,6 +129,12 @@ export async function setCordoned(db: Database, nodeId: string, cordoned: boolea
 /** Finds one node. */
 export async function findNode(db: Database, nodeId: string): Promise<NodeRecord | undefined> {
   return await selectNodes(db).where('nodes.id', '=', nodeId).executeTakeFirst();
+}
+
+/** Finds some nodes. */
+export async function findNodes(db: Database, nodeIds: readonly string[]): Promise<NodeRecord[]> {
+  if (nodeIds.length === 0) return [];
+  return await selectNodes(db).where('nodes.id', 'in', nodeIds).orderBy('nodes.id').execute();
 }
 
 /** Lists nodes by id. */

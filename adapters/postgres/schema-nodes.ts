@@ -39,6 +39,9 @@ export interface NodeTables {
     cordoned: Generated<boolean>;
     disk_level: Generated<DiskLevel>;
     disk_notice: Generated<string>;
+    /** Swarm's id of its host. */
+    swarm_node_id: Optional<string>;
+    swarm_manager: Generated<boolean>;
     created_at: Moment;
   };
   node_tokens: {
