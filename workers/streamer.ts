@@ -53,7 +53,9 @@ export async function startStreamer(environment: Record<string, string | undefin
     stop: async () => {
       stopping.abort(new Error('the streamer stops'));
       await server.close();
-      await (await pipeline)?.stop();
+      const running = await pipeline;
+      if (running) await running.stop();
+      else stages.writer.close();
       await Promise.all(databases.map((db) => db.destroy()));
       nodeId.close();
       jwks.close();
