@@ -72,7 +72,9 @@ export async function startStreamer(environment: Record<string, string | undefin
       await server.close();
       await (await counting)?.ended;
       await metrics?.close();
-      await (await pipeline)?.stop();
+      const running = await pipeline;
+      if (running) await running.stop();
+      else stages.writer.close();
       await Promise.all(databases.map((db) => db.destroy()));
       nodeId.close();
       jwks.close();

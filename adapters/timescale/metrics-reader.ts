@@ -33,6 +33,24 @@ export interface MetricsReader {
   listRequestMinutes(filter: SeriesFilter, range: TimeRange): Promise<WithSeries<RequestMetricsTable>[]>;
   /** Hours as the roll-up has summed them; the present one up to its last run. */
   listUsageHours(filter: SeriesFilter, range: TimeRange): Promise<WithSeries<UsageHourlyTable>[]>;
+  /** What deployments used by the month of UTC: sums over replicas, in the order of time and then of deployments. */
+  listMonthlyUsage(deploymentIds: readonly string[], range: TimeRange): Promise<MonthlyUsage[]>;
+}
+
+/** What a deployment used in a month. Whole numbers as text, since they may be larger than 2^53. */
+export interface MonthlyUsage {
+  readonly deploymentId: string;
+  /** Its first moment. */
+  readonly month: Date;
+  readonly cpuNanos: string;
+  /** Σ of memory × time. */
+  readonly memoryByteMillis: string;
+  readonly networkReceiveBytes: string;
+  readonly networkTransmitBytes: string;
+  readonly diskReadBytes: string;
+  readonly diskWriteBytes: string;
+  /** Summed over replicas: two that run for an hour are two hours. */
+  readonly uptimeMs: string;
 }
 
 type MinuteTable = 'container_metrics' | 'node_metrics' | 'request_metrics';
@@ -81,6 +99,19 @@ export function createMetricsReader(main: MetricsDatabase, standIn?: MetricsData
           from usage_hourly u join metric_series s on s.id = u.series_id
           where u.hour >= ${new Date(range.fromMs)} and u.hour < ${new Date(range.toMs)} and ${matches(filter)}
           order by u.hour, u.series_id`,
+      ),
+    listMonthlyUsage: async (deploymentIds, range) =>
+      await read(
+        main,
+        sql<MonthlyUsage>`
+          select s.deployment_id as "deploymentId", date_trunc('month', u.hour, 'UTC') as month,
+            sum(u.cpu_nanos) as "cpuNanos", sum(u.memory_byte_millis) as "memoryByteMillis",
+            sum(u.network_receive_bytes) as "networkReceiveBytes", sum(u.network_transmit_bytes) as "networkTransmitBytes",
+            sum(u.disk_read_bytes) as "diskReadBytes", sum(u.disk_write_bytes) as "diskWriteBytes",
+            sum(u.observed_ms) as "uptimeMs"
+          from usage_hourly u join metric_series s on s.id = u.series_id
+          where u.hour >= ${new Date(range.fromMs)} and u.hour < ${new Date(range.toMs)} and ${matches({ deploymentIds })}
+          group by 1, 2 order by 2, 1`,
       ),
   };
 }

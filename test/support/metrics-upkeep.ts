@@ -78,6 +78,13 @@ export function describeMetricsUpkeep(on: string, create: () => Promise<TestData
       expect((await hoursOf(deploymentId)).map(({ cpu_nanos }) => cpu_nanos)).toEqual(['5', '5', '5']);
       const { rows: due } = await sql`select * from usage_due`.execute(main);
       expect(due).toEqual([]);
+      const month = new Date(new Date(hourMs(2)).toISOString().slice(0, 7));
+      expect(await createMetricsReader(main).listMonthlyUsage([deploymentId], EVER)).toEqual([
+        {
+          ...{ deploymentId, month, cpuNanos: '15', memoryByteMillis: '90000000', uptimeMs: '900000' },
+          ...{ networkReceiveBytes: '15', networkTransmitBytes: '15', diskReadBytes: '15', diskWriteBytes: '15' },
+        },
+      ]);
     });
 
     it('leaves an hour due when it dies half-way, and one that a writer has in hand', async () => {
