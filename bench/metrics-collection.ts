@@ -44,11 +44,11 @@ async function measure(corner: TestDocker, stack: AsyncDisposableStack): Promise
   return [
     ...times.flatMap(roundFigures),
     fasterThan(largest),
-    nearTarget({
+    // Below 1 is what a round costs by itself, whatever it reads.
+    atMost({
       name: 'growth of CPU with containers',
       value: growth(times.map((one) => ({ containers: one.containers, value: one.filesCpu }))),
-      ...{ unit: '', floor: growth(times.map((one) => ({ containers: one.containers, value: one.bareFilesCpu }))) },
-      ...{ target: 1, tolerance: 0.1 },
+      ...{ unit: '', max: 1.1 },
     }),
     nearTarget({
       name: 'CPU shown, against the kernel',
