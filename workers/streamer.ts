@@ -50,7 +50,7 @@ export async function startStreamer(environment: Record<string, string | undefin
       cache: stages.cache,
       subscribers: stages.subscribers,
       requests: requests?.live,
-      observability: () => ({ ...stages.observer.snapshot(), storage: stages.writer.storage(SYSTEM_CLOCK.now()) }),
+      observability: stages.observer.snapshot,
       nodeId: nodeId.current,
       intervalMs: stages.pace.intervalMs,
       degradationLevel: stages.pace.level,

@@ -13,8 +13,9 @@ export interface RoundTimes {
   readonly containers: number;
   readonly files: number;
   readonly bareFiles: number;
-  /** CPU of a round by files. */
+  /** CPU that they took, milliseconds. */
   readonly filesCpu: number;
+  readonly bareFilesCpu: number;
   readonly docker: number;
   readonly barePool: number;
 }
@@ -35,20 +36,19 @@ export async function measureRounds(containers: Containers, dockerRounds: number
 async function byFiles(containers: Containers) {
   const sampler = createSampler({ source: createCgroupSource(), maxWorkers: MAX_WORKERS });
   const bare = openBareFiles(containers);
-  const [own, floor, cpu]: [number[], number[], number[]] = [[], [], []];
+  const [own, floor]: [Timed[], Timed[]] = [[], []];
   for (let round = 0; round < WARM_UP + ROUNDS; round += 1) {
-    const floorMs = await timed(async () => bare.readAll());
-    const before = process.cpuUsage();
-    const ownMs = await timed(() => readAll(sampler, containers));
-    const used = process.cpuUsage(before);
+    const ofFloor = await timed(async () => bare.readAll());
+    const ofOwn = await timed(() => readAll(sampler, containers));
     if (round < WARM_UP) continue;
-    floor.push(floorMs);
-    own.push(ownMs);
-    cpu.push((used.user + used.system) / 1_000);
+    floor.push(ofFloor);
+    own.push(ofOwn);
   }
   sampler.close();
   bare.close();
-  return { files: percentile(own, 0.5), bareFiles: percentile(floor, 0.5), filesCpu: percentile(cpu, 0.5) };
+  const [times, cpus] = [[own, floor].map(midOf('ms')), [own, floor].map(midOf('cpuMs'))];
+  const [files = 0, bareFiles = 0, filesCpu = 0, bareFilesCpu = 0] = [...times, ...cpus];
+  return { files, bareFiles, filesCpu, bareFilesCpu };
 }
 
 async function byDocker(containers: Containers, rounds: number) {
@@ -62,8 +62,8 @@ async function byDocker(containers: Containers, rounds: number) {
   const pool = createBarePool();
   const [own, floor]: [number[], number[]] = [[], []];
   for (let round = 0; round < 1 + rounds; round += 1) {
-    const floorMs = await timed(() => pool.readAll(containers));
-    const ownMs = await timed(() => readAll(sampler, containers));
+    const { ms: floorMs } = await timed(() => pool.readAll(containers));
+    const { ms: ownMs } = await timed(() => readAll(sampler, containers));
     if (round === 0) continue;
     floor.push(floorMs);
     own.push(ownMs);
@@ -79,10 +79,24 @@ export async function readAll(sampler: Sampler, containers: Containers): Promise
   if (failed > 0) throw new Error(`${failed} containers could not be read`);
 }
 
-async function timed(work: () => Promise<void>): Promise<number> {
-  const start = performance.now();
+interface Timed {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
+function midOf(what: keyof Timed): (rounds: readonly Timed[]) => number {
+  return (rounds) =>
+    percentile(
+      rounds.map((round) => round[what]),
+      0.5,
+    );
+}
+
+async function timed(work: () => Promise<void>): Promise<Timed> {
+  const [start, before] = [performance.now(), process.cpuUsage()];
   await work();
-  return performance.now() - start;
+  const used = process.cpuUsage(before);
+  return { ms: performance.now() - start, cpuMs: (used.user + used.system) / 1_000 };
 }
 
 /** How a value grows with the number of containers: 1 when it doubles with it (log-log, least squares). */
