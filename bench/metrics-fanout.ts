@@ -130,7 +130,7 @@ async function runBlock(
     const { arrivals } = await report;
     if (round >= WARM_UP) for (const arrivedMs of arrivals) delaysMs.push(arrivedMs - sentMs);
   }
-  if (process.env.FANOUT_TRACE) process.stderr.write(`${count} ${sender.greeting} ${performance.now() - beganMs}\n`);
+
   const elapsedMs = performance.now() - beganMs;
   const used = process.cpuUsage(cpu);
   tell(readers, { kind: 'close' });

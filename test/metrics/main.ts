@@ -12,7 +12,9 @@ for (const [name, difference] of Object.entries(lost)) {
 }
 process.stdout.write(`${table.toString()}\n`);
 const { rows, doubled, dropped, spooled, drainShare } = found;
-process.stdout.write(`${rows} rows stored, ${doubled} double, ${dropped} dropped; ${spooled} waited on the disk at most\n`);
+process.stdout.write(
+  `${rows} rows stored, ${doubled} double, ${dropped} dropped; ${spooled} waited on the disk at most\n`,
+);
 process.stdout.write(`the outage's rows were there after ${(100 * drainShare).toFixed(1)} % of its time\n`);
 const exact = Object.entries(lost).filter(([name]) => !name.startsWith('cpu'));
 process.exit(exact.every(([, difference]) => difference === 0) && doubled === 0 && dropped === 0 ? 0 : 1);
