@@ -130,7 +130,7 @@ async function runBlock(
     const { arrivals } = await report;
     if (round >= WARM_UP) for (const arrivedMs of arrivals) delaysMs.push(arrivedMs - sentMs);
   }
-  if (process.env.FANOUT_TRACE) process.stderr.write(`${count} ${sender.greeting} ${performance.now() - beganMs}\n`);
+
   const elapsedMs = performance.now() - beganMs;
   const used = process.cpuUsage(cpu);
   tell(readers, { kind: 'close' });
@@ -154,16 +154,18 @@ async function compare(readers: ChildProcess, { own, floor }: { own: Sender; flo
     floors.push(await runBlock(readers, floor, { count }));
     owns.push(await runBlock(readers, own, { count }));
   }
-  const middle = (blocks: readonly Block[], value: (block: Block) => number): number =>
-    percentile(blocks.map(value), 0.5);
-  const both = (value: (block: Block) => number) => ({ value: middle(owns, value), floor: middle(floors, value) });
-  const cpu = both(({ cpuMicros }) => cpuMicros);
+  // The best block of each: what else the machine does only ever takes away.
+  const rate = (blocks: readonly Block[]): number => Math.max(...blocks.map(({ perSecond }) => perSecond));
+  const cost = (blocks: readonly Block[]): number => Math.min(...blocks.map(({ cpuMicros }) => cpuMicros));
   const figures: Figure[] = [
     shareOfFloor({
       ...{ name: `messages to ${count} subscribers`, unit: '/s', minRatio: 0.8 },
-      ...both(({ perSecond }) => perSecond),
+      ...{ value: rate(owns), floor: rate(floors) },
     }),
-    { ...againstFloor({ name: `CPU a message at ${count}`, ...cpu, maxRatio: null }), unit: 'µs' },
+    {
+      ...againstFloor({ name: `CPU a message at ${count}`, value: cost(owns), floor: cost(floors), maxRatio: null }),
+      unit: 'µs',
+    },
   ];
   return figures;
 }

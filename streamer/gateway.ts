@@ -48,14 +48,19 @@ export function createStreamerGateway(deps: GatewayDeps): ServiceImpl<typeof Str
     messages.set(item, message);
     return message;
   };
+  const rounds = new WeakMap<readonly LiveItem[], Pick<Message, 'samples' | 'requests'>>();
   const toRound = (items: readonly LiveItem[]): Pick<Message, 'samples' | 'requests'> => {
+    const known = rounds.get(items);
+    if (known) return known;
     const [samples, requests]: [ContainerSample[], RequestSample[]] = [[], []];
     for (const item of items) {
       const message = toMessage(item);
       if (message.$typeName === 'obiente.cloud.v1.ContainerSample') samples.push(message);
       else requests.push(message);
     }
-    return { samples, requests };
+    const round = { samples, requests };
+    rounds.set(items, round);
+    return round;
   };
   const past = ({ deploymentId, after, replicaIds }: StreamSamplesRequest) => {
     const afterMs = after ? timestampMs(after) : 0;

@@ -65,6 +65,7 @@ export function createSubscribers<Item extends Topic>(options: SubscribersOption
       const leave = (): void => {
         subscribers.delete(subscriber);
         signal.removeEventListener('abort', leave);
+        subscriber.outbox.wake();
       };
       if (!signal.aborted) subscribers.add(subscriber);
       signal.addEventListener('abort', leave, { once: true });

@@ -23,10 +23,13 @@ export interface Outbox<Round> {
   /**
    * Takes the oldest round, or waits for one.
    *
-   * @returns `undefined` when the signal is aborted; `wasSlow` says how the reader was doing until then.
+   * @returns `undefined` when the signal is aborted, which whoever aborts it makes known by `wake`: a listener for each wait
+   *   costs more than the rest. `wasSlow` says how the reader was doing until then.
    * @throws SUBSCRIBER_TOO_SLOW after `close`.
    */
   next(signal: AbortSignal): Promise<{ readonly round: Round; readonly wasSlow: boolean } | undefined>;
+  /** Has a waiting `next` look again. */
+  wake(): void;
   /** Rounds that wait. */
   size(): number;
   standing(): Standing;
@@ -71,13 +74,11 @@ export function createOutbox<Item, Round extends Delivery<Item> = Delivery<Item>
         }
         const { promise, resolve } = Promise.withResolvers<void>();
         wake = () => resolve();
-        const onAbort = wake;
-        signal.addEventListener('abort', onAbort, { once: true });
         await promise;
-        signal.removeEventListener('abort', onAbort);
       }
       return undefined;
     },
+    wake: () => wake(),
     size: () => buffer.size,
     standing,
     isClosed: () => isClosed,
