@@ -1,7 +1,9 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
+import type { GitBuilder } from '../domain/spec.ts';
 import { SITE_PORT } from '../domain/static-site.ts';
 import {
+  Builder,
   type DeploymentSpec,
   DeploymentSpecSchema,
   DockerfileSourceSchema,
@@ -10,6 +12,7 @@ import {
   type HealthCheck,
   HealthCheckSchema,
   ImageSourceSchema,
+  NixpacksSourceSchema,
   type PlacementPolicy,
   PullPolicy,
   RestartPolicy,
@@ -26,6 +29,7 @@ interface WantedCommit extends GitWish {
   readonly kind: 'git';
   /** Empty: none is named. */
   readonly dockerfile: string;
+  readonly builder?: GitBuilder;
   /** Path of the Compose file that is asked for; empty: the first that has one of Compose's own names. */
   readonly compose?: string;
 }
@@ -36,6 +40,8 @@ export type WantedSource =
   | { readonly kind: 'context'; readonly sha256: string; readonly dockerfile: string }
   /** A page, all of the uploaded folder. */
   | { readonly kind: 'page'; readonly sha256: string }
+  /** What nixpacks builds. */
+  | { readonly kind: 'application'; readonly sha256: string }
   | WantedCommit
   | {
       readonly kind: 'compose';
@@ -56,6 +62,12 @@ const PULL: Readonly<Record<Pull, PullPolicy>> = {
   auto: PullPolicy.UNSPECIFIED,
   always: PullPolicy.ALWAYS,
   'if-not-present': PullPolicy.IF_NOT_PRESENT,
+};
+
+const BUILDER: Readonly<Record<GitBuilder, Builder>> = {
+  dockerfile: Builder.DOCKERFILE,
+  static: Builder.STATIC,
+  nixpacks: Builder.NIXPACKS,
 };
 
 /**
@@ -114,7 +126,7 @@ function placementOf(present: DeploymentSpec | undefined): PlacementPolicy | und
  */
 function repositorySpec(present: DeploymentSpec | undefined, source: WantedCommit, wishes: Wishes): DeploymentSpec {
   const before = present?.source.case === 'compose' ? present.source.value.git : undefined;
-  const isSame = before?.url === source.url && source.dockerfile === '';
+  const isSame = before?.url === source.url && source.dockerfile === '' && source.builder === undefined;
   const composePath = source.compose ?? (isSame ? before?.composePath : undefined);
   const environment = environmentOf(present, wishes);
   if (composePath !== undefined) {
@@ -199,10 +211,14 @@ export function wantedSource(
   if (source.kind === 'page') {
     return { case: 'static', value: create(StaticSourceSchema, { contextSha256: source.sha256 }) };
   }
+  if (source.kind === 'application') {
+    return { case: 'nixpacks', value: create(NixpacksSourceSchema, { contextSha256: source.sha256 }) };
+  }
   if (source.kind === 'git') {
-    const { kind: _, dockerfile: dockerfilePath, compose: composePath, ...repository } = source;
+    const { kind: _, dockerfile: dockerfilePath, compose: composePath, builder: by, ...repository } = source;
+    const builder = by === undefined ? Builder.UNSPECIFIED : BUILDER[by];
     const file = composePath === undefined ? {} : { composePath };
-    return { case: 'git', value: create(GitSourceSchema, { ...repository, dockerfilePath, ...file }) };
+    return { case: 'git', value: create(GitSourceSchema, { ...repository, dockerfilePath, builder, ...file }) };
   }
   const { sha256, dockerfile } = source;
   const value = create(DockerfileSourceSchema, { contextSha256: sha256, dockerfilePath: dockerfile });
