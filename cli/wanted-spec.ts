@@ -1,16 +1,12 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
 import type { GitBuilder } from '../domain/spec.ts';
 import { SITE_PORT } from '../domain/static-site.ts';
 import {
-  Builder,
   type DeploymentSpec,
   DeploymentSpecSchema,
   DockerfileSourceSchema,
   type EnvironmentVariableSchema,
   GitSourceSchema,
-  type HealthCheck,
-  HealthCheckSchema,
   ImageSourceSchema,
   NixpacksSourceSchema,
   type PlacementPolicy,
@@ -19,9 +15,10 @@ import {
   StaticSourceSchema,
   VolumeMountSchema,
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
-import type { AppHealth } from './app-file.ts';
 import type { GitWish, Pull, Wishes } from './deploy-options.ts';
 import { toPlacementPolicy } from './placement-options.ts';
+import { wantedBuilder } from './wanted-builder.ts';
+import { toHealthCheck } from './wanted-health.ts';
 import { toRolloutPolicy } from './wanted-rollout.ts';
 
 /** A repository, and which file of it counts. */
@@ -62,12 +59,6 @@ const PULL: Readonly<Record<Pull, PullPolicy>> = {
   auto: PullPolicy.UNSPECIFIED,
   always: PullPolicy.ALWAYS,
   'if-not-present': PullPolicy.IF_NOT_PRESENT,
-};
-
-const BUILDER: Readonly<Record<GitBuilder, Builder>> = {
-  dockerfile: Builder.DOCKERFILE,
-  static: Builder.STATIC,
-  nixpacks: Builder.NIXPACKS,
 };
 
 /**
@@ -216,7 +207,7 @@ export function wantedSource(
   }
   if (source.kind === 'git') {
     const { kind: _, dockerfile: dockerfilePath, compose: composePath, builder: by, ...repository } = source;
-    const builder = by === undefined ? Builder.UNSPECIFIED : BUILDER[by];
+    const builder = wantedBuilder(by);
     const file = composePath === undefined ? {} : { composePath };
     return { case: 'git', value: create(GitSourceSchema, { ...repository, dockerfilePath, builder, ...file }) };
   }
@@ -236,28 +227,4 @@ function environmentOf(
       const value = variables.get(name);
       return value === undefined ? { name } : { name, value };
     });
-}
-
-function toHealthCheck(health: AppHealth): HealthCheck {
-  if (health === 'none') return create(HealthCheckSchema, { kind: { case: 'none', value: {} } });
-  if (health === 'automatic') return create(HealthCheckSchema, { kind: { case: 'automatic', value: {} } });
-  const { interval, timeout, retries, startPeriod } = health;
-  return create(HealthCheckSchema, {
-    kind: toKind(health),
-    ...(interval === undefined ? {} : { interval: toDuration(interval) }),
-    ...(timeout === undefined ? {} : { timeout: toDuration(timeout) }),
-    ...(retries === undefined ? {} : { retries }),
-    ...(startPeriod === undefined ? {} : { startPeriod: toDuration(startPeriod) }),
-  });
-}
-
-function toKind(health: Exclude<AppHealth, string>): NonNullable<MessageInitShape<typeof HealthCheckSchema>['kind']> {
-  if ('command' in health) return { case: 'command', value: { command: health.command } };
-  if (!('path' in health)) return { case: 'automatic', value: {} };
-  const expectedStatus = health.status === undefined ? {} : { expectedStatus: health.status };
-  return { case: 'http', value: { path: health.path, ...expectedStatus } };
-}
-
-function toDuration(ms: number): Duration {
-  return create(DurationSchema, { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 });
 }

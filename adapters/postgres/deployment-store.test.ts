@@ -243,7 +243,10 @@ describe('beginning a rollout', () => {
       hint: expect.stringContaining('install nixpacks on a node'),
     });
     await change('node-bbbb', { nixpacks_version: '1.41.0', cordoned: true });
-    await expect(begin()).rejects.toMatchObject({ code: 'NO_NODE_READY', message: expect.stringContaining('node-bbbb') });
+    await expect(begin()).rejects.toMatchObject({
+      code: 'NO_NODE_READY',
+      message: expect.stringContaining('node-bbbb'),
+    });
     await change('node-bbbb', { cordoned: false });
     const elsewhere = await begin();
     expect(elsewhere.nodes).toEqual(['node-aaaa', 'node-bbbb']);

@@ -6,7 +6,6 @@ import {
   type GitSource as DomainGitSource,
   type PullPolicy as DomainPullPolicy,
   type RestartPolicy as DomainRestartPolicy,
-  type GitBuilder,
   type HealthProbe,
   isCompose,
   type SealedVariable,
@@ -16,7 +15,6 @@ import {
 } from '../../domain/spec.ts';
 import type { RawHealthCheck, RawSpec } from '../../domain/spec-parse.ts';
 import {
-  Builder,
   type ComposeServiceSchema,
   DeploymentSpecSchema,
   type DockerfileSource,
@@ -28,21 +26,9 @@ import {
   RestartPolicy,
   type DeploymentSpec as WireSpec,
 } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { fromWireBuilder, toWireBuilder } from './builder.ts';
 import { fromWirePlacement, toWirePlacement } from './placement.ts';
 import { fromWireRollout, toWireRollout } from './rollout.ts';
-
-const FROM_BUILDER: Record<Builder, GitBuilder | undefined> = {
-  [Builder.UNSPECIFIED]: undefined,
-  [Builder.DOCKERFILE]: 'dockerfile',
-  [Builder.STATIC]: 'static',
-  [Builder.NIXPACKS]: 'nixpacks',
-};
-
-const TO_BUILDER: Record<GitBuilder, Builder> = {
-  dockerfile: Builder.DOCKERFILE,
-  static: Builder.STATIC,
-  nixpacks: Builder.NIXPACKS,
-};
 
 const FROM_RESTART_POLICY: Record<RestartPolicy, DomainRestartPolicy | undefined> = {
   [RestartPolicy.UNSPECIFIED]: undefined,
@@ -115,7 +101,7 @@ function fromDockerfile({ contextSha256, dockerfilePath, ...build }: DockerfileS
 /** A commit that a caller repeats from an answer says nothing: `ref` does. */
 function fromGit({ url, ref, subdirectory, submodules, ...build }: GitSource): Source<VariableInput> {
   const { dockerfilePath, composePath } = build;
-  const builder = FROM_BUILDER[build.builder];
+  const builder = fromWireBuilder(build.builder);
   return {
     ...{ kind: 'git', url, ref, subdirectory, submodules },
     ...(dockerfilePath === '' ? {} : { dockerfilePath }),
@@ -214,7 +200,7 @@ function toOnlySource(source: Source, commit: string): WireSource {
 
 function toGit(source: DomainGitSource, commit: string): MessageInitShape<typeof GitSourceSchema> {
   const { url, ref, subdirectory, submodules, dockerfilePath = '', target = '', args = [] } = source;
-  const builder = source.builder === undefined ? Builder.UNSPECIFIED : TO_BUILDER[source.builder];
+  const builder = toWireBuilder(source.builder);
   return { url, ref, subdirectory, submodules, dockerfilePath, target, args: args.map(toVariable), commit, builder };
 }
 
