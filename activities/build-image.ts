@@ -83,9 +83,8 @@ async function build(
   const { projectId, deploymentId, revision, service } = input;
   const { target } = optionsOf(input.source);
   const { signal, stop } = await limitBuild(ports.limits, Context.current().cancellationSignal);
-  const say = (line: string): void => print(`${line}\n`);
   try {
-    return await withContext(ports, { ...input, args }, { signal, print: say }, async ({ detected, ...made }) => {
+    return await withContext(ports, { ...input, args }, { signal, print }, async ({ detected, ...made }) => {
       const { imageId } = await ports.buildImage({
         ...{ target, args, ...made },
         tag: builtImageTag(ports.instance, { deploymentId, revision, service }),
