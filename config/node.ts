@@ -91,6 +91,8 @@ export const nodeVariables = temporalVariables.extend({
     .string()
     .regex(/^(?:\/[\w.-]+)+$/, 'must be an absolute path')
     .default(DEFAULT_SITE.folder),
+  /** Absolute path of nixpacks, which builds what has no Dockerfile; else it is looked for on the PATH. */
+  NIXPACKS_PATH: z.string().regex(/^\//, 'must be an absolute path').optional(),
   /** Git servers on the platform's own network that this node may fetch from, as `host` or `host:port`. */
   NODE_ALLOWED_GIT_HOSTS: list(),
   /** PEM certificates that Git servers are checked against in place of the machine's. */

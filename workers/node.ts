@@ -22,6 +22,7 @@ import { createNodeLease } from './node/lease.ts';
 import { createLeaseHolding } from './node/lease-holder.ts';
 import { whileLeased } from './node/leased-daemon.ts';
 import { listenForGateway } from './node/listen-for-gateway.ts';
+import { openNodeNixpacks } from './node/nixpacks.ts';
 import { observeReplicas } from './node/observe-replicas.ts';
 import { openDocker } from './node/open-docker.ts';
 import { nodeQueues } from './node/queues.ts';
@@ -68,6 +69,7 @@ export async function startNode(environment: Record<string, string | undefined>,
     caFile: config.NODE_GIT_CA_FILE,
     fetchCredential: keys.openSourceCredential,
   });
+  const nixpacks = await openNodeNixpacks(config, environment, log);
   const gateway = await listenForGateway({ config, docker, own, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -84,8 +86,8 @@ export async function startNode(environment: Record<string, string | undefined>,
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
     nodeQueues({
-      ...{ config, keys, docker, git, registry, daemon: whileLeased(daemon, lease), disk, ...observers, snapshots },
-      ...{ arrivals, cores, startSlot },
+      ...{ config, keys, docker, git, nixpacks, registry, daemon: whileLeased(daemon, lease), disk, ...observers },
+      ...{ snapshots, arrivals, cores, startSlot },
     }),
     { signal, tenure: lease.tenure, log },
   );
@@ -98,7 +100,8 @@ export async function startNode(environment: Record<string, string | undefined>,
         hostname: config.NODE_NAME ?? host.hostname,
         labels: { ...labels, ...config.NODE_LABELS },
       };
-      return { ...named, ...keys.publicHalf, joinToken, ...addressesOf(config) };
+      const nixpacksVersion = nixpacks?.version ?? '';
+      return { ...named, nixpacksVersion, ...keys.publicHalf, joinToken, ...addressesOf(config) };
     },
     ...{ isOutdated, enrolledAnew: daemon.lookAgain },
     docker: () => daemon.current(),

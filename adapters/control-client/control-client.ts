@@ -41,6 +41,8 @@ export interface Introduction extends HostFacts {
   /** Address at which published ports are reached. */
   readonly address: string;
   readonly labels: NodeLabels;
+  /** Of the nixpacks that it can build with; empty where it has none. */
+  readonly nixpacksVersion: string;
   readonly gatewayUrl: string;
   readonly streamerUrl: string;
   /** Id of this process, which takes the node's lease. */

@@ -18,6 +18,8 @@ export interface NodeEnrolment extends LeaseTaker {
   readonly memoryBytes: number;
   readonly dockerVersion: string;
   readonly architecture: string;
+  /** Of the nixpacks that it can build with; empty or absent where it has none. */
+  readonly nixpacksVersion?: string;
   /** Address at which its replicas' published ports are reached. */
   readonly address: string;
   readonly gatewayUrl: string;
@@ -32,7 +34,8 @@ export interface NodeEnrolment extends LeaseTaker {
 }
 
 /** A node and what is reserved on it. */
-export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | 'swarm' | keyof LeaseTaker> {
+export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | 'swarm' | 'nixpacksVersion' | keyof LeaseTaker> {
+  readonly nixpacksVersion: string;
   readonly state: NodeState;
   /** Whether an operator has taken it out of placement. */
   readonly cordoned: boolean;
@@ -67,6 +70,7 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ re
     memory_bytes: node.memoryBytes,
     docker_version: node.dockerVersion,
     architecture: node.architecture,
+    nixpacks_version: node.nixpacksVersion ?? '',
     address: node.address,
     gateway_url: node.gatewayUrl,
     streamer_url: node.streamerUrl,
@@ -187,6 +191,7 @@ function selectNodes(db: Database) {
       'nodes.memory_bytes as memoryBytes',
       'nodes.docker_version as dockerVersion',
       'nodes.architecture',
+      'nodes.nixpacks_version as nixpacksVersion',
       'nodes.labels',
       'nodes.cordoned',
       'nodes.address',

@@ -26,6 +26,7 @@ export interface NodeTables {
     memory_bytes: number;
     docker_version: string;
     architecture: string;
+    nixpacks_version: Generated<string>;
     address: string;
     gateway_url: string;
     streamer_url: string;

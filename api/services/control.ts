@@ -198,6 +198,7 @@ function toEnrolment(request: EnrolNodeRequest) {
   const { nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl, labels } = request;
   return {
     ...{ nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl, labels },
+    nixpacksVersion: request.nixpacksVersion,
     memoryBytes: Number(request.memoryBytes),
     signingJwk: publicJwk(request.signingJwk, 'signing_jwk'),
     encryptionJwk: publicJwk(request.encryptionJwk, 'encryption_jwk'),

@@ -64,6 +64,7 @@ function toWire(node: NodeRecord): MessageInitShape<typeof NodeSchema> {
     diskNotice: node.diskNotice,
     dockerVersion: node.dockerVersion,
     architecture: node.architecture,
+    nixpacksVersion: node.nixpacksVersion,
     lastSeenAt: timestampFromDate(node.lastSeenAt),
   };
 }

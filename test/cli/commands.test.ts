@@ -13,6 +13,7 @@ import {
   UpdateDeploymentRequestSchema,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { MetricsResolution } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
+import { Builder } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { startFakePlatform } from './fake-platform.ts';
 import { runCommand } from './run-command.ts';
 
@@ -77,6 +78,36 @@ describe('obiente deploy', () => {
     const created = platform.requestsOf('CreateDeployment', CreateDeploymentRequestSchema);
     expect(created[0]?.spec?.source).toMatchObject({ case: 'static', value: { folder: '' } });
     expect(created.map(({ spec }) => spec?.port)).toEqual([8080, 80, undefined]);
+  });
+
+  it('uploads an application that nixpacks builds, and what is asked for by its name', async () => {
+    writeFileSync(join(folder, 'package.json'), '{}');
+    const deployed = await obiente(['deploy', folder, '--name', 'web']);
+    expect(deployed.stderr).toContain('found a Node.js application (package.json at its root), which nixpacks builds');
+    writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch\n');
+    await obiente(['deploy', folder, '--name', 'asked', '--builder', 'nixpacks']);
+    writeFileSync(join(folder, 'obiente.yaml'), 'builder: nixpacks\n');
+    await obiente(['deploy', folder, '--name', 'file']);
+    await obiente(['deploy', folder, '--name', 'other', '--builder', 'dockerfile']);
+    await obiente(['deploy', '--git', 'https://github.com/acme/shop.git', '--builder', 'static']);
+    await obiente(['deploy', '--git', 'https://github.com/acme/shop.git', '--builder', 'compose', '--name', 'several']);
+    const created = platform.requestsOf('CreateDeployment', CreateDeploymentRequestSchema);
+    const cases = ['nixpacks', 'nixpacks', 'nixpacks', 'dockerfile', 'git', 'git'];
+    expect(created.map(({ spec }) => spec?.source.case)).toEqual(cases);
+    expect(created[4]?.spec?.source.value).toMatchObject({ builder: Builder.STATIC });
+    expect(created[5]?.spec?.source.value).toMatchObject({ composePath: '', builder: Builder.UNSPECIFIED });
+  });
+
+  it.each([
+    [['--builder', 'railpack'], /--builder: "railpack" is not known; known are dockerfile, static, compose, nixpacks/],
+    [['--builder', 'nixpacks', '--dockerfile', 'x'], /--builder: nixpacks is not possible with --dockerfile/],
+    [['--builder', 'static', '--compose'], /--builder: static is not possible with --compose/],
+    [['--builder', 'nixpacks', '--image', 'nginx'], /--builder: is for folders and repositories/],
+    [['--builder', 'static'], /looked for a page/],
+  ])('refuses %j', async (options, words) => {
+    const { exitCode, stderr } = await obiente(['deploy', folder, ...options]);
+    expect([exitCode === 0, stderr]).toEqual([false, expect.stringMatching(words)]);
+    expect(platform.callsOf('UploadContext')).toEqual([]);
   });
 
   it('deploys a repository without uploading anything', async () => {
