@@ -19,8 +19,14 @@ let program: TestNixpacks;
 let nixpacks: Nixpacks;
 /** What only this user may read. */
 let secrets: string;
+/** What others have in the folder for temporary files. */
+let before: readonly string[];
+
+const listOwn = async (): Promise<string[]> =>
+  (await readdir(tmpdir())).filter((name) => name.startsWith('obiente-nixpacks-'));
 
 beforeAll(async () => {
+  before = await listOwn();
   program = await openStandIn();
   nixpacks = await openNixpacks(await find(program.path));
   secrets = await mkdtemp(join(tmpdir(), 'obiente-test-secrets-'));
@@ -30,7 +36,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await program.remove();
   await rm(secrets, { recursive: true });
-  expect((await readdir(tmpdir())).filter((name) => name.startsWith('obiente-nixpacks-'))).toEqual([]);
+  expect((await listOwn()).filter((name) => !before.includes(name))).toEqual([]);
 });
 
 async function find(path: string): Promise<FoundNixpacks> {
