@@ -83,11 +83,10 @@ async function build(
   const { projectId, deploymentId, revision, service } = input;
   const { target } = optionsOf(input.source);
   const { signal, stop } = await limitBuild(ports.limits, Context.current().cancellationSignal);
-  const say = (line: string): void => print(`${line}\n`);
   try {
-    return await withContext(ports, input, { signal, print: say }, async ({ context, dockerfilePath, detected }) => {
+    return await withContext(ports, { ...input, args }, { signal, print }, async ({ detected, ...made }) => {
       const { imageId } = await ports.buildImage({
-        ...{ context, dockerfilePath, target, args },
+        ...{ target, args, ...made },
         tag: builtImageTag(ports.instance, { deploymentId, revision, service }),
         labels: ownedLabels({ instance: ports.instance, projectId, deploymentId }),
         limits: ports.limits,

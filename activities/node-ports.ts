@@ -128,6 +128,24 @@ export interface DiskWatch {
   onChange(listener: () => void): () => void;
 }
 
+/** Plans of builds by nixpacks; `adapters/nixpacks` says what it promises. */
+export interface NixpacksPort {
+  readonly version: string;
+  withPlan<Answer>(
+    request: {
+      readonly source: Readable;
+      readonly variables: Readonly<Record<string, string>>;
+      readonly signal: AbortSignal;
+      readonly print: (line: string) => void;
+    },
+    use: (planned: {
+      readonly context: Readable;
+      readonly args: Readonly<Record<string, string>>;
+      readonly found: string;
+    }) => Promise<Answer>,
+  ): Promise<Answer>;
+}
+
 /** What the build activity needs from the world. */
 export interface BuildPorts {
   readonly instance: string;
@@ -144,6 +162,8 @@ export interface BuildPorts {
   readonly git: GitPorts;
   /** What serves pages, and makes a context out of their files, as a tar archive, and a Dockerfile. */
   readonly site: SiteServer & { pack(page: Readable, dockerfile: string): Readable };
+  /** What builds sources without a Dockerfile; `null` where this node has no nixpacks. */
+  readonly nixpacks: NixpacksPort | null;
   /** Opens the arguments of a service's build. @throws NODE_UNAVAILABLE (retryable) */
   fetchBuildArguments(of: ServiceRef): Promise<Readonly<Record<string, string>>>;
   buildImage(request: {

@@ -33,6 +33,7 @@ export function createReadSource({ git, reportComposeFile }: ReadingPorts): Read
         const onProgress = (step: string): void => report({ step });
         return await git.withCommit(wanted, { signal, onProgress }, async (fetched) => {
           const found = find(input, fetched);
+          if (found.kind === 'nixpacks') return { kind: 'image', builder: found.kind, reason: found.reason };
           if (found.kind !== 'compose') return { kind: 'image', reason: found.reason };
           await tell({ deploymentId, revision, path: found.file }, fetched, { reportComposeFile, signal });
           return { kind: 'compose', reason: found.reason };
@@ -43,8 +44,8 @@ export function createReadSource({ git, reportComposeFile }: ReadingPorts): Read
 
 function find({ source }: ReadSourceInput, { tree }: FetchedTree): DetectedBuild {
   const { composePath, onlyCompose } = source;
-  if (!onlyCompose) return detectBuild(tree, { builders: [] });
-  return detectBuild(tree, { kind: 'compose', builders: [], ...(composePath === null ? {} : { composePath }) });
+  if (!onlyCompose) return detectBuild(tree);
+  return detectBuild(tree, { kind: 'compose', ...(composePath === null ? {} : { composePath }) });
 }
 
 type Named = Pick<ComposeReport, 'deploymentId' | 'revision' | 'path'>;

@@ -2,8 +2,9 @@ import { renewBuildContext } from '../adapters/postgres/build-contexts.ts';
 import type { Database } from '../adapters/postgres/database.ts';
 import { listNodes, type NodeRecord } from '../adapters/postgres/nodes.ts';
 import { DomainError, invalidArgument } from '../domain/errors.ts';
+import { nobodyHasNixpacks } from '../domain/nixpacks.ts';
 import { describeBytes, describeCores } from '../domain/quantities.ts';
-import type { ResourceLimits, Source, VariableInput } from '../domain/spec.ts';
+import { needsNixpacks, type ResourceLimits, type Source, type VariableInput } from '../domain/spec.ts';
 
 /** Nodes that one capacity check looks at: as many as a cluster of this platform has. */
 const MAX_NODES = 1000;
@@ -11,12 +12,21 @@ const MAX_NODES = 1000;
 /** Nodes that a refusal names. */
 const NAMED_NODES = 5;
 
-/** Whether the organization has what is to be built. @throws INVALID_ARGUMENT */
+/** Whether the organization has what is to be built, and a node what builds it. @throws INVALID_ARGUMENT, SOURCE_REFUSED */
 export async function checkSource(db: Database, organizationId: string, source: Source<VariableInput>): Promise<void> {
-  if (source.kind !== 'dockerfile' && source.kind !== 'static') return;
+  if (needsNixpacks(source)) await checkNixpacks(db);
+  if (source.kind === 'image' || source.kind === 'git') return;
   if (await renewBuildContext(db, { organizationId, sha256: source.contextSha256 })) return;
   const finding = 'no such context in this organization';
   throw invalidArgument(`spec.${source.kind}.context_sha256`, finding, 'a context that UploadContext has stored');
+}
+
+/** A cluster without a node is one that is being set up: what comes up may have it. */
+async function checkNixpacks(db: Database): Promise<void> {
+  const nodes = await listNodes(db, { limit: MAX_NODES });
+  if (nodes.length > 0 && nodes.every(({ nixpacksVersion }) => nixpacksVersion === '')) {
+    throw nobodyHasNixpacks('this source');
+  }
 }
 
 /** Whether it fits beside the others is the placement's to say; here only that it could on an empty node. */

@@ -4,6 +4,7 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Log } from '../adapters/logging/log.ts';
 import { createCors } from './cors.ts';
 import { endJson, type HttpRoute } from './http/route.ts';
+import { withCutOff } from './metrics/readers.ts';
 
 /** Largest message of an RPC: a spec is at most some 300 KiB, a part of an upload 1 MiB. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -34,6 +35,7 @@ export function createRequestListener(deps: ListenerDeps): { listener: RequestLi
     // A misspelt field would be taken for one that is not set. Binary messages may have fields that are newer than we.
     jsonOptions: { ignoreUnknownFields: false },
     shutdownSignal: ending.signal,
+    contextValues: withCutOff,
     fallback: (_request, response) =>
       endJson(response as ServerResponse, 404, { code: 'not_found', message: 'no such endpoint' }),
   });

@@ -1,6 +1,7 @@
 import type { ConnectRouter, Interceptor, ServiceImpl } from '@connectrpc/connect';
 import type { Log } from '../adapters/logging/log.ts';
 import { assertEveryRpcHasAnEntry } from '../domain/permission-coverage.ts';
+import { AlertsService } from '../gen/obiente/cloud/v1/alerts_pb.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
@@ -23,6 +24,7 @@ import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
 import { createErrorInterceptor } from './interceptors/errors.ts';
 import { createRequestLogInterceptor } from './interceptors/request-log.ts';
 import { createValidationInterceptor } from './interceptors/validation.ts';
+import { type AlertsDeps, createAlertsService } from './services/alerts.ts';
 import { type ControlDeps, createControlService } from './services/control.ts';
 import { createDeploymentsService, type DeploymentsDeps } from './services/deployments.ts';
 import { createGitService } from './services/git.ts';
@@ -45,6 +47,7 @@ import type { ApiTelemetry } from './telemetry.ts';
 
 /** The services of the public contract. */
 export const PUBLIC_SERVICES = [
+  AlertsService,
   DeploymentsService,
   GitService,
   IdentityService,
@@ -67,7 +70,8 @@ export const PUBLIC_SERVICES = [
 
 /** What all services together need. */
 export interface RouterDeps
-  extends DeploymentsDeps,
+  extends AlertsDeps,
+    DeploymentsDeps,
     OperationsDeps,
     LogsDeps,
     ControlDeps,
@@ -110,6 +114,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
   const forNodes = { interceptors: [...outer, deps.nodeAuth, validation] };
   return (router) => {
     router
+      .service(AlertsService, createAlertsService(deps), forUsers)
       .service(DeploymentsService, createDeploymentsService(deps), forUsers)
       .service(GitService, createGitService(deps), forUsers)
       .service(IdentityService, createIdentityService(deps), forUsers)

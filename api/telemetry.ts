@@ -14,8 +14,14 @@ export interface ApiTelemetry {
 /** From 2 ms (a read that the database has in memory) to 60 s (longest wait for a workflow's answer). */
 const BUCKETS_S = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+/** What is counted in the database when the counters are read; what is not to be had then is left out. */
+export interface CountedAlerts {
+  readonly firing: Readonly<Record<'warning' | 'critical', number>>;
+  readonly notifications: Readonly<Record<'waiting' | 'failed', number>>;
+}
+
 /** Creates the counters, and Node's own: event loop delay, heap, garbage collection. Method names bound the labels. */
-export function createApiTelemetry(): ApiTelemetry {
+export function createApiTelemetry(countAlerts?: () => Promise<CountedAlerts>): ApiTelemetry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const finished = new Histogram({
@@ -35,6 +41,26 @@ export function createApiTelemetry(): ApiTelemetry {
     name: 'obiente_rpc_active',
     help: 'RPCs under way.',
     labelNames: ['kind'],
+    registers: [registry],
+  });
+  const firing = new Gauge({
+    name: 'obiente_alerts_firing',
+    help: 'Alerts of this installation that fire, by severity. Each API process tells the same.',
+    labelNames: ['severity'],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      notifications.reset();
+      // A database that is away leaves a gap, which is what Prometheus shows then.
+      const counted = await countAlerts?.().catch(() => undefined);
+      for (const [severity, count] of Object.entries(counted?.firing ?? {})) firing.set({ severity }, count);
+      for (const [state, count] of Object.entries(counted?.notifications ?? {})) notifications.set({ state }, count);
+    },
+  });
+  const notifications = new Gauge({
+    name: 'obiente_notifications',
+    help: 'Notifications that wait, or that failed for good within a day. Each API process tells the same.',
+    labelNames: ['state'],
     registers: [registry],
   });
   return {

@@ -78,3 +78,16 @@ export function nearFloor(measure: {
   const holds = Math.abs(ratio - 1) <= tolerance;
   return { name, value, unit, floor, ratio, goal: `ratio 1 ± ${tolerance}`, holds };
 }
+
+/** A rate beside that of its floor, of which it should reach a share. */
+export function shareOfFloor(measure: {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly floor: number;
+  readonly minRatio: number;
+}): Figure {
+  const { name, value, unit, floor, minRatio } = measure;
+  const ratio = value / floor;
+  return { name, value, unit, floor, ratio, goal: `ratio >= ${minRatio}`, holds: ratio >= minRatio };
+}

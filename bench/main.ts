@@ -31,6 +31,23 @@ const BENCHES: Record<string, { about: string; load: () => Promise<{ bench: Benc
     about: 'one round of reading 20 containers, against reading their counter files',
     load: () => import('./metrics-round.ts'),
   },
+  'metrics-collection': {
+    about:
+      'rounds of 10, 50 and 150 containers by files and by Docker, against bare ones; what a streamer costs (8 min)',
+    load: () => import('./metrics-collection.ts'),
+  },
+  'metrics-docker-28': {
+    about: 'the same rounds on Docker Engine 28, which is fetched (5 min)',
+    load: () => import('./metrics-docker-28.ts'),
+  },
+  'metrics-fanout': {
+    about: 'live metrics to 100 and 1,000 subscribers, against a bare Connect stream; and with one of them stalled',
+    load: () => import('./metrics-fanout.ts'),
+  },
+  'metrics-ingest': {
+    about: '10,000 rows by the streamer’s own path, against COPY text and COPY binary',
+    load: () => import('./metrics-ingest.ts'),
+  },
   start: {
     about: 'npm start to ready, on a new state folder and on one that a start has made',
     load: () => import('./start.ts'),
@@ -44,7 +61,7 @@ const { values, positionals } = parseArgs({
 const [name] = positionals;
 
 if (name === undefined) {
-  for (const [known, { about }] of Object.entries(BENCHES)) process.stdout.write(`${known.padEnd(14)} ${about}\n`);
+  for (const [known, { about }] of Object.entries(BENCHES)) process.stdout.write(`${known.padEnd(19)} ${about}\n`);
 } else {
   process.exit(await runNamed(name));
 }

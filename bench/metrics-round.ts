@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { createCgroupSource } from '../adapters/cgroup/cgroup-source.ts';
-import { findFolders, parseMountInfo } from '../adapters/cgroup/hierarchies.ts';
 import { createDockerConnection } from '../adapters/docker/connection.ts';
 import { createDockerMeteredContainers } from '../adapters/docker/metered-containers.ts';
 import type { MeteredContainer } from '../domain/metrics/reading.ts';
 import { createSampler } from '../streamer/sampler.ts';
 import { DOCKER_SOCKET, openTestDocker, type TestDocker } from '../test/support/docker.ts';
 import { startReplica } from '../test/support/metered.ts';
+import { pathsOf } from './collection/floors.ts';
 import { againstFloor, type Bench, type Figure, percentile } from './figure.ts';
 
 /** Enough to outweigh what a round costs by itself, few enough to start in seconds. */
@@ -17,7 +17,7 @@ const ROUNDS = 300;
 /** Figures of the first rounds are those of code that is still being compiled. */
 const WARM_UP = 100;
 
-/** Reading all containers once: a round of the sampler, against opening and reading the same six files of each. */
+/** Reading all containers once: a round of the sampler, against opening and reading the same files of each. */
 export const bench: Bench = {
   name: 'metrics-round',
   about: `one round of reading ${CONTAINERS} containers, against reading their counter files`,
@@ -32,15 +32,15 @@ export const bench: Bench = {
 };
 
 async function measure(containers: ReadonlyMap<string, MeteredContainer>): Promise<readonly Figure[]> {
-  const sampler = createSampler({ sources: [createCgroupSource()], maxWorkers: 50, deadlineMs: 5_000 });
-  const files = [...containers.values()].flatMap(filesOf);
+  const sampler = createSampler({ source: createCgroupSource(), maxWorkers: 50 });
+  const files = [...containers.values()].flatMap(pathsOf);
   const [rounds, floors]: [number[], number[]] = [[], []];
   for (let round = 0; round < WARM_UP + ROUNDS; round += 1) {
     const floor = await timed(async () => {
       for (const file of files) readFileSync(file);
     });
     const own = await timed(async () => {
-      const { failed } = await sampler.readRound(containers);
+      const { failed } = await sampler.readRound(containers, 5_000);
       if (failed > 0) throw new Error(`${failed} containers could not be read`);
     });
     if (round < WARM_UP) continue;
@@ -65,25 +65,6 @@ async function startContainers(corner: TestDocker): Promise<ReadonlyMap<string, 
     if (found) containers.set(id, found);
   }
   return containers;
-}
-
-function filesOf({ id, pid }: MeteredContainer): string[] {
-  const hierarchies = parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'));
-  const folders = findFolders(hierarchies, readFileSync(`/proc/${pid}/cgroup`, 'utf8'), id);
-  if (!folders) throw new Error('the counter files of a container were not found');
-  const network = `/proc/${pid}/net/dev`;
-  if (folders.version === 2) {
-    const names = ['cpu.stat', 'memory.current', 'memory.stat', 'io.stat', 'pids.current'];
-    return [...names.map((name) => `${folders.unified}/${name}`), network];
-  }
-  return [
-    `${folders.cpuacct}/cpuacct.usage`,
-    `${folders.memory}/memory.usage_in_bytes`,
-    `${folders.memory}/memory.stat`,
-    `${folders.blkio}/blkio.throttle.io_service_bytes`,
-    `${folders.pids}/pids.current`,
-    network,
-  ];
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {

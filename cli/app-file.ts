@@ -4,6 +4,7 @@ import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { DomainError } from '../domain/errors.ts';
 import { STRATEGY_NAMES } from '../domain/placement/strategies.ts';
+import { BUILD_KINDS } from '../domain/source-detection.ts';
 import { parseDuration, parseMemory } from './quantities.ts';
 
 /** The file beside a Dockerfile that says how its application runs. */
@@ -78,6 +79,7 @@ const appSchema = z.strictObject({
   image: z.string().min(1).max(512).optional(),
   pull: z.enum(['always', 'if-not-present', 'auto']).optional(),
   git: git.optional(),
+  builder: z.enum(BUILD_KINDS).optional(),
   dockerfile: z.string().min(1).max(255).optional(),
   compose: z.string().min(1).max(255).optional(),
   replicas: z.int().min(0).max(10_000).optional(),

@@ -1,6 +1,7 @@
 import { type Client, Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { tolerateLateSessionErrors } from '../adapters/http2/late-session-errors.ts';
+import { AlertsService } from '../gen/obiente/cloud/v1/alerts_pb.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
@@ -24,6 +25,7 @@ import type { TokenSource } from './tokens.ts';
 
 /** Every service of the contract, under the name that the command uses. */
 export const SERVICES = {
+  alerts: AlertsService,
   deployments: DeploymentsService,
   git: GitService,
   identity: IdentityService,
@@ -69,6 +71,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     interceptors: [strangerInterceptor(url), retryInterceptor, timeoutInterceptor, authInterceptor(options.tokens)],
   });
   return {
+    alerts: createClient(AlertsService, transport),
     deployments: createClient(DeploymentsService, transport),
     git: createClient(GitService, transport),
     identity: createClient(IdentityService, transport),

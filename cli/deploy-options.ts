@@ -1,4 +1,5 @@
 import { parseEnv } from 'node:util';
+import { BUILD_KINDS, type BuildKind } from '../domain/source-detection.ts';
 import type { VolumeMount } from '../domain/spec.ts';
 import type { AppFile, AppHealth, AppRollout } from './app-file.ts';
 import { refuse } from './failures.ts';
@@ -16,6 +17,7 @@ export interface DeployOptions extends PlacementOptions {
   readonly submodules?: boolean;
   readonly dockerfile?: string;
   readonly compose?: string | true;
+  readonly builder?: string;
   readonly name?: string;
   readonly project?: string;
   readonly replicas?: string;
@@ -67,6 +69,8 @@ export interface Wishes {
   readonly dockerfile: string | undefined;
   /** Path of a Compose file; `true`: the one in the folder. */
   readonly compose: string | true | undefined;
+  /** How a folder or a repository is built; without it, that is looked for. */
+  readonly builder: BuildKind | undefined;
   readonly replicas: number | undefined;
   /** `null`: no port any more. */
   readonly port: number | null | undefined;
@@ -104,7 +108,7 @@ export function readWishes(input: {
     pull: readPull(options.pull, app.pull, image),
     git: readGit(options, app.git),
     dockerfile: options.dockerfile ?? app.dockerfile,
-    compose: options.compose ?? app.compose,
+    ...readBuilder(options, app),
     replicas: replicas === undefined ? app.replicas : parseWhole('--replicas', replicas, { min: 0, max: 10_000 }),
     port: readPort(port, app.port),
     cpuCores: options.cpu === undefined ? app.cpu : parseCores('--cpu', options.cpu),
@@ -118,6 +122,26 @@ export function readWishes(input: {
     variables: readVariables({ app, envFiles, typed: options.env ?? [], env }),
     unset: new Set(options.unsetEnv ?? []),
   };
+}
+
+/** To build by a Compose file is to ask for it. */
+function readBuilder(options: DeployOptions, app: AppFile): Pick<Wishes, 'builder' | 'compose'> {
+  const builder = options.builder === undefined ? app.builder : parseBuilder(options.builder);
+  const compose = options.compose ?? app.compose;
+  const dockerfile = options.dockerfile ?? app.dockerfile;
+  const isOther = (file: unknown, kind: BuildKind) => file !== undefined && builder !== undefined && builder !== kind;
+  if (isOther(dockerfile, 'dockerfile')) throw refuse('--builder', `${builder} is not possible with --dockerfile`);
+  if (isOther(compose, 'compose')) throw refuse('--builder', `${builder} is not possible with --compose`);
+  if (builder !== undefined && (options.image ?? app.image) !== undefined) {
+    throw refuse('--builder', 'is for folders and repositories, and an image is deployed');
+  }
+  return { builder, compose: builder === 'compose' ? (compose ?? true) : compose };
+}
+
+function parseBuilder(text: string): BuildKind {
+  const builder = BUILD_KINDS.find((kind) => kind === text);
+  if (builder !== undefined) return builder;
+  throw refuse('--builder', `"${text.slice(0, 80)}" is not known; known are ${BUILD_KINDS.join(', ')}`);
 }
 
 /** Another repository than the file's has nothing to do with what the file says about that one. */

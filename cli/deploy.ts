@@ -122,11 +122,11 @@ async function makeSource(
   if (found.kind === 'git') return { kind: 'git', ...found.git, ...filesOf(wishes) };
   if (found.kind === 'compose') return await uploadComposeSource(api, found.file, { organizationId, progress, signal });
   const { folder } = found;
-  if (found.kind === 'page') {
+  if (found.kind === 'page' || found.kind === 'application') {
     progress.doing(`uploading ${folder}`);
     const { sha256, bytes, files } = await uploadContext(api, { folder, organizationId, signal });
     progress.done(`uploaded ${files} files, ${showBytes(bytes)}`);
-    return { kind: 'page', sha256 };
+    return { kind: found.kind, sha256 };
   }
   progress.doing(`uploading ${folder}`);
   const dockerfile = wishes.dockerfile ?? 'Dockerfile';
@@ -136,8 +136,9 @@ async function makeSource(
 }
 
 /** Which file of a repository counts; none: what there is. */
-function filesOf({ dockerfile = '', compose }: Wishes) {
-  return { dockerfile, ...(compose === undefined ? {} : { compose: compose === true ? '' : compose }) };
+function filesOf({ dockerfile = '', compose, builder }: Wishes) {
+  const by = builder === undefined || builder === 'compose' ? {} : { builder };
+  return { dockerfile, ...by, ...(compose === undefined ? {} : { compose: compose === true ? '' : compose }) };
 }
 
 function warningsOf({ spec }: Deployment): readonly string[] {

@@ -68,6 +68,7 @@ const EXIT_OF_CODE: Partial<Record<ErrorCode, number>> = {
   DATABASE_UNAVAILABLE: EXIT.unavailable,
   WORKFLOWS_UNAVAILABLE: EXIT.unavailable,
   STREAMER_UNAVAILABLE: EXIT.unavailable,
+  DELIVERY_FAILED: EXIT.unavailable,
   INTERNAL: EXIT.failed,
 };
 

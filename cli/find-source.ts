@@ -13,6 +13,8 @@ export type FoundSource = { readonly name: string; readonly reason: string } & (
   | { readonly kind: 'git'; readonly git: GitWish }
   /** A page that is ready to be served. */
   | { readonly kind: 'page'; readonly folder: string }
+  /** An application that nixpacks builds. */
+  | { readonly kind: 'application'; readonly folder: string }
 );
 
 /** Where to look, and what the caller said. */
@@ -42,7 +44,7 @@ const FOR_ONE_SERVICE = {
  */
 export async function findSource(looking: Looking): Promise<FoundSource> {
   const { folder, wishes } = looking;
-  const { image, git, dockerfile, compose } = wishes;
+  const { image, git, dockerfile, compose, builder } = wishes;
   // Both are possible with a repository too: they say which file of it counts.
   const [isFolder, isFile] = [dockerfile, compose].map((wish) => wish !== undefined && git === undefined);
   const asked = [image !== undefined, git !== undefined, isFolder, isFile].filter(Boolean).length;
@@ -57,8 +59,8 @@ export async function findSource(looking: Looking): Promise<FoundSource> {
   if (image !== undefined) return { kind: 'image', reference: image, name: nameFor(wishes, image), reason: '' };
   if (dockerfile !== undefined) return { kind: 'folder', folder, name: nameFor(wishes, basename(folder)), reason: '' };
   if (typeof compose === 'string') return await composeAt(looking, fileOf(looking, compose), '');
-  const kind = compose === true ? { kind: 'compose' as const } : {};
-  const found = detectBuild(await readSourceTree(folder, ''), { ...kind, builders: [] });
+  const wanted = compose === true ? 'compose' : builder;
+  const found = detectBuild(await readSourceTree(folder, ''), wanted === undefined ? {} : { kind: wanted });
   if (found.kind === 'compose') return await composeAt(looking, join(folder, found.file), found.reason);
   if (found.kind === 'dockerfile') {
     return { kind: 'folder', folder, name: nameFor(wishes, basename(folder)), reason: '' };
@@ -67,7 +69,7 @@ export async function findSource(looking: Looking): Promise<FoundSource> {
     const name = nameFor(wishes, basename(folder));
     return { kind: 'page', folder: dirname(join(folder, found.file)), name, reason: found.reason };
   }
-  throw refuse('dir', `found ${found.reason}, which this command cannot deploy`, 'Add a Dockerfile.');
+  return { kind: 'application', folder, name: nameFor(wishes, basename(folder)), reason: found.reason };
 }
 
 /** What is typed is meant from where one stands, what the folder's settings say from the folder. */

@@ -1,5 +1,5 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
-import type { ContainerSample } from '../gen/obiente/cloud/v1/metrics_pb.ts';
+import type { ContainerSample, StreamMetricsResponse } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { showBytes } from './quantities.ts';
 import { sparkline } from './sparkline.ts';
 import { type Column, table } from './table.ts';
@@ -73,6 +73,20 @@ export function metricsLine(sample: ContainerSample): string {
   const network = pair(sample, 'networkReceiveBytes', 'networkTransmitBytes');
   const disk = pair(sample, 'diskReadBytes', 'diskWriteBytes');
   return `${time}  ${replicaId}  cpu ${percent(cpuPercent)}  memory ${memory(sample)}  net ${network}  disk ${disk}  pids ${pids}`;
+}
+
+/** What all replicas use together, and what is asked of them, as lines below the table. */
+export function summaryLines({ totals, requests }: StreamMetricsResponse): readonly string[] {
+  if (!totals) return [];
+  const rate = (value: number | undefined): string => (value === undefined ? '-' : `${showBytes(value)}/s`);
+  const network = `net ${rate(totals.networkReceiveRate)} / ${rate(totals.networkTransmitRate)}`;
+  const disk = `disk ${rate(totals.diskReadRate)} / ${rate(totals.diskWriteRate)}`;
+  const sums = `all ${totals.replicas}  cpu ${percent(totals.cpuPercent)}  memory ${showBytes(totals.memoryBytes)}  ${network}  ${disk}`;
+  const missing = totals.missingReplicaIds.length > 0 ? [`missing: ${totals.missingReplicaIds.join(', ')}`] : [];
+  if (requests.length === 0) return [sums, ...missing];
+  const perSecond = requests.reduce((sum, { requestRate = 0 }) => sum + requestRate, 0);
+  const failed = requests.reduce((sum, { status5xx }) => sum + status5xx, 0n);
+  return [sums, ...missing, `requests ${perSecond.toFixed(1)}/s, ${failed} answered 5xx`];
 }
 
 function takenAt(sample: ContainerSample | undefined): number {

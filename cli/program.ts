@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import about from '../package.json' with { type: 'json' };
+import { addAlerts } from './commands/alerts.ts';
 import { addApi } from './commands/api.ts';
 import { addControl } from './commands/control.ts';
 import { addNode } from './commands/cordon.ts';
@@ -47,6 +48,7 @@ const COMMANDS = [
   addReplicas,
   addLogs,
   addMetrics,
+  addAlerts,
   addRemove,
   addNodes,
   addNode,

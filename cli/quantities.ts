@@ -36,11 +36,11 @@ export function parseMemory(field: string, text: string): bigint {
   throw refuse(field, `"${text}" is too little; allowed is at least ${showBytes(MIN_MEMORY_BYTES)}`);
 }
 
-const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Reads a duration such as `500ms`, `5s`, `1m` or `1h`, as milliseconds. */
+/** Reads a duration such as `500ms`, `5s`, `1m`, `1h` or `1d`, as milliseconds. */
 export function parseDuration(field: string, text: string): number {
-  const [, amount, unit = ''] = /^(\d{1,9})(ms|s|m|h)$/.exec(text.trim()) ?? [];
+  const [, amount, unit = ''] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text.trim()) ?? [];
   const factor = UNIT_MS[unit];
   if (amount === undefined || factor === undefined) {
     throw refuse(field, `"${text}" is not a duration; allowed are for example 500ms, 5s, 1m, 1h`);

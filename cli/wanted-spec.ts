@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
+import type { GitBuilder } from '../domain/spec.ts';
 import { SITE_PORT } from '../domain/static-site.ts';
 import {
   type DeploymentSpec,
@@ -7,18 +7,18 @@ import {
   DockerfileSourceSchema,
   type EnvironmentVariableSchema,
   GitSourceSchema,
-  type HealthCheck,
-  HealthCheckSchema,
   ImageSourceSchema,
+  NixpacksSourceSchema,
   type PlacementPolicy,
   PullPolicy,
   RestartPolicy,
   StaticSourceSchema,
   VolumeMountSchema,
 } from '../gen/obiente/cloud/v1/spec_pb.ts';
-import type { AppHealth } from './app-file.ts';
 import type { GitWish, Pull, Wishes } from './deploy-options.ts';
 import { toPlacementPolicy } from './placement-options.ts';
+import { wantedBuilder } from './wanted-builder.ts';
+import { toHealthCheck } from './wanted-health.ts';
 import { toRolloutPolicy } from './wanted-rollout.ts';
 
 /** A repository, and which file of it counts. */
@@ -26,6 +26,7 @@ interface WantedCommit extends GitWish {
   readonly kind: 'git';
   /** Empty: none is named. */
   readonly dockerfile: string;
+  readonly builder?: GitBuilder;
   /** Path of the Compose file that is asked for; empty: the first that has one of Compose's own names. */
   readonly compose?: string;
 }
@@ -36,6 +37,8 @@ export type WantedSource =
   | { readonly kind: 'context'; readonly sha256: string; readonly dockerfile: string }
   /** A page, all of the uploaded folder. */
   | { readonly kind: 'page'; readonly sha256: string }
+  /** What nixpacks builds. */
+  | { readonly kind: 'application'; readonly sha256: string }
   | WantedCommit
   | {
       readonly kind: 'compose';
@@ -114,7 +117,7 @@ function placementOf(present: DeploymentSpec | undefined): PlacementPolicy | und
  */
 function repositorySpec(present: DeploymentSpec | undefined, source: WantedCommit, wishes: Wishes): DeploymentSpec {
   const before = present?.source.case === 'compose' ? present.source.value.git : undefined;
-  const isSame = before?.url === source.url && source.dockerfile === '';
+  const isSame = before?.url === source.url && source.dockerfile === '' && source.builder === undefined;
   const composePath = source.compose ?? (isSame ? before?.composePath : undefined);
   const environment = environmentOf(present, wishes);
   if (composePath !== undefined) {
@@ -199,10 +202,14 @@ export function wantedSource(
   if (source.kind === 'page') {
     return { case: 'static', value: create(StaticSourceSchema, { contextSha256: source.sha256 }) };
   }
+  if (source.kind === 'application') {
+    return { case: 'nixpacks', value: create(NixpacksSourceSchema, { contextSha256: source.sha256 }) };
+  }
   if (source.kind === 'git') {
-    const { kind: _, dockerfile: dockerfilePath, compose: composePath, ...repository } = source;
+    const { kind: _, dockerfile: dockerfilePath, compose: composePath, builder: by, ...repository } = source;
+    const builder = wantedBuilder(by);
     const file = composePath === undefined ? {} : { composePath };
-    return { case: 'git', value: create(GitSourceSchema, { ...repository, dockerfilePath, ...file }) };
+    return { case: 'git', value: create(GitSourceSchema, { ...repository, dockerfilePath, builder, ...file }) };
   }
   const { sha256, dockerfile } = source;
   const value = create(DockerfileSourceSchema, { contextSha256: sha256, dockerfilePath: dockerfile });
@@ -220,28 +227,4 @@ function environmentOf(
       const value = variables.get(name);
       return value === undefined ? { name } : { name, value };
     });
-}
-
-function toHealthCheck(health: AppHealth): HealthCheck {
-  if (health === 'none') return create(HealthCheckSchema, { kind: { case: 'none', value: {} } });
-  if (health === 'automatic') return create(HealthCheckSchema, { kind: { case: 'automatic', value: {} } });
-  const { interval, timeout, retries, startPeriod } = health;
-  return create(HealthCheckSchema, {
-    kind: toKind(health),
-    ...(interval === undefined ? {} : { interval: toDuration(interval) }),
-    ...(timeout === undefined ? {} : { timeout: toDuration(timeout) }),
-    ...(retries === undefined ? {} : { retries }),
-    ...(startPeriod === undefined ? {} : { startPeriod: toDuration(startPeriod) }),
-  });
-}
-
-function toKind(health: Exclude<AppHealth, string>): NonNullable<MessageInitShape<typeof HealthCheckSchema>['kind']> {
-  if ('command' in health) return { case: 'command', value: { command: health.command } };
-  if (!('path' in health)) return { case: 'automatic', value: {} };
-  const expectedStatus = health.status === undefined ? {} : { expectedStatus: health.status };
-  return { case: 'http', value: { path: health.path, ...expectedStatus } };
-}
-
-function toDuration(ms: number): Duration {
-  return create(DurationSchema, { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 });
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { identityVariables } from './identity.ts';
 import { temporalVariables } from './orchestrator.ts';
 import { placementVariables } from './placement.ts';
-import { bindAddress, domain, durationMs, list, logLevel, port, url } from './variables.ts';
+import { bindAddress, domain, durationMs, integer, list, logLevel, port, url } from './variables.ts';
 
 /** Names between commas, without blanks, in the case that they are written in. */
 function names() {
@@ -33,6 +33,14 @@ export const apiVariables = temporalVariables
       .optional(),
     /** Where their streamers write minutes, as a role that can only insert; without it they have no streamer. */
     JOIN_METRICS_DATABASE_URL: url('postgres', 'postgresql').optional(),
+    /** Where minutes and hours of metrics are read, as a role that can only read; without it only live ones are known. */
+    METRICS_READER_DATABASE_URL: url('postgres', 'postgresql').optional(),
+    METRICS_LIVE_RETENTION: durationMs('5m'),
+    /** How long minutes are kept as a rule: older ranges are answered in hours. */
+    METRICS_MINUTES_RETENTION: durationMs('24h'),
+    METRICS_SUBSCRIBER_BUFFER_SIZE: integer({ min: 1, max: 10_000, default: 100 }),
+    METRICS_SUBSCRIBER_SLOW_THRESHOLD: durationMs('5s'),
+    METRICS_SUBSCRIBER_CLEANUP_INTERVAL: durationMs('1m'),
     TRAEFIK_TOKEN_FILE: z.string(),
     CONTEXT_DIR: z.string().default('.obiente/contexts'),
     DOMAIN: domain(),
@@ -48,6 +56,13 @@ export const apiVariables = temporalVariables
     API_ALLOWED_REGISTRIES: list(),
     /** Git servers on the platform's own network that sources may come from, as `host` or `host:port`. */
     API_ALLOWED_GIT_HOSTS: list(),
+    /** Receivers of notifications on the platform's own network, as `host` or `host:port`. */
+    ALERTS_ALLOWED_HOSTS: list(),
+    /** Where certificates are looked at that the ingress serves, as `host:port`; without it nobody looks. */
+    ALERTS_CERTIFICATE_ADDRESS: z
+      .string()
+      .regex(/^[^\s/]+:\d{1,5}$/, 'must be host:port')
+      .optional(),
     /** Subjects, as the issuer knows them, of those who run the platform. */
     PLATFORM_OPERATORS: names(),
   });

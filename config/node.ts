@@ -9,6 +9,7 @@ import {
   list,
   logLevel,
   nodeLabels,
+  optionalInteger,
   percent,
   port,
   sizeBytes,
@@ -27,6 +28,8 @@ const REGISTRY =
 
 /** Variables of the role `node`. */
 export const nodeVariables = temporalVariables.extend({
+  /** Where this process' own counters are served as Prometheus text; nowhere without it. */
+  METRICS_PORT: optionalInteger({ min: 1, max: 65_535 }),
   LOG_LEVEL: logLevel,
   SHUTDOWN_GRACE: durationMs('30s'),
   OBIENTE_INSTANCE: z.string().regex(/^[a-z0-9]{8}$/, 'must have 8 characters of a-z and 0-9'),
@@ -88,6 +91,8 @@ export const nodeVariables = temporalVariables.extend({
     .string()
     .regex(/^(?:\/[\w.-]+)+$/, 'must be an absolute path')
     .default(DEFAULT_SITE.folder),
+  /** Absolute path of nixpacks, which builds what has no Dockerfile; else it is looked for on the PATH. */
+  NIXPACKS_PATH: z.string().regex(/^\//, 'must be an absolute path').optional(),
   /** Git servers on the platform's own network that this node may fetch from, as `host` or `host:port`. */
   NODE_ALLOWED_GIT_HOSTS: list(),
   /** PEM certificates that Git servers are checked against in place of the machine's. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { DomainError } from '../domain/errors.ts';
 import { isRoutableHostname } from '../domain/hostname.ts';
 import { parseNodeLabels } from '../domain/node-labels.ts';
+import { isPublicAddress } from '../domain/public-host.ts';
 
 /** A TCP port, 1 to 65535, with its default. */
 export function port(defaultPort: number) {
@@ -55,6 +56,17 @@ export function url(...schemes: string[]) {
   return z.string().refine((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol.slice(0, -1)), {
     message: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
   });
+}
+
+/** An `http` URL of this host or of its private network, by address: what is there is not for the world. */
+export function privateUrl() {
+  const rule = 'must be an http:// URL with a loopback or private IP address, such as http://127.0.0.1:7401';
+  return z.string().refine((value) => {
+    if (!URL.canParse(value)) return false;
+    const { protocol, hostname, username, password } = new URL(value);
+    const address = hostname.replace(/^\[|\]$/g, '');
+    return protocol === 'http:' && username + password === '' && isIP(address) !== 0 && !isPublicAddress(address);
+  }, rule);
 }
 
 /** Words between commas, in lower case and without blanks. */

@@ -7,6 +7,7 @@ import type {
   GitSource,
   HealthCheck,
   ImageSource,
+  NixpacksSource,
   PullPolicy,
   ResourceLimits,
   RestartPolicy,
@@ -87,11 +88,14 @@ export interface PlannedCommit extends Omit<GitSource, 'args'>, WithoutValues {
   readonly commit: string | null;
 }
 
+/** A source that nixpacks builds from an uploaded folder. */
+export type PlannedPack = Omit<NixpacksSource, 'args'> & WithoutValues;
+
 /** Where a service's image comes from, without the values of build arguments. */
-export type PlannedSource = ImageSource | PlannedFolder | StaticSource | PlannedCommit;
+export type PlannedSource = ImageSource | PlannedFolder | StaticSource | PlannedPack | PlannedCommit;
 
 /** What a build is made of. */
-export type BuildSource = PlannedFolder | StaticSource | (PlannedCommit & { readonly commit: string });
+export type BuildSource = PlannedFolder | StaticSource | PlannedPack | (PlannedCommit & { readonly commit: string });
 
 /** One service of the goal: what its replicas are made of. */
 export interface ServicePlan {

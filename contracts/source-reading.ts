@@ -29,6 +29,8 @@ export interface ReadSourceInput extends ServiceRef {
 /** What a commit holds. What a Compose file says is not in it: the node tells that to the control plane. */
 export interface FoundSource {
   readonly kind: 'compose' | 'image';
+  /** Where nixpacks makes the image; absent: what every node has. */
+  readonly builder?: 'nixpacks';
   /** Goes on in "found …". */
   readonly reason: string;
 }

@@ -13,3 +13,6 @@ export function buildQueue(nodeId: string): string {
 
 /** Queue of the processes that keep the files of build contexts: those of the role `api`, which share one folder. */
 export const CONTEXTS_QUEUE = 'contexts';
+
+/** Queue of the processes of the role `api` that look at what only they reach: the streamers' gateways. */
+export const OBSERVERS_QUEUE = 'observers';

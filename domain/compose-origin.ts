@@ -4,6 +4,7 @@ import {
   DEFAULT_HEALTH_CHECK,
   DEFAULT_LIMITS,
   type DeploymentSpec,
+  type GitBuilder,
   type GitSource,
   isCompose,
   type SealedVariable,
@@ -49,7 +50,8 @@ export function toStored(spec: SingleSpec): DeploymentSpec {
   const { source } = spec;
   if (source.kind !== 'git') return spec;
   if (source.composePath !== undefined) return unreadFrom(spec, source);
-  const isSaid = source.dockerfilePath !== undefined || source.target !== undefined || source.args !== undefined;
+  const { builder, dockerfilePath, target, args } = source;
+  const isSaid = [builder, dockerfilePath, target, args].some((one) => one !== undefined);
   return isSaid ? spec : { ...spec, source: { ...source, detect: true } };
 }
 
@@ -91,12 +93,12 @@ export function changeSpec(spec: DeploymentSpec, change: SpecChange): Deployment
 
 /**
  * What a spec is once its repository was looked at and holds no Compose file, or none that is to be taken: an image that
- * is built.
+ * is built. What nixpacks builds says so from then on, since not every node can.
  */
-export function withoutFile(unread: DeploymentSpec): DeploymentSpec {
+export function withoutFile(unread: DeploymentSpec, builder?: GitBuilder): DeploymentSpec {
   if (isCompose(unread) || unread.source.kind !== 'git') return unread;
   const { detect: _, ...source } = unread.source;
-  return { ...unread, source };
+  return { ...unread, source: builder === undefined ? source : { ...source, builder } };
 }
 
 /**

@@ -113,4 +113,6 @@ export interface HostFacts {
   readonly architecture: string;
   /** What a cluster that the host is already part of says of it; absent on plain Docker. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** What the host is in its Docker Swarm; absent on plain Docker. */
+  readonly swarm?: { readonly nodeId: string; readonly isManager: boolean };
 }

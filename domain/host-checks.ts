@@ -103,7 +103,8 @@ function judgeLiveRestore({ liveRestore, isInSwarm }: HostFacts): HostFinding {
   if (liveRestore) return { name, level: 'ok', detail: 'on' };
   const detail = 'off: containers end whenever the Docker daemon restarts';
   if (isInSwarm) {
-    const fix = 'it cannot be on in a swarm: leave it with "docker swarm leave" if this host is to be a node only';
+    const fix =
+      'it cannot be on in a swarm: join with --runtime swarm, or leave it first ("docker swarm leave") if this host is to be a node only';
     return { name, level: 'warning', detail, fix };
   }
   const fix = 'add  "live-restore": true  to /etc/docker/daemon.json, then reload Docker';

@@ -1,6 +1,7 @@
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { AlertsService } from '../gen/obiente/cloud/v1/alerts_pb.ts';
 import { DeploymentsService } from '../gen/obiente/cloud/v1/deployments_pb.ts';
 import { GitService } from '../gen/obiente/cloud/v1/git_pb.ts';
 import { IdentityService } from '../gen/obiente/cloud/v1/identity_pb.ts';
@@ -23,6 +24,7 @@ import { assertEveryRpcHasAnEntry } from './permission-coverage.ts';
 import { isAllowed, leastRole, PERMISSIONS, type Permission, ROLE_PERMISSIONS, ROLES, toRole } from './permissions.ts';
 
 const SERVICES = [
+  AlertsService,
   DeploymentsService,
   GitService,
   IdentityService,
@@ -79,6 +81,8 @@ describe('the table of permissions', () => {
     );
     const wanted = [
       ...[...RetentionService.methods, ...KeysService.methods, ...changesOfNodes],
+      // Alerts of nodes are the platform's.
+      AlertsService.method.setPlatformTarget,
       // What runs on a node belongs to many organizations.
       PlacementService.method.simulateNodeLoss,
       PlacementService.method.planRebalance,
@@ -87,6 +91,8 @@ describe('the table of permissions', () => {
       PlacementService.method.watchRebalance,
       NodesService.method.watchDrain,
       NodesService.method.listNodeTokens,
+      // Hosts that are no nodes are nobody's but theirs.
+      NodesService.method.listSwarmNodes,
       // Nor is it known whose a stranger is.
       ReplicasService.method.listStrangers,
     ];
@@ -95,9 +101,14 @@ describe('the table of permissions', () => {
     );
   });
 
-  it('lets operators look beyond their organizations only where replicas are', () => {
+  it('lets operators look beyond their organizations only where replicas and alerts are', () => {
     const open = Object.entries(PERMISSIONS).filter(([, policy]) => 'orOperators' in policy);
-    expect(open.map(([rpc]) => rpc)).toEqual([
+    expect(open.map(([rpc]) => rpc).toSorted()).toEqual([
+      'obiente.cloud.v1.AlertsService/CreateSilence',
+      'obiente.cloud.v1.AlertsService/DeleteSilence',
+      'obiente.cloud.v1.AlertsService/ListAlerts',
+      'obiente.cloud.v1.AlertsService/ListSilences',
+      'obiente.cloud.v1.AlertsService/WatchAlerts',
       'obiente.cloud.v1.ReplicasService/ListReplicas',
       'obiente.cloud.v1.ReplicasService/WatchReplicas',
     ]);

@@ -22,6 +22,9 @@ export type Permission =
   | 'registry.manage'
   | 'git.read'
   | 'git.manage'
+  | 'alert.read'
+  | 'alert.update'
+  | 'alert.manage'
   | 'deployment.read'
   | 'deployment.logs'
   | 'deployment.create'
@@ -42,6 +45,7 @@ const VIEWER: readonly Permission[] = [
   'volume.read',
   'deployment.read',
   'deployment.logs',
+  'alert.read',
 ];
 
 const MEMBER: readonly Permission[] = [
@@ -49,6 +53,7 @@ const MEMBER: readonly Permission[] = [
   'registry.read',
   'volume.create',
   'git.read',
+  'alert.update',
   'project.create',
   'project.update',
   'deployment.create',
@@ -68,6 +73,7 @@ const ADMIN: readonly Permission[] = [
   'volume.delete',
   'registry.manage',
   'git.manage',
+  'alert.manage',
   'deployment.manage',
   'organization.update',
   'organization.members.update',
@@ -152,6 +158,14 @@ const LOCATIONS: RpcPolicy = {
   orOperators: true,
 };
 
+/** Alerts and silences of one organization, or for operators of all and of the platform itself. */
+function ofAlerts(permission: Permission, ...more: readonly string[]): RpcPolicy {
+  return {
+    ...{ permission, resource: { kind: 'organization', field: 'organization_id' }, orOperators: true },
+    filters: more.map((field) => ({ kind: 'deployment', field })),
+  };
+}
+
 /** What each RPC of the public contract demands, by `<service>/<method>`. The only place where this is said. */
 export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.IdentityService/WhoAmI': SIGNED_IN,
@@ -224,6 +238,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
 
   'obiente.cloud.v1.MetricsService/StreamMetrics': ofDeployment('deployment.read'),
   'obiente.cloud.v1.MetricsService/GetLatestMetrics': ofDeployment('deployment.read'),
+  'obiente.cloud.v1.MetricsService/QueryMetrics': ofDeployment('deployment.read'),
 
   'obiente.cloud.v1.NodesService/GetNode': SIGNED_IN,
   'obiente.cloud.v1.NodesService/ListNodes': SIGNED_IN,
@@ -231,6 +246,7 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.NodesService/UncordonNode': OPERATORS,
   'obiente.cloud.v1.NodesService/DrainNode': OPERATORS,
   'obiente.cloud.v1.NodesService/WatchDrain': OPERATORS,
+  'obiente.cloud.v1.NodesService/ListSwarmNodes': OPERATORS,
   'obiente.cloud.v1.NodesService/CreateNodeToken': OPERATORS,
   'obiente.cloud.v1.NodesService/ListNodeTokens': OPERATORS,
   'obiente.cloud.v1.NodesService/RevokeNodeToken': OPERATORS,
@@ -248,6 +264,20 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.ReplicasService/ListStrangers': OPERATORS,
 
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
+
+  'obiente.cloud.v1.AlertsService/ListAlerts': ofAlerts('alert.read', 'deployment_id'),
+  'obiente.cloud.v1.AlertsService/WatchAlerts': ofAlerts('alert.read'),
+  'obiente.cloud.v1.AlertsService/ListAlertRules': ofDeployment('alert.read'),
+  'obiente.cloud.v1.AlertsService/SetAlertRule': ofDeployment('alert.update'),
+  'obiente.cloud.v1.AlertsService/ResetAlertRule': ofDeployment('alert.update'),
+  'obiente.cloud.v1.AlertsService/CreateSilence': ofAlerts('alert.update', 'deployment_id'),
+  'obiente.cloud.v1.AlertsService/ListSilences': ofAlerts('alert.read'),
+  'obiente.cloud.v1.AlertsService/DeleteSilence': ofAlerts('alert.update'),
+  'obiente.cloud.v1.AlertsService/CreateNotificationTarget': inOrganization('alert.manage'),
+  'obiente.cloud.v1.AlertsService/ListNotificationTargets': inOrganization('alert.read'),
+  'obiente.cloud.v1.AlertsService/DeleteNotificationTarget': inOrganization('alert.manage'),
+  'obiente.cloud.v1.AlertsService/TestNotificationTarget': inOrganization('alert.manage'),
+  'obiente.cloud.v1.AlertsService/SetPlatformTarget': OPERATORS,
 
   'obiente.cloud.v1.RetentionService/RunRetention': OPERATORS,
   'obiente.cloud.v1.RetentionService/GetRetentionRun': OPERATORS,

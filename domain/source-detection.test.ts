@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type BuildWish, detectBuild } from './source-detection.ts';
 
 function detect(files: string[], wish: Partial<BuildWish> = {}, contents: Record<string, string> = {}) {
-  return detectBuild({ files, contents }, { builders: [], ...wish });
+  return detectBuild({ files, contents }, wish);
 }
 
 const BUILDS = { 'package.json': '{"scripts":{"build":"vite build"}}' };
@@ -13,7 +13,7 @@ describe('how a source is built', () => {
     [
       'a Dockerfile before all else',
       ['compose.yaml', 'Dockerfile', 'package.json', 'index.html'],
-      { builders: ['nixpacks'] },
+      {},
       'dockerfile',
       'a Dockerfile at its root; compose.yaml is there too, and taken with --compose',
     ],
@@ -46,18 +46,32 @@ describe('how a source is built', () => {
       'the Compose file compose.yaml at its root',
     ],
     [
-      'the preferred builder',
-      ['go.mod'],
-      { builders: ['railpack', 'nixpacks'] },
-      'railpack',
-      'a Go application (go.mod), which railpack builds',
+      'nixpacks where there is nothing but an application',
+      ['README.md', 'go.mod'],
+      {},
+      'nixpacks',
+      'a Go application (go.mod at its root), which nixpacks builds',
     ],
     [
-      'the other builder when asked for',
-      ['requirements.txt'],
-      { builders: ['railpack', 'nixpacks'], kind: 'nixpacks' },
+      'nixpacks when asked for, whatever else is there',
+      ['Dockerfile', 'compose.yaml', 'index.html', 'requirements.txt'],
+      { kind: 'nixpacks' },
       'nixpacks',
-      'a Python application (requirements.txt), which nixpacks builds',
+      'a Python application (requirements.txt at its root), which nixpacks builds',
+    ],
+    [
+      'nixpacks when asked for, which knows more languages',
+      ['main.zig'],
+      { kind: 'nixpacks' },
+      'nixpacks',
+      'nixpacks asked for by its name',
+    ],
+    [
+      'a Compose file before an application',
+      ['package.json', 'compose.yaml'],
+      {},
+      'compose',
+      'the Compose file compose.yaml at its root',
     ],
     ['a page', ['index.html', 'style.css'], {}, 'static', 'an index.html at its root'],
     [
@@ -68,11 +82,11 @@ describe('how a source is built', () => {
       'an index.html in public/; compose.yml is there too, and taken with --compose',
     ],
     [
-      'a language before a page',
+      'a page before an application that builds nothing',
       ['package.json', 'index.html'],
-      { builders: ['nixpacks'] },
-      'nixpacks',
-      'a Node.js application (package.json), which nixpacks builds',
+      {},
+      'static',
+      'an index.html at its root',
     ],
     [
       'a Dockerfile of another name',
@@ -93,7 +107,7 @@ describe('how a source is built', () => {
   });
 
   it('is not by a page that is the input of a build, but by its result', () => {
-    expect(() => detect(['package.json', 'index.html'], {}, BUILDS)).toThrow('looked for');
+    expect(detect(['package.json', 'index.html'], {}, BUILDS)).toMatchObject({ kind: 'nixpacks' });
     expect(detect(['package.json', 'index.html', 'dist/index.html'], {}, BUILDS)).toMatchObject({
       file: 'dist/index.html',
     });
@@ -106,31 +120,26 @@ describe('how a source is built', () => {
     [
       [],
       {},
-      'looked for a Dockerfile; a page (index.html, public/index.html, dist/index.html); a Compose file (compose.yaml, compose.yml, docker-compose.yaml, docker-compose.yml); found none',
+      'looked for a Dockerfile; a page (index.html, public/index.html, dist/index.html); a Compose file (compose.yaml, compose.yml, docker-compose.yaml, docker-compose.yml); an application for nixpacks (nixpacks.toml, package.json, ',
     ],
     [['Dockerfile'], { kind: 'compose' }, 'looked for a Compose file'],
     [['compose.yaml'], { kind: 'compose', composePath: 'other.yaml' }, 'looked for other.yaml; found none'],
     [['dockerfile'], { kind: 'dockerfile' }, 'looked for a Dockerfile; found none'],
     [['Dockerfile'], { dockerfilePath: 'Dockerfile.web' }, 'looked for Dockerfile.web; found none'],
-    [['go.mod'], { kind: 'railpack' }, 'cannot be built by railpack: no node has it'],
-    [['README.md'], { builders: ['nixpacks'] }, 'a language for nixpacks (package.json, '],
+    [['go.mod'], { kind: 'dockerfile' }, 'looked for a Dockerfile; found none'],
+    [['README.md'], {}, 'build.gradle.kts, mix.exs); found none'],
   ])('is refused for %j with %j', (files, wish, message) => {
     const refusal = expect.objectContaining({ code: 'SOURCE_REFUSED', message: expect.stringContaining(message) });
     expect(() => detect(files, wish)).toThrow(refusal);
   });
 
-  it('names the language that nobody builds', () => {
-    expect(() => detect(['go.mod'])).toThrow(
-      expect.objectContaining({ hint: 'Add a Dockerfile: no builder for Go is installed.' }),
-    );
-  });
-
-  it('is what was asked for or nothing, and by itself a Compose file only where there is nothing else', () => {
+  it('is what was asked for or nothing, and by itself an application only where there is nothing else', () => {
     const names = ['Dockerfile', 'compose.yaml', 'docker-compose.yml', 'index.html', 'package.json', 'stack.yaml'];
     const wishes = fc.constantFrom<Partial<BuildWish>>(
       {},
       { kind: 'compose' },
       { kind: 'compose', composePath: 'stack.yaml' },
+      { kind: 'nixpacks' },
       { dockerfilePath: 'Dockerfile' },
     );
     fc.assert(
@@ -138,10 +147,11 @@ describe('how a source is built', () => {
         const found = detectOrNothing(files, wish);
         const asked = wish.kind ?? (wish.dockerfilePath === undefined ? undefined : 'dockerfile');
         if (found === undefined) return;
-        expect(files).toContain(found.file);
+        if (found.file !== '') expect(files).toContain(found.file);
         if (asked !== undefined) expect(found.kind).toBe(asked);
         else if (found.kind === 'compose')
-          expect(detectOrNothing(files.filter((file) => file !== found.file))?.kind ?? 'compose').toBe('compose');
+          expect(files.some((file) => ['Dockerfile', 'index.html'].includes(file))).toBe(false);
+        else if (found.kind === 'nixpacks') expect(files.filter((file) => !/package|stack/.test(file))).toEqual([]);
         else expect(found.reason.includes('--compose')).toBe(files.some((file) => file.includes('compose')));
         if (wish.composePath !== undefined) expect(found.file).toBe(wish.composePath);
       }),

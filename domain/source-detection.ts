@@ -1,10 +1,10 @@
 import { DomainError } from './errors.ts';
 
 /** How a source becomes an image. */
-export type BuildKind = 'compose' | 'dockerfile' | 'railpack' | 'nixpacks' | 'static';
+export type BuildKind = 'compose' | 'dockerfile' | 'nixpacks' | 'static';
 
-/** A program that turns sources without a Dockerfile into images. */
-export type Builder = 'railpack' | 'nixpacks';
+/** All of {@link BuildKind}, in the order in which they are looked for where nobody says. */
+export const BUILD_KINDS = ['dockerfile', 'static', 'compose', 'nixpacks'] as const satisfies readonly BuildKind[];
 
 /** What is known of a source tree. */
 export interface SourceTree {
@@ -22,14 +22,12 @@ export interface BuildWish {
   readonly dockerfilePath?: string;
   /** Where the Compose file lies when it has another name. Only beside the kind. */
   readonly composePath?: string;
-  /** Builders that the node has, the preferred one first. */
-  readonly builders: readonly Builder[];
 }
 
 /** A decision and its reason in words, which go on in "found …". */
 export interface DetectedBuild {
   readonly kind: BuildKind;
-  /** The file that decided; `index.html` stands for its folder. */
+  /** The file that decided; `index.html` stands for its folder. Empty where nixpacks was asked for and knows itself. */
   readonly file: string;
   readonly reason: string;
 }
@@ -40,21 +38,26 @@ const COMPOSE_FILES = ['compose.yaml', 'compose.yml', 'docker-compose.yaml', 'do
 /** Folders that hold a page which is ready to be served, the root first. */
 const PAGES = ['index.html', 'public/index.html', 'dist/index.html'];
 
-/** Files that tell a builder which language it has before it. */
-const LANGUAGES: readonly (readonly [file: string, language: string])[] = [
-  ['package.json', 'Node.js'],
-  ['deno.json', 'Deno'],
-  ['requirements.txt', 'Python'],
-  ['pyproject.toml', 'Python'],
-  ['Pipfile', 'Python'],
-  ['go.mod', 'Go'],
-  ['Cargo.toml', 'Rust'],
-  ['Gemfile', 'Ruby'],
-  ['composer.json', 'PHP'],
-  ['pom.xml', 'Java'],
-  ['build.gradle', 'Java'],
-  ['build.gradle.kts', 'Java'],
-  ['mix.exs', 'Elixir'],
+/** Files that tell nixpacks what it has before it, with what that is. Its own settings may say what no other file does. */
+const APPLICATIONS: readonly (readonly [file: string, application: string])[] = [
+  ['nixpacks.toml', 'an application with settings for nixpacks'],
+  ['package.json', 'a Node.js application'],
+  ['deno.json', 'a Deno application'],
+  ['deno.jsonc', 'a Deno application'],
+  ['requirements.txt', 'a Python application'],
+  ['pyproject.toml', 'a Python application'],
+  ['Pipfile', 'a Python application'],
+  ['main.py', 'a Python application'],
+  ['go.mod', 'a Go application'],
+  ['main.go', 'a Go application'],
+  ['Cargo.toml', 'a Rust application'],
+  ['Gemfile', 'a Ruby application'],
+  ['composer.json', 'a PHP application'],
+  ['index.php', 'a PHP application'],
+  ['pom.xml', 'a Java application'],
+  ['build.gradle', 'a Java application'],
+  ['build.gradle.kts', 'a Java application'],
+  ['mix.exs', 'an Elixir application'],
 ];
 
 /** Root files whose content decides too. */
@@ -64,29 +67,36 @@ export const FILES_TO_READ = ['package.json'] as const;
  * Decides how a source tree is built, and says why.
  *
  * What was asked for is taken at its word, and refused when the tree has nothing of it. Otherwise the most explicit wins:
- * a Dockerfile, a language that one of the node's builders knows, a page that is ready, a Compose file. A page beside a
- * `package.json` that builds something is the input of that build, not its result, unless it lies in `dist/`.
+ * a Dockerfile, a page that is ready, a Compose file, an application that nixpacks knows. A page beside a `package.json`
+ * that builds something is the input of that build, not its result, unless it lies in `dist/`.
+ *
+ * Which programs a node has does not count, so the same source is built in the same way everywhere.
  *
  * @throws SOURCE_REFUSED that lists what was looked for.
  */
-export function detectBuild(tree: SourceTree, wish: BuildWish): DetectedBuild {
+export function detectBuild(tree: SourceTree, wish: BuildWish = {}): DetectedBuild {
   const finders: Record<BuildKind, () => DetectedBuild | undefined> = {
     compose: () => findCompose(tree, wish.composePath),
     dockerfile: () => findDockerfile(tree, wish.dockerfilePath),
-    railpack: () => findLanguage(tree, 'railpack', wish),
-    nixpacks: () => findLanguage(tree, 'nixpacks', wish),
+    nixpacks: () => findApplication(tree, wish),
     static: () => findPage(tree, wish),
   };
   const kinds: readonly BuildKind[] = wish.kind
     ? [wish.kind]
     : wish.dockerfilePath === undefined
-      ? ['dockerfile', ...wish.builders, 'static', 'compose']
+      ? BUILD_KINDS
       : ['dockerfile'];
   for (const kind of kinds) {
     const found = finders[kind]();
     if (found) return wish.kind || wish.dockerfilePath !== undefined ? found : withPassedOver(tree, found);
   }
-  throw nothingFound(tree, wish, kinds);
+  throw nothingFound(wish, kinds);
+}
+
+/** What nixpacks has before it, in words; `undefined` for what only it may know. */
+export function applicationOf({ files }: SourceTree): string | undefined {
+  const found = APPLICATIONS.find(([name]) => files.includes(name));
+  return found && `${found[1]} (${found[0]} at its root)`;
 }
 
 /** Two are often there: a Compose file beside a Dockerfile is mostly for the machines of developers. */
@@ -115,11 +125,14 @@ function findDockerfile({ files }: SourceTree, path = 'Dockerfile'): DetectedBui
   return { kind: 'dockerfile', file: path, reason };
 }
 
-function findLanguage({ files }: SourceTree, builder: Builder, wish: BuildWish): DetectedBuild | undefined {
-  if (!wish.builders.includes(builder)) return undefined;
-  const [file, language] = LANGUAGES.find(([name]) => files.includes(name)) ?? [];
-  if (file === undefined) return undefined;
-  return { kind: builder, file, reason: `a ${language} application (${file}), which ${builder} builds` };
+/** What was asked for is for nixpacks itself to judge, which knows more languages than are listed here. */
+function findApplication(tree: SourceTree, wish: BuildWish): DetectedBuild | undefined {
+  const [file] = APPLICATIONS.find(([name]) => tree.files.includes(name)) ?? [];
+  const application = applicationOf(tree);
+  if (file !== undefined) return { kind: 'nixpacks', file, reason: `${application}, which nixpacks builds` };
+  return wish.kind === 'nixpacks'
+    ? { kind: 'nixpacks', file: '', reason: 'nixpacks asked for by its name' }
+    : undefined;
 }
 
 function findPage(tree: SourceTree, wish: BuildWish): DetectedBuild | undefined {
@@ -141,30 +154,17 @@ function hasBuildScript({ contents }: SourceTree): boolean {
   }
 }
 
-function nothingFound(tree: SourceTree, wish: BuildWish, kinds: readonly BuildKind[]): DomainError {
+function nothingFound(wish: BuildWish, kinds: readonly BuildKind[]): DomainError {
   const lookedFor: Record<BuildKind, string> = {
     compose: wish.composePath ?? `a Compose file (${COMPOSE_FILES.join(', ')})`,
     dockerfile: wish.dockerfilePath ?? 'a Dockerfile',
-    railpack: `a language for railpack (${LANGUAGES.map(([file]) => file).join(', ')})`,
-    nixpacks: `a language for nixpacks (${LANGUAGES.map(([file]) => file).join(', ')})`,
+    nixpacks: `an application for nixpacks (${APPLICATIONS.map(([file]) => file).join(', ')})`,
     static: `a page (${PAGES.join(', ')})`,
   };
-  const missing = kinds.find((kind) => (kind === 'railpack' || kind === 'nixpacks') && !wish.builders.includes(kind));
-  if (missing) {
-    return new DomainError('SOURCE_REFUSED', `the source cannot be built by ${missing}: no node has it`, {
-      hint: `Install ${missing}, or add a Dockerfile.`,
-    });
-  }
-  const [language] = LANGUAGES.filter(([file]) => tree.files.includes(file));
-  const hint = hintFor(wish, language?.[1]);
   const list = kinds.map((kind) => lookedFor[kind]).join('; ');
+  const hint =
+    wish.kind === 'compose'
+      ? 'Name the file with --compose, or the folder that has it with --subdirectory.'
+      : 'Add a Dockerfile, or build the subdirectory that has one.';
   return new DomainError('SOURCE_REFUSED', `the source cannot be built: looked for ${list}; found none`, { hint });
-}
-
-function hintFor({ kind }: BuildWish, language: string | undefined): string {
-  if (kind === 'compose') return 'Name the file with --compose, or the folder that has it with --subdirectory.';
-  if (language !== undefined && kind === undefined) {
-    return `Add a Dockerfile: no builder for ${language} is installed.`;
-  }
-  return 'Add a Dockerfile, or build the subdirectory that has one.';
 }

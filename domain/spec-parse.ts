@@ -104,13 +104,18 @@ export function parseSpecParts(
 }
 
 function parseSource(source: RawSpec['source'], rules: SourceRules): Source<VariableInput> {
-  if (!source) throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile, static, git, compose');
+  if (!source)
+    throw invalidArgument('spec.source', 'nothing is set', 'one of image, dockerfile, static, nixpacks, git, compose');
   if (source.kind === 'image') {
     return { ...source, reference: parseImageReference('spec.image.reference', source.reference, rules.registries) };
   }
   if (source.kind === 'git') return parseGit(source, rules.git);
   checkDigest(`spec.${source.kind}.context_sha256`, source.contextSha256);
   if (source.kind === 'dockerfile') return parseDockerfile(source);
+  if (source.kind === 'nixpacks') {
+    if (source.args) parseEnvironment('spec.nixpacks.args', source.args);
+    return source;
+  }
   return { ...source, folder: parseSubdirectory('spec.static.folder', source.folder) };
 }
 
@@ -118,6 +123,7 @@ function parseGit(source: GitSource<VariableInput>, rules: GitRules): GitSource<
   const { dockerfilePath, composePath } = source;
   checkBuild('spec.git', source);
   if (composePath !== undefined) checkBesideCompose(source);
+  else if (source.builder !== undefined && source.builder !== 'dockerfile') checkBesideBuilder(source);
   return {
     ...source,
     url: parseGitUrl('spec.git.url', source.url, rules).text,
@@ -128,8 +134,25 @@ function parseGit(source: GitSource<VariableInput>, rules: GitRules): GitSource<
   };
 }
 
-function checkBesideCompose({ dockerfilePath, target, args = [] }: GitSource<VariableInput>): void {
-  const set = { dockerfile_path: dockerfilePath !== undefined, target: target !== undefined, args: args.length > 0 };
+/** A page and nixpacks have no use for what belongs to a Dockerfile. */
+function checkBesideBuilder({ builder, dockerfilePath, target, args = [] }: GitSource<VariableInput>): void {
+  const set = {
+    dockerfile_path: dockerfilePath !== undefined,
+    target: target !== undefined,
+    args: builder === 'static' && args.length > 0,
+  };
+  const beside = Object.entries(set).find(([, isSet]) => isSet)?.[0];
+  if (beside !== undefined)
+    throw invalidArgument(`spec.git.${beside}`, `is set beside builder ${builder}`, 'one of the two');
+}
+
+function checkBesideCompose({ builder, dockerfilePath, target, args = [] }: GitSource<VariableInput>): void {
+  const set = {
+    builder: builder !== undefined,
+    dockerfile_path: dockerfilePath !== undefined,
+    target: target !== undefined,
+    args: args.length > 0,
+  };
   const beside = Object.entries(set).find(([, isSet]) => isSet)?.[0];
   if (beside === undefined) return;
   throw invalidArgument(

@@ -31,6 +31,17 @@ export interface StaticSource {
   readonly folder: string;
 }
 
+/** An image that nixpacks builds from an uploaded folder. */
+export interface NixpacksSource<Variable = SealedVariable> {
+  readonly kind: 'nixpacks';
+  readonly contextSha256: string;
+  /** Variables of the build; they stay readable in the image. */
+  readonly args?: readonly Variable[];
+}
+
+/** How the files of a commit become an image, where that is said. */
+export type GitBuilder = 'dockerfile' | 'static' | 'nixpacks';
+
 /** An image that is built from a commit of a Git repository. Which commit a name stands for is found out once per revision. */
 export interface GitSource<Variable = SealedVariable> {
   readonly kind: 'git';
@@ -43,6 +54,8 @@ export interface GitSource<Variable = SealedVariable> {
   readonly submodules: boolean;
   /** Within the folder; absent: what is there decides how it is built. */
   readonly dockerfilePath?: string;
+  /** How it is built; absent: the Dockerfile that is named, or what is there decides. */
+  readonly builder?: GitBuilder;
   /** Asks for the services of a Compose file, at this path within the folder; see {@link ComposeOrigin}. */
   readonly composePath?: string;
   /** Whether a Compose file counts too, where there is nothing else: then what is there is looked at first. */
@@ -56,11 +69,20 @@ export interface GitSource<Variable = SealedVariable> {
 }
 
 /** A source that is built. */
-export type BuiltSource<Variable = SealedVariable> = DockerfileSource<Variable> | StaticSource | GitSource<Variable>;
+export type BuiltSource<Variable = SealedVariable> =
+  | DockerfileSource<Variable>
+  | StaticSource
+  | NixpacksSource<Variable>
+  | GitSource<Variable>;
 
 /** The build arguments of a source. */
 export function argumentsOf<Variable>(source: Source<Variable>): readonly Variable[] {
-  return source.kind === 'dockerfile' || source.kind === 'git' ? (source.args ?? []) : [];
+  return source.kind === 'image' || source.kind === 'static' ? [] : (source.args ?? []);
+}
+
+/** Whether only a node that has nixpacks can build it. */
+export function needsNixpacks(source: { readonly kind: Source['kind']; readonly builder?: GitBuilder }): boolean {
+  return source.kind === 'nixpacks' || (source.kind === 'git' && source.builder === 'nixpacks');
 }
 
 /** Where a service's image comes from. */

@@ -1,4 +1,5 @@
-import { DomainError } from '../domain/errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DomainError, isDomainError } from '../domain/errors.ts';
 import {
   admit,
   afterFailure,
@@ -7,38 +8,100 @@ import {
   type BreakerRules,
   CLOSED,
 } from '../domain/metrics/circuit-breaker.ts';
+import { type RetryRules, retryPauseMs } from '../domain/metrics/retry-pause.ts';
 import type { Clock } from './ports.ts';
 
 /** Lets calls to Docker pass, until they fail one after the other. */
 export interface DockerGate {
-  /** Makes the call, or refuses it at once while the breaker is open. @throws DOCKER_UNAVAILABLE when refused. */
-  pass<Answer>(call: () => Promise<Answer>): Promise<Answer>;
+  /**
+   * Makes the call, and again after a pause while the daemon does not answer it; or refuses it at once while the breaker
+   * is open.
+   *
+   * @param signal ends the pauses as well as, by itself, the call.
+   * @throws DOCKER_UNAVAILABLE when refused; else what the last try threw.
+   */
+  pass<Answer>(call: () => Promise<Answer>, signal?: AbortSignal): Promise<Answer>;
   /** The breaker as it stands. */
   current(): Breaker;
 }
 
-/** Creates a gate around one daemon: one circuit breaker, whose rules are in the domain. */
-export function createDockerGate(rules: BreakerRules, clock: Pick<Clock, 'monotonic'>): DockerGate {
+/** How a gate treats its daemon. */
+export interface DockerGateOptions {
+  readonly breaker: BreakerRules;
+  /** Retries of one call; there are none unless the breaker is closed. */
+  readonly retry: RetryRules;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  /** 0 to 1: spreads the retries. */
+  readonly random: () => number;
+}
+
+/**
+ * Creates a gate around one daemon: one circuit breaker, whose rules are in the domain.
+ *
+ * A refusal (not found, conflict, a request that is wrong) is an answer, so it counts as one: a tenant who removes his
+ * containers cannot open the breaker. Answers to calls that were let through before the breaker changed say nothing about
+ * the daemon now, and count for nothing.
+ */
+export function createDockerGate({ breaker: rules, retry, clock, random }: DockerGateOptions): DockerGate {
   let breaker: Breaker = CLOSED;
+  /** Rises whenever older calls stop to count: when the state changes, and with each try while it is half open. */
+  let turn = 0;
+
+  const become = (next: Breaker): void => {
+    if (next.kind !== breaker.kind) turn += 1;
+    breaker = next;
+  };
+  const enter = (): number => {
+    const asked = admit(breaker, clock.monotonic(), rules);
+    become(asked.breaker);
+    if (!asked.admitted) {
+      throw new DomainError(
+        'DOCKER_UNAVAILABLE',
+        `docker failed ${breaker.failures} times in a row and is left alone`,
+        { hint: 'Check that the Docker daemon of this node answers.' },
+      );
+    }
+    if (breaker.kind === 'half-open') turn += 1;
+    return turn;
+  };
+  const leave = (mine: number, next: () => Breaker): void => {
+    if (mine === turn) become(next());
+  };
+
+  const pass = async <Answer>(call: () => Promise<Answer>): Promise<Answer> => {
+    const mine = enter();
+    try {
+      const answer = await call();
+      leave(mine, () => afterSuccess(breaker, rules));
+      return answer;
+    } catch (error) {
+      leave(mine, () =>
+        isRefusal(error) ? afterSuccess(breaker, rules) : afterFailure(breaker, clock.monotonic(), rules),
+      );
+      throw error;
+    }
+  };
+
   return {
-    pass: async (call) => {
-      const asked = admit(breaker, clock.monotonic(), rules);
-      breaker = asked.breaker;
-      if (!asked.admitted) {
-        throw new DomainError(
-          'DOCKER_UNAVAILABLE',
-          `docker failed ${breaker.failures} times in a row and is left alone`,
-        );
-      }
-      try {
-        const answer = await call();
-        breaker = afterSuccess(breaker, rules);
-        return answer;
-      } catch (error) {
-        breaker = afterFailure(breaker, clock.monotonic(), rules);
-        throw error;
+    pass: async (call, signal) => {
+      for (let retries = 0; ; retries += 1) {
+        try {
+          return await pass(call);
+        } catch (error) {
+          const isOver = retries >= retry.maxRetries || breaker.kind !== 'closed' || signal?.aborted;
+          if (isOver || isRefusal(error)) throw error;
+          const pauseMs = retryPauseMs(retries, random(), retry);
+          await delay(pauseMs, undefined, { signal }).catch(() => {
+            throw error;
+          });
+        }
       }
     },
     current: () => breaker,
   };
+}
+
+/** Whether the daemon answered, only not with what was asked for. */
+function isRefusal(error: unknown): boolean {
+  return isDomainError(error) && error.code !== 'DOCKER_UNAVAILABLE';
 }

@@ -1,4 +1,8 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
+import { COUNTER_NAMES } from '../domain/metrics/counters.ts';
+import type { Counters } from '../domain/metrics/reading.ts';
 import { aSample } from '../test/support/samples.ts';
 import { createLiveCache } from './live-cache.ts';
 
@@ -44,5 +48,41 @@ describe('the live cache', () => {
     const cache = filled(10, 2);
     cache.add([], 10_000_000);
     expect(cache.size()).toBe(0);
+  });
+
+  it('gives back every number that was put in, to the last digit', () => {
+    const cache = createLiveCache(LIMITS);
+    const counters = Object.fromEntries(
+      COUNTER_NAMES.map((name, index) => [name, Number.MAX_SAFE_INTEGER - index]),
+    ) as unknown as Counters;
+    const { incarnation: _, source: __, clockMs: ___, ...sample } = aSample({ counters, cpuPercent: 12.5, pids: 7 });
+    cache.add([sample, { ...sample, round: 2, cpuPercent: null }], sample.atMs);
+    expect(cache.since(DEPLOYMENT, 0)).toEqual([sample, { ...sample, round: 2, cpuPercent: null }]);
+  });
+
+  it('takes as much memory as is written down, full or not, however long it runs', () => {
+    const containers = 1_000;
+    setFlagsFromString('--expose_gc');
+    const collect = runInNewContext('gc') as () => void;
+    const used = (): { rings: number; rest: number } => {
+      collect();
+      const { arrayBuffers, heapUsed } = process.memoryUsage();
+      return { rings: arrayBuffers, rest: heapUsed };
+    };
+    const before = used();
+    const cache = createLiveCache(LIMITS);
+    for (let round = 1; round <= 130; round += 1) {
+      const samples = Array.from({ length: containers }, (_, index) =>
+        aSample({ round, atMs: round * 5_000, containerId: `${index}`.padStart(64, 'c'), deploymentId: `${index}` }),
+      );
+      cache.add(samples, round * 5_000);
+    }
+    const after = used();
+    // As docs/metrics.md says: 60 rows of 21 numbers of 8 bytes.
+    expect(cache.bytesPerContainer).toBe(10_080);
+    expect((after.rings - before.rings) / containers).toBeLessThan(10_080 * 1.02);
+    expect((after.rest - before.rest) / containers).toBeLessThan(4_000);
+    expect(cache.containers()).toBe(containers);
+    expect(cache.size()).toBe(60 * containers);
   });
 });

@@ -1,5 +1,6 @@
-import type { Sample } from '../domain/metrics/reading.ts';
-import { createRing, type Ring } from './ring.ts';
+import { COUNTER_NAMES } from '../domain/metrics/counters.ts';
+import type { Counters, Sample } from '../domain/metrics/reading.ts';
+import { createRing, type Ring, ringBytes } from './ring.ts';
 
 /** How much is kept in memory. */
 export interface LiveCacheOptions {
@@ -11,69 +12,138 @@ export interface LiveCacheOptions {
   readonly maxPerDeployment: number;
 }
 
+/** A sample as it is kept: without what only the aggregator needs. */
+export type LiveSample = Omit<Sample, 'incarnation' | 'source' | 'clockMs'>;
+
 /** The samples of the last minutes. */
 export interface LiveCache {
-  add(samples: readonly Sample[], nowMs: number): void;
+  add(samples: readonly LiveSample[], nowMs: number): void;
   /** Samples of a deployment taken after a moment, oldest round first. */
-  since(deploymentId: string, afterMs: number): readonly Sample[];
+  since(deploymentId: string, afterMs: number): readonly LiveSample[];
   /** Newest sample of each of a deployment's containers. */
-  latest(deploymentId: string): readonly Sample[];
+  latest(deploymentId: string): readonly LiveSample[];
   /** Samples held. */
   size(): number;
+  /** Containers held: those that ran within the retention. */
+  containers(): number;
+  /** What the ring of one container takes, full or not. */
+  readonly bytesPerContainer: number;
 }
 
-type Rings = Map<string, Ring<Sample>>;
+/** The numbers of a sample, in the order of the ring's columns; counters follow. */
+const GAUGES = [
+  'round',
+  'atMs',
+  'startedAtMs',
+  'memoryBytes',
+  'memoryLimitBytes',
+  'pageCacheBytes',
+  'pids',
+] as const satisfies readonly (keyof LiveSample)[];
 
-/** Creates the stage that remembers: a ring of fixed size per container. */
+const [AT, CPU_PERCENT, FIRST_COUNTER] = [1, GAUGES.length, GAUGES.length + 1];
+const COLUMNS = FIRST_COUNTER + COUNTER_NAMES.length;
+
+type Identity = Pick<LiveSample, 'containerId' | 'deploymentId' | 'replicaId'>;
+
+interface Kept {
+  readonly identity: Identity;
+  readonly ring: Ring;
+}
+
+type Containers = Map<string, Kept>;
+
+/**
+ * Creates the stage that remembers: a ring of numbers of fixed size per container, and who it is once.
+ *
+ * A container that has left is forgotten when its last sample is older than the retention.
+ */
 export function createLiveCache(options: LiveCacheOptions): LiveCache {
-  const deployments = new Map<string, Rings>();
-  const capacity = Math.max(1, Math.min(options.maxPerDeployment, Math.ceil(options.retentionMs / options.intervalMs)));
+  const deployments = new Map<string, Containers>();
+  const rows = Math.max(1, Math.min(options.maxPerDeployment, Math.ceil(options.retentionMs / options.intervalMs)));
+  const shape = { rows, columns: COLUMNS };
 
-  const ringOf = ({ deploymentId, containerId }: Sample): Ring<Sample> => {
-    const rings = deployments.get(deploymentId) ?? new Map<string, Ring<Sample>>();
-    deployments.set(deploymentId, rings);
-    const ring = rings.get(containerId) ?? createRing<Sample>(capacity);
-    rings.set(containerId, ring);
-    return ring;
+  const keptOf = ({ containerId, deploymentId, replicaId }: LiveSample): Kept => {
+    const containers = deployments.get(deploymentId) ?? new Map<string, Kept>();
+    deployments.set(deploymentId, containers);
+    const identity = { containerId, deploymentId, replicaId };
+    const kept = containers.get(containerId) ?? { identity, ring: createRing(shape) };
+    containers.set(containerId, kept);
+    return kept;
   };
 
-  const shrink = (rings: Rings, oldestMs: number): void => {
-    for (const [containerId, ring] of rings) {
-      while (ring.oldest && ring.oldest.atMs < oldestMs) ring.shift();
-      if (ring.size === 0) rings.delete(containerId);
+  const shrink = (containers: Containers, oldestMs: number): void => {
+    for (const [containerId, { ring }] of containers) {
+      while (ring.at(0, AT) < oldestMs) ring.shift();
+      if (ring.size === 0) containers.delete(containerId);
     }
-    for (let excess = sizeOf(rings) - options.maxPerDeployment; excess > 0; excess -= 1) oldestOf(rings)?.shift();
+    for (let excess = sizeOf(containers) - options.maxPerDeployment; excess > 0; excess -= 1) {
+      oldestOf(containers)?.shift();
+    }
   };
 
-  const samplesOf = (deploymentId: string): readonly Ring<Sample>[] => [
-    ...(deployments.get(deploymentId)?.values() ?? []),
-  ];
+  const keptBy = (deploymentId: string): readonly Kept[] => [...(deployments.get(deploymentId)?.values() ?? [])];
 
   return {
+    bytesPerContainer: ringBytes(shape),
     add: (samples, nowMs) => {
-      for (const sample of samples) ringOf(sample).push(sample);
-      for (const [deploymentId, rings] of deployments) {
-        shrink(rings, nowMs - options.retentionMs);
-        if (rings.size === 0) deployments.delete(deploymentId);
+      for (const sample of samples) keptOf(sample).ring.push(toNumbers(sample));
+      for (const [deploymentId, containers] of deployments) {
+        shrink(containers, nowMs - options.retentionMs);
+        if (containers.size === 0) deployments.delete(deploymentId);
       }
     },
     since: (deploymentId, afterMs) =>
-      samplesOf(deploymentId)
-        .flatMap((ring) => [...ring.values()].filter((sample) => sample.atMs > afterMs))
+      keptBy(deploymentId)
+        .flatMap((kept) => samplesAfter(kept, afterMs))
         .sort((a, b) => a.round - b.round),
-    latest: (deploymentId) => samplesOf(deploymentId).flatMap((ring) => ring.newest ?? []),
-    size: () => [...deployments.values()].reduce((sum, rings) => sum + sizeOf(rings), 0),
+    latest: (deploymentId) =>
+      keptBy(deploymentId).flatMap((kept) => (kept.ring.size > 0 ? toSample(kept, kept.ring.size - 1) : [])),
+    size: () => [...deployments.values()].reduce((sum, containers) => sum + sizeOf(containers), 0),
+    containers: () => [...deployments.values()].reduce((sum, containers) => sum + containers.size, 0),
   };
 }
 
-function sizeOf(rings: Rings): number {
-  return [...rings.values()].reduce((sum, ring) => sum + ring.size, 0);
+function samplesAfter(kept: Kept, afterMs: number): LiveSample[] {
+  const samples: LiveSample[] = [];
+  for (let index = 0; index < kept.ring.size; index += 1) {
+    if (kept.ring.at(index, AT) > afterMs) samples.push(toSample(kept, index));
+  }
+  return samples;
 }
 
-function oldestOf(rings: Rings): Ring<Sample> | undefined {
-  const round = (ring: Ring<Sample>): number => ring.oldest?.round ?? Number.POSITIVE_INFINITY;
-  return [...rings.values()].reduce<Ring<Sample> | undefined>(
-    (best, ring) => (best === undefined || round(ring) < round(best) ? ring : best),
-    undefined,
-  );
+/** `cpuPercent` has no value in a run's first sample: that is NaN, which no measured value is. */
+function toNumbers(sample: LiveSample): number[] {
+  return [
+    ...GAUGES.map((name) => sample[name]),
+    sample.cpuPercent ?? Number.NaN,
+    ...COUNTER_NAMES.map((name) => sample.counters[name]),
+  ];
+}
+
+function toSample({ identity, ring }: Kept, index: number): LiveSample {
+  const gauges = Object.fromEntries(GAUGES.map((name, column) => [name, ring.at(index, column)])) as Pick<
+    LiveSample,
+    (typeof GAUGES)[number]
+  >;
+  const counters = Object.fromEntries(
+    COUNTER_NAMES.map((name, column) => [name, ring.at(index, FIRST_COUNTER + column)]),
+  ) as unknown as Counters;
+  const cpuPercent = ring.at(index, CPU_PERCENT);
+  return { ...identity, ...gauges, cpuPercent: Number.isNaN(cpuPercent) ? null : cpuPercent, counters };
+}
+
+function sizeOf(containers: Containers): number {
+  let size = 0;
+  for (const { ring } of containers.values()) size += ring.size;
+  return size;
+}
+
+/** The ring with the oldest round; of several the first. */
+function oldestOf(containers: Containers): Ring | undefined {
+  let oldest: Ring | undefined;
+  for (const { ring } of containers.values()) {
+    if (ring.size > 0 && (oldest === undefined || ring.at(0, 0) < oldest.at(0, 0))) oldest = ring;
+  }
+  return oldest;
 }

@@ -5,12 +5,15 @@ import {
   type MinuteRules,
   type OpenMinute,
 } from '../domain/metrics/minutes.ts';
+import type { OpenNodeMinute } from '../domain/metrics/node-minutes.ts';
 import type { Sample } from '../domain/metrics/reading.ts';
 
 /** What the aggregator must remember across a restart, so that nothing is counted twice or not at all. */
 export interface AggregatorState {
   readonly knownSinceMs: number;
   readonly open: readonly OpenMinute[];
+  /** Of the host itself; `undefined` where it cannot be read. */
+  readonly node?: OpenNodeMinute | undefined;
 }
 
 /** Makes rows of samples. */

@@ -1,6 +1,8 @@
 import { BREAKER_CODE, type Breaker } from '../domain/metrics/circuit-breaker.ts';
 import type { Observability } from '../domain/metrics/observability.ts';
+import type { StorageState } from '../domain/metrics/storage-state.ts';
 import type { Health } from './health.ts';
+import type { Pace } from './pace.ts';
 import type { Round } from './sampler.ts';
 import type { Subscribers } from './subscribers.ts';
 import type { WriterCounts } from './writer.ts';
@@ -16,7 +18,18 @@ export interface ObservabilitySources {
   readonly rememberedReadings: () => number;
   readonly breaker: () => Breaker;
   readonly health: () => Health;
+  readonly pace: Pick<Pace, 'level' | 'intervalMs'>;
+  /** What waits for a database, or was given up. */
+  readonly storage: () => StorageState;
   readonly now: () => number;
+}
+
+/** What a streamer tells the control plane of itself. */
+export interface ObservedStreamer extends Observability {
+  readonly storage: StorageState;
+  /** What is wrong, and what else somebody may want to know, for people. */
+  readonly problems: readonly string[];
+  readonly notices: readonly string[];
 }
 
 /** Tells operators what the streamer does. */
@@ -27,7 +40,10 @@ export interface Observer {
   sawStorage(): void;
   /** Whether the newest round read something, or had nothing to read. */
   isReading(): boolean;
-  snapshot(): Observability;
+  /** Time since a round ended, milliseconds; `undefined` before the first. */
+  sinceRoundMs(): number | undefined;
+  /** All that is known. What operators read of it are the 24 keys. */
+  snapshot(): ObservedStreamer;
 }
 
 /** Creates the stage that counts. A round in which nothing could be read is a failed collection; an idle one is not. */
@@ -36,6 +52,7 @@ export function createObserver(sources: ObservabilitySources): Observer {
   const recent: number[] = [];
   let [lastRoundMs, lastStorageMs]: [number | null, number | null] = [null, null];
   let isReading = true;
+  let [byCgroup, byDocker] = [0, 0];
 
   const rate = (): number => {
     const since = sources.now() - RATE_WINDOW_MS;
@@ -45,6 +62,8 @@ export function createObserver(sources: ObservabilitySources): Observer {
 
   return {
     sawRound: ({ samples, failed }) => {
+      byCgroup = samples.filter(({ source }) => source === 'cgroup').length;
+      byDocker = samples.length - byCgroup;
       isReading = samples.length > 0 || failed === 0;
       totals.collections += 1;
       totals.processed += samples.length;
@@ -58,6 +77,7 @@ export function createObserver(sources: ObservabilitySources): Observer {
       lastStorageMs = sources.now();
     },
     isReading: () => isReading,
+    sinceRoundMs: () => (lastRoundMs === null ? undefined : sources.now() - lastRoundMs),
     snapshot: () => {
       const [writer, subscribers, breaker, health] = [
         sources.writer(),
@@ -90,6 +110,13 @@ export function createObserver(sources: ObservabilitySources): Observer {
         last_collection_time: toTime(lastRoundMs),
         last_storage_time: toTime(lastStorageMs),
         last_health_check_time: toTime(health.checkedAtMs),
+        degradation_level: sources.pace.level(),
+        collection_interval_ms: sources.pace.intervalMs(),
+        containers_read_by_cgroup: byCgroup,
+        containers_read_by_docker: byDocker,
+        storage: sources.storage(),
+        problems: health.problems,
+        notices: health.notices,
       };
     },
   };

@@ -1,6 +1,7 @@
 import type { ContainerEvent } from '../domain/container.ts';
-import type { MinuteRow } from '../domain/metrics/minutes.ts';
+import type { NodeReading } from '../domain/metrics/node-minutes.ts';
 import type { MeteredContainer, Reading } from '../domain/metrics/reading.ts';
+import type { RowBatch } from '../domain/metrics/rows.ts';
 
 /** One way of reading what containers use. */
 export interface ReadingSource {
@@ -21,6 +22,13 @@ export interface Meter {
   close(): void;
 }
 
+/** The whole host, as far as it can be read. */
+export interface NodeSource {
+  /** Reads once. @throws what kept it from reading. */
+  read(): NodeReading;
+  close(): void;
+}
+
 /** The node's Docker daemon, as far as finding containers goes. */
 export interface ContainerDirectory {
   /** Ids of this installation's containers, stopped ones included. Absence proves nothing. */
@@ -31,10 +39,17 @@ export interface ContainerDirectory {
   followEvents(signal: AbortSignal): AsyncIterable<ContainerEvent>;
 }
 
-/** The metrics database, as far as a streamer may use it. */
+/** A database of metrics, as far as a streamer may use it. */
 export interface RowStore {
-  /** Writes rows; those that are there already stay as they are. @throws DATABASE_UNAVAILABLE when it is worth a retry. */
-  insertRows(rows: readonly MinuteRow[]): Promise<void>;
+  /**
+   * Writes rows; those that are there already stay as they are.
+   *
+   * @returns how many were not there already.
+   * @throws DATABASE_UNAVAILABLE when it is worth a retry.
+   */
+  insertRows(batch: RowBatch): Promise<number>;
+  /** Asks whether it answers. @throws DATABASE_UNAVAILABLE */
+  probe(): Promise<void>;
 }
 
 /** Clocks, so that tests can set them. */

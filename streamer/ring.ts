@@ -1,46 +1,53 @@
-/** A list of a fixed size, in which the newest takes the place of the oldest. */
-export interface Ring<Item> {
-  push(item: Item): void;
-  /** Drops the oldest. */
+/** Rows of numbers, of which the newest takes the place of the oldest. */
+export interface Ring {
+  /** Adds a row; one value a column. */
+  push(row: readonly number[]): void;
+  /** Drops the oldest row. */
   shift(): void;
   readonly size: number;
-  readonly oldest: Item | undefined;
-  readonly newest: Item | undefined;
-  /** From the oldest to the newest. */
-  values(): Iterable<Item>;
+  /** A value, of the oldest row at index 0. `NaN` beyond the rows that are there. */
+  at(index: number, column: number): number;
 }
 
-/** Creates an empty ring. Its memory is taken at once, so that a full one costs no more than an empty one. */
-export function createRing<Item>(capacity: number): Ring<Item> {
-  const slots = new Array<Item | undefined>(capacity).fill(undefined);
+/** What a ring takes, and never more: 8 bytes a value. */
+export function ringBytes(shape: RingShape): number {
+  return shape.rows * shape.columns * Float64Array.BYTES_PER_ELEMENT;
+}
+
+/** How large a ring is. */
+export interface RingShape {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/**
+ * Creates an empty ring. Its memory is taken at once and in one piece, so that a full one costs no more than an empty one,
+ * and none of it is looked at by the garbage collector.
+ *
+ * Values are doubles: whole numbers are exact up to 2^53, as everywhere before.
+ */
+export function createRing({ rows, columns }: RingShape): Ring {
+  const values = new Float64Array(rows * columns);
   let [first, size] = [0, 0];
-  const at = (index: number): Item | undefined => slots[(first + index) % capacity];
+  const offsetOf = (index: number): number => ((first + index) % rows) * columns;
 
   const shift = (): void => {
     if (size === 0) return;
-    slots[first] = undefined;
-    first = (first + 1) % capacity;
+    first = (first + 1) % rows;
     size -= 1;
   };
 
   return {
-    push: (item) => {
-      if (size === capacity) shift();
-      slots[(first + size) % capacity] = item;
+    push: (row) => {
+      if (row.length !== columns) throw new RangeError(`a row has ${columns} values, not ${row.length}`);
+      if (size === rows) shift();
+      values.set(row, offsetOf(size));
       size += 1;
     },
     shift,
     get size() {
       return size;
     },
-    get oldest() {
-      return size === 0 ? undefined : at(0);
-    },
-    get newest() {
-      return size === 0 ? undefined : at(size - 1);
-    },
-    values: function* () {
-      for (let index = 0; index < size; index += 1) yield at(index) as Item;
-    },
+    at: (index, column) => (index < 0 || index >= size ? Number.NaN : (values[offsetOf(index) + column] as number)),
   };
 }

@@ -1,4 +1,5 @@
 import { cpuPercentBetween } from '../domain/metrics/counters.ts';
+import { followInterfaces, type NetworkHistory } from '../domain/metrics/interfaces.ts';
 import type { MeteredContainer, Reading, Sample } from '../domain/metrics/reading.ts';
 import type { Meter, ReadingSource } from './ports.ts';
 
@@ -8,22 +9,27 @@ export interface Round {
   readonly samples: readonly Sample[];
   /** Containers that could not be read this time. */
   readonly failed: number;
+  /** From the round's start until the last container answered that did, milliseconds. One that hangs does not count. */
+  readonly readMs: number;
+  /** Containers whose turn had not come by the deadline. */
+  readonly unbegun: number;
 }
 
 /** How rounds are read. */
 export interface SamplerOptions {
-  /** Ways of reading, best first: a container is read by the first that can. */
-  readonly sources: readonly ReadingSource[];
+  readonly source: ReadingSource;
   /** Containers read at the same time at most. */
   readonly maxWorkers: number;
-  /** What is not read by then fails in this round, milliseconds. */
-  readonly deadlineMs: number;
 }
 
 /** Reads all containers, round by round. */
 export interface Sampler {
-  /** Reads one round; it ends by its deadline, whatever a container does. */
-  readRound(containers: ReadonlyMap<string, MeteredContainer>): Promise<Round>;
+  /**
+   * Reads one round; it ends by its deadline, whatever a container does.
+   *
+   * @param deadlineMs what is not read by then fails in this round, milliseconds.
+   */
+  readRound(containers: ReadonlyMap<string, MeteredContainer>, deadlineMs: number): Promise<Round>;
   /** Lets go of everything that is held open. */
   close(): void;
 }
@@ -33,6 +39,7 @@ interface Measured {
   readonly container: MeteredContainer;
   readonly meter: Meter;
   previous: Reading | undefined;
+  network: NetworkHistory | undefined;
   /** A read that outlived its round: the container is left out until it ends, so that a hung one holds one call, not many. */
   isBusy: boolean;
   hasEnded: boolean;
@@ -50,33 +57,40 @@ export function createSampler(options: SamplerOptions): Sampler {
       measured.delete(id);
     }
     for (const [id, container] of containers) {
-      const meter = measured.has(id) ? undefined : openFirst(options.sources, container);
-      if (meter) measured.set(id, { container, meter, previous: undefined, isBusy: false, hasEnded: false });
+      const meter = measured.has(id) ? undefined : openMeter(options.source, container);
+      if (meter)
+        measured.set(id, { container, meter, previous: undefined, network: undefined, isBusy: false, hasEnded: false });
     }
   };
 
-  const readRound = async (containers: ReadonlyMap<string, MeteredContainer>): Promise<Round> => {
+  const readRound = async (containers: ReadonlyMap<string, MeteredContainer>, deadlineMs: number): Promise<Round> => {
     follow(containers);
     number += 1;
-    const [round, samples]: [number, Sample[]] = [number, []];
-    const waiting = [...measured.values()].filter((one) => !one.hasEnded);
+    const [round, samples, startedMs]: [number, Sample[], number] = [number, [], performance.now()];
+    const waiting = inTurn(
+      [...measured.values()].filter((one) => !one.hasEnded),
+      round,
+    );
     const unreadable = containers.size - measured.size;
     const expected = waiting.length + unreadable;
-    const deadline = AbortSignal.timeout(options.deadlineMs);
-    let ended = 0;
+    const deadline = AbortSignal.timeout(deadlineMs);
+    let [ended, readMs] = [0, 0];
 
     const work = async (): Promise<void> => {
       for (let one = waiting.shift(); one && !deadline.aborted; one = waiting.shift()) {
         if (one.isBusy) continue;
         const sample = await readOne(one, round, deadline);
         if (one.hasEnded) ended += 1;
-        if (sample && !deadline.aborted) samples.push(sample);
+        if (!sample || deadline.aborted) continue;
+        samples.push(sample);
+        readMs = performance.now() - startedMs;
       }
     };
     const workers = Array.from({ length: Math.min(options.maxWorkers, waiting.length) }, work);
     await Promise.race([Promise.all(workers), aborted(deadline)]);
     const taken = [...samples];
-    return { number: round, samples: taken, failed: expected - ended - taken.length };
+    const failed = expected - ended - taken.length;
+    return { number: round, samples: taken, failed, readMs, unbegun: waiting.length };
   };
 
   return {
@@ -88,17 +102,19 @@ export function createSampler(options: SamplerOptions): Sampler {
   };
 }
 
-function openFirst(sources: readonly ReadingSource[], container: MeteredContainer): Meter | undefined {
-  for (const source of sources) {
-    try {
-      const meter = source.open(container);
-      if (meter) return meter;
-    } catch {
-      // Out of descriptors, for one: it counts as failed in this round, and the next round tries again.
-      return undefined;
-    }
+/** Another one begins each round, so that a slow one never keeps the same ones waiting. */
+function inTurn(all: readonly Measured[], round: number): Measured[] {
+  const first = all.length === 0 ? 0 : round % all.length;
+  return [...all.slice(first), ...all.slice(0, first)];
+}
+
+function openMeter(source: ReadingSource, container: MeteredContainer): Meter | undefined {
+  try {
+    return source.open(container);
+  } catch {
+    // Out of descriptors, for one: it counts as failed in this round, and the next round tries again.
+    return undefined;
   }
-  return undefined;
 }
 
 async function readOne(one: Measured, round: number, signal: AbortSignal): Promise<Sample | undefined> {
@@ -118,9 +134,14 @@ async function readOne(one: Measured, round: number, signal: AbortSignal): Promi
   }
 }
 
-function toSample({ container, previous }: Measured, reading: Reading, round: number): Sample {
+/** Network counters rise over the loss of an interface; the rest is as it was read. */
+function toSample(one: Measured, { interfaces, ...reading }: Reading, round: number): Sample {
+  const { container, previous } = one;
+  const { history, counters } = followInterfaces(one.network, { interfaces, source: reading.source });
+  one.network = history;
   return {
     ...reading,
+    counters: { ...reading.counters, ...counters },
     round,
     containerId: container.id,
     deploymentId: container.deploymentId,

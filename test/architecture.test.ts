@@ -76,7 +76,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
  */
 const DRIVERS: Record<string, readonly string[]> = {
   dockerode: ['adapters/docker/'],
-  pg: ['adapters/postgres/', 'adapters/timescale/'],
+  pg: ['adapters/postgres/', 'adapters/timescale/', 'bench/floor/'],
   kysely: ['adapters/postgres/', 'adapters/timescale/', 'bench/floor/'],
   jose: ['adapters/tokens/', 'adapters/dev-oidc/'],
   'tar-stream': ['adapters/sources/'],
@@ -86,6 +86,7 @@ const DRIVERS: Record<string, readonly string[]> = {
   '@temporalio/worker': ['adapters/temporal/', 'bench/floor/'],
   ioredis: ['adapters/redis/'],
   ajv: ['adapters/compose/'],
+  nodemailer: ['adapters/mail/'],
   '@aws-sdk/client-s3': ['adapters/object-storage/'],
   '@aws-sdk/lib-storage': ['adapters/object-storage/'],
 };

@@ -9,6 +9,7 @@ import { readSecretFile } from '../adapters/sealing/secret-file.ts';
 import { installTemporalLog } from '../adapters/temporal/worker.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { nodeVariables } from '../config/node.ts';
+import about from '../package.json' with { type: 'json' };
 import { openBuildRegistry } from './node/build-registry.ts';
 import { openControlJwks } from './node/control-jwks.ts';
 import { createDaemonWatch } from './node/daemon-watch.ts';
@@ -21,12 +22,15 @@ import { createNodeLease } from './node/lease.ts';
 import { createLeaseHolding } from './node/lease-holder.ts';
 import { whileLeased } from './node/leased-daemon.ts';
 import { listenForGateway } from './node/listen-for-gateway.ts';
+import { openNodeNixpacks } from './node/nixpacks.ts';
 import { observeReplicas } from './node/observe-replicas.ts';
 import { openDocker } from './node/open-docker.ts';
 import { nodeQueues } from './node/queues.ts';
 import { openSnapshotStore } from './node/snapshot-store.ts';
 import { keepWorking } from './node/temporal-work.ts';
 import type { RunningRole } from './run-role.ts';
+import { openMetricsServerIf } from './telemetry/metrics-server.ts';
+import { createNodeTelemetry } from './telemetry/node-telemetry.ts';
 
 type Config = z.infer<typeof nodeVariables>;
 
@@ -54,7 +58,10 @@ export async function startNode(environment: Record<string, string | undefined>,
   const requireKeeping = (): void => {
     if (!holding.isOnlyHere()) lease.require();
   };
-  const { docker, kept } = await openDocker(config, { log, requireLease: lease.require, requireKeeping });
+  const { docker, kept, own, isOutdated } = await openDocker(config, {
+    ...{ log, requireLease: lease.require, requireKeeping },
+    ...{ epoch: lease.epoch, fetchManagers: keys.control.fetchSwarmManagers },
+  });
   const registry = await openBuildRegistry(config);
   const git = await openGit({
     folder: join(dir, 'git'),
@@ -62,7 +69,8 @@ export async function startNode(environment: Record<string, string | undefined>,
     caFile: config.NODE_GIT_CA_FILE,
     fetchCredential: keys.openSourceCredential,
   });
-  const gateway = await listenForGateway({ config, docker, keys, controlJwks, log });
+  const nixpacks = await openNodeNixpacks(config, environment, log);
+  const gateway = await listenForGateway({ config, docker, own, keys, controlJwks, log });
   const stopping = new AbortController();
   const { signal } = stopping;
   const leaving = new AbortController();
@@ -78,8 +86,8 @@ export async function startNode(environment: Record<string, string | undefined>,
   const work = keepWorking(
     { address: config.TEMPORAL_ADDRESS, namespace: config.TEMPORAL_NAMESPACE, payloadKeys },
     nodeQueues({
-      ...{ config, keys, docker, git, registry, daemon: whileLeased(daemon, lease), disk, ...observers, snapshots },
-      ...{ arrivals, cores, startSlot },
+      ...{ config, keys, docker, git, nixpacks, registry, daemon: whileLeased(daemon, lease), disk, ...observers },
+      ...{ snapshots, arrivals, cores, startSlot },
     }),
     { signal, tenure: lease.tenure, log },
   );
@@ -92,8 +100,10 @@ export async function startNode(environment: Record<string, string | undefined>,
         hostname: config.NODE_NAME ?? host.hostname,
         labels: { ...labels, ...config.NODE_LABELS },
       };
-      return { ...named, ...keys.publicHalf, joinToken, ...addressesOf(config) };
+      const nixpacksVersion = nixpacks?.version ?? '';
+      return { ...named, nixpacksVersion, ...keys.publicHalf, joinToken, ...addressesOf(config) };
     },
+    ...{ isOutdated, enrolledAnew: daemon.lookAgain },
     docker: () => daemon.current(),
     lease,
     holding,
@@ -110,8 +120,11 @@ export async function startNode(environment: Record<string, string | undefined>,
   const leased = enrolment.run(leaving.signal);
   const ready = Promise.all([work.polling, enrolment.enrolled]);
   await Promise.race([ready, delay(READY_WITHIN_MS, undefined, { ref: false })]);
+  const exposed = { host: config.BIND_ADDRESS, registry: createNodeTelemetry(about.version) };
+  const metrics = await openMetricsServerIf(config.METRICS_PORT, exposed);
   return {
     stop: async () => {
+      await metrics?.close();
       daemon.close();
       stopping.abort(new Error('this node stops'));
       await Promise.all([work.ended, gateway.stop()]);

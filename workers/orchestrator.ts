@@ -18,9 +18,13 @@ import { orchestratorVariables } from '../config/orchestrator.ts';
 import { toPlacementRules } from '../config/placement.ts';
 import { CONTROL_QUEUE } from '../contracts/task-queues.ts';
 import { tellMissingMasterKeys } from './missing-keys.ts';
+import { openAlerts } from './orchestrator/alerts.ts';
+import { openMetricsUpkeep } from './orchestrator/metrics-upkeep.ts';
 import { openReconciliation } from './orchestrator/reconciliation.ts';
 import { openRetention } from './orchestrator/retention.ts';
 import type { RunningRole } from './run-role.ts';
+import { openMetricsServerIf } from './telemetry/metrics-server.ts';
+import { createOrchestratorTelemetry } from './telemetry/orchestrator-telemetry.ts';
 
 /** Looks at the ingress wait, they do not work: many may wait at a time. */
 const MAX_ACTIVITIES = 200;
@@ -47,6 +51,9 @@ export async function startOrchestrator(
   const probe = createIngressProbe({ urls: config.TRAEFIK_INTERNAL_URLS.split(',') });
   const retention = openRetention(config, temporal, log);
   const reconciliation = openReconciliation(database, temporal, log);
+  const upkeep = openMetricsUpkeep(config, database, temporal, log);
+  const telemetry = createOrchestratorTelemetry();
+  const alerts = await openAlerts({ config, masterKeys, temporal, telemetry, log });
   const [connection, workflowBundle] = await Promise.all([connectWorkers(temporal), bundleWorkflows(log)]);
   const worker = await startWorker(connection, temporal, {
     taskQueue: CONTROL_QUEUE,
@@ -59,6 +66,8 @@ export async function startOrchestrator(
       ...createIngressActivities(probe),
       ...retention.activities,
       ...reconciliation.activities,
+      ...upkeep.activities,
+      ...alerts.activities,
     }),
     workflowBundle,
     maxCachedWorkflows: config.WORKFLOW_CACHE_SIZE,
@@ -67,12 +76,19 @@ export async function startOrchestrator(
   // Not before: operations wait for an orchestrator that has just come back, and nobody for these.
   retention.schedule();
   reconciliation.schedule();
+  upkeep.schedule();
+  alerts.schedule();
+  const exposed = { host: config.BIND_ADDRESS, registry: telemetry.registry };
+  const metrics = await openMetricsServerIf(config.METRICS_PORT, exposed);
   return {
     stop: async () => {
       await worker.stop();
       await connection.close();
       await retention.close();
       await reconciliation.close();
+      await upkeep.close();
+      await alerts.close();
+      await metrics?.close();
       await database.destroy();
     },
   };

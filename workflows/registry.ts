@@ -1,7 +1,10 @@
 /** Every workflow type of this platform: what the orchestrator's bundle holds. */
 export { buildImage } from './build-image.ts';
+export { deliverNotification } from './deliver-notification.ts';
 export { deployment } from './deployment.ts';
 export { drainNode } from './drain-node.ts';
+export { evaluateAlerts } from './evaluate-alerts.ts';
+export { retainMetrics, rollUpMetrics } from './metrics-upkeep.ts';
 export { node } from './node.ts';
 export { rebalance } from './rebalance.ts';
 export { reconcile } from './reconcile.ts';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { MeteredContainer } from '../../domain/metrics/reading.ts';
+import type { Counters, MeteredContainer } from '../../domain/metrics/reading.ts';
 import { createCgroupSource } from './cgroup-source.ts';
 
 const ID = 'ab'.repeat(32);
@@ -24,23 +24,30 @@ const NET_DEV = [
 
 const VERSION_1 = {
   'cpuacct/docker/ID/cpuacct.usage': '12345678901234567\n',
+  'cpuacct/docker/ID/cpuacct.stat': 'user 12\nsystem 3\n',
+  'cpu/docker/ID/cpu.stat': 'nr_periods 4\nnr_throttled 2\nthrottled_time 77000\n',
   'memory/docker/ID/memory.usage_in_bytes': '5000\n',
-  'memory/docker/ID/memory.stat': 'cache 1\ninactive_file 7\ntotal_cache 1\ntotal_inactive_file 2000\n',
+  'memory/docker/ID/memory.stat': 'cache 1\ninactive_file 7\ntotal_cache 2500\ntotal_inactive_file 2000\n',
   'memory/docker/ID/memory.limit_in_bytes': '9223372036854771712\n',
+  'memory/docker/ID/memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 6\n',
+  'blkio/docker/ID/blkio.throttle.io_serviced_recursive': '8:0 Read 10\n8:0 Write 3\n8:0 Total 13\nTotal 13\n',
   'blkio/docker/ID/blkio.throttle.io_service_bytes':
     '8:0 Read 100\n8:0 Write 30\n8:0 Total 130\n9:0 Read 1\nTotal 131\n',
   'pids/docker/ID/pids.current': '3\n',
 };
-const PROCESS_1 = ['cpuacct', 'memory', 'blkio', 'pids'].map((name, index) => `${index + 2}:${name}:/docker/${ID}`);
-const CONTROLLERS = ['cpuacct', 'memory', 'blkio', 'pids'];
+const PROCESS_1 = ['cpuacct', 'cpu', 'memory', 'blkio', 'pids'].map(
+  (name, index) => `${index + 2}:${name}:/docker/${ID}`,
+);
+const CONTROLLERS = ['cpuacct', 'cpu', 'memory', 'blkio', 'pids'];
 
 const VERSION_2 = {
-  'cpu.stat': 'usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n',
+  'cpu.stat': 'usage_usec 1500\nuser_usec 1000\nsystem_usec 500\nnr_periods 4\nnr_throttled 2\nthrottled_usec 77\n',
   'memory.current': '5000\n',
-  'memory.stat': 'anon 1\ninactive_file 2000\n',
+  'memory.stat': 'anon 1\nfile 2500\ninactive_file 2000\n',
   'memory.max': '8192\n',
+  'memory.events': 'low 0\nhigh 0\nmax 9\noom 7\noom_kill 6\n',
   'io.stat':
-    '8:0 rbytes=100 wbytes=30 rios=1 wios=1 dbytes=0 dios=0\n8:16 rbytes=1 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n',
+    '8:0 rbytes=100 wbytes=30 rios=7 wios=3 dbytes=0 dios=0\n8:16 rbytes=1 wbytes=0 rios=3 wios=0 dbytes=0 dios=0\n',
   'pids.current': '3\n',
 };
 
@@ -76,22 +83,35 @@ describe('the kernel counter files', () => {
   const under = (folder: string, files: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(files).map(([name, content]) => [join(folder, name), content]));
 
-  const expected = (cpuNanos: number, memoryLimitBytes: number) => ({
+  const expected = (cpu: Partial<Counters>, memoryLimitBytes: number) => ({
     incarnation: CONTAINER.startedAt,
     source: 'cgroup',
     atMs: 1_000,
     clockMs: 5,
     counters: {
-      cpuNanos,
+      ...cpu,
+      cpuThrottledNanos: 77_000,
       networkReceiveBytes: 1500,
       networkTransmitBytes: 230,
+      networkReceivePackets: 15,
+      networkTransmitPackets: 3,
       diskReadBytes: 101,
       diskWriteBytes: 30,
+      diskReadOperations: 10,
+      diskWriteOperations: 3,
+      oomKills: 6,
+    },
+    interfaces: {
+      eth0: { receiveBytes: 1000, receivePackets: 10, transmitBytes: 200, transmitPackets: 2 },
+      eth1: { receiveBytes: 500, receivePackets: 5, transmitBytes: 30, transmitPackets: 1 },
     },
     memoryBytes: 3000,
     memoryLimitBytes,
+    pageCacheBytes: 2500,
     pids: 3,
   });
+  const CPU_1 = { cpuNanos: 12_345_678_901_234_568, cpuUserNanos: 120_000_000, cpuSystemNanos: 30_000_000 };
+  const CPU_2 = { cpuNanos: 1_500_000, cpuUserNanos: 1_000_000, cpuSystemNanos: 500_000 };
 
   async function readOnce(source: ReturnType<typeof createCgroupSource>) {
     const meter = source.open(CONTAINER);
@@ -104,7 +124,7 @@ describe('the kernel counter files', () => {
     await write(under('sys', VERSION_1));
     const mounts = [version2('sys/unified'), ...CONTROLLERS.map(version1)];
     const source = await host(mounts, [...PROCESS_1, `0::/docker/${ID}`]);
-    expect(await readOnce(source)).toEqual(expected(12_345_678_901_234_568, 0));
+    expect(await readOnce(source)).toEqual(expected(CPU_1, 0));
   });
 
   it.each([
@@ -114,13 +134,13 @@ describe('the kernel counter files', () => {
   ])('are read on version 2 with the driver %s', async (_, folder) => {
     await write(under(join('sys', folder), VERSION_2));
     const source = await host([version2('sys')], [`0::/${folder}`]);
-    expect(await readOnce(source)).toEqual(expected(1_500_000, 8192));
+    expect(await readOnce(source)).toEqual(expected(CPU_2, 8192));
   });
 
   it('are found below the part of the hierarchy that is mounted', async () => {
     await write(under(`sys/${ID}`, VERSION_2));
     const source = await host([version2('sys', '/docker')], [`0::/docker/${ID}`]);
-    expect(await readOnce(source)).toEqual(expected(1_500_000, 8192));
+    expect(await readOnce(source)).toEqual(expected(CPU_2, 8192));
   });
 
   it('read as zero disk use before the first I/O', async () => {

@@ -30,6 +30,13 @@ export function createCgroupSource({
   };
 }
 
+/** Which version of cgroups counts memory on this host; `undefined` where none is mounted that can be read. */
+export function findCgroupVersion(procFolder = '/proc'): 1 | 2 | undefined {
+  const hierarchies = readHierarchies(procFolder);
+  if (hierarchies?.byController.has('memory')) return 1;
+  return hierarchies?.unified ? 2 : undefined;
+}
+
 function createMeter(container: MeteredContainer, files: ContainerFiles, clock: Clock): Meter {
   const run = { incarnation: container.startedAt, source: 'cgroup' } as const;
   return {

@@ -1,11 +1,15 @@
 import { join } from 'node:path';
+import { sumInterfaces } from '../../domain/metrics/interfaces.ts';
 import type { Counters, Reading } from '../../domain/metrics/reading.ts';
 import { parseBlkio, parseIoStat, parseKey, parseLimit, parseNetDev } from './counter-files.ts';
 import type { ContainerFolders } from './hierarchies.ts';
 import { type KeptFile, openKeptFile } from './kept-file.ts';
 
 /** What the files of a container say at one moment. */
-export type FileReading = Pick<Reading, 'counters' | 'memoryBytes' | 'memoryLimitBytes' | 'pids'>;
+export type FileReading = Pick<
+  Reading,
+  'counters' | 'interfaces' | 'memoryBytes' | 'memoryLimitBytes' | 'pageCacheBytes' | 'pids'
+>;
 
 /** The open files of one container. */
 export interface ContainerFiles {
@@ -14,11 +18,16 @@ export interface ContainerFiles {
   close(): void;
 }
 
-interface Usage extends Omit<FileReading, 'counters'> {
-  readonly counters: Omit<Counters, 'networkReceiveBytes' | 'networkTransmitBytes'>;
+type NetworkName = Extract<keyof Counters, `network${string}`>;
+
+interface Usage extends Omit<FileReading, 'counters' | 'interfaces'> {
+  readonly counters: Omit<Counters, NetworkName>;
 }
 
 const NANOS_PER_MICRO = 1000;
+
+/** `cpuacct.stat` counts in USER_HZ, which is 100 a second on every architecture that Docker runs on. */
+const NANOS_PER_TICK = 10_000_000;
 
 /**
  * Opens a container's counter files once.
@@ -48,22 +57,35 @@ export function openContainerFiles(folders: ContainerFolders, processFolder: str
 type Open = (...paths: readonly [string, ...string[]]) => KeptFile;
 
 function openVersion1(folders: ContainerFolders & { version: 1 }, open: Open): () => Usage {
+  const blkio = (name: string): KeptFile =>
+    open(join(folders.blkio, `blkio.throttle.${name}_recursive`), join(folders.blkio, `blkio.throttle.${name}`));
   const cpu = open(join(folders.cpuacct, 'cpuacct.usage'));
+  const ticks = open(join(folders.cpuacct, 'cpuacct.stat'));
+  const throttling = folders.cpu === undefined ? undefined : open(join(folders.cpu, 'cpu.stat'));
   const memory = open(join(folders.memory, 'memory.usage_in_bytes'));
   const memoryStat = open(join(folders.memory, 'memory.stat'));
   const limit = open(join(folders.memory, 'memory.limit_in_bytes'));
-  const blkio = open(
-    join(folders.blkio, 'blkio.throttle.io_service_bytes_recursive'),
-    join(folders.blkio, 'blkio.throttle.io_service_bytes'),
-  );
+  const oom = open(join(folders.memory, 'memory.oom_control'));
+  const [bytes, operations] = [blkio('io_service_bytes'), blkio('io_serviced')];
   const pids = open(join(folders.pids, 'pids.current'));
   return () => {
-    const cpuNanos = Number(cpu.read());
-    const disk = parseBlkio(blkio.read());
+    const [ran, usage, cache] = [ticks.read(), memory.read(), memoryStat.read()];
+    const [disk, diskOperations] = [parseBlkio(bytes.read()), parseBlkio(operations.read())];
     return {
-      counters: { cpuNanos, diskReadBytes: disk.readBytes, diskWriteBytes: disk.writeBytes },
-      memoryBytes: workingSet(memory.read(), parseKey(memoryStat.read(), 'total_inactive_file')),
+      counters: {
+        cpuNanos: Number(cpu.read()),
+        cpuUserNanos: parseKey(ran, 'user') * NANOS_PER_TICK,
+        cpuSystemNanos: parseKey(ran, 'system') * NANOS_PER_TICK,
+        cpuThrottledNanos: throttling ? parseKey(throttling.read(), 'throttled_time') : 0,
+        diskReadBytes: disk.read,
+        diskWriteBytes: disk.write,
+        diskReadOperations: diskOperations.read,
+        diskWriteOperations: diskOperations.write,
+        oomKills: parseKey(oom.read(), 'oom_kill'),
+      },
+      memoryBytes: workingSet(usage, parseKey(cache, 'total_inactive_file')),
       memoryLimitBytes: parseLimit(limit.read()),
+      pageCacheBytes: parseKey(cache, 'total_cache'),
       pids: Number(pids.read()),
     };
   };
@@ -74,15 +96,27 @@ function openVersion2(folder: string, open: Open): () => Usage {
   const memory = open(join(folder, 'memory.current'));
   const memoryStat = open(join(folder, 'memory.stat'));
   const limit = open(join(folder, 'memory.max'));
+  const events = open(join(folder, 'memory.events'));
   const io = open(join(folder, 'io.stat'));
   const pids = open(join(folder, 'pids.current'));
   return () => {
-    const cpuNanos = parseKey(cpu.read(), 'usage_usec') * NANOS_PER_MICRO;
+    const [ran, usage, cache] = [cpu.read(), memory.read(), memoryStat.read()];
     const disk = parseIoStat(io.read());
     return {
-      counters: { cpuNanos, diskReadBytes: disk.readBytes, diskWriteBytes: disk.writeBytes },
-      memoryBytes: workingSet(memory.read(), parseKey(memoryStat.read(), 'inactive_file')),
+      counters: {
+        cpuNanos: parseKey(ran, 'usage_usec') * NANOS_PER_MICRO,
+        cpuUserNanos: parseKey(ran, 'user_usec') * NANOS_PER_MICRO,
+        cpuSystemNanos: parseKey(ran, 'system_usec') * NANOS_PER_MICRO,
+        cpuThrottledNanos: parseKey(ran, 'throttled_usec') * NANOS_PER_MICRO,
+        diskReadBytes: disk.bytes.read,
+        diskWriteBytes: disk.bytes.write,
+        diskReadOperations: disk.operations.read,
+        diskWriteOperations: disk.operations.write,
+        oomKills: parseKey(events.read(), 'oom_kill'),
+      },
+      memoryBytes: workingSet(usage, parseKey(cache, 'inactive_file')),
       memoryLimitBytes: parseLimit(limit.read()),
+      pageCacheBytes: parseKey(cache, 'file'),
       pids: Number(pids.read()),
     };
   };
@@ -94,7 +128,6 @@ function workingSet(usage: string, inactiveFileBytes: number): number {
 }
 
 function withNetwork(usage: Usage, netDev: string): FileReading {
-  const { receiveBytes, transmitBytes } = parseNetDev(netDev);
-  const counters = { ...usage.counters, networkReceiveBytes: receiveBytes, networkTransmitBytes: transmitBytes };
-  return { ...usage, counters };
+  const interfaces = parseNetDev(netDev);
+  return { ...usage, counters: { ...usage.counters, ...sumInterfaces(interfaces) }, interfaces };
 }

@@ -1,3 +1,5 @@
+import type { InterfaceCounts } from '../../domain/metrics/reading.ts';
+
 /** A limit: "max", and anything beyond what a host can have (version 1 writes 2^63 less a page), give 0. */
 export function parseLimit(text: string): number {
   const value = Number(text.trim());
@@ -12,47 +14,43 @@ export function parseKey(text: string, key: string): number {
   return Number(text.slice(start + key.length + 1, end === -1 ? undefined : end));
 }
 
-/** Bytes read and written. */
-export interface DiskBytes {
-  readonly readBytes: number;
-  readonly writeBytes: number;
+/** What was done with disks: bytes, or operations. */
+export interface DiskCounts {
+  readonly read: number;
+  readonly write: number;
 }
 
-/** Sums `blkio.throttle.io_service_bytes` of version 1: lines `8:0 Read 4096`. */
-export function parseBlkio(text: string): DiskBytes {
-  return sumDisk(text, (line) => {
-    const [, kind, bytes] = line.split(' ');
-    return { readBytes: kind === 'Read' ? Number(bytes) : 0, writeBytes: kind === 'Write' ? Number(bytes) : 0 };
-  });
+/** Sums a `blkio.throttle.io_…` file of version 1: lines `8:0 Read 4096`. */
+export function parseBlkio(text: string): DiskCounts {
+  let [read, write] = [0, 0];
+  for (const line of text.split('\n')) {
+    const [, kind, count] = line.split(' ');
+    if (kind === 'Read') read += Number(count);
+    else if (kind === 'Write') write += Number(count);
+  }
+  return { read, write };
 }
 
-/** Sums `io.stat` of version 2: lines `8:0 rbytes=4096 wbytes=0 …`. Empty until the first I/O. */
-export function parseIoStat(text: string): DiskBytes {
-  return sumDisk(text, (line) => ({
-    readBytes: Number(/ rbytes=(\d+)/.exec(line)?.[1] ?? 0),
-    writeBytes: Number(/ wbytes=(\d+)/.exec(line)?.[1] ?? 0),
-  }));
+/** Sums `io.stat` of version 2: lines `8:0 rbytes=4096 wbytes=0 rios=1 …`. Empty until the first I/O. */
+export function parseIoStat(text: string): { readonly bytes: DiskCounts; readonly operations: DiskCounts } {
+  const sum = { rbytes: 0, wbytes: 0, rios: 0, wios: 0 };
+  for (const word of text.split(/\s+/)) {
+    const [name = '', count] = word.split('=');
+    if (name in sum) sum[name as keyof typeof sum] += Number(count);
+  }
+  return { bytes: { read: sum.rbytes, write: sum.wbytes }, operations: { read: sum.rios, write: sum.wios } };
 }
 
-/** Sums `/proc/<pid>/net/dev` without loopback: after the name come 8 columns received, then 8 sent, bytes first. */
-export function parseNetDev(text: string): { readonly receiveBytes: number; readonly transmitBytes: number } {
-  let [receiveBytes, transmitBytes] = [0, 0];
+/** Reads `/proc/<pid>/net/dev` by interface, without loopback: after the name come 8 columns received, then 8 sent. */
+export function parseNetDev(text: string): Record<string, InterfaceCounts> {
+  const found: Record<string, InterfaceCounts> = {};
   for (const line of text.split('\n')) {
     const [name = '', numbers] = line.split(':');
     if (numbers === undefined || name.trim() === 'lo') continue;
-    const columns = numbers.trim().split(/\s+/);
-    receiveBytes += Number(columns[0]);
-    transmitBytes += Number(columns[8]);
+    const columns = numbers.trim().split(/\s+/, 10).map(Number);
+    const [receiveBytes = 0, receivePackets = 0] = columns;
+    const [transmitBytes = 0, transmitPackets = 0] = columns.slice(8);
+    found[name.trim()] = { receiveBytes, receivePackets, transmitBytes, transmitPackets };
   }
-  return { receiveBytes, transmitBytes };
-}
-
-function sumDisk(text: string, parseLine: (line: string) => DiskBytes): DiskBytes {
-  return text
-    .split('\n')
-    .map(parseLine)
-    .reduce((sum, { readBytes, writeBytes }) => ({
-      readBytes: sum.readBytes + readBytes,
-      writeBytes: sum.writeBytes + writeBytes,
-    }));
+  return found;
 }

@@ -35,6 +35,8 @@ export function parseMountInfo(text: string): Hierarchies {
 export type ContainerFolders =
   | {
       readonly version: 1;
+      /** Where it is missing, as with a kernel without CPU limits, nothing is ever throttled. */
+      readonly cpu: string | undefined;
       readonly cpuacct: string;
       readonly memory: string;
       readonly blkio: string;
@@ -70,7 +72,7 @@ export function findFolders(
   }
   const [cpuacct, memory, blkio, pids] = ['cpuacct', 'memory', 'blkio', 'pids'].map((name) => folderOf(name));
   if (!cpuacct || !memory || !blkio || !pids) return undefined;
-  return { version: 1, cpuacct, memory, blkio, pids };
+  return { version: 1, cpu: folderOf('cpu'), cpuacct, memory, blkio, pids };
 }
 
 /** mountinfo writes space, tab, line feed and backslash as three octal digits. */

@@ -44,13 +44,19 @@ function openFirst(paths: readonly string[]): number {
   return openSync(paths.at(-1) ?? '', 'r');
 }
 
+/**
+ * The kernel hands such a file out by the page, so less than half of one is all there is: asking for the rest would double
+ * the calls. Only a longer answer may go on.
+ */
+const WHOLE_BELOW = 2_048;
+
 function readWhole(descriptor: number): string {
   let length = 0;
   for (;;) {
     if (length === buffer.length) grow();
     const read = readSync(descriptor, buffer, length, buffer.length - length, length);
-    if (read === 0) return buffer.toString('latin1', 0, length);
     length += read;
+    if (read < WHOLE_BELOW) return buffer.toString('latin1', 0, length);
   }
 }
 

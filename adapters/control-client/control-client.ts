@@ -14,6 +14,7 @@ import type { ReplicaReport, ReportedReplica, UnseenReplica } from '../../domain
 import type { OwnableThing } from '../../domain/retention/orphans.ts';
 import { ControlService, type EnrolNodeRequest } from '../../gen/obiente/internal/v1/control_pb.ts';
 import { tolerateLateSessionErrors } from '../http2/late-session-errors.ts';
+import type { SwarmManagerAt } from '../node-client/swarm-managers.ts';
 import { toContextStream } from './context-stream.ts';
 import { toControlError, toRetryableControlError } from './control-errors.ts';
 
@@ -40,6 +41,8 @@ export interface Introduction extends HostFacts {
   /** Address at which published ports are reached. */
   readonly address: string;
   readonly labels: NodeLabels;
+  /** Of the nixpacks that it can build with; empty where it has none. */
+  readonly nixpacksVersion: string;
   readonly gatewayUrl: string;
   readonly streamerUrl: string;
   /** Id of this process, which takes the node's lease. */
@@ -80,6 +83,8 @@ export interface ControlClient {
   fetchImageSources(of: { deploymentId: string; imageId: string }): Promise<ImageSources>;
   /** @returns who has what is in a volume. @throws NOT_FOUND when it is not on its way to this node; NODE_UNAVAILABLE */
   fetchVolumeSource(of: { readonly volumeId: string; readonly copy: number }): Promise<VolumeHolder>;
+  /** @returns nodes on these managers of this host's swarm. @throws NOT_FOUND when this node is in none; NODE_UNAVAILABLE */
+  fetchSwarmManagers(swarmNodeIds: readonly string[]): Promise<readonly SwarmManagerAt[]>;
   /** Tells how a build goes. @returns whether the report counts. @throws NOT_FOUND when it is not this node's build. */
   reportBuild(report: BuildReport): Promise<boolean>;
   /** Tells what a replica had printed when it was given up. @throws NOT_FOUND when it is not this node's */
@@ -113,8 +118,11 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
   });
   const client = createClient(ControlService, transport);
   return {
-    enrol: async ({ memoryBytes, ...introduction }) => {
-      const answer = client.enrolNode({ ...introduction, memoryBytes: BigInt(memoryBytes) });
+    enrol: async ({ memoryBytes, swarm, ...introduction }) => {
+      const answer = client.enrolNode({
+        ...{ ...introduction, memoryBytes: BigInt(memoryBytes) },
+        ...(swarm ? { swarmNodeId: swarm.nodeId, swarmManager: swarm.isManager } : {}),
+      });
       const { controlJwks, epoch, leaseMs } = await explained('enrol this node', answer);
       return { controlJwks, epoch: Number(epoch), leaseMs: Number(leaseMs) };
     },
@@ -157,6 +165,10 @@ export function createControlClient(to: { url: string; sign: () => Promise<strin
     fetchVolumeSource: async (of) => {
       const what = `ask who has volume ${of.volumeId}`;
       return await explained(what, client.fetchVolumeSource(of), toRetryableControlError);
+    },
+    fetchSwarmManagers: async (swarmNodeIds) => {
+      const answer = client.fetchSwarmManagers({ swarmNodeIds: [...swarmNodeIds] });
+      return (await explained('ask for managers of the swarm', answer, toRetryableControlError)).managers;
     },
     reportBuild: async ({ attempt, firstNumber, lines, ...report }) => {
       const answer = client.reportBuild({

@@ -1,27 +1,79 @@
 import type { ContainerStats } from 'dockerode';
+import { chooseDockerWay, type DockerWay } from '../../domain/metrics/docker-way.ts';
 import type { MeteredContainer, Reading } from '../../domain/metrics/reading.ts';
-import { type Clock, type ReadingSource, SYSTEM_CLOCK } from '../../streamer/ports.ts';
+import { type Clock, type Meter, type ReadingSource, SYSTEM_CLOCK } from '../../streamer/ports.ts';
 import { type DockerConnection, statusOf } from './connection.ts';
-
-/** What stands between the streamer and a daemon in trouble: runs a call, or refuses it at once. */
-export type Gate = <Answer>(call: () => Promise<Answer>) => Promise<Answer>;
+import { createHeldMeter } from './held-stats.ts';
+import { toReading } from './stats-reading.ts';
 
 /**
- * Creates the portable way of reading: one answer of Docker's stats API per look.
- *
- * Slow on old engines (before 26 even a one-shot answer waits a second for the daemon's own collector), and it costs
- * the daemon milliseconds of CPU per container, so it is for where the kernel's files cannot be read.
+ * What stands between the streamer and a daemon in trouble: runs a call, again after a pause when that is worth it, or
+ * refuses it at once. No retry begins after the signal.
  */
-export function createDockerStatsSource(
-  docker: DockerConnection,
-  { gate, clock = SYSTEM_CLOCK }: { gate: Gate; clock?: Clock },
-): ReadingSource {
-  return {
-    open: (container) => ({
-      read: (signal) => gate(() => readStats(docker, container, { clock, signal })),
-      close: () => undefined,
-    }),
+export type Gate = <Answer>(call: () => Promise<Answer>, signal?: AbortSignal) => Promise<Answer>;
+
+/** How Docker is asked. */
+export interface DockerStatsOptions {
+  readonly gate: Gate;
+  readonly clock?: Clock;
+  /** Containers that are read at the same time at most. */
+  readonly maxWorkers: number;
+  /** Time that a round may take now, milliseconds. */
+  readonly deadlineMs: () => number;
+}
+
+/**
+ * Creates the portable way of reading: Docker's stats API.
+ *
+ * It costs the daemon milliseconds of CPU per container, and before version 26 even a one-shot answer waits a second for
+ * the daemon's own collector, so it is for where the kernel's files cannot be read. What the daemon is decides how it is
+ * asked; it is asked for its version at the first look, and again when it has failed, since it may come back as another.
+ */
+export function createDockerStatsSource(docker: DockerConnection, options: DockerStatsOptions): ReadingSource {
+  const { gate, clock = SYSTEM_CLOCK, maxWorkers, deadlineMs } = options;
+  let engineVersion: Promise<string> | undefined;
+  let containers = 0;
+
+  const askVersion = async (): Promise<string> => {
+    const { Version } = await docker.call('ask for the version', () => docker.impatient.version());
+    return Version;
   };
+  const wayNow = async (): Promise<DockerWay> => {
+    engineVersion ??= gate(askVersion);
+    return chooseDockerWay({ engineVersion: await engineVersion, containers, maxWorkers, deadlineMs: deadlineMs() });
+  };
+
+  const openMeter = (container: MeteredContainer): Meter => {
+    let held: Meter | undefined;
+    let isOpen = true;
+    containers += 1;
+    const letGo = (): void => {
+      held?.close();
+      held = undefined;
+    };
+    return {
+      read: async (signal) => {
+        try {
+          if ((await wayNow()) === 'held') {
+            held ??= createHeldMeter(docker, container, { gate, clock });
+            return await held.read(signal);
+          }
+          letGo();
+          return await gate(() => readStats(docker, container, { clock, signal }), signal);
+        } catch (error) {
+          letGo();
+          engineVersion = undefined;
+          throw error;
+        }
+      },
+      close: () => {
+        letGo();
+        if (isOpen) containers -= 1;
+        isOpen = false;
+      },
+    };
+  };
+  return { open: openMeter };
 }
 
 async function readStats(
@@ -30,7 +82,7 @@ async function readStats(
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<Reading | undefined> {
   try {
-    const stats = await docker.call(
+    const stats: ContainerStats = await docker.call(
       `read the stats of container ${container.id}`,
       (abortSignal) => {
         const options = { stream: false as const, 'one-shot': true, abortSignal };
@@ -38,47 +90,9 @@ async function readStats(
       },
       { signal },
     );
-    const times = { atMs: clock.now(), clockMs: clock.monotonic() };
-    return toReading(container.startedAt, times, stats);
+    return toReading(container.startedAt, clock, stats);
   } catch (error) {
     if (statusOf(error) === 404 || statusOf(error) === 409) return undefined;
     throw error;
   }
-}
-
-/** A container that does not run answers 200 with zeros and no process. */
-function toReading(
-  incarnation: string,
-  times: Pick<Reading, 'atMs' | 'clockMs'>,
-  stats: ContainerStats,
-): Reading | undefined {
-  const pids = stats.pids_stats?.current ?? 0;
-  if (pids === 0) return undefined;
-  const networks = Object.values(stats.networks ?? {});
-  const memory = stats.memory_stats;
-  const cache: Readonly<Record<string, number>> = { ...memory.stats };
-  return {
-    incarnation,
-    source: 'docker',
-    ...times,
-    counters: {
-      cpuNanos: stats.cpu_stats.cpu_usage.total_usage,
-      networkReceiveBytes: sum(networks.map((network) => network.rx_bytes)),
-      networkTransmitBytes: sum(networks.map((network) => network.tx_bytes)),
-      diskReadBytes: diskBytes(stats, 'read'),
-      diskWriteBytes: diskBytes(stats, 'write'),
-    },
-    memoryBytes: Math.max(0, (memory.usage ?? 0) - (cache.total_inactive_file ?? cache.inactive_file ?? 0)),
-    memoryLimitBytes: memory.limit ?? 0,
-    pids,
-  };
-}
-
-function diskBytes(stats: ContainerStats, operation: 'read' | 'write'): number {
-  const entries = stats.blkio_stats?.io_service_bytes_recursive ?? [];
-  return sum(entries.filter((entry) => entry.op.toLowerCase() === operation).map((entry) => entry.value));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

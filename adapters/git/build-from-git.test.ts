@@ -43,7 +43,7 @@ describe('a commit', () => {
       const into = join(rig.folder, name);
       await rig.sources.fetchCommit({ ...aFetch(), url, commit, subdirectory: 'app', into });
       const tree = await readSourceTree(into, 'app');
-      expect(detectBuild(tree, { builders: [] })).toMatchObject({ reason: 'a Dockerfile at its root' });
+      expect(detectBuild(tree)).toMatchObject({ reason: 'a Dockerfile at its root' });
       hashes.push(await hashOf(into));
       const deploymentId = randomUUID();
       const { imageId } = await test.docker.buildImage({

@@ -2,11 +2,12 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DomainError } from '../../domain/errors.ts';
 import { downloadTooLarge, type SourceBudget } from '../../domain/source-tree.ts';
+import { ProcessFailed } from '../processes/run-process.ts';
 import { createStallGuard } from '../streams/stall-guard.ts';
 import { gitEnvironment } from './environment.ts';
 import { plainLine, toSourceError } from './git-failure.ts';
 import type { Remote } from './remote.ts';
-import { type GitCall, GitFailed, readText, runGit } from './run-git.ts';
+import { type GitCall, readText, runGit } from './run-git.ts';
 
 /** More history than any repository has: what git calls an infinite depth. */
 const WHOLE_HISTORY = 2 ** 31 - 1;
@@ -136,7 +137,8 @@ async function run(
 /** What servers of before protocol version 2, and those in Java, say to a commit that no ref names. */
 function isOldServer(error: unknown): boolean {
   return (
-    error instanceof GitFailed && error.lines.some((line) => /unadvertised object|want [0-9a-f]+ not valid/i.test(line))
+    error instanceof ProcessFailed &&
+    error.lines.some((line) => /unadvertised object|want [0-9a-f]+ not valid/i.test(line))
   );
 }
 

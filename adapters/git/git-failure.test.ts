@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest';
+import { ProcessFailed } from '../processes/run-process.ts';
 import { createByteReader } from './byte-reader.ts';
 import { gitEnvironment } from './environment.ts';
 import { receivedBytes } from './fetch-objects.ts';
 import { plainLine, toSourceError } from './git-failure.ts';
-import { GitFailed } from './run-git.ts';
 
 const SECRETS = ['canary-5d1f0c'];
 
 function failed(lines: string[], signal: NodeJS.Signals | null = null) {
-  return toSourceError('cannot fetch x', new GitFailed({ code: signal ? null : 128, signal, lines }), SECRETS);
+  return toSourceError(
+    'cannot fetch x',
+    new ProcessFailed('git', { code: signal ? null : 128, signal, lines }),
+    SECRETS,
+  );
 }
 
 describe('what git says when it fails', () => {

@@ -1,6 +1,6 @@
 import { DomainError, type ErrorCode, isDomainError } from '../../domain/errors.ts';
 import { maskValues } from '../../domain/mask-values.ts';
-import { GitFailed } from './run-git.ts';
+import { ProcessFailed } from '../processes/run-process.ts';
 
 /** How much of git's own words an error carries. */
 const QUOTED_CHARACTERS = 300;
@@ -96,7 +96,7 @@ const CRASHED: Omit<Finding, 'pattern'> = {
  * @param secrets are blanked in everything that git said.
  */
 export function toSourceError(what: string, error: unknown, secrets: readonly string[]): unknown {
-  if (isDomainError(error) || !(error instanceof GitFailed)) return error;
+  if (isDomainError(error) || !(error instanceof ProcessFailed)) return error;
   const { lines, signal } = error;
   const known = FINDINGS.find(({ pattern }) => lines.some((line) => pattern.test(line)));
   const { code, words, hint } = known ?? (signal === 'SIGSEGV' ? CRASHED : UNREACHED);

@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
-import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { DomainError } from '../../domain/errors.ts';
+import { findProgram } from '../processes/find-program.ts';
 
 /** The first with `http.curloptResolve`, which pins the address that was checked. */
 const OLDEST_GIT = [2, 37] as const;
@@ -35,18 +34,6 @@ export async function findGitPrograms(searchPath: string): Promise<GitPrograms> 
   if (!isNewEnough) throw unusable(`${git} is ${stdout.trim()}`);
   const [ssh, prlimit] = await Promise.all([findProgram('ssh', searchPath), findProgram('prlimit', searchPath)]);
   return { git, ssh, prlimit, searchPath };
-}
-
-async function findProgram(name: string, searchPath: string): Promise<string | undefined> {
-  for (const folder of searchPath.split(delimiter).filter((one) => one.startsWith('/'))) {
-    try {
-      await access(join(folder, name), constants.X_OK);
-      return join(folder, name);
-    } catch {
-      // Absent and forbidden come to the same: the next folder may have it.
-    }
-  }
-  return undefined;
 }
 
 function unusable(finding: string): DomainError {

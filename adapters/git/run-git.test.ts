@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { processesIn } from '../../test/support/processes.ts';
+import { ProcessFailed } from '../processes/run-process.ts';
 import { gitEnvironment } from './environment.ts';
 import { findGitPrograms, type GitPrograms } from './programs.ts';
-import { type GitCall, GitFailed, readText, runGit } from './run-git.ts';
+import { type GitCall, readText, runGit } from './run-git.ts';
 
 let work: string;
 let programs: GitPrograms;
@@ -33,7 +34,7 @@ function* noise(parts: number): Generator<string> {
 describe('a run of git', () => {
   it('writes no larger file than it may, where the machine can bound that', async () => {
     const call = { args: ['-C', 'r', 'hash-object', '-w', '--stdin'], input: noise(50) };
-    await expect(run({ ...call, maxFileBytes: 1000 })).rejects.toBeInstanceOf(GitFailed);
+    await expect(run({ ...call, maxFileBytes: 1000 })).rejects.toBeInstanceOf(ProcessFailed);
     expect(await run({ ...call, input: noise(50), maxFileBytes: 10_000_000 })).toMatch(/^[0-9a-f]{40}\n$/);
   });
 
@@ -48,8 +49,8 @@ describe('a run of git', () => {
   });
 
   it('that fails tells its last lines, each of bounded length', async () => {
-    const error = (await run({ args: [`--${'x'.repeat(5000)}`] }).catch((reason: unknown) => reason)) as GitFailed;
-    expect(error).toBeInstanceOf(GitFailed);
+    const error = (await run({ args: [`--${'x'.repeat(5000)}`] }).catch((reason: unknown) => reason)) as ProcessFailed;
+    expect(error).toBeInstanceOf(ProcessFailed);
     expect(error.lines.length).toBeLessThanOrEqual(20);
     expect(Math.max(...error.lines.map((line) => line.length))).toBeLessThanOrEqual(500);
     await expect(run({ args: ['--version'] }, readText(3))).rejects.toMatchObject({ code: 'SOURCE_REFUSED' });

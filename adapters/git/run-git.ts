@@ -1,12 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { DomainError, isDomainError } from '../../domain/errors.ts';
+import type { Readable } from 'node:stream';
+import { readOutput, runProcess } from '../processes/run-process.ts';
 import type { GitPrograms } from './programs.ts';
-
-/** Lines of standard error that a failure carries, and characters of each. */
-const KEPT_LINES = 20;
-const LINE_CHARACTERS = 500;
 
 /** Memory that one git process may write to: a thousand times less than a hostile pack can ask for. */
 const MEMORY_BYTES = 1024 ** 3;
@@ -26,119 +20,28 @@ export interface GitCall {
   readonly onLine?: (line: string) => void;
 }
 
-/** Git ended otherwise than well. For inside only: the lines are not masked. */
-export class GitFailed extends Error {
-  override readonly name = 'GitFailed';
-  readonly signal: NodeJS.Signals | null;
-  readonly lines: readonly string[];
-
-  constructor(how: { code: number | null; signal: NodeJS.Signals | null; lines: readonly string[] }) {
-    super(`git ended with ${how.signal ?? `code ${how.code}`}`);
-    this.signal = how.signal;
-    this.lines = how.lines;
-  }
-}
-
 /**
- * Runs git without a shell, in a process group of its own, and hands its standard output to `read`.
+ * Runs git, as {@link runProcess} says, within its memory.
  *
- * When it returns or throws, every process of the group has ended: on an abort, and when `read` throws, they are killed.
- *
- * @throws GitFailed; the reason of the signal; what `read` throws.
+ * @throws ProcessFailed; the reason of the signal; what `read` throws.
  */
 export async function runGit<Answer>(
   programs: GitPrograms,
   call: GitCall,
   read: (output: Readable) => Promise<Answer>,
 ): Promise<Answer> {
-  call.signal.throwIfAborted();
-  const [command = '', ...args] = commandLine(programs, call);
-  const stdio = [call.input ? 'pipe' : 'ignore', 'pipe', 'pipe'] as const;
-  const child = spawn(command, args, { cwd: call.cwd, env: call.env, detached: true, stdio: [...stdio] });
-  const { stdin, stdout, stderr } = child;
-  if (!stdout || !stderr) throw new Error('git was started without its pipes');
-  const kill = () => killGroup(child);
-  const lines = keepLines(stderr, call.onLine);
-  const closed = untilClosed(child);
-  call.signal.addEventListener('abort', kill, { once: true });
-  // A pipe that breaks says less than the exit of its reader does.
-  const fed = stdin ? pipeline(Readable.from(call.input ?? []), stdin).catch(() => {}) : Promise.resolve();
-  const reading = read(stdout).catch((error: unknown) => {
-    kill();
-    stdout.destroy();
-    throw error;
-  });
-  const [answer, end] = await Promise.allSettled([reading, closed, fed]);
-  call.signal.removeEventListener('abort', kill);
-  call.signal.throwIfAborted();
-  if (end.status === 'rejected') throw end.reason;
-  const { code, signal } = end.value;
-  if (answer.status === 'rejected' && (isDomainError(answer.reason) || isOurDoing(signal))) throw answer.reason;
-  if (code !== 0) throw new GitFailed({ code, signal, lines });
-  if (answer.status === 'rejected') throw answer.reason;
-  return answer.value;
+  const { env, cwd, signal, input, onLine } = call;
+  const command = commandLine(programs, call);
+  return await runProcess({ command, name: 'git', env, cwd, signal, input, onLine }, read);
 }
 
 /** Reads all of a short output. @throws SOURCE_REFUSED: only a hostile source makes it long. */
 export function readText(maxBytes: number): (output: Readable) => Promise<string> {
-  return async (output) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of output as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) throw new DomainError('SOURCE_REFUSED', `git prints more than ${maxBytes} bytes about it`);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString('utf8');
-  };
+  return readOutput(maxBytes, 'git');
 }
 
 function commandLine({ git, prlimit }: GitPrograms, { args, maxFileBytes }: GitCall): readonly string[] {
   if (prlimit === undefined) return [git, ...args];
   const fileSize = maxFileBytes === undefined ? [] : [`--fsize=${maxFileBytes}`];
   return [prlimit, `--data=${MEMORY_BYTES}`, '--core=0', ...fileSize, '--', git, ...args];
-}
-
-/** How git ends when its reader gives up. */
-function isOurDoing(signal: NodeJS.Signals | null): boolean {
-  return signal === 'SIGKILL' || signal === 'SIGPIPE';
-}
-
-/** Git ends its pipes with its last process, so this waits for the whole group. */
-function untilClosed(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve({ code, signal }));
-  });
-}
-
-function killGroup({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    // It has ended by itself meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-/** Keeps the last lines, whatever a server sends; the array grows no longer than {@link KEPT_LINES}. */
-function keepLines(stream: Readable, onLine: (line: string) => void = () => {}): readonly string[] {
-  const lines: string[] = [];
-  let unfinished = '';
-  const push = (line: string): void => {
-    const text = line.trimEnd();
-    if (text === '') return;
-    lines.push(text);
-    if (lines.length > KEPT_LINES) lines.shift();
-    onLine(text);
-  };
-  stream.setEncoding('utf8');
-  stream.on('data', (chunk: string) => {
-    const parts = (unfinished + chunk).split(/[\r\n]/);
-    unfinished = (parts.pop() ?? '').slice(0, LINE_CHARACTERS);
-    for (const part of parts) push(part.slice(0, LINE_CHARACTERS));
-  });
-  stream.on('end', () => push(unfinished));
-  return lines;
 }

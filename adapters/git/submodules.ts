@@ -1,10 +1,11 @@
 import { DomainError } from '../../domain/errors.ts';
 import type { GitRules, GitUrl } from '../../domain/git-source.ts';
 import { readSubmodules, submoduleUrl } from '../../domain/submodules.ts';
+import { ProcessFailed } from '../processes/run-process.ts';
 import { describeObjects, localEnvironment } from './fetch-objects.ts';
 import { toSourceError } from './git-failure.ts';
 import type { FetchedCommit } from './read-tree.ts';
-import { GitFailed, readText, runGit } from './run-git.ts';
+import { readText, runGit } from './run-git.ts';
 
 /** A `.gitmodules` of 50 submodules has 6 KiB. */
 const MAX_SETTINGS_BYTES = 256 * 1024;
@@ -44,7 +45,7 @@ async function readSettings(of: FetchedCommit): Promise<readonly (readonly [stri
     });
   } catch (error) {
     // It ends so when it finds nothing.
-    if (error instanceof GitFailed && error.lines.length === 0) return [];
+    if (error instanceof ProcessFailed && error.lines.length === 0) return [];
     throw toSourceError(`cannot read .gitmodules of commit ${commit}`, error, remote.secrets);
   }
 }

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toRow } from '../../domain/metrics/minutes.ts';
-import type { Checkpoint } from '../../streamer/checkpoint.ts';
+import { addNodeReading } from '../../domain/metrics/node-minutes.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { evenCounters } from '../../test/support/samples.ts';
 import { createPullRecords, openPullRecords } from '../docker/pull-records.ts';
-import { createCheckpointFile } from './checkpoint-file.ts';
+import { type Checkpoint, parseCheckpoint } from './checkpoint-file.ts';
+import { openMetricsSpool } from './metrics-spool.ts';
 import { createPullRecordsFile } from './pull-records-file.ts';
 import { openRestartFile } from './restart-file.ts';
 import { watchFile } from './watched-file.ts';
@@ -56,35 +57,92 @@ describe('a watched file', () => {
 describe('the checkpoint file', () => {
   const open = {
     ...{ containerId: 'c', deploymentId: 'd', replicaId: 'r1-0', minuteMs: 60_000, incarnation: 'x' },
-    source: 'cgroup' as const,
-    ...{ counters: evenCounters(9), used: evenCounters(4), memorySumBytes: 30, memoryMaxBytes: 20, samples: 2 },
+    ...{ source: 'cgroup' as const, counters: evenCounters(9), seen: evenCounters(8), used: evenCounters(4) },
+    ...{ atMs: 65_000, clockMs: null, memorySumBytes: 30, memoryMaxBytes: 20, memoryLimitBytes: 40, pageCacheBytes: 6 },
+    ...{ pidsMax: 2, observedMs: 5_000, samples: 2 },
   };
   const row = toRow(open);
-  const checkpoint: Checkpoint = { state: { knownSinceMs: 5, open: [open] }, pending: row ? [row] : [] };
+  const nodeReading = {
+    ...{ incarnation: 'boot', atMs: 65_000, load1Hundredths: 12 },
+    counters: {
+      cpuBusyNanos: 1,
+      cpuTotalNanos: 2,
+      pressureCpuMicros: 3,
+      pressureMemoryMicros: null,
+      pressureIoMicros: 4,
+    },
+    ...{ memoryUsedBytes: 5, memoryTotalBytes: 6, diskUsedBytes: 7, diskTotalBytes: 8 },
+  };
+  const { open: node } = addNodeReading(undefined, nodeReading, { minuteMs: 60_000 });
+  const checkpoint: Checkpoint = { state: { knownSinceMs: 5, open: [open], node }, pending: row ? [row] : [] };
 
-  it('gives back what was kept, readable by its owner only', async () => {
-    const path = join(folder, 'checkpoint.json');
+  const spoolIn = (unusable = vi.fn(), dropped = vi.fn()) =>
+    openMetricsSpool({
+      ...{ path: join(folder, 'spool.db'), formerFile: join(folder, 'checkpoint.json'), maxBytes: 1_000_000 },
+      ...{ now: () => 7, onUnusable: unusable, onDropped: dropped },
+    });
+
+  it('is taken over into the spool once, which outlives its process, for its owner only', async () => {
+    await writeFile(join(folder, 'checkpoint.json'), JSON.stringify({ version: 1, ...checkpoint }));
     const unusable = vi.fn();
-    const store = createCheckpointFile(path, unusable);
-    expect(await store.load()).toBeUndefined();
-    await store.save({ state: { knownSinceMs: 0, open: [] }, pending: [] });
-    await store.save(checkpoint);
-    expect(await store.load()).toEqual(checkpoint);
-    expect((await stat(path)).mode & 0o777).toBe(0o600);
-    expect(await readdir(folder)).toEqual(['checkpoint.json']);
+    const first = spoolIn(unusable);
+    expect(first.state()).toEqual(checkpoint.state);
+    expect(first.next(0)?.batch).toEqual({ kind: 'container', rows: checkpoint.pending });
+    first.close();
+    const again = spoolIn(unusable);
+    expect(again.size()).toMatchObject({ batches: 1, rows: 1, oldestMs: 7, dropped: 0 });
+    again.remove(1);
+    again.keep([], { knownSinceMs: 9, open: [] });
+    again.close();
+    const last = spoolIn(unusable);
+    expect(last.state()).toEqual({ knownSinceMs: 9, open: [] });
+    expect(last.next(0)).toBeUndefined();
+    last.close();
+    expect((await stat(join(folder, 'spool.db'))).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(['spool.db']);
     expect(unusable).not.toHaveBeenCalled();
+  });
+
+  it('is taken over from an older version, and what that one did not count counts from the next reading on', () => {
+    const five = { cpuNanos: 9, networkReceiveBytes: 9, networkTransmitBytes: 9, diskReadBytes: 9, diskWriteBytes: 9 };
+    const old = {
+      ...{
+        containerId: 'c',
+        deploymentId: 'd',
+        replicaId: 'r1-0',
+        minuteMs: 60_000,
+        incarnation: 'x',
+        source: 'cgroup',
+      },
+      ...{ counters: five, used: five, memorySumBytes: 30, memoryMaxBytes: 20, samples: 2 },
+    };
+    const kept = { version: 1, state: { knownSinceMs: 5, open: [old] }, pending: [] };
+    const [found] = parseCheckpoint(JSON.stringify(kept)).state.open;
+    expect(found).toMatchObject({ counters: five, seen: five, clockMs: null, used: { cpuNanos: 9, oomKills: 0 } });
+    expect(found?.counters.oomKills).toBeUndefined();
   });
 
   it.each(['', '{', '{"version":2}', JSON.stringify({ version: 1, ...checkpoint, pending: [{}] })])(
     'counts as none when it holds %j, and says so',
     async (text) => {
-      const path = join(folder, 'checkpoint.json');
-      await writeFile(path, text);
+      await writeFile(join(folder, 'checkpoint.json'), text);
       const unusable = vi.fn();
-      expect(await createCheckpointFile(path, unusable).load()).toBeUndefined();
+      const spool = spoolIn(unusable);
+      expect(spool.state()).toBeUndefined();
+      spool.close();
       expect(unusable).toHaveBeenCalledOnce();
     },
   );
+
+  it('sets a damaged spool aside, says so, and begins a new one', async () => {
+    await writeFile(join(folder, 'spool.db'), 'this is no database at all'.repeat(100));
+    const unusable = vi.fn();
+    const spool = spoolIn(unusable);
+    expect(spool.keep([{ kind: 'container', rows: checkpoint.pending }])).toHaveLength(1);
+    spool.close();
+    expect(unusable).toHaveBeenCalledOnce();
+    expect(await readdir(folder)).toEqual(['spool.db', 'spool.db.damaged']);
+  });
 });
 
 describe('the records of pulled images', () => {

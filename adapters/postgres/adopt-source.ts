@@ -34,7 +34,7 @@ export async function adoptSource(
     const reading = await takeReading(tx, { deploymentId, revision, found: found.kind });
     if (!reading) return;
     const unread = await getSpec(tx, deploymentId, revision);
-    const spec = found.kind === 'image' ? withoutFile(unread) : madeOf(deployment, unread, reading.spec);
+    const spec = found.kind === 'image' ? withoutFile(unread, found.builder) : madeOf(deployment, unread, reading.spec);
     checkVolumes(spec);
     await claimVolumes(tx, deployment, spec);
     await putSpec(tx, deploymentId, { number: revision, spec });

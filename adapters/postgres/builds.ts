@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import type { StoreActivities } from '../../contracts/activities.ts';
 import type { PlannedReplica, RolloutPlan } from '../../contracts/rollout.ts';
-import { DomainError } from '../../domain/errors.ts';
 import { ONLY_SERVICE } from '../../domain/spec.ts';
+import { chooseBuilder } from './choose-builder.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
-import { lockExisting } from './deployment-lock.ts';
+import { type LockedDeployment, lockExisting } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
 import { pinImages } from './revision-images.ts';
 
@@ -18,25 +18,26 @@ interface ServiceOfRevision {
 /**
  * Says of every service of a plan whose image is still to be built which node does it, and remembers that.
  *
- * The node of its first replica; where that has no place before an old one has gone, the node of that old one. What
+ * The node of its first replica; where that has no place before an old one has gone, the node of that old one; or what
+ * {@link chooseBuilder} finds. What
  * there is to tell of the build, that node tells: see `report-build.ts`.
  *
- * @throws NO_NODE_READY
+ * @throws as {@link chooseBuilder}
  */
 export async function planBuilds(
   tx: DatabaseTransaction,
-  deployment: { readonly id: string },
+  deployment: Pick<LockedDeployment, 'id' | 'projectId'>,
   { plan, reserved, operationId }: { plan: RolloutPlan; reserved: readonly PlannedReplica[]; operationId: string },
 ): Promise<RolloutPlan['services']> {
   const services = [];
   for (const service of plan.services) {
     const { template, source, imageDigest } = service;
     const isBuilt = source.kind !== 'image' && imageDigest === null;
-    const candidates = [...reserved, ...plan.existing.filter(({ nodeLost }) => !nodeLost)];
-    const nodeId = candidates.find((replica) => replica.service === template.service)?.nodeId;
-    if (isBuilt && nodeId === undefined) throw nobodyBuilds(template.serviceName);
-    if (!isBuilt || nodeId === undefined) services.push(service);
+    if (!isBuilt) services.push(service);
     else {
+      const all = [...reserved, ...plan.existing.filter(({ nodeLost }) => !nodeLost)];
+      const candidates = all.filter((replica) => replica.service === template.service);
+      const nodeId = await chooseBuilder(tx, { deployment, plan: service, candidates });
       const of = { deploymentId: deployment.id, revision: template.revision, service: template.service };
       await insertBuild(tx, { ...of, nodeId, operationId });
       services.push({ ...service, buildNodeId: nodeId });
@@ -117,10 +118,4 @@ export async function findBuiltFor(
 /** ` of web` where a deployment has several services, and nothing where it has one. */
 export function nameOf(service: string): string {
   return service === ONLY_SERVICE ? '' : ` of ${service}`;
-}
-
-function nobodyBuilds(name: string): DomainError {
-  return new DomainError('NO_NODE_READY', `cannot build the image of ${name}: no node is ready`, {
-    hint: 'Look at the nodes with "obiente nodes", then deploy again.',
-  });
 }

@@ -13,7 +13,9 @@ export type ChangeFilter =
   | { readonly retentionRunId: string }
   /** How the node is emptied. */
   | { readonly drainOf: string }
-  | { readonly rebalances: true };
+  | { readonly rebalances: true }
+  /** Alerts of an organization; of all and of the platform itself with `null`. */
+  | { readonly alertsOf: string | null };
 
 /**
  * What a listener is told: that something changed, so that it reads again. `resync` says that changes may have been
@@ -28,6 +30,8 @@ export type Change =
   | { readonly kind: 'keys'; readonly rotationId: string }
   | { readonly kind: 'drain'; readonly nodeId: string }
   | { readonly kind: 'rebalance'; readonly rebalanceId: string }
+  /** Of an organization's alerts, or with `platform` of the platform's. */
+  | { readonly kind: 'alert'; readonly owner: string }
   | { readonly kind: 'resync' };
 
 /** Must not throw and must not block: it wakes somebody who reads. */
@@ -196,6 +200,7 @@ function createListeners(log: Log) {
 function topicOf(filter: ChangeFilter): string {
   if ('deploymentId' in filter) return filter.deploymentId;
   if ('buildsOf' in filter) return `builds of ${filter.buildsOf}`;
+  if ('alertsOf' in filter) return filter.alertsOf === null ? 'alerts' : `alerts of ${filter.alertsOf}`;
   if ('keys' in filter) return 'keys';
   if ('rebalances' in filter) return 'rebalances';
   if ('drainOf' in filter) return `drain of ${filter.drainOf}`;
@@ -213,14 +218,13 @@ function filtersOf(change: Told): readonly ChangeFilter[] {
   if (change.kind === 'node') return [{ nodes: true }];
   if (change.kind === 'rebalance') return [{ rebalances: true }];
   if (change.kind === 'drain') return [{ drainOf: change.nodeId }];
+  if (change.kind === 'alert') return [{ alertsOf: change.owner }, { alertsOf: null }];
   if (change.kind === 'keys') return [{ keys: true }];
   return [change.kind === 'ingress' ? { ingress: true } : { retentionRunId: change.runId }];
 }
 
 function parseChange(payload: string): Told | undefined {
-  let parsed: Partial<
-    Record<'deployment' | 'build' | 'node' | 'ingress' | 'keys' | 'retention' | 'drain' | 'rebalance', unknown>
-  > | null;
+  let parsed: Readonly<Record<string, unknown>> | null;
   try {
     parsed = JSON.parse(payload) as typeof parsed;
   } catch {
@@ -234,6 +238,7 @@ function parseChange(payload: string): Told | undefined {
   if (typeof parsed?.retention === 'string') return { kind: 'retention', runId: parsed.retention };
   if (typeof parsed?.rebalance === 'string') return { kind: 'rebalance', rebalanceId: parsed.rebalance };
   if (typeof parsed?.drain === 'string') return { kind: 'drain', nodeId: parsed.drain };
+  if (typeof parsed?.alert === 'string') return { kind: 'alert', owner: parsed.alert };
   if (typeof parsed?.keys === 'string') return { kind: 'keys', rotationId: parsed.keys };
   return undefined;
 }

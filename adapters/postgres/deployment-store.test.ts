@@ -220,6 +220,41 @@ describe('beginning a rollout', () => {
     expect((await kindsOf(creation.deploymentId)).slice(-2)).toEqual(['replica.placed', 'build.finished']);
   });
 
+  it('lets a node build by nixpacks that has it, also where the replicas are elsewhere, and the same one again', async () => {
+    await aReadyNode(database.db, { nodeId: 'node-aaaa' });
+    await aReadyNode(database.db, { nodeId: 'node-bbbb' });
+    const change = (nodeId: string, facts: { nixpacks_version?: string; architecture?: string; cordoned?: boolean }) =>
+      database.db.updateTable('nodes').set(facts).where('id', '=', nodeId).execute();
+    const begin = async (source: Source = { kind: 'nixpacks', contextSha256: 'c'.repeat(64) }) => {
+      const creation = aCreation(await aTenant(database.db), { spec: aSpec({ replicas: 1, source }) });
+      const ref = { deploymentId: creation.deploymentId, ...(await store.storeOperation(creation)) };
+      const again = async () => {
+        const { reserved, services } = await store.beginRollout(ref);
+        return [reserved[0]?.nodeId, services[0]?.buildNodeId];
+      };
+      return { nodes: await again(), again };
+    };
+    // From now on the other node has less room.
+    await change('node-aaaa', { cordoned: true });
+    await begin({ kind: 'image', reference: 'nginx' });
+    await change('node-aaaa', { cordoned: false });
+    await expect(begin()).rejects.toMatchObject({
+      ...{ code: 'SOURCE_REFUSED', message: expect.stringContaining('nixpacks has to, and no node has it') },
+      hint: expect.stringContaining('install nixpacks on a node'),
+    });
+    await change('node-bbbb', { nixpacks_version: '1.41.0', cordoned: true });
+    await expect(begin()).rejects.toMatchObject({
+      code: 'NO_NODE_READY',
+      message: expect.stringContaining('node-bbbb'),
+    });
+    await change('node-bbbb', { cordoned: false });
+    const elsewhere = await begin();
+    expect(elsewhere.nodes).toEqual(['node-aaaa', 'node-bbbb']);
+    await change('node-aaaa', { nixpacks_version: '1.41.0' });
+    expect(await elsewhere.again()).toEqual(['node-aaaa', 'node-bbbb']);
+    expect((await begin(aGitSource({ builder: 'nixpacks' }))).nodes).toEqual(['node-aaaa', 'node-aaaa']);
+  });
+
   it.each<[string, Source]>([
     ['a Dockerfile', { kind: 'dockerfile', contextSha256: 'c'.repeat(64), dockerfilePath: 'Dockerfile' }],
     ['a repository', aGitSource()],

@@ -2,6 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
+import { openMetricsDatabase } from '../timescale/metrics-database.ts';
+import { migrateMetrics } from '../timescale/migrate.ts';
 import { openDatabase } from './database.ts';
 
 /** Longest single statement of a migration, and longest wait for another process that migrates. */
@@ -16,6 +18,8 @@ const CONTROL_MIGRATIONS = join(import.meta.dirname, 'migrations');
  * All in one transaction under one lock: a process killed half-way leaves nothing, and of many at once one works while
  * the others wait. Forward only; a file that has run is never changed.
  *
+ * With the control database's own migrations come the tables of metrics, which stand in when the metrics database is away.
+ *
  * @returns the names of the migrations that this call has run.
  */
 export async function migrate(url: string, folder: string = CONTROL_MIGRATIONS): Promise<string[]> {
@@ -29,9 +33,19 @@ export async function migrate(url: string, folder: string = CONTROL_MIGRATIONS):
     });
     const { error, results } = await migrator.migrateToLatest();
     if (error !== undefined) throw error;
+    if (folder === CONTROL_MIGRATIONS) await migrateStandIn(url);
     return (results ?? []).map((result) => result.migrationName);
   } finally {
     await db.destroy();
+  }
+}
+
+async function migrateStandIn(url: string): Promise<void> {
+  const metrics = openMetricsDatabase(url);
+  try {
+    await migrateMetrics(metrics, { timescale: false });
+  } finally {
+    await metrics.destroy();
   }
 }
 

@@ -1,10 +1,14 @@
 import { sql } from 'kysely';
+import { DomainError } from '../../domain/errors.ts';
 import type { NodeLabels } from '../../domain/node-labels.ts';
 import { leaseTaken } from '../../domain/node-lease.ts';
 import type { Database, DatabaseTransaction } from './database.ts';
 import { requireAdmission } from './node-admissions.ts';
 import { epochAfter, type LeaseTaker, leaseEnd, mayTake } from './node-leases.ts';
 import type { NodeState, PublicJwk } from './schema-nodes.ts';
+
+/** The reason of a node that counts as lost because nobody has seen it work yet. */
+export const NOT_SEEN_YET = 'enrolled, not seen working yet';
 
 /** What a node says of itself when it enrols. */
 export interface NodeEnrolment extends LeaseTaker {
@@ -14,11 +18,15 @@ export interface NodeEnrolment extends LeaseTaker {
   readonly memoryBytes: number;
   readonly dockerVersion: string;
   readonly architecture: string;
+  /** Of the nixpacks that it can build with; empty or absent where it has none. */
+  readonly nixpacksVersion?: string;
   /** Address at which its replicas' published ports are reached. */
   readonly address: string;
   readonly gatewayUrl: string;
   readonly streamerUrl: string;
   readonly labels: NodeLabels;
+  /** What its host is in its Docker Swarm; absent where it is in none. */
+  readonly swarm?: { readonly nodeId: string; readonly isManager: boolean };
   readonly signingJwk: PublicJwk;
   readonly encryptionJwk: PublicJwk;
   /** How long the first lease holds, milliseconds. */
@@ -26,7 +34,8 @@ export interface NodeEnrolment extends LeaseTaker {
 }
 
 /** A node and what is reserved on it. */
-export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | keyof LeaseTaker> {
+export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | 'swarm' | 'nixpacksVersion' | keyof LeaseTaker> {
+  readonly nixpacksVersion: string;
   readonly state: NodeState;
   /** Whether an operator has taken it out of placement. */
   readonly cordoned: boolean;
@@ -51,8 +60,8 @@ export interface NodeRecord extends Omit<NodeEnrolment, 'leaseMs' | keyof LeaseT
  * of a known node cannot be replaced, so whoever learns the join token cannot take over a node's id.
  *
  * @returns the epoch of the lease.
- * @throws PERMISSION_DENIED when the id belongs to a node with other keys, or was removed; NODE_LEASE_LOST (retryable) while another
- * process has the lease.
+ * @throws PERMISSION_DENIED when the id belongs to a node with other keys, or was removed, and when another node is on that
+ * host of the swarm; NODE_LEASE_LOST (retryable) while another process has the lease.
  */
 export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ readonly epoch: number }> {
   const facts = {
@@ -61,10 +70,13 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ re
     memory_bytes: node.memoryBytes,
     docker_version: node.dockerVersion,
     architecture: node.architecture,
+    nixpacks_version: node.nixpacksVersion ?? '',
     address: node.address,
     gateway_url: node.gatewayUrl,
     streamer_url: node.streamerUrl,
     labels: JSON.stringify(node.labels),
+    swarm_node_id: node.swarm?.nodeId ?? null,
+    swarm_manager: node.swarm?.isManager ?? false,
     lease_expires_at: leaseEnd(node.leaseMs),
     lease_holder: node.holder ?? null,
     last_seen_at: sql<Date>`now()`,
@@ -73,9 +85,10 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ re
   const epoch = node.holder === undefined ? 0 : 1;
   return await db.transaction().execute(async (tx) => {
     await requireAdmission(tx, node);
+    await requireOwnHost(tx, node);
     const enrolled = await tx
       .insertInto('nodes')
-      .values({ id: node.nodeId, state: 'lost', reason: 'enrolled, not seen working yet', epoch, ...facts, ...keys })
+      .values({ id: node.nodeId, state: 'lost', reason: NOT_SEEN_YET, epoch, ...facts, ...keys })
       .onConflict((conflict) =>
         conflict
           .column('id')
@@ -85,6 +98,21 @@ export async function enrolNode(db: Database, node: NodeEnrolment): Promise<{ re
       .returning('epoch')
       .executeTakeFirst();
     return enrolled ?? (await refuseTaken(tx, node.nodeId));
+  });
+}
+
+/** A host of a swarm stays the node's that was there first: who has it is let at what is pinned to it. */
+async function requireOwnHost(tx: DatabaseTransaction, { nodeId, swarm }: NodeEnrolment): Promise<void> {
+  if (!swarm) return;
+  const other = await tx
+    .selectFrom('nodes')
+    .select('id')
+    .where('swarm_node_id', '=', swarm.nodeId)
+    .where('id', '!=', nodeId)
+    .executeTakeFirst();
+  if (!other) return;
+  throw new DomainError('PERMISSION_DENIED', `swarm node ${swarm.nodeId} is the host of node ${other.id}`, {
+    hint: `If that node was set up anew, remove what it was before with "obiente node remove ${other.id}".`,
   });
 }
 
@@ -105,6 +133,12 @@ export async function setCordoned(db: Database, nodeId: string, cordoned: boolea
 /** Finds one node. */
 export async function findNode(db: Database, nodeId: string): Promise<NodeRecord | undefined> {
   return await selectNodes(db).where('nodes.id', '=', nodeId).executeTakeFirst();
+}
+
+/** Finds some nodes. */
+export async function findNodes(db: Database, nodeIds: readonly string[]): Promise<NodeRecord[]> {
+  if (nodeIds.length === 0) return [];
+  return await selectNodes(db).where('nodes.id', 'in', nodeIds).orderBy('nodes.id').execute();
 }
 
 /** Lists nodes by id. */
@@ -157,6 +191,7 @@ function selectNodes(db: Database) {
       'nodes.memory_bytes as memoryBytes',
       'nodes.docker_version as dockerVersion',
       'nodes.architecture',
+      'nodes.nixpacks_version as nixpacksVersion',
       'nodes.labels',
       'nodes.cordoned',
       'nodes.address',

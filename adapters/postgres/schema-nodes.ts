@@ -26,6 +26,7 @@ export interface NodeTables {
     memory_bytes: number;
     docker_version: string;
     architecture: string;
+    nixpacks_version: Generated<string>;
     address: string;
     gateway_url: string;
     streamer_url: string;
@@ -39,6 +40,9 @@ export interface NodeTables {
     cordoned: Generated<boolean>;
     disk_level: Generated<DiskLevel>;
     disk_notice: Generated<string>;
+    /** Swarm's id of its host. */
+    swarm_node_id: Optional<string>;
+    swarm_manager: Generated<boolean>;
     created_at: Moment;
   };
   node_tokens: {

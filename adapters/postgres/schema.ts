@@ -3,6 +3,7 @@ import type { OperationKind, OperationState } from '../../domain/operation.ts';
 import type { DeploymentSpec } from '../../domain/spec.ts';
 import type { ByDatabase, Json, Moment, Optional } from './columns.ts';
 import type { RetentionSchema } from './retention/schema.ts';
+import type { AlertTables } from './schema-alerts.ts';
 import type { BuildState, BuildTables } from './schema-builds.ts';
 import type { GitTables } from './schema-git.ts';
 import type { KeyTables } from './schema-keys.ts';
@@ -18,7 +19,8 @@ export type ReplicaState = 'starting' | 'healthy' | 'unhealthy' | 'exited' | 're
 
 /** The tables as `migrations/` makes them; a test holds the two together. */
 export interface Schema
-  extends GitTables,
+  extends AlertTables,
+    GitTables,
     KeyTables,
     BuildTables,
     NodeTables,

@@ -58,14 +58,25 @@ export async function listContext(folder: string, dockerfile: string): Promise<r
   return entries;
 }
 
+/** A file that a context gets beside those of its folder. */
+export interface ExtraFile {
+  readonly path: string;
+  readonly content: Buffer;
+}
+
 /**
  * Packs a build context as a tar archive that depends on the content only: sorted, without times and owners, modes
  * 0644 and 0755. So the same content has the same hash on every machine, and is built once.
  */
-export function packContext(folder: string, entries: readonly ContextEntry[]): AsyncIterable<Buffer> {
+export function packContext(
+  folder: string,
+  entries: readonly ContextEntry[],
+  extra: readonly ExtraFile[] = [],
+): AsyncIterable<Buffer> {
   const archive = createPack();
   const fill = async (): Promise<void> => {
     for (const entry of entries) await append(archive, folder, entry);
+    for (const file of extra) await appendExtra(archive, file);
     archive.finalize();
   };
   fill().catch((error: unknown) => archive.destroy(error as Error));
@@ -95,6 +106,13 @@ async function append(archive: Pack, folder: string, entry: ContextEntry): Promi
     const message = `could not read ${entry.path}: it changed while being packed`;
     throw new DomainError('INVALID_ARGUMENT', message, { cause: error });
   }
+}
+
+async function appendExtra(archive: Pack, { path: name, content }: ExtraFile): Promise<void> {
+  const header = { name, type: 'file' as const, mode: 0o644, mtime: new Date(0), uid: 0, gid: 0 };
+  await new Promise<void>((resolve, reject) => {
+    archive.entry(header, content, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 async function readIgnoreFile(folder: string): Promise<readonly string[]> {

@@ -1,4 +1,5 @@
 import { type Client, ScheduleAlreadyRunning, type ScheduleOptions, ScheduleOverlapPolicy } from '@temporalio/client';
+import { ALERTS_SCHEDULE, EVALUATE_ALERTS_WORKFLOW, type EvaluateInput } from '../../contracts/alerts.ts';
 import { RECONCILE_SCHEDULE, RECONCILE_WORKFLOW, type ReconcileInput } from '../../contracts/reconcile.ts';
 import { RETENTION_DUE_WORKFLOW, RETENTION_SCHEDULE, type RetentionDueInput } from '../../contracts/retention.ts';
 import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
@@ -58,7 +59,29 @@ export async function ensureReconcileSchedule(
   });
 }
 
-async function ensureSchedule(
+/**
+ * Makes the schedule of the alerts, or brings it up to date. A time that was missed is made good by the next one. Safe to
+ * repeat, and by several at once. A schedule that somebody has paused stays paused.
+ */
+export async function ensureAlertsSchedule(
+  client: Client,
+  { everyMs, ...input }: EvaluateInput & { readonly everyMs: number },
+): Promise<void> {
+  await ensureSchedule(client, ALERTS_SCHEDULE, {
+    spec: { intervals: [{ every: everyMs }] },
+    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: SHORTEST_WINDOW },
+    action: {
+      type: 'startWorkflow',
+      workflowType: EVALUATE_ALERTS_WORKFLOW,
+      workflowId: ALERTS_SCHEDULE,
+      taskQueue: CONTROL_QUEUE,
+      args: [input],
+    },
+  });
+}
+
+/** Makes a schedule, or brings it up to date. One that somebody has paused stays paused. */
+export async function ensureSchedule(
   client: Client,
   scheduleId: string,
   wanted: Pick<ScheduleOptions, 'spec' | 'policies' | 'action'>,

@@ -1,15 +1,17 @@
 import { sql } from 'kysely';
-import type { MinuteRow } from '../../domain/metrics/minutes.ts';
+import { DomainError } from '../../domain/errors.ts';
+import type { RowBatch } from '../../domain/metrics/rows.ts';
 import type { RowStore } from '../../streamer/ports.ts';
 import { asDatabaseError } from '../postgres/errors.ts';
-import type { MetricsDatabase, MetricsSchema } from './metrics-database.ts';
+import type { MetricsDatabase } from './metrics-database.ts';
 import { migrateMetrics } from './migrate.ts';
+import { writeStatement } from './write-rows.ts';
 
 /**
  * Creates the store of one node's minute rows.
  *
  * The tables are made at the first write if they are missing and the role may make them; a role that can only insert
- * finds them there. The insert names no conflicting columns, because looking at them would need the right to read.
+ * finds them there. All rows go through functions of the database, which is all that such a role may call.
  *
  * @param nodeId tells this node's id, which exists before the first row.
  */
@@ -19,22 +21,34 @@ export function createRowStore(db: MetricsDatabase, nodeId: () => string): RowSt
   const prepare = async (): Promise<void> => {
     if (isPrepared) return;
     const { rows } = await sql<{ found: boolean }>`
-      select to_regclass('container_metrics') is not null as found
+      select to_regproc('write_container_minutes') is not null as found
     `.execute(db);
     if (!rows[0]?.found) await migrateMetrics(db);
     isPrepared = true;
   };
 
+  const write = async (batch: RowBatch): Promise<number> => {
+    try {
+      const { rows } = await writeStatement(nodeId(), batch).execute(db);
+      return rows[0]?.stored ?? 0;
+    } catch (error) {
+      throw asRefusal(error) ?? error;
+    }
+  };
+
   return {
-    insertRows: async (rows) => {
-      if (rows.length === 0) return;
+    insertRows: async (batch) => {
+      if (batch.rows.length === 0) return 0;
       try {
         await prepare();
-        await db
-          .insertInto('container_metrics')
-          .values(rows.map((row) => toRecord(row, nodeId())))
-          .onConflict((conflict) => conflict.doNothing())
-          .execute();
+        return await write(batch);
+      } catch (error) {
+        throw asDatabaseError(error);
+      }
+    },
+    probe: async () => {
+      try {
+        await sql`select 1`.execute(db);
       } catch (error) {
         throw asDatabaseError(error);
       }
@@ -42,20 +56,12 @@ export function createRowStore(db: MetricsDatabase, nodeId: () => string): RowSt
   };
 }
 
-function toRecord(row: MinuteRow, nodeId: string): MetricsSchema['container_metrics'] {
-  return {
-    container_id: row.containerId,
-    minute: new Date(row.minuteMs),
-    deployment_id: row.deploymentId,
-    replica_id: row.replicaId,
-    node_id: nodeId,
-    cpu_nanos: row.cpuNanos,
-    memory_average_bytes: row.memoryAverageBytes,
-    memory_max_bytes: row.memoryMaxBytes,
-    network_receive_bytes: row.networkReceiveBytes,
-    network_transmit_bytes: row.networkTransmitBytes,
-    disk_read_bytes: row.diskReadBytes,
-    disk_write_bytes: row.diskWriteBytes,
-    samples: row.samples,
-  };
+/** SQLSTATE classes of what is wrong with the rows themselves: values, constraints, too many of them. */
+const WRONG_ROWS = /^(22|23|54)/;
+
+/** Only this is final. Missing rights or tables are somebody's mistake, and the rows wait until it is put right. */
+function asRefusal(error: unknown): DomainError | undefined {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const isWrong = error instanceof RangeError || WRONG_ROWS.test(code);
+  return isWrong ? new DomainError('INVALID_ARGUMENT', `rows were refused: ${(error as Error).message}`) : undefined;
 }

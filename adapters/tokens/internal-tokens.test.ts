@@ -5,6 +5,7 @@ import { createImageTokenSigner, createImageTokenVerifier } from './image-token.
 import { createInternalSigner } from './internal-token.ts';
 import { generateControlKey, generateNodeKeys, importPrivate, type Jwk } from './keys.ts';
 import { createNodeTokenSigner, createNodeTokenVerifier } from './node-token.ts';
+import { createSwarmTokenSigner, createSwarmTokenVerifier } from './swarm-token.ts';
 
 const START_MS = 1_800_000_000_000;
 const NODE = 'node-a1b2c3d4';
@@ -153,6 +154,40 @@ describe('an image token', () => {
     const audience = `node:${NODE}`;
     const asControl = createControlTokenVerifier({ getJwks: () => jwks, audience, now: at(0) });
     await expect(asControl.verify(await sign())).rejects.toEqual(UNAUTHENTICATED);
+    const token = await createControlTokenSigner(control.privateJwk, at(0)).sign({ audience });
+    await expect(verifierOf(NODE).verify(token)).rejects.toEqual(UNAUTHENTICATED);
+  });
+});
+
+describe('a swarm token', () => {
+  const control = generateControlKey();
+  const signer = createSwarmTokenSigner(control.privateJwk, at(0));
+  const jwks = createControlTokenSigner(control.privateJwk).publicJwks;
+  const claim = { nodeId: 'node-b1b2c3d4', swarmNodeId: 'a'.repeat(25), epoch: 7 };
+  const sign = () => signer.sign({ ...claim, manager: NODE });
+  const verifierOf = (nodeId: string, offsetMs = 0) =>
+    createSwarmTokenVerifier({ getJwks: () => jwks, nodeId, now: at(offsetMs) });
+
+  it('says who asks, of which host, and under which epoch of its lease', async () => {
+    await expect(verifierOf(NODE).verify(await sign())).resolves.toEqual(claim);
+  });
+
+  it('is refused by another manager, and after 5 min', async () => {
+    await expect(verifierOf('node-c1b2c3d4').verify(await sign())).rejects.toEqual(UNAUTHENTICATED);
+    await expect(verifierOf(NODE, 311_000).verify(await sign())).rejects.toThrow('it has expired');
+  });
+
+  it('is refused without a host of a swarm', async () => {
+    const token = await signer.sign({ ...claim, swarmNodeId: '', manager: NODE });
+    await expect(verifierOf(NODE).verify(token)).rejects.toThrow('it names no host of a swarm');
+  });
+
+  it('and tokens of other kinds are no good in place of each other', async () => {
+    const audience = `node:${NODE}`;
+    const asControl = createControlTokenVerifier({ getJwks: () => jwks, audience, now: at(0) });
+    await expect(asControl.verify(await sign())).rejects.toEqual(UNAUTHENTICATED);
+    const asImage = createImageTokenVerifier({ getJwks: () => jwks, nodeId: NODE, now: at(0) });
+    await expect(asImage.verify(await sign())).rejects.toEqual(UNAUTHENTICATED);
     const token = await createControlTokenSigner(control.privateJwk, at(0)).sign({ audience });
     await expect(verifierOf(NODE).verify(token)).rejects.toEqual(UNAUTHENTICATED);
   });

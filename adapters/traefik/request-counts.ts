@@ -1,10 +1,7 @@
 import type { RequestCounts } from '../../domain/canary.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { revisionServiceName } from '../../domain/routing.ts';
-
-/** Longest time for one look, and longest answer: 8 MB are a thousand services with all of their codes. */
-const LOOK_TIMEOUT_MS = 5_000;
-const MOST_BYTES = 32 * 1024 * 1024;
+import { readMetricsText } from './metrics-text.ts';
 
 /** One series of `traefik_service_requests_total`; label values are quoted, and ours need no escapes. */
 const SERIES = /^traefik_service_requests_total\{([^}]*)\} ([0-9.e+]+)$/;
@@ -28,14 +25,7 @@ export async function countRequests(
 
 async function read(url: string, signal: AbortSignal): Promise<string> {
   try {
-    const answer = await fetch(new URL('/metrics', url), {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]),
-      redirect: 'error',
-    });
-    if (!answer.ok) throw new Error(`it answered ${answer.status}`);
-    const text = await answer.text();
-    if (text.length > MOST_BYTES) throw new Error(`it answered with ${text.length} bytes`);
-    return text;
+    return await readMetricsText(url, signal);
   } catch (cause) {
     signal.throwIfAborted();
     throw new DomainError('INGRESS_UNCONFIRMED', `cannot read the counters of the ingress at ${url}`, { cause });

@@ -1,5 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
+import { LATENCY_BOUNDS_MS } from '../../domain/metrics/requests.ts';
 
 /** What an ingress is started with. */
 export interface IngressOptions {
@@ -35,7 +36,8 @@ const MAX_SNAPSHOT_BYTES = 32 * 1024 * 1024;
  * Traefik's static configuration: two public entry points, an internal one, and the API as only source of routes.
  *
  * The API holds each request until something changes, for 10 s at most, so the poll interval is no delay; the throttle
- * must be 0 or a second change within 2 s waits for as long. No API or dashboard of Traefik's, no other provider.
+ * must be 0 or a second change within 2 s waits for as long. No API or dashboard of Traefik's, no other provider. Counters
+ * are on the internal entry point only, and it has no address that is reached from outside.
  */
 export function toStaticConfig(options: IngressOptions): object {
   return {
@@ -57,7 +59,7 @@ export function toStaticConfig(options: IngressOptions): object {
         addEntryPointsLabels: true,
         addServicesLabels: true,
         addRoutersLabels: false,
-        buckets: [0.05, 0.25, 1, 5],
+        buckets: LATENCY_BOUNDS_MS.map((bound) => bound / 1000),
       },
     },
     serversTransport: {

@@ -1,3 +1,4 @@
+import type { MetricsHealth } from '../metrics/cluster-observability.ts';
 import { endJson, type HttpRoute } from './route.ts';
 
 /** What the health answer is made of. */
@@ -6,7 +7,7 @@ export interface HealthDeps {
   /** Asks the database for one row; rejects when it does not answer. */
   readonly pingDatabase: () => Promise<void>;
   /** How the collection of metrics stands on all nodes. */
-  readonly observeMetrics: () => Promise<{ readonly healthy: boolean; readonly consecutiveFailures: number }>;
+  readonly observeMetrics: () => Promise<MetricsHealth>;
   /** Why the process takes no new work; `undefined` while it does. */
   readonly draining: () => string | undefined;
 }
@@ -27,7 +28,9 @@ export function createHealthRoute(deps: HealthDeps): HttpRoute {
       }
       const metrics = await deps.observeMetrics();
       if (metrics.healthy) {
-        return endJson(response, 200, { status: 'healthy', version: deps.version, metrics_healthy: true });
+        // It is healthy all the same: there are fewer samples, and none of what is stored is missing.
+        const strained = metrics.degradationLevel > 0 ? { metrics_degradation_level: metrics.degradationLevel } : {};
+        return endJson(response, 200, { status: 'healthy', version: deps.version, metrics_healthy: true, ...strained });
       }
       const failures = { consecutive_failures: metrics.consecutiveFailures };
       endJson(response, 503, { status: 'unhealthy', message: 'metrics collection unhealthy', ...failures });

@@ -40,7 +40,12 @@ describe('the counters of a cluster', () => {
   it('are well without any node', async () => {
     const { cluster } = open({});
     expect(await cluster.read()).toEqual({ ...NOTHING_OBSERVED, nodes: [] });
-    expect(await cluster.health()).toEqual({ healthy: true, consecutiveFailures: 0 });
+    expect(await cluster.health()).toEqual({ healthy: true, consecutiveFailures: 0, degradationLevel: 0 });
+  });
+
+  it('are well, and say how far they have stepped back, while a node is under load', async () => {
+    const { cluster } = open({ a: NOTHING_OBSERVED, b: { ...NOTHING_OBSERVED, degradation_level: 2 } });
+    expect(await cluster.health()).toEqual({ healthy: true, consecutiveFailures: 0, degradationLevel: 2 });
   });
 
   it('are not well when a node says so', async () => {
@@ -48,7 +53,7 @@ describe('the counters of a cluster', () => {
       a: NOTHING_OBSERVED,
       b: { ...NOTHING_OBSERVED, healthy: false, consecutive_failures: 4 },
     });
-    expect(await cluster.health()).toEqual({ healthy: false, consecutiveFailures: 4 });
+    expect(await cluster.health()).toEqual({ healthy: false, consecutiveFailures: 4, degradationLevel: 0 });
   });
 
   it('bear with a streamer that restarts, and not with one that stays away', async () => {
@@ -60,7 +65,7 @@ describe('the counters of a cluster', () => {
     }
     expect(seen).toEqual([true, true, false]);
     current.set('a', NOTHING_OBSERVED);
-    expect(await cluster.health()).toEqual({ healthy: true, consecutiveFailures: 0 });
+    expect(await cluster.health()).toEqual({ healthy: true, consecutiveFailures: 0, degradationLevel: 0 });
   });
 
   it('are asked for once, however many want them at a time', async () => {

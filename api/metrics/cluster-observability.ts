@@ -1,12 +1,12 @@
 import pLimit from 'p-limit';
-import { type Observability, sumObservability } from '../../domain/metrics/observability.ts';
+import { type Observability, sumObservability, toOperatorAnswer } from '../../domain/metrics/observability.ts';
 import type { Streamer, Streamers } from '../gateways/streamers.ts';
 
 /** What is asked of the cluster. */
 export interface ClusterObservabilityDeps {
   /** The streamers of all nodes that are not lost. */
   readonly listStreamers: () => Promise<readonly Streamer[]>;
-  readonly observe: Streamers['observe'];
+  readonly observe: (...asked: Parameters<Streamers['observe']>) => Promise<Observability>;
   /** A clock that never jumps, milliseconds. */
   readonly monotonic: () => number;
 }
@@ -21,11 +21,19 @@ export interface ClusterObservabilityAnswer extends Observability {
   readonly nodes: readonly NodeObservability[];
 }
 
+/** How live metrics stand on all nodes. */
+export interface MetricsHealth {
+  readonly healthy: boolean;
+  readonly consecutiveFailures: number;
+  /** Steps back from the usual interval of the most strained node. */
+  readonly degradationLevel: number;
+}
+
 /** Watches over the streamers of all nodes. */
 export interface ClusterObservability {
   read(): Promise<ClusterObservabilityAnswer>;
   /** Whether live metrics work, for `GET /health`. */
-  health(): Promise<{ readonly healthy: boolean; readonly consecutiveFailures: number }>;
+  health(): Promise<MetricsHealth>;
 }
 
 /** A streamer answers in milliseconds; one that takes longer counts as away. */
@@ -49,7 +57,7 @@ export function createClusterObservability(deps: ClusterObservabilityDeps): Clus
     const { nodeId: node_id } = streamer;
     try {
       const observed = await deps.observe(streamer, AbortSignal.timeout(ANSWER_MS));
-      return { node_id, reachable: true, ...observed };
+      return { node_id, reachable: true, ...toOperatorAnswer(observed) };
     } catch {
       // That it does not answer is the answer.
       return { node_id, reachable: false };
@@ -62,7 +70,7 @@ export function createClusterObservability(deps: ClusterObservabilityDeps): Clus
     const nodes = await Promise.all(streamers.map((streamer) => limit(observeOne, streamer)));
     const isSilent = nodes.some(({ reachable }) => !reachable);
     silentInARow = isSilent ? silentInARow + 1 : 0;
-    const sum = sumObservability(nodes.filter((node) => node.reachable));
+    const sum = toOperatorAnswer(sumObservability(nodes.filter((node) => node.reachable)));
     return { ...sum, healthy: sum.healthy && silentInARow < FAILURE_THRESHOLD, nodes };
   };
 
@@ -80,8 +88,8 @@ export function createClusterObservability(deps: ClusterObservabilityDeps): Clus
   return {
     read,
     health: async () => {
-      const { healthy, consecutive_failures } = await read();
-      return { healthy, consecutiveFailures: Math.max(consecutive_failures, silentInARow) };
+      const { healthy, consecutive_failures, degradation_level: degradationLevel } = await read();
+      return { healthy, consecutiveFailures: Math.max(consecutive_failures, silentInARow), degradationLevel };
     },
   };
 }

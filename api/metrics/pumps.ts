@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
-import type { Delivery } from '../../domain/metrics/conflating-buffer.ts';
-import type { ContainerSample } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import type { SamplesRequest, Streamer } from '../gateways/streamers.ts';
+import type { LiveItem, NodeRound } from './merge-ticks.ts';
 
 /** What pumping needs. */
 export interface PumpDeps {
@@ -11,10 +10,10 @@ export interface PumpDeps {
     streamer: Streamer,
     request: Pick<SamplesRequest, 'afterMs'>,
     signal: AbortSignal,
-  ) => AsyncIterable<Delivery<ContainerSample>>;
-  /** Where the caller wants to begin. */
-  readonly afterMs: number | undefined;
-  readonly onDelivery: (delivery: Delivery<ContainerSample>) => void;
+  ) => AsyncIterable<NodeRound>;
+  /** Where the caller wants to begin on a node. */
+  readonly afterMsOf: (nodeId: string) => number | undefined;
+  readonly onRound: (nodeId: string, round: NodeRound) => void;
   /** Told when it is time to call `follow` again. */
   readonly onLookAgain: () => void;
   /** First and longest pause before a streamer whose stream ended is asked again, milliseconds. */
@@ -22,30 +21,33 @@ export interface PumpDeps {
 }
 
 /** One reader of each streamer. */
-export interface Pumps {
+export interface Pumps<Place extends Streamer> {
   /** Says that there may be other streamers. */
   lookAgain(): void;
   /** If there may be others: starts and ends readers accordingly. Says whether the deployment is gone. */
-  follow(readStreamers: () => Promise<readonly Streamer[] | undefined>): Promise<'gone' | 'there'>;
+  follow(readStreamers: () => Promise<readonly Place[] | undefined>): Promise<'gone' | 'there'>;
   stop(): void;
 }
 
 /** Creates the readers; none reads before the first `follow`. */
-export function createPumps(deps: PumpDeps, signal: AbortSignal): Pumps {
+export function createPumps<Place extends Streamer>(
+  deps: PumpDeps & { readonly onPlaces: (places: readonly Place[]) => void },
+  signal: AbortSignal,
+): Pumps<Place> {
   const active = new Map<string, AbortController>();
   const stopping = new AbortController();
   const ended = AbortSignal.any([signal, stopping.signal]);
   let [mustLook, hasLooked] = [true, false];
 
   const pump = async (streamer: Streamer, own: AbortSignal): Promise<void> => {
-    let { afterMs } = deps;
+    let afterMs = deps.afterMsOf(streamer.nodeId);
     let pauseMs = deps.retryMs.first;
     while (!own.aborted) {
       try {
-        for await (const delivery of deps.open(streamer, { afterMs }, own)) {
-          afterMs = newestOf(delivery.samples, afterMs);
+        for await (const round of deps.open(streamer, { afterMs }, own)) {
+          afterMs = newestOf(round.samples, afterMs);
           pauseMs = deps.retryMs.first;
-          deps.onDelivery(delivery);
+          if (!own.aborted) deps.onRound(streamer.nodeId, round);
         }
       } catch {
         // The streamer is away or restarts: it is asked again, from where it broke off.
@@ -82,6 +84,7 @@ export function createPumps(deps: PumpDeps, signal: AbortSignal): Pumps {
         const streamers = await readStreamers();
         hasLooked = true;
         if (!streamers) return 'gone';
+        deps.onPlaces(streamers);
         const wanted = new Set(streamers.map(keyOf));
         for (const [key, leave] of active) {
           if (wanted.has(key)) continue;
@@ -103,7 +106,8 @@ function keyOf({ nodeId, streamerUrl }: Streamer): string {
   return `${nodeId} ${streamerUrl}`;
 }
 
-function newestOf(samples: readonly ContainerSample[], afterMs: number | undefined): number | undefined {
+/** The newest moment that a node has told of. */
+export function newestOf(samples: readonly LiveItem[], afterMs: number | undefined): number | undefined {
   return samples.reduce<number | undefined>((newest, { at }) => {
     const atMs = at ? timestampMs(at) : 0;
     return newest === undefined || atMs > newest ? atMs : newest;

@@ -13,6 +13,7 @@ import { reportReplicas } from '../../adapters/postgres/replica-reports.ts';
 import { reportBuild } from '../../adapters/postgres/report-build.ts';
 import { findOwned } from '../../adapters/postgres/retention/owned.ts';
 import type { PublicJwk } from '../../adapters/postgres/schema-nodes.ts';
+import { findSwarmManagers, getSwarmNodeId } from '../../adapters/postgres/swarm-managers.ts';
 import type { ContextStore } from '../../adapters/sources/context-store.ts';
 import type { WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
 import { encryptEnvironment } from '../../adapters/tokens/environment-envelope.ts';
@@ -21,6 +22,7 @@ import { hashJoinToken } from '../../adapters/tokens/join-token.ts';
 import { parsePublicJwk } from '../../adapters/tokens/keys.ts';
 import { encryptMembership, type Membership } from '../../adapters/tokens/membership-envelope.ts';
 import { encryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
+import type { SwarmTokenSigner } from '../../adapters/tokens/swarm-token.ts';
 import type { VolumeTokenSigner } from '../../adapters/tokens/volume-token.ts';
 import { notFound } from '../../domain/errors.ts';
 import { registryOf } from '../../domain/image-reference.ts';
@@ -50,6 +52,8 @@ export interface ControlDeps extends SourceCredentialDeps, ComposeFileDeps {
   /** Signs which node may fetch which built image from which other one. */
   readonly imageTokens: ImageTokenSigner;
   readonly volumeTokens: VolumeTokenSigner;
+  /** Signs which node may ask which manager of its Docker Swarm for services. */
+  readonly swarmTokens: SwarmTokenSigner;
   /** The control plane's public keys as the JSON text of a JWK set. */
   readonly publicJwks: string;
 }
@@ -161,6 +165,16 @@ export function createControlService(deps: ControlDeps): ServiceImpl<typeof Cont
       const token = await deps.volumeTokens.sign({ volumeId, copy: at.copy, from, to });
       return { nodeId: from, token, ...at };
     },
+    async fetchSwarmManagers({ swarmNodeIds }, context) {
+      const { nodeId, epoch } = getCallingNode(context);
+      const swarmNodeId = await getSwarmNodeId(db, nodeId);
+      const found = await findSwarmManagers(db, swarmNodeIds);
+      const signed = found.map(async ({ nodeId: manager, gatewayUrl, encryptionJwk }) => {
+        const token = await deps.swarmTokens.sign({ nodeId, swarmNodeId, epoch, manager });
+        return { nodeId: manager, gatewayUrl, token, encryptionJwk: JSON.stringify(encryptionJwk) };
+      });
+      return { managers: await Promise.all(signed) };
+    },
     async reportBuild(report, context) {
       return { accepted: await reportBuild(db, { ...getCallingNode(context), ...toBuildReport(report) }) };
     },
@@ -184,10 +198,12 @@ function toEnrolment(request: EnrolNodeRequest) {
   const { nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl, labels } = request;
   return {
     ...{ nodeId, hostname, cpuCores, dockerVersion, architecture, address, gatewayUrl, streamerUrl, labels },
+    nixpacksVersion: request.nixpacksVersion,
     memoryBytes: Number(request.memoryBytes),
     signingJwk: publicJwk(request.signingJwk, 'signing_jwk'),
     encryptionJwk: publicJwk(request.encryptionJwk, 'encryption_jwk'),
     leaseMs: LEASE_MS,
+    ...(request.swarmNodeId === '' ? {} : { swarm: { nodeId: request.swarmNodeId, isManager: request.swarmManager } }),
     ...(request.holder === '' ? {} : { holder: request.holder }),
     ...(request.replaces === '' ? {} : { replaces: request.replaces }),
   };

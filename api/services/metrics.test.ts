@@ -4,10 +4,12 @@ import { Code, createClient, createRouterTransport } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import { DomainError } from '../../domain/errors.ts';
-import type { Delivery } from '../../domain/metrics/conflating-buffer.ts';
 import { type ContainerSample, ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import type { Streamers } from '../gateways/streamers.ts';
 import { createErrorInterceptor } from '../interceptors/errors.ts';
+import type { NodeRound } from '../metrics/merge-ticks.ts';
+import { createReaders } from '../metrics/readers.ts';
+import { createNoStoredMetrics } from '../metrics/stored-metrics.ts';
 import { createMetricsService } from './metrics.ts';
 
 const DEPLOYMENT = '00000000-0000-4000-8000-000000000001';
@@ -25,18 +27,33 @@ function open(nodes: Readonly<Record<string, readonly ContainerSample[] | 'silen
       if (!answer || answer === 'silent') throw new DomainError('STREAMER_UNAVAILABLE', 'no answer');
       return answer;
     },
-    stream: async function* ({ nodeId }, _, signal): AsyncGenerator<Delivery<ContainerSample>> {
+    past: async ({ nodeId }) => {
       const answer = nodes?.[nodeId];
-      if (answer && answer !== 'silent') yield { samples: answer, missedRounds: 2 };
+      if (!answer || answer === 'silent') throw new DomainError('STREAMER_UNAVAILABLE', 'no answer');
+      return answer;
+    },
+    stream: async function* ({ nodeId }, _, signal): AsyncGenerator<NodeRound> {
+      const answer = nodes?.[nodeId];
+      if (answer && answer !== 'silent') {
+        yield { samples: answer, missedRounds: 2, isPast: true, intervalMs: 5_000 };
+      }
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
     },
     observe: () => Promise.reject(new Error('not asked here')),
+    countsRequests: async () => false,
   };
   const service = createMetricsService({
-    findStreamers: async (deploymentId) =>
+    findPlaces: async (deploymentId) =>
       nodes && deploymentId === DEPLOYMENT
-        ? Object.keys(nodes).map((nodeId) => ({ nodeId, streamerUrl: 'http://example.test' }))
+        ? Object.keys(nodes).map((nodeId) => ({
+            ...{ nodeId, streamerUrl: 'http://example.test', holdsReplicas: true, replicaIds: [] },
+          }))
         : undefined,
+    findReplicaIds: async () => [],
+    stored: createNoStoredMetrics(),
+    readers: createReaders(),
+    kept: { live: 300_000, minute: 86_400_000 },
+    patience: { maxRounds: 100, slowAfterMs: 5_000, stuckAfterMs: 60_000 },
     subscribe: () => () => undefined,
     streamers,
     heartbeatMs: 60_000,
@@ -79,5 +96,10 @@ describe('the stream of metrics', () => {
   it('does not begin for a deployment that does not exist', async () => {
     const stream = open(undefined).streamMetrics({ deploymentId: DEPLOYMENT });
     await expect(Array.fromAsync(stream)).rejects.toMatchObject({ code: Code.NotFound });
+  });
+
+  it('does not begin behind a cursor that is none', async () => {
+    const stream = open({}).streamMetrics({ deploymentId: DEPLOYMENT, cursor: 'a=!!' });
+    await expect(Array.fromAsync(stream)).rejects.toMatchObject({ code: Code.InvalidArgument });
   });
 });

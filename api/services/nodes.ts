@@ -8,9 +8,10 @@ import { toWireNodeState } from '../wire/node-state.ts';
 import { readPage } from '../wire/page.ts';
 import { createDrains, type DrainDeps } from './drains.ts';
 import { createNodeTokens, type NodeTokensDeps } from './node-tokens.ts';
+import { createSwarmNodes, type SwarmNodesDeps } from './swarm-nodes.ts';
 
 /** What the service of nodes needs. */
-export interface NodesDeps extends DrainDeps {
+export interface NodesDeps extends DrainDeps, SwarmNodesDeps {
   readonly workflows: DrainDeps['workflows'] & NodeTokensDeps['workflows'];
 }
 
@@ -26,6 +27,7 @@ export function createNodesService(deps: NodesDeps): ServiceImpl<typeof NodesSer
   return {
     ...createDrains(deps),
     ...createNodeTokens(deps),
+    ...createSwarmNodes(deps, toWire),
     cordonNode: ({ nodeId }) => cordon(nodeId, true),
     async uncordonNode({ nodeId }) {
       await workflows.stopDrain(nodeId);
@@ -62,6 +64,7 @@ function toWire(node: NodeRecord): MessageInitShape<typeof NodeSchema> {
     diskNotice: node.diskNotice,
     dockerVersion: node.dockerVersion,
     architecture: node.architecture,
+    nixpacksVersion: node.nixpacksVersion,
     lastSeenAt: timestampFromDate(node.lastSeenAt),
   };
 }

@@ -26,6 +26,7 @@ import {
   RestartPolicy,
   type DeploymentSpec as WireSpec,
 } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { fromWireBuilder, toWireBuilder } from './builder.ts';
 import { fromWirePlacement, toWirePlacement } from './placement.ts';
 import { fromWireRollout, toWireRollout } from './rollout.ts';
 
@@ -81,6 +82,10 @@ function fromSource(source: WireSpec['source']): Source<VariableInput> | undefin
     const { contextSha256, folder } = source.value;
     return { kind: 'static', contextSha256, folder };
   }
+  if (source.case === 'nixpacks') {
+    const { contextSha256, args } = source.value;
+    return { kind: 'nixpacks', contextSha256, ...fromBuild({ target: '', args }) };
+  }
   return undefined;
 }
 
@@ -96,10 +101,12 @@ function fromDockerfile({ contextSha256, dockerfilePath, ...build }: DockerfileS
 /** A commit that a caller repeats from an answer says nothing: `ref` does. */
 function fromGit({ url, ref, subdirectory, submodules, ...build }: GitSource): Source<VariableInput> {
   const { dockerfilePath, composePath } = build;
+  const builder = fromWireBuilder(build.builder);
   return {
     ...{ kind: 'git', url, ref, subdirectory, submodules },
     ...(dockerfilePath === '' ? {} : { dockerfilePath }),
     ...(composePath === undefined ? {} : { composePath }),
+    ...(builder === undefined ? {} : { builder }),
     ...fromBuild(build),
   };
 }
@@ -182,6 +189,10 @@ type WireSource = NonNullable<MessageInitShape<typeof DeploymentSpecSchema>['sou
 
 function toOnlySource(source: Source, commit: string): WireSource {
   if (source.kind === 'git') return { case: 'git', value: toGit(source, commit) };
+  if (source.kind === 'nixpacks') {
+    const { contextSha256, args = [] } = source;
+    return { case: 'nixpacks', value: { contextSha256, args: args.map(toVariable) } };
+  }
   if (source.kind !== 'static') return toSource(source);
   const { contextSha256, folder } = source;
   return { case: 'static', value: { contextSha256, folder } };
@@ -189,12 +200,14 @@ function toOnlySource(source: Source, commit: string): WireSource {
 
 function toGit(source: DomainGitSource, commit: string): MessageInitShape<typeof GitSourceSchema> {
   const { url, ref, subdirectory, submodules, dockerfilePath = '', target = '', args = [] } = source;
-  return { url, ref, subdirectory, submodules, dockerfilePath, target, args: args.map(toVariable), commit };
+  const builder = toWireBuilder(source.builder);
+  return { url, ref, subdirectory, submodules, dockerfilePath, target, args: args.map(toVariable), commit, builder };
 }
 
 /** Services of a Compose file are made of images and Dockerfiles only; those of a repository name their commit. */
 function toSource(source: Source): NonNullable<MessageInitShape<typeof ComposeServiceSchema>['source']> {
   if (source.kind === 'static') throw new Error('a service of a compose file is a page');
+  if (source.kind === 'nixpacks') throw new Error('a service of a compose file is built by nixpacks');
   if (source.kind === 'git') return { case: 'git', value: toGit(source, source.ref) };
   if (source.kind === 'dockerfile') {
     const { contextSha256, dockerfilePath, target = '', args = [] } = source;

@@ -5,6 +5,7 @@ import { action, type CliContext } from '../invocation.ts';
 import { messageJson } from '../show.ts';
 import { addDrain } from './drain.ts';
 import { addNodeJoin } from './node-join.ts';
+import { addNodeSwarm } from './node-swarm.ts';
 import { addNodeTokens } from './node-tokens.ts';
 import { addSimulateLoss } from './placement.ts';
 import { addStrangers } from './strangers.ts';
@@ -30,6 +31,7 @@ export function addNode(program: Command, context: CliContext): void {
         }),
       );
   addNodeTokens(node, context);
+  addNodeSwarm(node, context);
   addNodeJoin(node, context);
   add('cordon', {
     description: 'take no new replicas there; what runs stays',

@@ -11,7 +11,7 @@ export function addDeploy(program: Command, context: CliContext): void {
   const command = program
     .command('deploy')
     .description(
-      'deploy a folder with a Dockerfile or a Compose file, a Git repository, or an image; updates the deployment of that name',
+      'deploy a folder with a Dockerfile, a page, a Compose file or an application, a Git repository, or an image; updates the deployment of that name',
     )
     .argument('[dir]', 'folder with a Dockerfile or Compose file, and perhaps an obiente.yaml (default: this one)')
     .option('--image <reference>', 'an image instead of a folder')
@@ -25,6 +25,10 @@ export function addDeploy(program: Command, context: CliContext): void {
       'the services of a Compose file, all new or all old (default: the folder’s); with --git, of one in the repository',
     )
     .option('--dockerfile <path>', 'path of the Dockerfile within the folder, or that of the repository')
+    .option(
+      '--builder <name>',
+      'how it is built: dockerfile, static, compose or nixpacks (default: the first of these that the folder is for)',
+    )
     .option('--name <name>', 'name of the deployment (default: name of the folder or image)')
     .option('--project <name>', 'project that it belongs to (default: "default")')
     .option('--replicas <count>', 'how many copies run')

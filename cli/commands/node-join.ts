@@ -32,6 +32,11 @@ export function addNodeJoin(node: Command, context: CliContext): void {
     .option('--gateway-port <port>', 'where it serves logs and images', '7410')
     .option('--streamer-port <port>', 'where it serves live metrics', '7411')
     .option('--insecure', 'go on over http, where the network between the hosts is your own')
+    .option(
+      '--runtime <runtime>',
+      'what its replicas are: docker (containers) or swarm (services of its Docker Swarm)',
+      'docker',
+    )
     .option('--dry-run', 'check, say what would be written, and change nothing')
     .option('--no-service', 'install no service; print how to start it')
     .option('--run', 'install no service; run it in this terminal')

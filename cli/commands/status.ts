@@ -81,6 +81,7 @@ function imageOf({ spec, imageDigest }: Deployment): string {
   if (source?.case === 'image') return `${source.value.reference}${digest}`;
   if (source?.case === 'compose') return composeOf(source.value);
   if (source?.case === 'static') return `a page${digest}`;
+  if (source?.case === 'nixpacks') return `built by nixpacks${digest}`;
   if (source?.case === 'git') return `${repositoryOf(source.value)}${digest}`;
   return `built from ${source?.value?.dockerfilePath || 'Dockerfile'}${digest}`;
 }

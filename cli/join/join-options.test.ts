@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type JoinOptions, readJoinOptions } from './join-options.ts';
 
 const given: JoinOptions = {
-  ...{ server: 'https://api.example.com/', label: [], dir: '/var/lib/obiente/node', service: true },
+  ...{ server: 'https://api.example.com/', label: [], dir: '/var/lib/obiente/node', runtime: 'docker', service: true },
   ...{ gatewayPort: '7410', streamerPort: '7411' },
 };
 const read = (changes: Partial<JoinOptions>) => readJoinOptions({ ...given, ...changes });
@@ -12,8 +12,18 @@ describe('the options of obiente node join', () => {
     const label = ['disk=ssd', 'owner=team-a'];
     expect(read({ label, region: 'eu', name: 'rack-3', address: '10.0.0.7' })).toEqual({
       ...{ server: 'https://api.example.com', name: 'rack-3', address: '10.0.0.7', dir: given.dir },
-      ...{ labels: { disk: 'ssd', owner: 'team-a', region: 'eu' }, gatewayPort: 7410, streamerPort: 7411 },
+      ...{
+        labels: { disk: 'ssd', owner: 'team-a', region: 'eu' },
+        gatewayPort: 7410,
+        streamerPort: 7411,
+        runtime: 'docker',
+      },
     });
+  });
+
+  it('say of what replicas are made, and nothing else is taken', () => {
+    expect(read({ runtime: 'swarm' }).runtime).toBe('swarm');
+    expect(() => read({ runtime: 'podman' })).toThrow('found "podman"; allowed are docker and swarm');
   });
 
   it('name https, or http where nobody is between or somebody says so', () => {

@@ -15,6 +15,7 @@ export interface JoinOptions {
   readonly dir: string;
   readonly gatewayPort: string;
   readonly streamerPort: string;
+  readonly runtime: string;
   readonly insecure?: boolean;
   readonly dryRun?: boolean;
   /** False with `--no-service`. */
@@ -32,11 +33,15 @@ export interface WantedNode {
   readonly dir: string;
   readonly gatewayPort: number;
   readonly streamerPort: number;
+  readonly runtime: 'docker' | 'swarm';
 }
 
 /** Reads the options. @throws INVALID_ARGUMENT naming the one at fault */
 export function readJoinOptions(options: JoinOptions): WantedNode {
-  const { name, address, dir } = options;
+  const { name, address, dir, runtime } = options;
+  if (runtime !== 'docker' && runtime !== 'swarm') {
+    throw refuse('--runtime', `found "${runtime}"; allowed are docker and swarm`);
+  }
   if (name !== undefined && !/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(name)) {
     throw refuse('--name', `"${name}" is not a name; allowed are letters, digits, dots and hyphens`);
   }
@@ -47,7 +52,7 @@ export function readJoinOptions(options: JoinOptions): WantedNode {
   const port = (field: string, text: string) => parseWhole(field, text, { min: 1, max: 65_535 });
   return {
     server: readServer(options),
-    ...{ name, address, dir, labels: readLabels(options) },
+    ...{ name, address, dir, runtime, labels: readLabels(options) },
     gatewayPort: port('--gateway-port', options.gatewayPort),
     streamerPort: port('--streamer-port', options.streamerPort),
   };

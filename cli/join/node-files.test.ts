@@ -9,7 +9,7 @@ import { environmentOf, hostRoles } from './node-files.ts';
 
 const node = {
   ...{ server: 'https://api.example.com', name: 'rack-3', address: undefined, dir: '/var/lib/obiente/node' },
-  ...{ labels: { disk: 'ssd', region: 'eu' }, gatewayPort: 7410, streamerPort: 7411 },
+  ...{ labels: { disk: 'ssd', region: 'eu' }, gatewayPort: 7410, streamerPort: 7411, runtime: 'swarm' as const },
 };
 const host = {
   program: '/opt/node',

@@ -65,6 +65,7 @@ export function environmentOf(
     PAYLOAD_KEY_FILE: payloadKeyFile(node),
     NODE_ADDRESS: address,
     NODE_GATEWAY_PORT: String(node.gatewayPort),
+    ...(node.runtime === 'docker' ? {} : { RUNTIME: node.runtime }),
     ...(node.name === undefined ? {} : { NODE_NAME: node.name }),
     ...(labels.length === 0 ? {} : { NODE_LABELS: labels.join(',') }),
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createConflatingBuffer } from './conflating-buffer.ts';
+import { createConflatingBuffer, type Delivery } from './conflating-buffer.ts';
 
 interface Item {
   readonly key: string;
@@ -29,7 +29,48 @@ describe('a conflating buffer', () => {
       { key: 'gone', round: 1 },
       { key: 'a', round: 3 },
     ];
-    expect(buffer.take()).toEqual({ samples: newest, missedRounds: 5 });
+    expect(buffer.take()).toEqual({ samples: newest, missedRounds: 5, rounds: 1 });
+  });
+
+  it('counts a look at the past for all the rounds that are in it', () => {
+    const buffer = aBuffer(1);
+    const past = [1, 2, 3].map((round) => ({ key: 'a', round }));
+    buffer.offer({ samples: past, missedRounds: 0, rounds: 3 });
+    buffer.offer({ samples: [{ key: 'a', round: 4 }], missedRounds: 0 });
+    expect(buffer.take()).toEqual({ samples: [{ key: 'a', round: 4 }], missedRounds: 3, rounds: 1 });
+  });
+
+  it('ends with the newest of each key, never goes back, and carries what else is of the newest round', () => {
+    const step = fc.record({ keys: fc.subarray(['a', 'b', 'c']), takes: fc.boolean() });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 60 }), (maxRounds, steps) => {
+        const buffer = createConflatingBuffer<Item, Delivery<Item> & { tag: number }>({
+          maxRounds,
+          keyOf: ({ key }) => key,
+        });
+        const [offered, seen] = [new Map<string, number>(), new Map<string, number>()];
+        let lastTag = 0;
+        const take = (): void => {
+          const delivery = buffer.take();
+          if (!delivery) return;
+          expect(delivery.tag).toBeGreaterThan(lastTag);
+          lastTag = delivery.tag;
+          for (const { key, round } of delivery.samples) {
+            expect(round).toBeGreaterThan(seen.get(key) ?? 0);
+            seen.set(key, round);
+          }
+        };
+        steps.forEach(({ keys, takes }, index) => {
+          const round = index + 1;
+          for (const key of keys) offered.set(key, round);
+          buffer.offer({ samples: keys.map((key) => ({ key, round })), missedRounds: 0, tag: round });
+          if (takes) take();
+        });
+        while (buffer.size > 0) take();
+        expect(seen).toEqual(offered);
+        expect(lastTag).toBe(steps.length);
+      }),
+    );
   });
 
   it('never holds more than its bound, and accounts for every round', () => {

@@ -1,4 +1,4 @@
-import { addCounters, countedSince, NO_COUNTERS } from './counters.ts';
+import { addCounters, type CountedTo, countedTo, countOn, NO_COUNTERS } from './counters.ts';
 import type { Counters, Sample } from './reading.ts';
 
 /** What a container used in one minute. Rows of a container add up to what the kernel counted for it. */
@@ -11,24 +11,49 @@ export interface MinuteRow extends Counters {
   /** Average of the samples, whole bytes. */
   readonly memoryAverageBytes: number;
   readonly memoryMaxBytes: number;
+  /** As the last sample showed it; 0 when there is no limit. */
+  readonly memoryLimitBytes: number;
+  /** As the last sample showed it. */
+  readonly pageCacheBytes: number;
+  readonly pidsMax: number;
+  /**
+   * How long the container ran for what this row counts: each sample stands for the time since the one before, or since
+   * the start. Longer than the minute after a pause, and then it is the pause's time that is made up for.
+   */
+  readonly observedMs: number;
   /** Readings in this minute; 0 never happens. */
   readonly samples: number;
 }
 
 /** A container's open minute, and the reading from which the next difference is taken. Plain data: it is kept in a file. */
-export interface OpenMinute {
+export interface OpenMinute extends CountedTo {
   readonly containerId: string;
   readonly deploymentId: string;
   readonly replicaId: string;
   readonly minuteMs: number;
-  readonly incarnation: string;
-  readonly source: Sample['source'];
-  readonly counters: Counters;
+  /** When the newest sample was taken, by the wall clock. */
+  readonly atMs: number;
+  /** The same by the clock that never jumps; `null` when another process took it, whose clock is not ours. */
+  readonly clockMs: number | null;
   readonly used: Counters;
   readonly memorySumBytes: number;
   readonly memoryMaxBytes: number;
+  readonly memoryLimitBytes: number;
+  readonly pageCacheBytes: number;
+  readonly pidsMax: number;
+  readonly observedMs: number;
   readonly samples: number;
 }
+
+/** What a minute begins with. */
+const NOTHING_YET = {
+  used: NO_COUNTERS,
+  memorySumBytes: 0,
+  memoryMaxBytes: 0,
+  pidsMax: 0,
+  observedMs: 0,
+  samples: 0,
+} as const;
 
 /** Rules by which samples become rows. */
 export interface MinuteRules {
@@ -53,23 +78,27 @@ export function addSample(
   sample: Sample,
   rules: MinuteRules,
 ): { readonly open: OpenMinute; readonly row: MinuteRow | null } {
-  const used = open ? countedSince(open, sample) : countedAtFirst(sample, rules);
+  const { used, after } = open ? countOn(open, sample) : countedAtFirst(sample, rules);
   const minuteMs = Math.max(minuteOf(sample.atMs, rules.minuteMs), open?.minuteMs ?? 0);
   const isSame = open?.minuteMs === minuteMs;
-  const sums = isSame ? open : undefined;
+  const sums = isSame ? open : NOTHING_YET;
   return {
     open: {
+      ...after,
       containerId: sample.containerId,
       deploymentId: sample.deploymentId,
       replicaId: sample.replicaId,
       minuteMs,
-      incarnation: sample.incarnation,
-      source: sample.source,
-      counters: sample.counters,
-      used: addCounters(sums?.used ?? NO_COUNTERS, used),
-      memorySumBytes: (sums?.memorySumBytes ?? 0) + sample.memoryBytes,
-      memoryMaxBytes: Math.max(sums?.memoryMaxBytes ?? 0, sample.memoryBytes),
-      samples: (sums?.samples ?? 0) + 1,
+      atMs: sample.atMs,
+      clockMs: sample.clockMs,
+      used: addCounters(sums.used, used),
+      memorySumBytes: sums.memorySumBytes + sample.memoryBytes,
+      memoryMaxBytes: Math.max(sums.memoryMaxBytes, sample.memoryBytes),
+      memoryLimitBytes: sample.memoryLimitBytes,
+      pageCacheBytes: sample.pageCacheBytes,
+      pidsMax: Math.max(sums.pidsMax, sample.pids),
+      observedMs: sums.observedMs + observedBy(open, sample, rules),
+      samples: sums.samples + 1,
     },
     row: open && !isSame ? toRow(open) : null,
   };
@@ -87,8 +116,7 @@ export function closeMinute(
 ): { readonly open: OpenMinute; readonly row: MinuteRow | null } {
   const minuteMs = minuteOf(nowMs, rules.minuteMs);
   if (minuteMs <= open.minuteMs) return { open, row: null };
-  const emptied = { ...open, minuteMs, used: NO_COUNTERS, memorySumBytes: 0, memoryMaxBytes: 0, samples: 0 };
-  return { open: emptied, row: toRow(open) };
+  return { open: { ...open, ...NOTHING_YET, minuteMs }, row: toRow(open) };
 }
 
 /** The row of a minute as it stands; `null` when nothing was read in it. */
@@ -102,12 +130,33 @@ export function toRow(open: OpenMinute): MinuteRow | null {
     replicaId: open.replicaId,
     memoryAverageBytes: Math.round(open.memorySumBytes / open.samples),
     memoryMaxBytes: open.memoryMaxBytes,
+    memoryLimitBytes: open.memoryLimitBytes,
+    pageCacheBytes: open.pageCacheBytes,
+    pidsMax: open.pidsMax,
+    observedMs: open.observedMs,
     samples: open.samples,
   };
 }
 
-function countedAtFirst(sample: Sample, rules: MinuteRules): Counters {
-  return sample.startedAtMs >= rules.knownSinceMs ? sample.counters : NO_COUNTERS;
+function countedAtFirst(sample: Sample, rules: MinuteRules): ReturnType<typeof countOn> {
+  return { used: isMetAtStart(sample, rules) ? sample.counters : NO_COUNTERS, after: countedTo(sample) };
+}
+
+/** Whether nothing of this run can have been counted before its first sample. */
+function isMetAtStart(sample: Sample, rules: MinuteRules): boolean {
+  return sample.startedAtMs >= rules.knownSinceMs;
+}
+
+/** The time that a sample stands for, whole milliseconds: never negative, whatever the wall clock does. */
+function observedBy(open: OpenMinute | undefined, sample: Sample, rules: MinuteRules): number {
+  const sinceStartMs = sample.atMs - sample.startedAtMs;
+  if (!open) return isMetAtStart(sample, rules) ? whole(sinceStartMs) : 0;
+  if (open.incarnation !== sample.incarnation) return whole(sinceStartMs);
+  return whole(open.clockMs === null ? sample.atMs - open.atMs : sample.clockMs - open.clockMs);
+}
+
+function whole(ms: number): number {
+  return Math.max(0, Math.round(ms));
 }
 
 function minuteOf(atMs: number, lengthMs: number): number {

@@ -26,6 +26,13 @@ export interface Observability {
   readonly last_collection_time: string | null;
   readonly last_storage_time: string | null;
   readonly last_health_check_time: string | null;
+  /** Steps back from the usual interval, under load: 0 to 3. */
+  readonly degradation_level: number;
+  /** Time between two rounds now. */
+  readonly collection_interval_ms: number;
+  /** Containers that were read in the newest round, by the way in which they were. */
+  readonly containers_read_by_cgroup: number;
+  readonly containers_read_by_docker: number;
 }
 
 /** A streamer that has done nothing yet. */
@@ -54,10 +61,35 @@ export const NOTHING_OBSERVED: Observability = {
   last_collection_time: null,
   last_storage_time: null,
   last_health_check_time: null,
+  degradation_level: 0,
+  collection_interval_ms: 0,
+  containers_read_by_cgroup: 0,
+  containers_read_by_docker: 0,
 };
 
+/** The keys of `GET /metrics/observability` that operators know from the original platform. */
+export const OPERATOR_KEYS = [
+  ...['collection_count', 'collection_errors', 'collections_per_second', 'containers_processed', 'containers_failed'],
+  ...['storage_batches_written', 'storage_batches_failed', 'storage_metrics_written', 'storage_metrics_failed'],
+  ...['retry_queue_size', 'retry_batches_processed', 'retry_batches_success'],
+  ...['active_subscribers', 'slow_subscribers', 'subscriber_overflows'],
+  ...['live_metrics_cache_size', 'previous_stats_cache_size', 'circuit_breaker_state', 'circuit_breaker_failures'],
+  ...['healthy', 'consecutive_failures', 'last_collection_time', 'last_storage_time', 'last_health_check_time'],
+] as readonly (keyof Observability)[];
+
+/** What operators read of a streamer: the 24 keys first, then this platform's own, and nothing else that it says of itself. */
+export function toOperatorAnswer(observed: Observability): Observability {
+  const keys = Object.keys(NOTHING_OBSERVED) as readonly (keyof Observability)[];
+  return Object.fromEntries(keys.map((key) => [key, observed[key]])) as unknown as Observability;
+}
+
 /** Keys of which a cluster shows its worst node, not the sum. */
-const WORST: ReadonlySet<string> = new Set(['circuit_breaker_state', 'consecutive_failures']);
+const WORST: ReadonlySet<string> = new Set([
+  'circuit_breaker_state',
+  'consecutive_failures',
+  'degradation_level',
+  'collection_interval_ms',
+]);
 
 /**
  * A cluster's counters from its nodes': numbers are summed, states are the worst of any node, times the newest, and it is

@@ -12,6 +12,8 @@ import {
   ReplicaState,
   UpdateDeploymentRequestSchema,
 } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
+import { MetricsResolution } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
+import { Builder } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { startFakePlatform } from './fake-platform.ts';
 import { runCommand } from './run-command.ts';
 
@@ -76,6 +78,36 @@ describe('obiente deploy', () => {
     const created = platform.requestsOf('CreateDeployment', CreateDeploymentRequestSchema);
     expect(created[0]?.spec?.source).toMatchObject({ case: 'static', value: { folder: '' } });
     expect(created.map(({ spec }) => spec?.port)).toEqual([8080, 80, undefined]);
+  });
+
+  it('uploads an application that nixpacks builds, and what is asked for by its name', async () => {
+    writeFileSync(join(folder, 'package.json'), '{}');
+    const deployed = await obiente(['deploy', folder, '--name', 'web']);
+    expect(deployed.stderr).toContain('found a Node.js application (package.json at its root), which nixpacks builds');
+    writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch\n');
+    await obiente(['deploy', folder, '--name', 'asked', '--builder', 'nixpacks']);
+    writeFileSync(join(folder, 'obiente.yaml'), 'builder: nixpacks\n');
+    await obiente(['deploy', folder, '--name', 'file']);
+    await obiente(['deploy', folder, '--name', 'other', '--builder', 'dockerfile']);
+    await obiente(['deploy', '--git', 'https://github.com/acme/shop.git', '--builder', 'static']);
+    await obiente(['deploy', '--git', 'https://github.com/acme/shop.git', '--builder', 'compose', '--name', 'several']);
+    const created = platform.requestsOf('CreateDeployment', CreateDeploymentRequestSchema);
+    const cases = ['nixpacks', 'nixpacks', 'nixpacks', 'dockerfile', 'git', 'git'];
+    expect(created.map(({ spec }) => spec?.source.case)).toEqual(cases);
+    expect(created[4]?.spec?.source.value).toMatchObject({ builder: Builder.STATIC });
+    expect(created[5]?.spec?.source.value).toMatchObject({ composePath: '', builder: Builder.UNSPECIFIED });
+  });
+
+  it.each([
+    [['--builder', 'railpack'], /--builder: "railpack" is not known; known are dockerfile, static, compose, nixpacks/],
+    [['--builder', 'nixpacks', '--dockerfile', 'x'], /--builder: nixpacks is not possible with --dockerfile/],
+    [['--builder', 'static', '--compose'], /--builder: static is not possible with --compose/],
+    [['--builder', 'nixpacks', '--image', 'nginx'], /--builder: is for folders and repositories/],
+    [['--builder', 'static'], /looked for a page/],
+  ])('refuses %j', async (options, words) => {
+    const { exitCode, stderr } = await obiente(['deploy', folder, ...options]);
+    expect([exitCode === 0, stderr]).toEqual([false, expect.stringMatching(words)]);
+    expect(platform.callsOf('UploadContext')).toEqual([]);
   });
 
   it('deploys a repository without uploading anything', async () => {
@@ -365,6 +397,38 @@ describe('other commands', () => {
     platform.behaviour.samples = [{ replicaId: 'r1-0', cpuPercent: 49.96, memoryBytes: 1_048_576n }];
     expect((await obiente(['metrics', 'web'])).stdout).toMatch(/^- {2}r1-0 {2}cpu 50\.0 % {2}memory 1\.0 MiB .*\n$/);
     expect((await obiente(['metrics', 'web', '--once', '--json'])).json()).toMatchObject([{ replicaId: 'r1-0' }]);
+  });
+
+  it('shows the course of metrics as charts with gaps, as CSV and as JSON', async () => {
+    await deployImage();
+    const at = (minute: number) => timestampFromMs(Date.UTC(2027, 0, 15, 8, minute));
+    platform.behaviour.course = {
+      ...{ resolution: MetricsResolution.MINUTE, stepMs: 60_000n, start: at(0), end: at(3) },
+      series: [
+        {
+          points: [
+            { at: at(0), replicas: 1, cpuPercent: 25, memoryBytes: 1_048_576, observed: 1 },
+            { at: at(1), replicas: 0 },
+            { at: at(2), replicas: 1, cpuPercent: 50, memoryBytes: 2_097_152, observed: 0.5 },
+          ],
+          percentiles: [{ percentile: 95, cpuPercent: 50, memoryBytes: 2_097_152 }],
+        },
+      ],
+      requests: [{ at: at(0), requests: 120n, status5xx: 1n, latencyP95Ms: 40 }, { at: at(1) }, { at: at(2) }],
+    };
+    const asked = ['metrics', 'web', '--since', '14d', '--percentiles', '95'];
+    const shown = (await obiente(asked)).stdout;
+    expect(shown).toMatch(/^CPU\n +50 % ┤ {2}█\n(.*\n)*? *0\.0 % ┼─ ─\n +08:00:00 08:03:00\n/);
+    expect(shown).toContain('percentiles: p95 cpu 50 %, memory 2.0 MiB');
+    expect(shown).toContain('steps of 1 min (resolution minute)');
+    const csv = (await obiente([...asked, '--csv'])).stdout.split('\n');
+    expect(csv[0]).toMatch(/^at,replica,replicas,cpu_percent,.*,latency_p99_ms$/);
+    expect(csv[1]).toMatch(/^2027-01-15T08:00:00\.000Z,,1,25,,1048576,.*,120,.*,40,$/);
+    expect(csv[2]).toMatch(/^2027-01-15T08:01:00\.000Z,+$/);
+    expect((await obiente([...asked, '--json'])).json()).toMatchObject({ resolution: 'METRICS_RESOLUTION_MINUTE' });
+    expect(await obiente(['metrics', 'web', '--csv'])).toMatchObject({ exitCode: 3 });
+    expect(await obiente([...asked, '--aggregate', 'mean'])).toMatchObject({ exitCode: 3 });
+    expect(await obiente(['metrics', 'web', '--since', '1h', '--percentiles', '101'])).toMatchObject({ exitCode: 3 });
   });
 
   it('removes a deployment and waits until it is gone', async () => {

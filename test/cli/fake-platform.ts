@@ -28,7 +28,11 @@ import {
   LogsService,
   type StreamLogsResponseSchema,
 } from '../../gen/obiente/cloud/v1/logs_pb.ts';
-import { type ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
+import {
+  type ContainerSampleSchema,
+  MetricsService,
+  type QueryMetricsResponseSchema,
+} from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import {
   type DrainSchema,
   DrainState,
@@ -62,6 +66,27 @@ import { readUpload } from './read-upload.ts';
 export const TOKEN = 'a-good-token';
 export const ORGANIZATION_ID = '11111111-1111-4111-8111-111111111111';
 
+/** A swarm of three hosts, of which one has no node, and one that has left it. */
+const SWARM_NODES = [
+  {
+    ...{ swarmNodeId: 'a'.repeat(25), hostname: 'rack-1', role: 'manager', availability: 'active', state: 'ready' },
+    ...{ address: '10.0.0.1', node: { id: 'node-rack-1', state: NodeState.READY } },
+  },
+  {
+    ...{ swarmNodeId: 'b'.repeat(25), hostname: 'rack-2', role: 'worker', availability: 'drain', state: 'ready' },
+    ...{ address: '10.0.0.2', node: { id: 'node-rack-2', state: NodeState.DEGRADED } },
+    reason: 'its availability in the swarm is drain',
+  },
+  {
+    ...{ swarmNodeId: 'c'.repeat(25), hostname: 'rack-3', role: 'worker', availability: 'active', state: 'ready' },
+    address: '10.0.0.3',
+  },
+  {
+    ...{ swarmNodeId: 'd'.repeat(25), hostname: 'rack-4', state: 'left', reason: 'this host is in no swarm' },
+    node: { id: 'node-rack-4', state: NodeState.DEGRADED },
+  },
+];
+
 /** A join token that nobody has used. */
 const NODE_TOKEN = {
   ...{ id: '22222222-2222-4222-8222-222222222222', state: NodeTokenState.VALID, usedByNodeId: '' },
@@ -88,6 +113,8 @@ export interface Behaviour {
   /** Newest first. */
   failureLogs: MessageInitShape<typeof FailureLogSchema>[];
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
+  /** What a query of metrics answers. */
+  course: MessageInitShape<typeof QueryMetricsResponseSchema>;
   replicas: MessageInitShape<typeof LocatedReplicaSchema>[];
   /** What a watch of replicas tells, message by message. */
   replicaChanges: MessageInitShape<typeof WatchReplicasResponseSchema>[];
@@ -139,6 +166,7 @@ export async function startFakePlatform() {
     buildLog: [],
     failureLogs: [],
     samples: [],
+    course: {},
     replicas: [],
     replicaChanges: [],
     retention: { waits: 0, error: '', attended: false },
@@ -370,6 +398,10 @@ export async function startFakePlatform() {
         note(request, context);
         yield { samples: behaviour.samples };
       },
+      queryMetrics: (request, context) => {
+        note(request, context);
+        return behaviour.course;
+      },
     });
     router.service(ReplicasService, {
       listReplicas: (request, context) => {
@@ -399,6 +431,7 @@ export async function startFakePlatform() {
         yield {};
         yield { drain: { ...behaviour.drained, nodeId } };
       },
+      listSwarmNodes: () => ({ nodes: SWARM_NODES }),
       createNodeToken: (request, context) => {
         note(request, context);
         return { token: 'obn_secret', record: NODE_TOKEN };

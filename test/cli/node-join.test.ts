@@ -34,6 +34,37 @@ describe('tokens of nodes', () => {
   });
 });
 
+describe('obiente node swarm', () => {
+  let platform: Awaited<ReturnType<typeof startFakePlatform>>;
+  beforeEach(async () => {
+    platform = await startFakePlatform();
+  });
+  afterEach(() => platform.stop());
+  const swarm = (...args: string[]) => runCommand(['node', 'swarm', ...args], { url: platform.url });
+
+  it('lists what the managers know beside the nodes, and says how the others join', async () => {
+    const { exitCode, stdout, stderr } = await swarm();
+    expect(exitCode).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines[0]).toMatch(/^SWARM NODE +HOST +ROLE +AVAILABILITY +IN THE SWARM +NODE +STATE +WHY/);
+    expect(lines[1]).toMatch(/rack-1 +manager +active +ready +node-rack-1 +ready/);
+    expect(lines[2]).toMatch(
+      /rack-2 +worker +drain +ready +node-rack-2 +degraded +its availability in the swarm is drain/,
+    );
+    expect(lines[3]).toMatch(/rack-3 +worker +active +ready +none yet/);
+    expect(lines[4]).toMatch(/rack-4 .*left +node-rack-4 +degraded +this host is in no swarm/);
+    expect(stderr).toContain('no node yet on rack-3 (10.0.0.3); there, as root:');
+    expect(stdout).toContain(`npx obiente node join --runtime swarm --server ${platform.url} --token <token>`);
+    expect(platform.callsOf('CreateNodeToken')).toEqual([]);
+  });
+
+  it('makes a token for each host without a node, and for no other, when it is told to', async () => {
+    const { stdout } = await swarm('--join');
+    expect(stdout).toContain(`npx obiente node join --runtime swarm --server ${platform.url} --token obn_secret`);
+    expect(platform.callsOf('CreateNodeToken')).toHaveLength(1);
+  });
+});
+
 describe('obiente node join', () => {
   let server: Server;
   let dir: string;

@@ -26,6 +26,8 @@ export interface Cluster {
   readonly nodes: readonly ClusterNode[];
   /** Adds a host whose daemon has a disk of its own; it ends with the stack. */
   addNode(stack: AsyncDisposableStack, of: { readonly diskBytes: number }): Promise<ClusterNode>;
+  /** Those without any one of which the rest can go on: not a swarm's manager whose loss is that of the majority. */
+  readonly losable: readonly ClusterNode[];
   /** Of the application that is deployed; every daemon has it. */
   readonly image: string;
   readonly httpPort: number;
@@ -34,6 +36,8 @@ export interface Cluster {
 /** Of what kind a cluster is. */
 export interface ClusterKind {
   readonly runtime?: 'docker' | 'swarm';
+  /** How many of the hosts manage the swarm, the first ones; none said: all. */
+  readonly managers?: number | undefined;
   /** Of the Docker Engines, host by host and then from the first again; none: the machine's own. */
   readonly dockerVersions?: readonly string[];
 }
@@ -44,7 +48,7 @@ const NODES = 3;
 /** Opens a cluster; nothing of it is left when the stack is disposed of. */
 export async function openCluster(
   stack: AsyncDisposableStack,
-  { runtime = 'docker', dockerVersions = [] }: ClusterKind = {},
+  { runtime = 'docker', dockerVersions = [], managers = NODES }: ClusterKind = {},
 ): Promise<Cluster> {
   const corner = await openTestDocker();
   stack.defer(corner.remove);
@@ -68,7 +72,7 @@ export async function openCluster(
   if (runtime === 'swarm') {
     const members = hosts.map(({ host: { address }, docker }) => ({ address, docker }));
     await Promise.all(members.map(bindToAddress));
-    await formSwarm(stack, members);
+    await formSwarm(stack, members, managers);
   }
   const nodes = await Promise.all(hosts.map((host) => startClusterNode(stack, host, home)));
   let added = NODES;
@@ -88,6 +92,7 @@ export async function openCluster(
     processes,
     nodes,
     addNode,
+    losable: runtime === 'swarm' && managers < NODES ? nodes.slice(managers) : nodes,
     image: corner.image,
     httpPort: config.HTTP_PORT,
   };

@@ -24,19 +24,22 @@ export async function bindToAddress({ address, docker: { client } }: SwarmMember
   });
 }
 
-/** Makes a swarm of hosts; the first one manages, and the others do or do not. They leave it with the stack. */
+/** Makes a swarm of hosts, of which the first ones manage it. They leave it with the stack, managers last. */
 export async function formSwarm(
   stack: AsyncDisposableStack,
   hosts: readonly SwarmMember[],
-  role: 'Manager' | 'Worker' = 'Manager',
+  managers: number = hosts.length,
 ): Promise<void> {
   const [first, ...others] = hosts;
   if (!first) throw new Error('a swarm has a manager');
   const managed = `${first.address}:2377`;
   await first.docker.client.swarmInit({ ListenAddr: managed, AdvertiseAddr: first.address });
   leaveWith(stack, first);
-  const { JoinTokens } = (await first.docker.client.swarmInspect()) as { JoinTokens: Record<typeof role, string> };
-  for (const host of others) {
+  const { JoinTokens } = (await first.docker.client.swarmInspect()) as {
+    JoinTokens: Record<'Manager' | 'Worker', string>;
+  };
+  for (const [index, host] of others.entries()) {
+    const role = index + 1 < managers ? 'Manager' : 'Worker';
     const join = { RemoteAddrs: [managed], JoinToken: JoinTokens[role] };
     const { address } = host;
     await host.docker.client.swarmJoin({ ...join, ListenAddr: `${address}:2377`, AdvertiseAddr: address });

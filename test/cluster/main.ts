@@ -9,6 +9,7 @@ import { dataMoved } from './experiments/data-moved.ts';
 import { diskFull } from './experiments/disk-full.ts';
 import { dockerdKilled } from './experiments/dockerd-killed.ts';
 import { healKilled } from './experiments/heal-killed.ts';
+import { managerAway } from './experiments/manager-away.ts';
 import { nodeDrained } from './experiments/node-drained.ts';
 import { nodeJoined } from './experiments/node-joined.ts';
 import { nodeLost } from './experiments/node-lost.ts';
@@ -30,11 +31,15 @@ const EXPERIMENTS: readonly Experiment[] = [
   diskFull,
   healKilled,
   rebalanceKilled,
+  managerAway,
 ];
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string' }, docker: { type: 'string' }, runtime: { type: 'string', default: 'docker' } },
+  options: {
+    ...{ runs: { type: 'string' }, docker: { type: 'string' }, runtime: { type: 'string', default: 'docker' } },
+    managers: { type: 'string', default: '3' },
+  },
 });
 const dockerVersions = values.docker?.split(',') ?? [];
 const unheard = dockerVersions.filter((version) => !DOCKER_TREES.includes(version));
@@ -53,12 +58,17 @@ if (runtime !== 'docker' && runtime !== 'swarm') {
   process.stderr.write(`--runtime: found ${runtime}, allowed are docker and swarm\n`);
   process.exit(2);
 }
+const managers = Number(values.managers);
+if (![1, 2, 3].includes(managers)) {
+  process.stderr.write(`--managers: found ${values.managers}, allowed are 1 to 3\n`);
+  process.exit(2);
+}
 process.exit(await runAll(runtime));
 
 async function runAll(on: 'docker' | 'swarm'): Promise<number> {
   const results: ExperimentResult[] = [];
   await cleaningUp(async (stack) => {
-    const cluster = await openCluster(stack, { runtime: on, dockerVersions });
+    const cluster = await openCluster(stack, { runtime: on, dockerVersions, managers });
     const engines = await Promise.all(cluster.nodes.map(({ docker }) => docker.client.version()));
     tell(`Docker Engines: ${engines.map(({ Version }) => Version).join(', ')}`);
     for (const experiment of EXPERIMENTS) {

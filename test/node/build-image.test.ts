@@ -62,6 +62,7 @@ async function build(files: Record<string, string>, changes: Circumstances = {})
     buildImage: test.docker.buildImage,
     ...(changes.publish ? { publish: changes.publish } : {}),
     git: withoutGit,
+    nixpacks: null,
     site: { image: test.image, folder: '/www', pack: packSite },
   });
   const input: BuildImageInput = {

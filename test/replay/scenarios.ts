@@ -9,6 +9,7 @@ import { buildWorkflowId } from '../../contracts/build.ts';
 import { type Control, deploymentWorkflowId, type OperationRequest } from '../../contracts/deployment.ts';
 import { drainWorkflowId } from '../../contracts/drain.ts';
 import { ROTATION_WORKFLOW_ID } from '../../contracts/keys.ts';
+import { RETAIN_METRICS_WORKFLOW, ROLL_UP_WORKFLOW } from '../../contracts/metrics-upkeep.ts';
 import { nodeWorkflowId } from '../../contracts/node.ts';
 import { REBALANCE_WORKFLOW_ID } from '../../contracts/rebalance.ts';
 import {
@@ -21,6 +22,7 @@ import { CONTROL_QUEUE } from '../../contracts/task-queues.ts';
 import { restoreWorkflowId, snapshotWorkflowId } from '../../contracts/volumes.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { RolloutPolicy } from '../../domain/rollout-policy.ts';
+import { deliverOnce, evaluateOnce, type FailingDelivery } from '../support/alert-workflows.ts';
 import { askByUpdate } from '../support/ask-by-update.ts';
 import {
   aDeployRequest,
@@ -37,6 +39,7 @@ import { createFakeCluster, type FakeBehaviour, NODE, untilCancelled } from '../
 import { createFakeKeys } from '../support/fake-keys.ts';
 import { createFakeRetention, QUICK_RETENTION } from '../support/fake-retention.ts';
 import { createFakeVolumes, createWrittenVolume, type FakeVolumes } from '../support/fake-volumes.ts';
+import { inTurn, keepMetrics } from '../support/kept-metrics.ts';
 import { loseNode } from '../support/lost-node.ts';
 import { carryOutPlan } from '../support/rebalanced.ts';
 import { A_REPLICA, NOTHING, reconcileOnce, sees, withNodes } from '../support/reconciled-nodes.ts';
@@ -99,6 +102,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'canary', run: (rig) => operations(rig, {}, [deploy(CANARY), again(CANARY)]) },
   { name: 'paused-and-approved', run: pausedAndApproved },
   { name: 'cancelled', run: cancelled },
+  { name: 'metrics-rolled-up', run: metricsKept },
   { name: 'retention', run: retained },
   { name: 'orphans-removed', run: orphansRemoved },
   { name: 'disk-full', run: diskFills },
@@ -121,6 +125,9 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'snapshot-failed', run: (rig) => snapshotTaken(rig, { takeSnapshot: diskFull, restoreSnapshot: diskFull }) },
   { name: 'snapshot-while-stopped', run: snapshotWhileStopped },
   { name: 'keys-refused', run: (rig) => keysRotated(rig, ['old', 'lost']) },
+  { name: 'alerts-evaluated', run: (rig) => alertsEvaluated(rig) },
+  { name: 'notification-delivered', run: (rig) => notificationDelivered(rig, { failures: 2 }) },
+  { name: 'notification-given-up', run: (rig) => notificationDelivered(rig, REFUSED) },
 ];
 
 const TAKEN = new DomainError('NAME_TAKEN', 'name: app exists');
@@ -539,6 +546,17 @@ async function reconciled(rig: Rig): Promise<readonly string[]> {
   return [workflowId];
 }
 
+async function alertsEvaluated(rig: Rig): Promise<readonly string[]> {
+  return [(await evaluateOnce(rig)).workflowId];
+}
+
+/** By a receiver that will never take it. */
+const REFUSED: FailingDelivery = { failures: 1, code: 'DELIVERY_REFUSED' };
+
+async function notificationDelivered(rig: Rig, failing: FailingDelivery): Promise<readonly string[]> {
+  return [(await deliverOnce(rig, failing)).workflowId];
+}
+
 async function keysRotated(rig: Rig, dataKeys: string[]): Promise<readonly string[]> {
   await rig.withCluster(
     createFakeCluster(),
@@ -610,5 +628,14 @@ async function ended(cluster: ReturnType<typeof createFakeCluster>, operationId:
   await eventually(() => {
     const state = cluster.operations.get(operationId)?.state;
     if (state === undefined || state === 'queued' || state === 'running') throw new Error(`operation is ${state}`);
+  });
+}
+
+/** Rows move in two pages, the roll-up fails for good, and retention is done at once. */
+async function metricsKept(rig: Rig): Promise<readonly string[]> {
+  const refused = ApplicationFailure.nonRetryable('the metrics database refuses');
+  return await keepMetrics(rig, [ROLL_UP_WORKFLOW, RETAIN_METRICS_WORKFLOW], {
+    ...{ moveMetrics: inTurn([true, false]), retainMetrics: inTurn([false]) },
+    rollUpMetrics: inTurn([refused]),
   });
 }

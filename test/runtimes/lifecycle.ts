@@ -233,8 +233,9 @@ async function killOne(story: Story): Promise<number> {
 async function takeOneAway({ cluster, subject }: Story): Promise<string> {
   const [first] = await containersOf(subject.id, cluster.nodes);
   const client = cluster.nodes.find(({ nodeId }) => nodeId === first?.nodeId)?.docker.client;
-  if (!first || !client) throw new Error('nothing runs');
+  const [manager] = cluster.nodes;
+  if (!first || !client || !manager) throw new Error('nothing runs');
   if (first.id === first.dockerId) await client.getContainer(first.id).remove({ force: true });
-  else await client.getService(first.id).remove();
+  else await manager.docker.client.getService(first.id).remove();
   return first.id;
 }

@@ -1,12 +1,19 @@
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { cleaningUp } from '../../bench/clean-up.ts';
-import { openCluster } from '../cluster/cluster.ts';
+import { type ClusterKind, openCluster } from '../cluster/cluster.ts';
 import { runLifecycle, STEP_NAMES, type Step } from './lifecycle.ts';
 
-const RUNTIMES = ['docker', 'swarm'] as const;
+const RUNTIMES = ['docker', 'swarm', 'swarm-workers'] as const;
 
 type Runtime = (typeof RUNTIMES)[number];
+
+/** Three hosts of each; of the last one, one manages the swarm and two are workers. */
+const KINDS: Record<Runtime, ClusterKind> = {
+  docker: { runtime: 'docker' },
+  swarm: { runtime: 'swarm' },
+  'swarm-workers': { runtime: 'swarm', managers: 1 },
+};
 
 const { positionals: wanted } = parseArgs({ allowPositionals: true });
 const unknown = wanted.filter((name) => !RUNTIMES.some((runtime) => runtime === name));
@@ -22,7 +29,7 @@ async function runAll(runtimes: readonly Runtime[]): Promise<number> {
   for (const runtime of runtimes) {
     process.stdout.write(`\nRUNTIME=${runtime}\n`);
     await cleaningUp(async (stack) => {
-      results.set(runtime, await runLifecycle(await openCluster(stack, { runtime }), tell));
+      results.set(runtime, await runLifecycle(await openCluster(stack, KINDS[runtime]), tell));
     });
   }
   process.stdout.write(`\n${toTable(results)}\n`);

@@ -30,7 +30,10 @@ describe.each(['cgroup', 'docker'] as const)('real containers, read by %s', (kin
     corner = await openTestDocker();
     const connection = createDockerConnection({ socketPath: DOCKER_SOCKET, requestTimeoutMs: 30_000 });
     ({ findMetered } = createDockerMeteredContainers(connection, corner.instance));
-    source = kind === 'cgroup' ? createCgroupSource() : createDockerStatsSource(connection, { gate: (call) => call() });
+    source =
+      kind === 'cgroup'
+        ? createCgroupSource()
+        : createDockerStatsSource(connection, { gate: (call) => call(), maxWorkers: 50, deadlineMs: () => 4_500 });
   });
 
   afterAll(async () => await corner.remove());

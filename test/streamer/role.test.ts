@@ -1,15 +1,16 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
+import { openMetricsSpool } from '../../adapters/node-files/metrics-spool.ts';
 import { openMetricsDatabase } from '../../adapters/timescale/metrics-database.ts';
 import { createControlTokenSigner } from '../../adapters/tokens/control-token.ts';
 import { generateControlKey } from '../../adapters/tokens/keys.ts';
 import { createStreamers } from '../../api/gateways/streamers.ts';
+import { isContainer } from '../../api/metrics/stream-metrics.ts';
 import type { ContainerSample } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
-import type { Checkpoint } from '../../streamer/checkpoint.ts';
 import type { RunningRole } from '../../workers/run-role.ts';
 import { startStreamer } from '../../workers/streamer.ts';
 import { type FaultProxy, socketPathOf, startFaultProxy } from '../faults/fault-proxy.ts';
@@ -28,6 +29,14 @@ const BUSY = ['sh', '-c', 'while :; do :; done'];
 const log = createLog({ role: 'test', level: 'silent' });
 const signer = createControlTokenSigner(generateControlKey().privateJwk);
 const streamers = createStreamers({ signer });
+
+/** What a streamer that has stopped left behind. */
+function spoolOf(folder: string) {
+  return openMetricsSpool({
+    ...{ path: join(folder, 'state', 'metrics-spool.db'), formerFile: join(folder, 'none'), maxBytes: 1e9 },
+    ...{ now: Date.now, onUnusable: () => undefined, onDropped: () => undefined },
+  });
+}
 
 describe('the role streamer', () => {
   let folder: string;
@@ -76,7 +85,7 @@ describe('the role streamer', () => {
     const found: ContainerSample[] = [];
     const leave = new AbortController();
     for await (const { samples } of streamers.stream(streamer, { deploymentId: DEPLOYMENT, afterMs }, leave.signal)) {
-      found.push(...samples);
+      found.push(...samples.filter(isContainer));
       if (found.length >= count) break;
     }
     leave.abort();
@@ -164,13 +173,14 @@ describe('the role streamer', () => {
     const { total } = await db
       .selectFrom('container_metrics')
       .select((eb) => eb.fn.sum<string>('cpu_nanos').as('total'))
+      .innerJoin('metric_series', 'metric_series.id', 'container_metrics.series_id')
       .where('container_id', '=', id)
       .executeTakeFirstOrThrow();
     await db.destroy();
-    const file = await readFile(join(folder, 'state', 'metrics-checkpoint.json'), 'utf8');
-    const { state, pending } = JSON.parse(file) as Checkpoint;
-    const open = state.open.find(({ containerId }) => containerId === id);
-    expect(pending).toEqual([]);
+    const spool = spoolOf(folder);
+    const open = spool.state()?.open.find(({ containerId }) => containerId === id);
+    expect(spool.size().rows).toBe(0);
+    spool.close();
     expect(Number(total) + (open?.used.cpuNanos ?? 0)).toBe(open?.counters.cpuNanos);
     role = await startStreamer(environment, log);
   });
@@ -183,8 +193,9 @@ describe('the role streamer', () => {
     const { storage_metrics_failed: lost } = await observe();
     await role.stop();
     expect(lost).toBe(0);
-    const file = await readFile(join(folder, 'state', 'metrics-checkpoint.json'), 'utf8');
-    expect((JSON.parse(file) as Checkpoint).pending.length).toBeGreaterThan(0);
+    const spool = spoolOf(folder);
+    expect(spool.size().rows).toBeGreaterThan(0);
+    spool.close();
     role = await startStreamer(environment, log);
     await eventually(async () => expect((await observe()).storage_metrics_written).toBeGreaterThan(0));
   });

@@ -22,6 +22,7 @@ import type { RotationCall, WorkflowGateway } from '../../adapters/temporal/work
 import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
 import { createAdmissionCheck, createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
 import type { NodeLogs } from '../../api/gateways/node-logs.ts';
+import type { SwarmHosts } from '../../api/gateways/swarm-hosts.ts';
 import { createRoutes } from '../../api/router.ts';
 import { createApiTelemetry } from '../../api/telemetry.ts';
 import { createPublicAddress } from '../../api/wire/address.ts';
@@ -56,6 +57,7 @@ export interface RigWorld {
   /** Set to make every workflow call fail, as while the Temporal server is away. */
   workflowsAway: boolean;
   nodeLogs: NodeLogs['open'];
+  swarmHosts: SwarmHosts['list'];
 }
 
 /**
@@ -68,7 +70,7 @@ export async function startApiRig() {
   const db = openDatabase({ url });
   const changes = await openChangeFeed({ url, log });
   const folder = await mkdtemp(join(tmpdir(), 'obiente-api-'));
-  const world: RigWorld = { workflowsAway: false, nodeLogs: async function* () {} };
+  const world: RigWorld = { workflowsAway: false, nodeLogs: async function* () {}, swarmHosts: async () => undefined };
   const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
   const store = createDeploymentStore(db, { domain: 'localhost', placement });
   const enrolled: string[] = [];
@@ -86,14 +88,18 @@ export async function startApiRig() {
       ...{ masterKeys, payloadKeys: PAYLOAD_KEYS, contexts, userAuth, publicJwks: '{"keys":[]}' },
       registries: { allowedRegistries: [] },
       git: { allowedHosts: ['git.example.test'] },
+      alerts: { allowedHosts: ['hooks.example.test'] },
+      deliver: async () => undefined,
       placement: { strategy: 'least-loaded', maxDeploymentsPerNode: 50, cpuOvercommit: 4 },
       address: createPublicAddress({ domain: 'localhost', httpPort: 8080, httpsPort: 8443 }),
       nodeLogs: { open: (...call) => world.nodeLogs(...call) },
+      swarmHosts: { list: (...call) => world.swarmHosts(...call) },
       histories: { read: async ({ deploymentId }) => Buffer.from(`history of ${deploymentId}`) },
       retention: fakeRetention(db, world),
       workflows: { ...workflows, rotateKeys: (call) => workflows.rotateWith(masterKeys, call) },
       checkJoinToken: createJoinTokenCheck(JOIN_TOKEN),
       volumeTokens: { sign: async ({ from, to, volumeId, copy }) => `${to} may have ${volumeId}/${copy} of ${from}` },
+      swarmTokens: { sign: async (claim) => JSON.stringify(claim) },
       checkAdmission: createAdmissionCheck({ verify: verifyNode }),
       membership: MEMBERSHIP,
       imageTokens: { sign: async ({ from, to, imageId }) => `${to} may have ${imageId} of ${from}` },

@@ -15,6 +15,10 @@ export interface TestDocker {
   readonly docker: Docker;
   /** The bare client, for looking behind the adapter's back. */
   readonly client: Dockerode;
+  /** The bare client of who has networks, where that is another daemon. */
+  readonly networks?: Dockerode;
+  /** Whether nothing can be made here for another installation. */
+  readonly isOwnOnly?: boolean;
   readonly instance: string;
   /** An image with a static busybox and its applets: `sh`, `httpd`, `nc`, `sleep`. */
   readonly image: string;

@@ -2,7 +2,16 @@ import { generateNodeKeys } from '../../adapters/tokens/keys.ts';
 import { JOIN_TOKEN } from './api-rig.ts';
 
 /** A node's request to join, with keys of its own. */
-export function anEnrolment(changes: { nodeId?: string; memoryBytes?: bigint; joinToken?: string } = {}) {
+export function anEnrolment(
+  changes: {
+    nodeId?: string;
+    memoryBytes?: bigint;
+    joinToken?: string;
+    hostname?: string;
+    swarmNodeId?: string;
+    swarmManager?: boolean;
+  } = {},
+) {
   const { signing, encryption } = generateNodeKeys();
   return {
     nodeId: 'node-00000001',

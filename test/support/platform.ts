@@ -12,7 +12,11 @@ const ROOT = join(import.meta.dirname, '../..');
  * Waits that a test need not sit out: its requests take milliseconds, its applications have nothing to save, and nobody
  * returns to an image that nothing uses.
  */
-const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s', RETENTION_IMAGE_AGE: '1s' };
+const BRISK = {
+  ...{ ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s', RETENTION_IMAGE_AGE: '1s' },
+  // Receivers of alerts are on this machine.
+  ALERTS_ALLOWED_HOSTS: '127.0.0.1',
+};
 
 /** What tests in other processes need to know of the platform that this run started; can be sent between processes. */
 export interface PlatformFacts {

@@ -95,7 +95,7 @@ export async function createTestDatabase(adminUrl: string): Promise<TestDatabase
 
 /** Creates a database without tables on the server of this run. */
 export async function createEmptyDatabase(adminUrl: string): Promise<TestDatabase> {
-  return await createDatabase(adminUrl, 'template1');
+  return await createDatabase(adminUrl, 'template0');
 }
 
 async function createDatabase(adminUrl: string, template: string): Promise<TestDatabase> {

@@ -10,8 +10,11 @@ export const LOOPBACK = '127.0.0.1';
 export const CONTROL_DATABASE = 'obiente';
 export const METRICS_DATABASE = 'obiente_metrics';
 
-/** Role of the streamers: it can insert rows of metrics and nothing else. */
+/** Role of the streamers, in both databases: it can add rows of metrics and nothing else. */
 export const METRICS_WRITER = 'obiente_metrics_writer';
+
+/** Role of the API in the metrics database: it can read them. */
+export const METRICS_READER = 'obiente_metrics_reader';
 
 /** Addresses at which the parts of a platform reach each other, and people reach it. */
 export interface Addresses {
@@ -67,6 +70,26 @@ export function metricsDatabaseUrl({ config, keys, toolchain }: Installation): s
   if (config.METRICS_DATABASE_URL) return config.METRICS_DATABASE_URL;
   if (toolchain.postgres.kind === 'external') return config.DATABASE_URL;
   return embeddedUrl(config, METRICS_WRITER, METRICS_DATABASE, keys.metricsWriterPassword);
+}
+
+/** Where minute rows go while the metrics database is away: the control database, as the same role. */
+export function metricsFallbackUrl({ config, keys, toolchain }: Installation): string | undefined {
+  if (toolchain.postgres.kind === 'external') return undefined;
+  return embeddedUrl(config, METRICS_WRITER, CONTROL_DATABASE, keys.metricsWriterPassword);
+}
+
+/** Where the API reads metrics. */
+export function metricsReaderUrl(installation: Installation): string | undefined {
+  const { config, keys, toolchain } = installation;
+  if (config.METRICS_DATABASE_URL || toolchain.postgres.kind === 'external') return metricsDatabaseUrl(installation);
+  return embeddedUrl(config, METRICS_READER, METRICS_DATABASE, keys.metricsReaderPassword);
+}
+
+/** Where the orchestrator sums up and clears away metrics: as their owner. */
+export function metricsOwnerUrl(installation: Installation): string | undefined {
+  const { config, keys, toolchain } = installation;
+  if (config.METRICS_DATABASE_URL || toolchain.postgres.kind === 'external') return metricsDatabaseUrl(installation);
+  return embeddedUrl(config, METRICS_DATABASE, METRICS_DATABASE, keys.metricsPassword);
 }
 
 /** The embedded server's own administrator, in one of its databases. */

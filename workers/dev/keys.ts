@@ -23,6 +23,8 @@ export interface KeyFiles {
   readonly metricsPassword: string;
   /** The role with which streamers insert. */
   readonly metricsWriterPassword: string;
+  /** Of the API in the metrics database. */
+  readonly metricsReaderPassword: string;
 }
 
 const KEY_BYTES = 32;
@@ -44,6 +46,7 @@ export function ensureKeys(stateDir: string): KeyFiles {
     databasePassword: keep('database.password', token),
     metricsPassword: keep('metrics.password', token),
     metricsWriterPassword: keep('metrics-writer.password', token),
+    metricsReaderPassword: keep('metrics-reader.password', token),
   };
 }
 

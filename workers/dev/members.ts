@@ -8,6 +8,7 @@ import {
   databaseUrl,
   LOOPBACK,
   METRICS_DATABASE,
+  METRICS_READER,
   METRICS_WRITER,
   toAddresses,
 } from './addresses.ts';
@@ -66,7 +67,9 @@ function databaseMembers(installation: Installation): GroupMember[] {
     await ensureDatabases(adminUrl(installation), owned, DATABASE_PATIENCE_MS);
     await migrate(databaseUrl(installation));
     const writer = { role: METRICS_WRITER, password: readSecret(keys.metricsWriterPassword) };
-    await prepareMetricsDatabase(adminUrl(installation, METRICS_DATABASE), writer);
+    const reader = { role: METRICS_READER, password: readSecret(keys.metricsReaderPassword) };
+    await prepareMetricsDatabase(adminUrl(installation, METRICS_DATABASE), { writer, reader });
+    await prepareMetricsDatabase(adminUrl(installation, CONTROL_DATABASE), { writer }, { timescale: false });
   };
   return [{ ...postgresSpec(embedded), onFirstReady: prepare }];
 }

@@ -6,7 +6,15 @@ import { devOidcVariables } from '../../config/dev-oidc.ts';
 import { nodeVariables } from '../../config/node.ts';
 import { orchestratorVariables } from '../../config/orchestrator.ts';
 import { streamerVariables } from '../../config/streamer.ts';
-import { databaseUrl, LOOPBACK, metricsDatabaseUrl, toAddresses } from './addresses.ts';
+import {
+  databaseUrl,
+  LOOPBACK,
+  metricsDatabaseUrl,
+  metricsFallbackUrl,
+  metricsOwnerUrl,
+  metricsReaderUrl,
+  toAddresses,
+} from './addresses.ts';
 import type { Installation } from './installation.ts';
 
 /** Names of the roles that the supervisor runs as processes of this code base. */
@@ -33,6 +41,12 @@ const VARIABLES: Readonly<Record<RoleName, z.ZodObject>> = {
 };
 
 /**
+ * A streamer is on every host and makes short-lived objects only, a few a second: a young generation of 1 MiB holds them,
+ * where the usual one keeps some 40 MiB of the host's memory filled with what nobody needs any more.
+ */
+export const STREAMER_NODE_OPTIONS = '--max-semi-space-size=1';
+
+/**
  * The whole environment of a role's process.
  *
  * Each role is given what it needs and no more: only the control plane knows the control database and the keys, a node
@@ -40,7 +54,11 @@ const VARIABLES: Readonly<Record<RoleName, z.ZodObject>> = {
  */
 export function roleEnvironment(role: RoleName, installation: Installation): Environment {
   const known = VARIABLES[role].shape;
-  const wanted = { ...commonVariables(installation), ...ROLE_VARIABLES[role](installation) };
+  const wanted = {
+    ...commonVariables(installation),
+    ...countersOf(role, installation),
+    ...ROLE_VARIABLES[role](installation),
+  };
   const given = Object.entries(installation.environment).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && (entry[0] in known || SURROUNDINGS.includes(entry[0])),
@@ -49,7 +67,17 @@ export function roleEnvironment(role: RoleName, installation: Installation): Env
     ...Object.fromEntries(given),
     ...Object.fromEntries(Object.entries(wanted).filter(([name]) => name in known)),
     NODE_COMPILE_CACHE: COMPILE_CACHE,
+    ...(role === 'streamer' ? { NODE_OPTIONS: STREAMER_NODE_OPTIONS } : {}),
   };
+}
+
+/** Roles that serve their counters at a port of their own, in this order from `METRICS_PORT` on: one host runs them all. */
+const COUNTING: readonly RoleName[] = ['orchestrator', 'node', 'streamer'];
+
+function countersOf(role: RoleName, { environment }: Installation): Environment {
+  const [first, place] = [Number(environment.METRICS_PORT), COUNTING.indexOf(role)];
+  // What is no port is refused by the role itself, with a word for it.
+  return Number.isInteger(first) && first > 0 && place > 0 ? { METRICS_PORT: `${first + place}` } : {};
 }
 
 function commonVariables({ instance, stateDir, config }: Installation): Environment {
@@ -64,8 +92,10 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
   }),
   api: (installation) => {
     const { config, keys, stateDir } = installation;
+    const metrics = metricsReaderUrl(installation);
     return {
       ...temporalVariables(installation),
+      ...(metrics ? { METRICS_READER_DATABASE_URL: metrics } : {}),
       BIND_ADDRESS: config.BIND_ADDRESS,
       API_PORT: String(config.API_PORT),
       DATABASE_URL: databaseUrl(installation),
@@ -77,17 +107,23 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
       DOMAIN: config.DOMAIN,
       PUBLIC_HTTP_PORT: String(config.HTTP_PORT),
       PUBLIC_HTTPS_PORT: String(config.HTTPS_PORT),
+      ALERTS_CERTIFICATE_ADDRESS: `127.0.0.1:${config.HTTPS_PORT}`,
       ...joining(installation),
       ...(usesDevelopmentIssuer(installation) ? developmentIdentity(installation) : {}),
     };
   },
-  orchestrator: (installation) => ({
-    ...temporalVariables(installation),
-    DATABASE_URL: databaseUrl(installation),
-    MASTER_KEY_FILE: installation.keys.master,
-    TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
-    DOMAIN: installation.config.DOMAIN,
-  }),
+  orchestrator: (installation) => {
+    const metrics = metricsOwnerUrl(installation);
+    return {
+      ...temporalVariables(installation),
+      DATABASE_URL: databaseUrl(installation),
+      ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}),
+      MASTER_KEY_FILE: installation.keys.master,
+      TRAEFIK_INTERNAL_URLS: toAddresses(installation.config).traefikInternal,
+      DOMAIN: installation.config.DOMAIN,
+      ...reading(installation),
+    };
+  },
   node: (installation) => {
     const { config, keys } = installation;
     return {
@@ -100,9 +136,21 @@ const ROLE_VARIABLES: Readonly<Record<RoleName, (installation: Installation) => 
   },
   streamer: (installation) => {
     const metrics = metricsDatabaseUrl(installation);
-    return { ...hostVariables(installation), ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}) };
+    const standIn = metricsFallbackUrl(installation);
+    return {
+      ...hostVariables(installation),
+      ...(metrics ? { METRICS_DATABASE_URL: metrics } : {}),
+      ...(standIn ? { METRICS_FALLBACK_DATABASE_URL: standIn } : {}),
+      METRICS_INGRESS_URL: toAddresses(installation.config).traefikInternal,
+    };
   },
 };
+
+/** Where metrics are read for alerts. */
+function reading(installation: Installation): Environment {
+  const url = metricsReaderUrl(installation);
+  return url ? { METRICS_READER_DATABASE_URL: url } : {};
+}
 
 /** Where the streamers of nodes that join write: only as a role that is known to be able to insert and nothing else. */
 function joining(installation: Installation): Environment {

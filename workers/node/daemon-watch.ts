@@ -12,6 +12,8 @@ const AGAIN_MS = 1_000;
 export interface RunningDaemonWatch extends DaemonWatch {
   /** Looks again and again until aborted. */
   run(signal: AbortSignal): Promise<void>;
+  /** Looks again as soon as the look that is under way has ended: what it needs may be reached again. */
+  lookAgain(): void;
   /** Tells those who wait for a change that this process ends. */
   close(): void;
 }
@@ -25,6 +27,7 @@ export function createDaemonWatch(checkHealth: () => Promise<DaemonHealth>): Run
   let state: DaemonState = { state: 'ready', reason: '' };
   let closing = false;
   let silences = 0;
+  const pause = createWakeUp();
   const tell = (): void => {
     for (const listener of listeners) listener();
   };
@@ -48,12 +51,12 @@ export function createDaemonWatch(checkHealth: () => Promise<DaemonHealth>): Run
       return () => listeners.delete(listener);
     },
     run: async (signal) => {
-      const pause = createWakeUp();
       while (!signal.aborted) {
         await look();
         await pause.wait(silences === 1 ? AGAIN_MS : EVERY_MS, signal).catch(() => undefined);
       }
     },
+    lookAgain: pause.ring,
     close: () => {
       closing = true;
       tell();

@@ -15,9 +15,13 @@ export interface EnrolmentPorts {
   readonly control: Pick<ControlClient, 'enrol' | 'heartbeat' | 'releaseLease'>;
   /** Who this node is; fails while Docker is away, which is then tried again. */
   introduce(): Promise<Omit<Introduction, 'holder' | 'replaces'>>;
+  /** Whether it would introduce itself otherwise now. */
+  isOutdated(): boolean;
   docker(): DaemonState;
   readonly lease: Pick<NodeLease, 'now' | 'epoch' | 'granted' | 'ended' | 'refused'>;
   readonly holding: Pick<LeaseHolding, 'holder' | 'replaces' | 'keep'>;
+  /** Told of each enrolment: whatever else was out of reach may be reached again. */
+  enrolledAnew(): void;
   /** Told of the control plane's public keys, whenever they come. */
   keepControlJwks(jwks: string): Promise<void>;
   readonly log: Log;
@@ -36,7 +40,7 @@ export interface Enrolment {
 
 /** Creates the enrolment. It is tried for ever, with growing and scattered pauses: nodes outlive the control plane. */
 export function createEnrolment(ports: EnrolmentPorts): Enrolment {
-  const { control, introduce, docker, lease, holding, keepControlJwks, log } = ports;
+  const { control, introduce, isOutdated, docker, lease, holding, enrolledAnew, keepControlJwks, log } = ports;
   const first = Promise.withResolvers<void>();
 
   const enrol = async (): Promise<void> => {
@@ -46,6 +50,7 @@ export function createEnrolment(ports: EnrolmentPorts): Enrolment {
     await holding.keep();
     await takeOver(granted, sentAtMs, granted.epoch);
     first.resolve();
+    enrolledAnew();
     log.info({ epoch: granted.epoch }, 'enrolled');
   };
 
@@ -65,7 +70,7 @@ export function createEnrolment(ports: EnrolmentPorts): Enrolment {
     let isEnrolled = false;
     for (let retryMs = FIRST_RETRY_MS; !signal.aborted; ) {
       try {
-        await (isEnrolled ? renew() : enrol());
+        await (isEnrolled && !isOutdated() ? renew() : enrol());
         isEnrolled = true;
         retryMs = FIRST_RETRY_MS;
         await pause.wait(LEASE_TIMING.renewEveryMs, signal);

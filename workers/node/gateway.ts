@@ -8,12 +8,15 @@ import type { Docker } from '../../adapters/docker/docker.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import { readBearerToken } from '../../adapters/tokens/bearer.ts';
 import type { ImageClaim } from '../../adapters/tokens/image-token.ts';
+import type { SwarmClaim } from '../../adapters/tokens/swarm-token.ts';
 import type { VolumeClaim } from '../../adapters/tokens/volume-token.ts';
 import { createErrorInterceptor } from '../../api/interceptors/errors.ts';
 import { DomainError, notFound } from '../../domain/errors.ts';
 import { LABEL } from '../../domain/naming.ts';
 import { NodeGatewayService, type StreamContainerLogsRequest } from '../../gen/obiente/internal/v1/gateways_pb.ts';
+import { SwarmGatewayService } from '../../gen/obiente/internal/v1/swarm_pb.ts';
 import { createImageExport, imageClaimKey } from './image-export.ts';
+import { createSwarmGateway, type SwarmGatewayPorts, swarmClaimKey } from './swarm-gateway.ts';
 import { createVolumeExport, volumeClaimKey } from './volume-export.ts';
 
 /** Logs that are streamed at a time; a node has few containers, and a person reads few logs. */
@@ -21,6 +24,9 @@ const MOST_STREAMS = 200;
 
 /** No request of this service is longer. */
 const LARGEST_REQUEST_BYTES = 16 * 1024;
+
+/** A service has all variables of a replica in it, encrypted; Swarm itself takes no larger ones. */
+const LARGEST_SERVICE_BYTES = 6 * 1024 * 1024;
 
 /** What other nodes get from the daemon of this one. */
 type SentToNodes = 'describeLayers' | 'exportImage' | 'readVolume' | 'requireUnwritten';
@@ -37,6 +43,11 @@ export interface GatewayOptions {
   verifyImageToken(token: string): Promise<ImageClaim>;
   /** Verifies the token with which another node fetches what is in a volume. @throws UNAUTHENTICATED */
   verifyVolumeToken(token: string): Promise<VolumeClaim>;
+  /** What this node does for workers of its Docker Swarm; absent where it is in none. */
+  readonly swarm?: SwarmGatewayPorts & {
+    /** Verifies the token with which a node on a worker asks. @throws UNAUTHENTICATED */
+    verifyToken(token: string): Promise<SwarmClaim>;
+  };
   readonly log: Log;
 }
 
@@ -86,9 +97,13 @@ export async function startNodeGateway(options: GatewayOptions): Promise<Running
 }
 
 /** What the control plane does and what nodes do takes tokens of different kinds: neither is good for the other. */
-function requireToken({ verifyToken, verifyImageToken, verifyVolumeToken }: GatewayOptions): Interceptor {
+function requireToken({ verifyToken, verifyImageToken, verifyVolumeToken, swarm }: GatewayOptions): Interceptor {
   return (next) => async (request) => {
     const token = readBearerToken(request.header);
+    if (request.method.parent.typeName === SwarmGatewayService.typeName) {
+      request.contextValues.set(swarmClaimKey, await swarm?.verifyToken(token));
+      return await next(request);
+    }
     const { describeImage, exportImage } = NodeGatewayService.method;
     if ([describeImage.name, exportImage.name].includes(request.method.name)) {
       request.contextValues.set(imageClaimKey, await verifyImageToken(token));
@@ -117,7 +132,14 @@ function addRoutes(router: ConnectRouter, options: GatewayOptions): void {
     describeImage: images.describe,
     exportImage: images.stream,
     exportVolume: createVolumeExport(options.instance, options.docker).stream,
+    listSwarmNodes: async () => {
+      if (!options.swarm) throw new DomainError('NOT_FOUND', 'this node is on no host of a swarm');
+      return { nodes: [...(await options.swarm.own.listHosts())] };
+    },
   });
+  if (options.swarm) {
+    router.service(SwarmGatewayService, createSwarmGateway(options.swarm), { readMaxBytes: LARGEST_SERVICE_BYTES });
+  }
 }
 
 /** A container of somebody else is not found, exactly like one that does not exist. */

@@ -5,6 +5,7 @@ import { decryptGitCredential } from '../../adapters/tokens/git-credential-envel
 import { generateNodeKeys, parsePrivateJwk, toPublicJwk } from '../../adapters/tokens/keys.ts';
 import { createNodeTokenSigner } from '../../adapters/tokens/node-token.ts';
 import { decryptRegistryCredential } from '../../adapters/tokens/registry-credential-envelope.ts';
+import { decryptService } from '../../adapters/tokens/service-envelope.ts';
 import type { ServiceRef } from '../../contracts/rollout.ts';
 import type { StoredGitCredential } from '../../domain/git-credential.ts';
 import type { RegistryCredential } from '../../domain/registry-credential.ts';
@@ -26,6 +27,8 @@ export interface NodeKeys {
   openRegistryCredential(of: ServiceRef): Promise<RegistryCredential | null>;
   /** Fetches and opens the credential for a service's Git repository; `null` when there is none. */
   openSourceCredential(of: ServiceRef): Promise<StoredGitCredential | null>;
+  /** Opens a service that another node has encrypted for this one: whatever it has put in. */
+  openService(jwe: string): Promise<unknown>;
 }
 
 /** Reads or makes this node's identity, and creates the client that speaks with it. @throws CONFIGURATION */
@@ -55,6 +58,7 @@ export async function connectIdentity(from: {
       const jwe = await control.fetchSourceCredential(of);
       return jwe === '' ? null : await decryptGitCredential(encryption, jwe);
     },
+    openService: async (jwe) => await decryptService(encryption, jwe),
     openRegistryCredential: async (of) => {
       const jwe = await control.fetchRegistryCredential(of);
       return jwe === '' ? null : await decryptRegistryCredential(encryption, jwe);

@@ -6,7 +6,7 @@ import { createEnsureReplica } from '../../activities/ensure-replica.ts';
 import { withFailures } from '../../activities/failures.ts';
 import type { GitPorts } from '../../activities/git-ports.ts';
 import { createLookAtContainers } from '../../activities/look-at-containers.ts';
-import type { BuildPorts, DaemonWatch, DiskWatch, ReplicaPorts } from '../../activities/node-ports.ts';
+import type { BuildPorts, DaemonWatch, DiskWatch, NixpacksPort, ReplicaPorts } from '../../activities/node-ports.ts';
 import { createReadSource } from '../../activities/read-source.ts';
 import { createRemoveLeftovers } from '../../activities/remove-leftovers.ts';
 import { createRemoveReplica } from '../../activities/remove-replica.ts';
@@ -43,6 +43,8 @@ export interface NodeParts {
   readonly keys: NodeKeys;
   readonly docker: Docker;
   readonly git: GitPorts;
+  /** `null`: this node has none. */
+  readonly nixpacks: NixpacksPort | null;
   /** Where built images are pushed to; `null`: nodes send them to each other. */
   readonly registry: BuildRegistry | null;
   readonly daemon: DaemonWatch;
@@ -59,8 +61,22 @@ export interface NodeParts {
 
 /** Says what this node's two workers poll for: replicas, and builds, which then wait here for one of few places. */
 export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
-  const { config, keys, docker, git, registry, daemon, disk, hub, keeper, monitor, snapshots, startSlot, arrivals } =
-    parts;
+  const {
+    config,
+    keys,
+    docker,
+    git,
+    nixpacks,
+    registry,
+    daemon,
+    disk,
+    hub,
+    keeper,
+    monitor,
+    snapshots,
+    startSlot,
+    arrivals,
+  } = parts;
   const instance = config.OBIENTE_INSTANCE;
   const replica = {
     instance,
@@ -85,6 +101,7 @@ export function nodeQueues(parts: NodeParts): readonly WorkerOptions[] {
     reportBuild: keys.control.reportBuild,
     fetchContext: keys.control.fetchContext,
     git,
+    nixpacks,
     site: { image: config.STATIC_SITE_IMAGE, folder: config.STATIC_SITE_FOLDER, pack: packSite },
     fetchBuildArguments: keys.openBuildArguments,
     buildImage: docker.buildImage,

@@ -66,7 +66,7 @@ export function createFindReplica({ docker, services, tasks }: ReplicaParts) {
     }
     if (!last) return service === 'unknown' ? undefined : fromService(service);
     const replica = { ...last, id, daemonPolicy: policyOf(last.labels) };
-    if ((service !== 'unknown' && isScaledDown(service)) || !willRestart(last))
+    if ((service !== 'unknown' && service.tasks === 0) || !willRestart(last))
       return { ...replica, restarts: Math.max(0, endings - 1) };
     return { ...replica, status: 'restarting', restarts: endings };
   };
@@ -79,29 +79,20 @@ function willRestart({ status, exitCode, labels }: ObservedContainer): boolean {
   return policy === 'always' || (policy === 'on-failure' && exitCode !== 0);
 }
 
-function isScaledDown({ Spec }: KnownService): boolean {
-  return Spec.Mode?.Replicated?.Replicas === 0;
-}
-
 /** A service of which this host has no container: not started yet, stopped, or waiting for its node. */
-function fromService(service: KnownService): ObservedContainer {
-  const { ID: id, Spec, PreviousSpec } = service;
-  const spec = containerSpecOf(Spec);
-  const isStopped = isScaledDown(service) && PreviousSpec !== undefined;
+function fromService({
+  id,
+  image: imageId,
+  containerLabels: labels,
+  tasks,
+  isChanged,
+}: KnownService): ObservedContainer {
   return {
-    id,
-    imageId: spec.Image ?? '',
-    labels: spec.Labels ?? {},
-    status: isStopped ? 'exited' : 'created',
+    ...{ id, imageId, labels, status: tasks === 0 && isChanged ? 'exited' : 'created' },
     ...{ exitCode: null, outOfMemory: false, restarts: 0, startedAt: null, finishedAt: null },
-    daemonPolicy: policyOf(spec.Labels ?? {}),
+    daemonPolicy: policyOf(labels),
     ...{ ipAddress: null, hostPort: null, dockerHealth: null },
   };
-}
-
-/** What the containers of a service are made from. */
-export function containerSpecOf({ TaskTemplate: template }: KnownService['Spec']) {
-  return template && 'ContainerSpec' in template ? (template.ContainerSpec ?? {}) : {};
 }
 
 /** Written down when the service was made: Swarm keeps to it. */

@@ -1,9 +1,8 @@
 import type { WantedContainer } from '../../../domain/container.ts';
 import { DomainError } from '../../../domain/errors.ts';
-import { answerOf } from '../connection.ts';
 import { conflict, createImageLabels, type DockerContainers, isSame } from '../containers.ts';
 import { createWriterGuard, writtenBy } from '../volumes.ts';
-import { containerSpecOf, createFindReplica, type ReplicaParts } from './find-replica.ts';
+import { createFindReplica, type ReplicaParts } from './find-replica.ts';
 import { toServiceSpec } from './service-spec.ts';
 import { createStartTask } from './start-task.ts';
 import { isServiceId, SWARM_LABEL } from './swarm-labels.ts';
@@ -37,24 +36,15 @@ export function createSwarmReplicas(parts: SwarmReplicaParts): DockerContainers 
   const refuseOtherWriters = async ({ name, volumes = [] }: WantedContainer, nodeId: string): Promise<void> => {
     const written = volumes.filter(({ readOnly }) => !readOnly).map((volume) => volume.name);
     if (written.length === 0) return;
-    const others = await services.list([`${SWARM_LABEL.node}=${nodeId}`]);
-    const writer = others.find(
-      ({ Spec }) =>
-        Spec.Name !== name &&
-        containerSpecOf(Spec).Mounts?.some(({ Source, ReadOnly }) => !ReadOnly && written.includes(Source)),
-    );
-    if (writer) throw writtenBy(writer.Spec.Name ?? writer.ID, name);
+    const others = (await services.list(nodeId)).filter((service) => service.name !== name);
+    const writer = others.find(({ writtenVolumes }) => writtenVolumes.some((volume) => written.includes(volume)));
+    if (writer) throw writtenBy(writer.name, name);
   };
 
   const create = async (wanted: WantedContainer): Promise<string | undefined> => {
     const nodeId = await parts.nodeId();
     await refuseOtherWriters(wanted, nodeId);
-    try {
-      return await services.create(toServiceSpec(wanted, await labelsOfImages(wanted.imageId), nodeId));
-    } catch (error) {
-      if (!/network .* not found/.test(answerOf(error))) throw error;
-      throw new DomainError('NOT_FOUND', `there is no network ${wanted.network}`, { cause: error });
-    }
+    return await services.create(toServiceSpec(wanted, await labelsOfImages(wanted.imageId), nodeId));
   };
 
   return {
@@ -76,10 +66,9 @@ export function createSwarmReplicas(parts: SwarmReplicaParts): DockerContainers 
       if (id !== undefined) return { id, adopted: false };
       const found = await services.find(wanted.name);
       if (!found) throw new DomainError('DOCKER_UNAVAILABLE', `service ${wanted.name} is just being removed`);
-      const isHere = found.Spec.Labels?.[SWARM_LABEL.node] === (await parts.nodeId());
-      const labels = containerSpecOf(found.Spec).Labels ?? {};
-      if (!isHere || !isSame({ labels }, wanted)) throw conflict(wanted.name);
-      return { id: found.ID, adopted: true };
+      const isHere = found.labels[SWARM_LABEL.node] === (await parts.nodeId());
+      if (!isHere || !isSame({ labels: found.containerLabels }, wanted)) throw conflict(wanted.name);
+      return { id: found.id, adopted: true };
     },
     startContainer: async (id) => {
       if (isServiceId(id)) await startTask(id);

@@ -1,39 +1,62 @@
 import type { CreateServiceOptions, Service, ServiceSpec } from 'dockerode';
 import { DomainError } from '../../../domain/errors.ts';
 import { answerOf, type DockerConnection, statusOf } from '../connection.ts';
+import { SWARM_LABEL } from './swarm-labels.ts';
 
-/** A service as the managers have it. */
-export type KnownService = Service & { readonly Spec: ServiceSpec; readonly CreatedAt: string };
+/** A service as the managers have it, without its variables. */
+export interface KnownService {
+  readonly id: string;
+  readonly name: string;
+  /** Its own labels. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Labels of its containers. */
+  readonly containerLabels: Readonly<Record<string, string>>;
+  readonly image: string;
+  /** Names of the volumes that it writes. */
+  readonly writtenVolumes: readonly string[];
+  /** How many tasks it shall have. */
+  readonly tasks: number;
+  /** Whether that was ever changed. */
+  readonly isChanged: boolean;
+  readonly createdAtMs: number;
+}
 
 /** One run of a service's container, as the managers know it. */
 export interface KnownTask {
-  readonly ID: string;
-  readonly CreatedAt: string;
-  readonly DesiredState: string;
-  readonly Status: {
-    readonly State: string;
-    readonly Err?: string;
-    readonly ContainerStatus?: { readonly ContainerID?: string; readonly ExitCode?: number };
-  };
+  readonly id: string;
+  readonly desiredState: string;
+  readonly state: string;
+  /** Why it is no other; empty when all is well. */
+  readonly error: string;
 }
 
-/** What the managers of a swarm do for one of them. */
+/** What the managers of a swarm do about services. */
 export interface SwarmServices {
   find(idOrName: string): Promise<KnownService | undefined>;
-  list(labels: readonly string[]): Promise<readonly KnownService[]>;
-  /** @returns its id; `undefined` when the name is taken. */
+  /** Those that are pinned to the host with this id. */
+  list(nodeId: string): Promise<readonly KnownService[]>;
+  /** @returns its id; `undefined` when the name is taken. @throws NOT_FOUND when its network is gone */
   create(spec: ServiceSpec): Promise<string | undefined>;
   /**
    * Says how many tasks a service shall have.
    *
    * @param anew whether one that has ended is to be replaced, though the number is the same.
+   * @param signal of a caller that may have asked another manager since: nothing begins after it is aborted.
    * @returns `false` when there is no such service.
    */
-  setTasks(id: string, count: number, anew?: boolean): Promise<boolean>;
-  /** Tasks that are known, ended ones among them. */
+  setTasks(id: string, count: number, anew?: boolean, signal?: AbortSignal): Promise<boolean>;
+  /** Tasks that are known, ended ones among them. @throws NOT_FOUND */
   tasksOf(id: string): Promise<readonly KnownTask[]>;
   /** One that does not exist counts as removed. */
   remove(id: string): Promise<void>;
+}
+
+type RawService = Service & { readonly Spec: ServiceSpec; readonly CreatedAt: string; readonly PreviousSpec?: unknown };
+
+interface RawTask {
+  readonly ID: string;
+  readonly DesiredState: string;
+  readonly Status: { readonly State: string; readonly Err?: string };
 }
 
 /** Who is told that a version is out of date looks again; more often than this, somebody else changes it all the time. */
@@ -41,7 +64,7 @@ const MOST_TRIES = 5;
 
 /** Creates the calls on services. Only a manager answers them; it asks the leader where it has to. */
 export function createSwarmServices({ client, call }: DockerConnection): SwarmServices {
-  const find = async (idOrName: string): Promise<KnownService | undefined> => {
+  const inspect = async (idOrName: string): Promise<RawService | undefined> => {
     try {
       return await call(`inspect service ${idOrName}`, (abortSignal) =>
         client.getService(idOrName).inspect({ abortSignal }),
@@ -53,12 +76,16 @@ export function createSwarmServices({ client, call }: DockerConnection): SwarmSe
   };
 
   return {
-    find,
-    list: async (labels) => {
-      const filters = { label: [...labels] };
-      return (await call('list services', (abortSignal) =>
+    find: async (idOrName) => {
+      const found = await inspect(idOrName);
+      return found && toKnownService(found);
+    },
+    list: async (nodeId) => {
+      const filters = { label: [`${SWARM_LABEL.node}=${nodeId}`] };
+      const found = (await call('list services', (abortSignal) =>
         client.listServices({ filters, abortSignal } as Parameters<typeof client.listServices>[0]),
-      )) as KnownService[];
+      )) as RawService[];
+      return found.map(toKnownService);
     },
     create: async (spec) => {
       // Variables are in the body, and nowhere else: what the client is not told goes into the address.
@@ -70,12 +97,14 @@ export function createSwarmServices({ client, call }: DockerConnection): SwarmSe
         return id ?? ID;
       } catch (error) {
         if (isTaken(error)) return undefined;
-        throw error;
+        if (!/network .* not found/.test(answerOf(error))) throw error;
+        throw new DomainError('NOT_FOUND', `there is no network for service ${spec.Name}`, { cause: error });
       }
     },
-    setTasks: async (id, count, anew = false) => {
+    setTasks: async (id, count, anew = false, signal) => {
       for (let tries = 1; ; tries += 1) {
-        const service = await find(id);
+        const service = await inspect(id);
+        signal?.throwIfAborted();
         if (!service) return false;
         const { TaskTemplate: template } = service.Spec;
         const force = { ForceUpdate: (template?.ForceUpdate ?? 0) + 1 };
@@ -99,9 +128,12 @@ export function createSwarmServices({ client, call }: DockerConnection): SwarmSe
     tasksOf: async (id) => {
       try {
         const filters = JSON.stringify({ service: [id] });
-        return (await call(`list the tasks of service ${id}`, (abortSignal) =>
+        const found = (await call(`list the tasks of service ${id}`, (abortSignal) =>
           client.listTasks({ filters, abortSignal }),
-        )) as KnownTask[];
+        )) as RawTask[];
+        return found.map(({ ID, DesiredState: desiredState, Status: { State: state, Err: error = '' } }) => {
+          return { id: ID, desiredState, state, error };
+        });
       } catch (error) {
         if (statusOf(error) === 404) throw new DomainError('NOT_FOUND', `there is no service ${id}`, { cause: error });
         throw error;
@@ -114,6 +146,23 @@ export function createSwarmServices({ client, call }: DockerConnection): SwarmSe
         if (statusOf(error) !== 404) throw error;
       }
     },
+  };
+}
+
+function toKnownService({ ID: id, Spec, CreatedAt, PreviousSpec }: RawService): KnownService {
+  const template = Spec.TaskTemplate;
+  const container = template && 'ContainerSpec' in template ? (template.ContainerSpec ?? {}) : {};
+  const written = (container.Mounts ?? []).filter(({ Type, ReadOnly }) => Type === 'volume' && !ReadOnly);
+  return {
+    id,
+    name: Spec.Name ?? '',
+    labels: Spec.Labels ?? {},
+    containerLabels: container.Labels ?? {},
+    image: container.Image ?? '',
+    writtenVolumes: written.map(({ Source }) => Source),
+    tasks: Spec.Mode?.Replicated?.Replicas ?? 1,
+    isChanged: PreviousSpec !== undefined && PreviousSpec !== null,
+    createdAtMs: Date.parse(CreatedAt),
   };
 }
 

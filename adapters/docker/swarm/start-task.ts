@@ -38,17 +38,15 @@ export function createStartTask({ docker, services, tasks }: Omit<ReplicaParts, 
     const earlier = new Set((await tasks.ofService(serviceId)).filter(isOver).map(({ Id }) => Id));
     if (await hasStarted(serviceId, earlier)) return;
     const before = await services.tasksOf(serviceId);
-    const isUnderWay = before.some(
-      ({ Status, DesiredState }) => !ENDED.includes(Status.State) && DesiredState !== 'remove',
-    );
+    const isUnderWay = before.some(({ state, desiredState }) => !ENDED.includes(state) && desiredState !== 'remove');
     if (!(await services.setTasks(serviceId, 1, before.length > 0 && !isUnderWay))) throw gone(serviceId);
-    const known = new Set(before.filter(({ Status }) => ENDED.includes(Status.State)).map(({ ID }) => ID));
+    const known = new Set(before.filter(({ state }) => ENDED.includes(state)).map(({ id }) => id));
     const endsAt = performance.now() + START_WITHIN_MS;
     for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(1.5 * pauseMs, LONGEST_PAUSE_MS)) {
       await delay(pauseMs);
       if (await hasStarted(serviceId, earlier)) return;
-      const started = (await services.tasksOf(serviceId)).filter(({ ID }) => !known.has(ID));
-      const failed = started.find(({ Status }) => Status.State === 'failed' || Status.State === 'rejected');
+      const started = (await services.tasksOf(serviceId)).filter(({ id }) => !known.has(id));
+      const failed = started.find(({ state }) => state === 'failed' || state === 'rejected');
       // Its container may have been started and ended between the two looks.
       if (failed && (await hasStarted(serviceId, earlier))) return;
       if (failed) throw whyNot(failed);
@@ -61,7 +59,7 @@ function isOver({ State }: { readonly State: string }): boolean {
   return State === 'exited' || State === 'dead';
 }
 
-function whyNot({ Status: { Err: reason = '' } }: KnownTask): DomainError {
+function whyNot({ error: reason }: KnownTask): DomainError {
   if (/no command specified/i.test(reason)) return nothingToRun(undefined);
   if (/network .*not found|could not find network/i.test(reason)) return new DomainError('NOT_FOUND', reason);
   if (/no such image|invalid mount|starting container failed|non-zero exit/i.test(reason)) {
@@ -71,8 +69,8 @@ function whyNot({ Status: { Err: reason = '' } }: KnownTask): DomainError {
 }
 
 function tooLate(serviceId: string, started: readonly KnownTask[]): DomainError {
-  const [{ Status } = { Status: { State: 'not there' } as KnownTask['Status'] }] = started;
-  const why = Status.Err ? `${Status.State}: ${Status.Err}` : Status.State;
+  const [{ state, error } = { state: 'not there', error: '' }] = started;
+  const why = error === '' ? state : `${state}: ${error}`;
   return new DomainError('DOCKER_UNAVAILABLE', `swarm has not started service ${serviceId} yet: its task is ${why}`, {
     hint: 'Look at `docker node ls`: the node has to be ready and active.',
   });

@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely';
 import type { OrphanRecord } from '../../../contracts/orphans.ts';
+import type { MetricsPeriodKind } from '../../../domain/metrics/retention.ts';
 import type { Moment, Optional } from '../columns.ts';
 
 /** What a run of retention is. */
@@ -17,6 +18,18 @@ export interface RetentionSchema {
     place: Generated<string>;
     started_at: Moment;
     finished_at: Optional<Date>;
+  };
+  retention_periods: {
+    organization_id: string;
+    kind: MetricsPeriodKind;
+    keep_hours: number;
+    updated_at: Moment;
+  };
+  metered_deployments: {
+    deployment_id: string;
+    organization_id: string;
+    name: string;
+    seen_at: Moment;
   };
   retention_orphans: {
     run_id: string;

@@ -94,14 +94,14 @@ function requestsOf(losses: readonly Loss[]) {
 async function loseOne(cluster: Cluster, run: number): Promise<Loss | string> {
   const returns = RETURNS[run % RETURNS.length] ?? 'once healed';
   try {
-    return await loseNode(cluster, run % cluster.nodes.length, returns);
+    return await loseNode(cluster, run % cluster.losable.length, returns);
   } catch (error) {
     return `came to no end, return ${returns}: ${String(error)}`;
   }
 }
 
 async function loseNode(cluster: Cluster, index: number, returns: Return): Promise<Loss> {
-  const node = cluster.nodes[index];
+  const node = cluster.losable[index];
   if (!node) throw new Error('there is no such node');
   const others = cluster.nodes.filter((other) => other !== node);
   await untilAllAre(cluster, 'ready');

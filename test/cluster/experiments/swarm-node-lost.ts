@@ -69,7 +69,7 @@ async function openSwarm({ network, nodes, image }: Cluster, stack: AsyncDisposa
     await copyImage(image, source.docker.client, docker.client);
     hosts.push({ ...host, docker });
   }
-  await formSwarm(stack, hosts, 'Worker');
+  await formSwarm(stack, hosts, 1);
   return hosts;
 }
 

@@ -2,18 +2,18 @@
 // @generated from file obiente/cloud/v1/metrics.proto (package obiente.cloud.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file obiente/cloud/v1/metrics.proto.
  */
 export const file_obiente_cloud_v1_metrics: GenFile = /*@__PURE__*/
-  fileDesc("Ch5vYmllbnRlL2Nsb3VkL3YxL21ldHJpY3MucHJvdG8SEG9iaWVudGUuY2xvdWQudjEiYgoUU3RyZWFtTWV0cmljc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESKQoFYWZ0ZXIYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIncKFVN0cmVhbU1ldHJpY3NSZXNwb25zZRI+CgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGVCCrpIB5IBBBCgnAESHgoNbWlzc2VkX3JvdW5kcxgCIAEoA0IHukgEIgIoACI6ChdHZXRMYXRlc3RNZXRyaWNzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABASJaChhHZXRMYXRlc3RNZXRyaWNzUmVzcG9uc2USPgoHc2FtcGxlcxgBIAMoCzIhLm9iaWVudGUuY2xvdWQudjEuQ29udGFpbmVyU2FtcGxlQgq6SAeSAQQQoJwBIqUDCg9Db250YWluZXJTYW1wbGUSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh8KDWRlcGxveW1lbnRfaWQYAiABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAyABKAlCB7pIBHICGEASGAoHbm9kZV9pZBgEIAEoCUIHukgEcgIYQBIdCgxjb250YWluZXJfaWQYBSABKAlCB7pIBHICGEASGAoLY3B1X3BlcmNlbnQYBiABKAFIAIgBARIXCg9jcHVfdXNhZ2VfbmFub3MYByABKAMSFAoMbWVtb3J5X2J5dGVzGAggASgDEhoKEm1lbW9yeV9saW1pdF9ieXRlcxgJIAEoAxIdChVuZXR3b3JrX3JlY2VpdmVfYnl0ZXMYCiABKAMSHgoWbmV0d29ya190cmFuc21pdF9ieXRlcxgLIAEoAxIXCg9kaXNrX3JlYWRfYnl0ZXMYDCABKAMSGAoQZGlza193cml0ZV9ieXRlcxgNIAEoAxIMCgRwaWRzGA4gASgFQg4KDF9jcHVfcGVyY2VudDLpAQoOTWV0cmljc1NlcnZpY2USZwoNU3RyZWFtTWV0cmljcxImLm9iaWVudGUuY2xvdWQudjEuU3RyZWFtTWV0cmljc1JlcXVlc3QaJy5vYmllbnRlLmNsb3VkLnYxLlN0cmVhbU1ldHJpY3NSZXNwb25zZSIDkAIBMAESbgoQR2V0TGF0ZXN0TWV0cmljcxIpLm9iaWVudGUuY2xvdWQudjEuR2V0TGF0ZXN0TWV0cmljc1JlcXVlc3QaKi5vYmllbnRlLmNsb3VkLnYxLkdldExhdGVzdE1ldHJpY3NSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Ch5vYmllbnRlL2Nsb3VkL3YxL21ldHJpY3MucHJvdG8SEG9iaWVudGUuY2xvdWQudjEiygEKFFN0cmVhbU1ldHJpY3NSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEikKBWFmdGVyGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgtyZXBsaWNhX2lkcxgDIAMoCUIRukgOkgELEOgHIgZyBBABGEASIwoIbm9kZV9pZHMYBCADKAlCEbpIDpIBCxDoByIGcgQQARhAEhkKBmN1cnNvchgFIAEoCUIJukgGcgQYgIAIItECChVTdHJlYW1NZXRyaWNzUmVzcG9uc2USPgoHc2FtcGxlcxgBIAMoCzIhLm9iaWVudGUuY2xvdWQudjEuQ29udGFpbmVyU2FtcGxlQgq6SAeSAQQQoJwBEh4KDW1pc3NlZF9yb3VuZHMYAiABKANCB7pIBCICKAASEAoIYmFja2ZpbGwYAyABKAgSLgoGdG90YWxzGAQgASgLMh4ub2JpZW50ZS5jbG91ZC52MS5NZXRyaWNUb3RhbHMSOQoFbm9kZXMYBSADKAsyHy5vYmllbnRlLmNsb3VkLnYxLk5vZGVGcmVzaG5lc3NCCbpIBpIBAxCQThIOCgZjdXJzb3IYBiABKAkSPQoIcmVxdWVzdHMYByADKAsyHy5vYmllbnRlLmNsb3VkLnYxLlJlcXVlc3RTYW1wbGVCCrpIB5IBBBCgnAESDAoEc2xvdxgIIAEoCCKYAwoMTWV0cmljVG90YWxzEhkKCHJlcGxpY2FzGAEgASgFQge6SAQaAigAEicKE21pc3NpbmdfcmVwbGljYV9pZHMYAiADKAlCCrpIB5IBBBCgnAESGAoLY3B1X3BlcmNlbnQYAyABKAFIAIgBARIUCgxtZW1vcnlfYnl0ZXMYBCABKAMSGgoSbWVtb3J5X2xpbWl0X2J5dGVzGAUgASgDEiEKFG5ldHdvcmtfcmVjZWl2ZV9yYXRlGAYgASgBSAGIAQESIgoVbmV0d29ya190cmFuc21pdF9yYXRlGAcgASgBSAKIAQESGwoOZGlza19yZWFkX3JhdGUYCCABKAFIA4gBARIcCg9kaXNrX3dyaXRlX3JhdGUYCSABKAFIBIgBARIMCgRwaWRzGAogASgDQg4KDF9jcHVfcGVyY2VudEIXChVfbmV0d29ya19yZWNlaXZlX3JhdGVCGAoWX25ldHdvcmtfdHJhbnNtaXRfcmF0ZUIRCg9fZGlza19yZWFkX3JhdGVCEgoQX2Rpc2tfd3JpdGVfcmF0ZSKoAQoNTm9kZUZyZXNobmVzcxIYCgdub2RlX2lkGAEgASgJQge6SARyAhhAEg0KBXN0YWxlGAIgASgIEiwKCGhlYXJkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIcCgtpbnRlcnZhbF9tcxgEIAEoA0IHukgEIgIoABIiChFkZWdyYWRhdGlvbl9sZXZlbBgFIAEoBUIHukgEGgIoACKZAwoNUmVxdWVzdFNhbXBsZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHwoNZGVwbG95bWVudF9pZBgCIAEoCUIIukgFcgOwAQESGAoHbm9kZV9pZBgDIAEoCUIHukgEcgIYQBIpCgVzaW5jZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVxdWVzdHMYBSABKAMSEgoKc3RhdHVzXzF4eBgGIAEoAxISCgpzdGF0dXNfMnh4GAcgASgDEhIKCnN0YXR1c18zeHgYCCABKAMSEgoKc3RhdHVzXzR4eBgJIAEoAxISCgpzdGF0dXNfNXh4GAogASgDEhAKCGJ5dGVzX2luGAsgASgDEhEKCWJ5dGVzX291dBgMIAEoAxIzCgdsYXRlbmN5GA0gASgLMiIub2JpZW50ZS5jbG91ZC52MS5MYXRlbmN5SGlzdG9ncmFtEhkKDHJlcXVlc3RfcmF0ZRgOIAEoAUgAiAEBQg8KDV9yZXF1ZXN0X3JhdGUiaAoQTGF0ZW5jeUhpc3RvZ3JhbRIbCglib3VuZHNfbXMYASADKAFCCLpIBZIBAhBAEhgKBmNvdW50cxgCIAMoA0IIukgFkgECEEASDQoFY291bnQYAyABKAMSDgoGc3VtX21zGAQgASgBIv4CChNRdWVyeU1ldHJpY3NSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBEhsKCnJlcGxpY2FfaWQYAiABKAlCB7pIBHICGEASGAoHc2VydmljZRgDIAEoCUIHukgEcgIYQBIpCgVzdGFydBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoDZW5kGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJBCgpyZXNvbHV0aW9uGAYgASgOMiMub2JpZW50ZS5jbG91ZC52MS5NZXRyaWNzUmVzb2x1dGlvbkIIukgFggECEAESQwoLYWdncmVnYXRpb24YByABKA4yJC5vYmllbnRlLmNsb3VkLnYxLk1ldHJpY3NBZ2dyZWdhdGlvbkIIukgFggECEAESMwoLcGVyY2VudGlsZXMYCCADKAFCHrpIG5IBGBAKIhQSEhkAAAAAAABZQCkAAAAAAAAAACK3AgoUUXVlcnlNZXRyaWNzUmVzcG9uc2USNwoKcmVzb2x1dGlvbhgBIAEoDjIjLm9iaWVudGUuY2xvdWQudjEuTWV0cmljc1Jlc29sdXRpb24SGAoHc3RlcF9tcxgCIAEoA0IHukgEIgIgABIpCgVzdGFydBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoDZW5kGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI6CgZzZXJpZXMYBSADKAsyHi5vYmllbnRlLmNsb3VkLnYxLk1ldHJpY1Nlcmllc0IKukgHkgEEEKCcARI8CghyZXF1ZXN0cxgGIAMoCzIeLm9iaWVudGUuY2xvdWQudjEuUmVxdWVzdFBvaW50Qgq6SAeSAQQQoJwBIqkBCgxNZXRyaWNTZXJpZXMSGwoKcmVwbGljYV9pZBgBIAEoCUIHukgEcgIYQBI5CgZwb2ludHMYAiADKAsyHS5vYmllbnRlLmNsb3VkLnYxLk1ldHJpY1BvaW50Qgq6SAeSAQQQoJwBEkEKC3BlcmNlbnRpbGVzGAMgAygLMiIub2JpZW50ZS5jbG91ZC52MS5NZXRyaWNQZXJjZW50aWxlQgi6SAWSAQIQCiK0BAoLTWV0cmljUG9pbnQSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKCHJlcGxpY2FzGAIgASgFQge6SAQaAigAEhgKC2NwdV9wZXJjZW50GAMgASgBSACIAQESIgoVY3B1X3Rocm90dGxlZF9wZXJjZW50GAQgASgBSAGIAQESGQoMbWVtb3J5X2J5dGVzGAUgASgBSAKIAQESHQoQbWVtb3J5X21heF9ieXRlcxgGIAEoAUgDiAEBEiEKFG5ldHdvcmtfcmVjZWl2ZV9yYXRlGAcgASgBSASIAQESIgoVbmV0d29ya190cmFuc21pdF9yYXRlGAggASgBSAWIAQESGwoOZGlza19yZWFkX3JhdGUYCSABKAFIBogBARIcCg9kaXNrX3dyaXRlX3JhdGUYCiABKAFIB4gBARIRCgRwaWRzGAsgASgBSAiIAQESFQoIb2JzZXJ2ZWQYDCABKAFICYgBAUIOCgxfY3B1X3BlcmNlbnRCGAoWX2NwdV90aHJvdHRsZWRfcGVyY2VudEIPCg1fbWVtb3J5X2J5dGVzQhMKEV9tZW1vcnlfbWF4X2J5dGVzQhcKFV9uZXR3b3JrX3JlY2VpdmVfcmF0ZUIYChZfbmV0d29ya190cmFuc21pdF9yYXRlQhEKD19kaXNrX3JlYWRfcmF0ZUISChBfZGlza193cml0ZV9yYXRlQgcKBV9waWRzQgsKCV9vYnNlcnZlZCJ8ChBNZXRyaWNQZXJjZW50aWxlEhIKCnBlcmNlbnRpbGUYASABKAESGAoLY3B1X3BlcmNlbnQYAiABKAFIAIgBARIZCgxtZW1vcnlfYnl0ZXMYAyABKAFIAYgBAUIOCgxfY3B1X3BlcmNlbnRCDwoNX21lbW9yeV9ieXRlcyL8AwoMUmVxdWVzdFBvaW50EiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCghyZXF1ZXN0cxgCIAEoA0gAiAEBEhcKCnN0YXR1c181eHgYAyABKANIAYgBARIXCgpzdGF0dXNfNHh4GAQgASgDSAKIAQESFwoKc3RhdHVzXzN4eBgFIAEoA0gDiAEBEhcKCnN0YXR1c18yeHgYBiABKANIBIgBARIXCgpzdGF0dXNfMXh4GAcgASgDSAWIAQESFQoIYnl0ZXNfaW4YCCABKANIBogBARIWCglieXRlc19vdXQYCSABKANIB4gBARIbCg5sYXRlbmN5X3A1MF9tcxgKIAEoAUgIiAEBEhsKDmxhdGVuY3lfcDk1X21zGAsgASgBSAmIAQESGwoObGF0ZW5jeV9wOTlfbXMYDCABKAFICogBAUILCglfcmVxdWVzdHNCDQoLX3N0YXR1c181eHhCDQoLX3N0YXR1c180eHhCDQoLX3N0YXR1c18zeHhCDQoLX3N0YXR1c18yeHhCDQoLX3N0YXR1c18xeHhCCwoJX2J5dGVzX2luQgwKCl9ieXRlc19vdXRCEQoPX2xhdGVuY3lfcDUwX21zQhEKD19sYXRlbmN5X3A5NV9tc0IRCg9fbGF0ZW5jeV9wOTlfbXMiOgoXR2V0TGF0ZXN0TWV0cmljc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQEiWgoYR2V0TGF0ZXN0TWV0cmljc1Jlc3BvbnNlEj4KB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZUIKukgHkgEEEKCcASLRBQoPQ29udGFpbmVyU2FtcGxlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIfCg1kZXBsb3ltZW50X2lkGAIgASgJQgi6SAVyA7ABARIbCgpyZXBsaWNhX2lkGAMgASgJQge6SARyAhhAEhgKB25vZGVfaWQYBCABKAlCB7pIBHICGEASHQoMY29udGFpbmVyX2lkGAUgASgJQge6SARyAhhAEhgKC2NwdV9wZXJjZW50GAYgASgBSACIAQESFwoPY3B1X3VzYWdlX25hbm9zGAcgASgDEhQKDG1lbW9yeV9ieXRlcxgIIAEoAxIaChJtZW1vcnlfbGltaXRfYnl0ZXMYCSABKAMSHQoVbmV0d29ya19yZWNlaXZlX2J5dGVzGAogASgDEh4KFm5ldHdvcmtfdHJhbnNtaXRfYnl0ZXMYCyABKAMSFwoPZGlza19yZWFkX2J5dGVzGAwgASgDEhgKEGRpc2tfd3JpdGVfYnl0ZXMYDSABKAMSDAoEcGlkcxgOIAEoBRIWCg5jcHVfdXNlcl9uYW5vcxgPIAEoAxIYChBjcHVfc3lzdGVtX25hbm9zGBAgASgDEhsKE2NwdV90aHJvdHRsZWRfbmFub3MYESABKAMSHwoXbmV0d29ya19yZWNlaXZlX3BhY2tldHMYEiABKAMSIAoYbmV0d29ya190cmFuc21pdF9wYWNrZXRzGBMgASgDEhwKFGRpc2tfcmVhZF9vcGVyYXRpb25zGBQgASgDEh0KFWRpc2tfd3JpdGVfb3BlcmF0aW9ucxgVIAEoAxIRCglvb21fa2lsbHMYFiABKAMSGAoQcGFnZV9jYWNoZV9ieXRlcxgXIAEoAxIuCgpzdGFydGVkX2F0GBggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIOCgxfY3B1X3BlcmNlbnQqkAEKEU1ldHJpY3NSZXNvbHV0aW9uEiIKHk1FVFJJQ1NfUkVTT0xVVElPTl9VTlNQRUNJRklFRBAAEhsKF01FVFJJQ1NfUkVTT0xVVElPTl9MSVZFEAESHQoZTUVUUklDU19SRVNPTFVUSU9OX01JTlVURRACEhsKF01FVFJJQ1NfUkVTT0xVVElPTl9IT1VSEAMqmQEKEk1ldHJpY3NBZ2dyZWdhdGlvbhIjCh9NRVRSSUNTX0FHR1JFR0FUSU9OX1VOU1BFQ0lGSUVEEAASHwobTUVUUklDU19BR0dSRUdBVElPTl9BVkVSQUdFEAESHwobTUVUUklDU19BR0dSRUdBVElPTl9NQVhJTVVNEAISHAoYTUVUUklDU19BR0dSRUdBVElPTl9OT05FEAMyzQIKDk1ldHJpY3NTZXJ2aWNlEmcKDVN0cmVhbU1ldHJpY3MSJi5vYmllbnRlLmNsb3VkLnYxLlN0cmVhbU1ldHJpY3NSZXF1ZXN0Gicub2JpZW50ZS5jbG91ZC52MS5TdHJlYW1NZXRyaWNzUmVzcG9uc2UiA5ACATABEm4KEEdldExhdGVzdE1ldHJpY3MSKS5vYmllbnRlLmNsb3VkLnYxLkdldExhdGVzdE1ldHJpY3NSZXF1ZXN0Gioub2JpZW50ZS5jbG91ZC52MS5HZXRMYXRlc3RNZXRyaWNzUmVzcG9uc2UiA5ACARJiCgxRdWVyeU1ldHJpY3MSJS5vYmllbnRlLmNsb3VkLnYxLlF1ZXJ5TWV0cmljc1JlcXVlc3QaJi5vYmllbnRlLmNsb3VkLnYxLlF1ZXJ5TWV0cmljc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Which samples.
@@ -29,11 +29,32 @@ export type StreamMetricsRequest = Message<"obiente.cloud.v1.StreamMetricsReques
   deploymentId: string;
 
   /**
-   * Only samples taken after this; unset means from now on. At most 5 minutes are kept.
+   * Only samples taken after this; unset means all that are kept, at most those of 5 minutes.
    *
    * @generated from field: google.protobuf.Timestamp after = 2;
    */
   after?: Timestamp | undefined;
+
+  /**
+   * Only these replicas; empty means all.
+   *
+   * @generated from field: repeated string replica_ids = 3;
+   */
+  replicaIds: string[];
+
+  /**
+   * Only replicas on these nodes; empty means all.
+   *
+   * @generated from field: repeated string node_ids = 4;
+   */
+  nodeIds: string[];
+
+  /**
+   * `cursor` of the last message that was seen: goes on right behind it, on each node. `after` then counts for other nodes.
+   *
+   * @generated from field: string cursor = 5;
+   */
+  cursor: string;
 };
 
 /**
@@ -44,13 +65,13 @@ export const StreamMetricsRequestSchema: GenMessage<StreamMetricsRequest> = /*@_
   messageDesc(file_obiente_cloud_v1_metrics, 0);
 
 /**
- * Samples of one round, or a heartbeat without any.
+ * What was taken in one tick. One without samples says that the stream lives.
  *
  * @generated from message obiente.cloud.v1.StreamMetricsResponse
  */
 export type StreamMetricsResponse = Message<"obiente.cloud.v1.StreamMetricsResponse"> & {
   /**
-   * The samples; empty for a heartbeat, which is sent when nothing else was for 15 s.
+   * The samples, of all nodes.
    *
    * @generated from field: repeated obiente.cloud.v1.ContainerSample samples = 1;
    */
@@ -62,6 +83,48 @@ export type StreamMetricsResponse = Message<"obiente.cloud.v1.StreamMetricsRespo
    * @generated from field: int64 missed_rounds = 2;
    */
   missedRounds: bigint;
+
+  /**
+   * Whether these are the samples of the past, many of each container.
+   *
+   * @generated from field: bool backfill = 3;
+   */
+  backfill: boolean;
+
+  /**
+   * What the replicas use together; unset in a message of the past and in one without samples.
+   *
+   * @generated from field: obiente.cloud.v1.MetricTotals totals = 4;
+   */
+  totals?: MetricTotals | undefined;
+
+  /**
+   * The nodes that were asked, and whether they answer.
+   *
+   * @generated from field: repeated obiente.cloud.v1.NodeFreshness nodes = 5;
+   */
+  nodes: NodeFreshness[];
+
+  /**
+   * Hand this to the next call to go on behind this message.
+   *
+   * @generated from field: string cursor = 6;
+   */
+  cursor: string;
+
+  /**
+   * Requests from outside, as the ingresses counted them.
+   *
+   * @generated from field: repeated obiente.cloud.v1.RequestSample requests = 7;
+   */
+  requests: RequestSample[];
+
+  /**
+   * Whether this subscriber counts as slow: one that stays so is disconnected with `resource_exhausted`.
+   *
+   * @generated from field: bool slow = 8;
+   */
+  slow: boolean;
 };
 
 /**
@@ -70,6 +133,685 @@ export type StreamMetricsResponse = Message<"obiente.cloud.v1.StreamMetricsRespo
  */
 export const StreamMetricsResponseSchema: GenMessage<StreamMetricsResponse> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_metrics, 1);
+
+/**
+ * What all replicas use together at one tick. A rate of which one replica has no value yet is unset.
+ *
+ * @generated from message obiente.cloud.v1.MetricTotals
+ */
+export type MetricTotals = Message<"obiente.cloud.v1.MetricTotals"> & {
+  /**
+   * Replicas that are in the sums.
+   *
+   * @generated from field: int32 replicas = 1;
+   */
+  replicas: number;
+
+  /**
+   * Replicas that ought to run and have no sample of this tick: they are not in the sums.
+   *
+   * @generated from field: repeated string missing_replica_ids = 2;
+   */
+  missingReplicaIds: string[];
+
+  /**
+   * Sum of the CPU used, in percent of one core.
+   *
+   * @generated from field: optional double cpu_percent = 3;
+   */
+  cpuPercent?: number | undefined;
+
+  /**
+   * Sum of the working sets, bytes.
+   *
+   * @generated from field: int64 memory_bytes = 4;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * Sum of the limits, bytes; 0 when one of the replicas has none.
+   *
+   * @generated from field: int64 memory_limit_bytes = 5;
+   */
+  memoryLimitBytes: bigint;
+
+  /**
+   * Received, bytes a second.
+   *
+   * @generated from field: optional double network_receive_rate = 6;
+   */
+  networkReceiveRate?: number | undefined;
+
+  /**
+   * Sent, bytes a second.
+   *
+   * @generated from field: optional double network_transmit_rate = 7;
+   */
+  networkTransmitRate?: number | undefined;
+
+  /**
+   * Read from disks, bytes a second.
+   *
+   * @generated from field: optional double disk_read_rate = 8;
+   */
+  diskReadRate?: number | undefined;
+
+  /**
+   * Written to disks, bytes a second.
+   *
+   * @generated from field: optional double disk_write_rate = 9;
+   */
+  diskWriteRate?: number | undefined;
+
+  /**
+   * Processes and threads.
+   *
+   * @generated from field: int64 pids = 10;
+   */
+  pids: bigint;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.MetricTotals.
+ * Use `create(MetricTotalsSchema)` to create a new message.
+ */
+export const MetricTotalsSchema: GenMessage<MetricTotals> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 2);
+
+/**
+ * How a node is heard.
+ *
+ * @generated from message obiente.cloud.v1.NodeFreshness
+ */
+export type NodeFreshness = Message<"obiente.cloud.v1.NodeFreshness"> & {
+  /**
+   * The node.
+   *
+   * @generated from field: string node_id = 1;
+   */
+  nodeId: string;
+
+  /**
+   * Whether it was not heard for longer than its interval allows: what was shown of it is old.
+   *
+   * @generated from field: bool stale = 2;
+   */
+  stale: boolean;
+
+  /**
+   * When it was heard last; unset when it never was.
+   *
+   * @generated from field: google.protobuf.Timestamp heard_at = 3;
+   */
+  heardAt?: Timestamp | undefined;
+
+  /**
+   * Time between two of its rounds, milliseconds; longer than usual when the node is under load.
+   *
+   * @generated from field: int64 interval_ms = 4;
+   */
+  intervalMs: bigint;
+
+  /**
+   * Steps back from the usual interval that the node has taken under load: 0 is none, 3 the most.
+   *
+   * @generated from field: int32 degradation_level = 5;
+   */
+  degradationLevel: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.NodeFreshness.
+ * Use `create(NodeFreshnessSchema)` to create a new message.
+ */
+export const NodeFreshnessSchema: GenMessage<NodeFreshness> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 3);
+
+/**
+ * Requests from outside to a deployment through one ingress. Counts rise since `since`.
+ *
+ * @generated from message obiente.cloud.v1.RequestSample
+ */
+export type RequestSample = Message<"obiente.cloud.v1.RequestSample"> & {
+  /**
+   * When the ingress was asked.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * The deployment (UUID).
+   *
+   * @generated from field: string deployment_id = 2;
+   */
+  deploymentId: string;
+
+  /**
+   * The node of the ingress.
+   *
+   * @generated from field: string node_id = 3;
+   */
+  nodeId: string;
+
+  /**
+   * When counting began; another value means that counts begin at 0 again.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 4;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * Requests that were answered.
+   *
+   * @generated from field: int64 requests = 5;
+   */
+  requests: bigint;
+
+  /**
+   * Of them, by class of status code.
+   *
+   * @generated from field: int64 status_1xx = 6;
+   */
+  status1xx: bigint;
+
+  /**
+   * Those answered 200 to 299.
+   *
+   * @generated from field: int64 status_2xx = 7;
+   */
+  status2xx: bigint;
+
+  /**
+   * Those answered 300 to 399.
+   *
+   * @generated from field: int64 status_3xx = 8;
+   */
+  status3xx: bigint;
+
+  /**
+   * Those answered 400 to 499.
+   *
+   * @generated from field: int64 status_4xx = 9;
+   */
+  status4xx: bigint;
+
+  /**
+   * Those answered 500 to 599.
+   *
+   * @generated from field: int64 status_5xx = 10;
+   */
+  status5xx: bigint;
+
+  /**
+   * Bytes of the requests.
+   *
+   * @generated from field: int64 bytes_in = 11;
+   */
+  bytesIn: bigint;
+
+  /**
+   * Bytes of the answers.
+   *
+   * @generated from field: int64 bytes_out = 12;
+   */
+  bytesOut: bigint;
+
+  /**
+   * How long answers took.
+   *
+   * @generated from field: obiente.cloud.v1.LatencyHistogram latency = 13;
+   */
+  latency?: LatencyHistogram | undefined;
+
+  /**
+   * Requests a second since the look before; unset at the first.
+   *
+   * @generated from field: optional double request_rate = 14;
+   */
+  requestRate?: number | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RequestSample.
+ * Use `create(RequestSampleSchema)` to create a new message.
+ */
+export const RequestSampleSchema: GenMessage<RequestSample> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 4);
+
+/**
+ * How long answers took.
+ *
+ * @generated from message obiente.cloud.v1.LatencyHistogram
+ */
+export type LatencyHistogram = Message<"obiente.cloud.v1.LatencyHistogram"> & {
+  /**
+   * Upper bounds of the buckets, milliseconds, rising; what took longer than the last is in `count` only.
+   *
+   * @generated from field: repeated double bounds_ms = 1;
+   */
+  boundsMs: number[];
+
+  /**
+   * Answers that took at most the bound, so each holds those before it.
+   *
+   * @generated from field: repeated int64 counts = 2;
+   */
+  counts: bigint[];
+
+  /**
+   * All answers.
+   *
+   * @generated from field: int64 count = 3;
+   */
+  count: bigint;
+
+  /**
+   * All their times together, milliseconds.
+   *
+   * @generated from field: double sum_ms = 4;
+   */
+  sumMs: number;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.LatencyHistogram.
+ * Use `create(LatencyHistogramSchema)` to create a new message.
+ */
+export const LatencyHistogramSchema: GenMessage<LatencyHistogram> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 5);
+
+/**
+ * Which course.
+ *
+ * @generated from message obiente.cloud.v1.QueryMetricsRequest
+ */
+export type QueryMetricsRequest = Message<"obiente.cloud.v1.QueryMetricsRequest"> & {
+  /**
+   * Deployment id (UUID).
+   *
+   * @generated from field: string deployment_id = 1;
+   */
+  deploymentId: string;
+
+  /**
+   * Only this replica.
+   *
+   * @generated from field: string replica_id = 2;
+   */
+  replicaId: string;
+
+  /**
+   * Only replicas of this service of a deployment of several.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * Begin of the range; unset means an hour before its end.
+   *
+   * @generated from field: google.protobuf.Timestamp start = 4;
+   */
+  start?: Timestamp | undefined;
+
+  /**
+   * End of the range; unset means now.
+   *
+   * @generated from field: google.protobuf.Timestamp end = 5;
+   */
+  end?: Timestamp | undefined;
+
+  /**
+   * How fine; unset means chosen by the range.
+   *
+   * @generated from field: obiente.cloud.v1.MetricsResolution resolution = 6;
+   */
+  resolution: MetricsResolution;
+
+  /**
+   * How replicas become one value.
+   *
+   * @generated from field: obiente.cloud.v1.MetricsAggregation aggregation = 7;
+   */
+  aggregation: MetricsAggregation;
+
+  /**
+   * Percentiles over the range that are wanted, each from 0 to 100; of every series.
+   *
+   * @generated from field: repeated double percentiles = 8;
+   */
+  percentiles: number[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.QueryMetricsRequest.
+ * Use `create(QueryMetricsRequestSchema)` to create a new message.
+ */
+export const QueryMetricsRequestSchema: GenMessage<QueryMetricsRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 6);
+
+/**
+ * The course.
+ *
+ * @generated from message obiente.cloud.v1.QueryMetricsResponse
+ */
+export type QueryMetricsResponse = Message<"obiente.cloud.v1.QueryMetricsResponse"> & {
+  /**
+   * How fine it is.
+   *
+   * @generated from field: obiente.cloud.v1.MetricsResolution resolution = 1;
+   */
+  resolution: MetricsResolution;
+
+  /**
+   * Length of a step, milliseconds.
+   *
+   * @generated from field: int64 step_ms = 2;
+   */
+  stepMs: bigint;
+
+  /**
+   * First step; every series has the same steps.
+   *
+   * @generated from field: google.protobuf.Timestamp start = 3;
+   */
+  start?: Timestamp | undefined;
+
+  /**
+   * End of the last step.
+   *
+   * @generated from field: google.protobuf.Timestamp end = 4;
+   */
+  end?: Timestamp | undefined;
+
+  /**
+   * The series: one, or one a replica.
+   *
+   * @generated from field: repeated obiente.cloud.v1.MetricSeries series = 5;
+   */
+  series: MetricSeries[];
+
+  /**
+   * Requests from outside, a value a step; empty when a replica was asked for, and in live resolution.
+   *
+   * @generated from field: repeated obiente.cloud.v1.RequestPoint requests = 6;
+   */
+  requests: RequestPoint[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.QueryMetricsResponse.
+ * Use `create(QueryMetricsResponseSchema)` to create a new message.
+ */
+export const QueryMetricsResponseSchema: GenMessage<QueryMetricsResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 7);
+
+/**
+ * The course of one replica, or of all together.
+ *
+ * @generated from message obiente.cloud.v1.MetricSeries
+ */
+export type MetricSeries = Message<"obiente.cloud.v1.MetricSeries"> & {
+  /**
+   * The replica; empty for all together.
+   *
+   * @generated from field: string replica_id = 1;
+   */
+  replicaId: string;
+
+  /**
+   * A point a step.
+   *
+   * @generated from field: repeated obiente.cloud.v1.MetricPoint points = 2;
+   */
+  points: MetricPoint[];
+
+  /**
+   * The percentiles that were asked for, in that order.
+   *
+   * @generated from field: repeated obiente.cloud.v1.MetricPercentile percentiles = 3;
+   */
+  percentiles: MetricPercentile[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.MetricSeries.
+ * Use `create(MetricSeriesSchema)` to create a new message.
+ */
+export const MetricSeriesSchema: GenMessage<MetricSeries> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 8);
+
+/**
+ * One step. Where nothing is known, every value is unset: that is a gap, and not 0.
+ *
+ * @generated from message obiente.cloud.v1.MetricPoint
+ */
+export type MetricPoint = Message<"obiente.cloud.v1.MetricPoint"> & {
+  /**
+   * Begin of the step.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Replicas that the values are of; 0 in a gap.
+   *
+   * @generated from field: int32 replicas = 2;
+   */
+  replicas: number;
+
+  /**
+   * CPU used, in percent of one core.
+   *
+   * @generated from field: optional double cpu_percent = 3;
+   */
+  cpuPercent?: number | undefined;
+
+  /**
+   * Of it, time that was wanted and denied by the limit, in percent of one core.
+   *
+   * @generated from field: optional double cpu_throttled_percent = 4;
+   */
+  cpuThrottledPercent?: number | undefined;
+
+  /**
+   * Working set, bytes, the mean of the step.
+   *
+   * @generated from field: optional double memory_bytes = 5;
+   */
+  memoryBytes?: number | undefined;
+
+  /**
+   * The largest working set within the step, bytes.
+   *
+   * @generated from field: optional double memory_max_bytes = 6;
+   */
+  memoryMaxBytes?: number | undefined;
+
+  /**
+   * Received, bytes a second.
+   *
+   * @generated from field: optional double network_receive_rate = 7;
+   */
+  networkReceiveRate?: number | undefined;
+
+  /**
+   * Sent, bytes a second.
+   *
+   * @generated from field: optional double network_transmit_rate = 8;
+   */
+  networkTransmitRate?: number | undefined;
+
+  /**
+   * Read from disks, bytes a second.
+   *
+   * @generated from field: optional double disk_read_rate = 9;
+   */
+  diskReadRate?: number | undefined;
+
+  /**
+   * Written to disks, bytes a second.
+   *
+   * @generated from field: optional double disk_write_rate = 10;
+   */
+  diskWriteRate?: number | undefined;
+
+  /**
+   * Processes and threads; unset in hours.
+   *
+   * @generated from field: optional double pids = 11;
+   */
+  pids?: number | undefined;
+
+  /**
+   * Share of the step that was observed, 0 to 1; below 1 when replicas came or went, or were not watched.
+   *
+   * @generated from field: optional double observed = 12;
+   */
+  observed?: number | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.MetricPoint.
+ * Use `create(MetricPointSchema)` to create a new message.
+ */
+export const MetricPointSchema: GenMessage<MetricPoint> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 9);
+
+/**
+ * A percentile over the points of a series that are no gaps, by nearest rank.
+ *
+ * @generated from message obiente.cloud.v1.MetricPercentile
+ */
+export type MetricPercentile = Message<"obiente.cloud.v1.MetricPercentile"> & {
+  /**
+   * Which, 0 to 100.
+   *
+   * @generated from field: double percentile = 1;
+   */
+  percentile: number;
+
+  /**
+   * Of the CPU.
+   *
+   * @generated from field: optional double cpu_percent = 2;
+   */
+  cpuPercent?: number | undefined;
+
+  /**
+   * Of the working set.
+   *
+   * @generated from field: optional double memory_bytes = 3;
+   */
+  memoryBytes?: number | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.MetricPercentile.
+ * Use `create(MetricPercentileSchema)` to create a new message.
+ */
+export const MetricPercentileSchema: GenMessage<MetricPercentile> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 10);
+
+/**
+ * Requests from outside in one step; in a gap every value is unset.
+ *
+ * @generated from message obiente.cloud.v1.RequestPoint
+ */
+export type RequestPoint = Message<"obiente.cloud.v1.RequestPoint"> & {
+  /**
+   * Begin of the step.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Requests that were answered.
+   *
+   * @generated from field: optional int64 requests = 2;
+   */
+  requests?: bigint | undefined;
+
+  /**
+   * Of them, those answered 500 to 599.
+   *
+   * @generated from field: optional int64 status_5xx = 3;
+   */
+  status5xx?: bigint | undefined;
+
+  /**
+   * Those answered 400 to 499.
+   *
+   * @generated from field: optional int64 status_4xx = 4;
+   */
+  status4xx?: bigint | undefined;
+
+  /**
+   * Those answered 300 to 399.
+   *
+   * @generated from field: optional int64 status_3xx = 5;
+   */
+  status3xx?: bigint | undefined;
+
+  /**
+   * Those answered 200 to 299.
+   *
+   * @generated from field: optional int64 status_2xx = 6;
+   */
+  status2xx?: bigint | undefined;
+
+  /**
+   * Those answered 100 to 199.
+   *
+   * @generated from field: optional int64 status_1xx = 7;
+   */
+  status1xx?: bigint | undefined;
+
+  /**
+   * Bytes of the requests.
+   *
+   * @generated from field: optional int64 bytes_in = 8;
+   */
+  bytesIn?: bigint | undefined;
+
+  /**
+   * Bytes of the answers.
+   *
+   * @generated from field: optional int64 bytes_out = 9;
+   */
+  bytesOut?: bigint | undefined;
+
+  /**
+   * How long half of the answers took at most, milliseconds; from the histogram's buckets, so between two bounds at best.
+   *
+   * @generated from field: optional double latency_p50_ms = 10;
+   */
+  latencyP50Ms?: number | undefined;
+
+  /**
+   * The same of 95 of 100.
+   *
+   * @generated from field: optional double latency_p95_ms = 11;
+   */
+  latencyP95Ms?: number | undefined;
+
+  /**
+   * The same of 99 of 100.
+   *
+   * @generated from field: optional double latency_p99_ms = 12;
+   */
+  latencyP99Ms?: number | undefined;
+};
+
+/**
+ * Describes the message obiente.cloud.v1.RequestPoint.
+ * Use `create(RequestPointSchema)` to create a new message.
+ */
+export const RequestPointSchema: GenMessage<RequestPoint> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_metrics, 11);
 
 /**
  * Which deployment.
@@ -90,7 +832,7 @@ export type GetLatestMetricsRequest = Message<"obiente.cloud.v1.GetLatestMetrics
  * Use `create(GetLatestMetricsRequestSchema)` to create a new message.
  */
 export const GetLatestMetricsRequestSchema: GenMessage<GetLatestMetricsRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_metrics, 2);
+  messageDesc(file_obiente_cloud_v1_metrics, 12);
 
 /**
  * The newest samples.
@@ -111,7 +853,7 @@ export type GetLatestMetricsResponse = Message<"obiente.cloud.v1.GetLatestMetric
  * Use `create(GetLatestMetricsResponseSchema)` to create a new message.
  */
 export const GetLatestMetricsResponseSchema: GenMessage<GetLatestMetricsResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_metrics, 3);
+  messageDesc(file_obiente_cloud_v1_metrics, 13);
 
 /**
  * What one container uses, as read at one moment. Counters rise since the container's start.
@@ -216,6 +958,76 @@ export type ContainerSample = Message<"obiente.cloud.v1.ContainerSample"> & {
    * @generated from field: int32 pids = 14;
    */
   pids: number;
+
+  /**
+   * Of the CPU used, the part in user mode, nanoseconds.
+   *
+   * @generated from field: int64 cpu_user_nanos = 15;
+   */
+  cpuUserNanos: bigint;
+
+  /**
+   * The part in the kernel, nanoseconds.
+   *
+   * @generated from field: int64 cpu_system_nanos = 16;
+   */
+  cpuSystemNanos: bigint;
+
+  /**
+   * Time that was wanted and denied by the limit, nanoseconds.
+   *
+   * @generated from field: int64 cpu_throttled_nanos = 17;
+   */
+  cpuThrottledNanos: bigint;
+
+  /**
+   * Packets received since the start.
+   *
+   * @generated from field: int64 network_receive_packets = 18;
+   */
+  networkReceivePackets: bigint;
+
+  /**
+   * Packets sent since the start.
+   *
+   * @generated from field: int64 network_transmit_packets = 19;
+   */
+  networkTransmitPackets: bigint;
+
+  /**
+   * Reads from disks since the start.
+   *
+   * @generated from field: int64 disk_read_operations = 20;
+   */
+  diskReadOperations: bigint;
+
+  /**
+   * Writes to disks since the start.
+   *
+   * @generated from field: int64 disk_write_operations = 21;
+   */
+  diskWriteOperations: bigint;
+
+  /**
+   * Processes that the kernel ended for want of memory, since the start.
+   *
+   * @generated from field: int64 oom_kills = 22;
+   */
+  oomKills: bigint;
+
+  /**
+   * Files that the kernel holds in memory and can drop, bytes.
+   *
+   * @generated from field: int64 page_cache_bytes = 23;
+   */
+  pageCacheBytes: bigint;
+
+  /**
+   * When this run of the container began; counters begin at 0 with the next.
+   *
+   * @generated from field: google.protobuf.Timestamp started_at = 24;
+   */
+  startedAt?: Timestamp | undefined;
 };
 
 /**
@@ -223,7 +1035,103 @@ export type ContainerSample = Message<"obiente.cloud.v1.ContainerSample"> & {
  * Use `create(ContainerSampleSchema)` to create a new message.
  */
 export const ContainerSampleSchema: GenMessage<ContainerSample> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_metrics, 4);
+  messageDesc(file_obiente_cloud_v1_metrics, 14);
+
+/**
+ * How fine an answer is.
+ *
+ * @generated from enum obiente.cloud.v1.MetricsResolution
+ */
+export const MetricsResolution = {
+  /**
+   * The finest that is kept for the range and fits into an answer.
+   *
+   * @generated from enum value: METRICS_RESOLUTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Rounds of the last 5 minutes.
+   *
+   * @generated from enum value: METRICS_RESOLUTION_LIVE = 1;
+   */
+  LIVE: 1,
+
+  /**
+   * Minutes; kept for a day as a rule.
+   *
+   * @generated from enum value: METRICS_RESOLUTION_MINUTE = 2;
+   */
+  MINUTE: 2,
+
+  /**
+   * Hours; kept for more than a year as a rule.
+   *
+   * @generated from enum value: METRICS_RESOLUTION_HOUR = 3;
+   */
+  HOUR: 3,
+} as const;
+
+/**
+ * How fine an answer is.
+ *
+ * @generated from enum obiente.cloud.v1.MetricsResolution
+ */
+export type MetricsResolution = (typeof MetricsResolution)[keyof typeof MetricsResolution] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.MetricsResolution.
+ */
+export const MetricsResolutionSchema: GenEnum<MetricsResolution> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_metrics, 0);
+
+/**
+ * What replicas are made one value by.
+ *
+ * @generated from enum obiente.cloud.v1.MetricsAggregation
+ */
+export const MetricsAggregation = {
+  /**
+   * The sum over replicas.
+   *
+   * @generated from enum value: METRICS_AGGREGATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The mean of the replicas.
+   *
+   * @generated from enum value: METRICS_AGGREGATION_AVERAGE = 1;
+   */
+  AVERAGE: 1,
+
+  /**
+   * The replica with the most, for each value.
+   *
+   * @generated from enum value: METRICS_AGGREGATION_MAXIMUM = 2;
+   */
+  MAXIMUM: 2,
+
+  /**
+   * No aggregation: a series a replica.
+   *
+   * @generated from enum value: METRICS_AGGREGATION_NONE = 3;
+   */
+  NONE: 3,
+} as const;
+
+/**
+ * What replicas are made one value by.
+ *
+ * @generated from enum obiente.cloud.v1.MetricsAggregation
+ */
+export type MetricsAggregation = (typeof MetricsAggregation)[keyof typeof MetricsAggregation] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.MetricsAggregation.
+ */
+export const MetricsAggregationSchema: GenEnum<MetricsAggregation> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_metrics, 1);
 
 /**
  * What applications use.
@@ -232,8 +1140,8 @@ export const ContainerSampleSchema: GenMessage<ContainerSample> = /*@__PURE__*/
  */
 export const MetricsService: GenService<{
   /**
-   * Streams samples of a deployment's replicas as they are taken, every 5 s, after those of the last minutes that are
-   * newer than `after`.
+   * Streams what a deployment's replicas use: first one message with what was taken in the last minutes, then one a tick,
+   * every 5 s, with the samples of all of its nodes.
    *
    * @generated from rpc obiente.cloud.v1.MetricsService.StreamMetrics
    */
@@ -251,6 +1159,17 @@ export const MetricsService: GenService<{
     methodKind: "unary";
     input: typeof GetLatestMetricsRequestSchema;
     output: typeof GetLatestMetricsResponseSchema;
+  },
+  /**
+   * Answers with the course of a deployment's use over a range of time, at even steps; where nothing is known the step is
+   * empty.
+   *
+   * @generated from rpc obiente.cloud.v1.MetricsService.QueryMetrics
+   */
+  queryMetrics: {
+    methodKind: "unary";
+    input: typeof QueryMetricsRequestSchema;
+    output: typeof QueryMetricsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_obiente_cloud_v1_metrics, 0);

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file obiente/cloud/v1/spec.proto.
  */
 export const file_obiente_cloud_v1_spec: GenFile = /*@__PURE__*/
-  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEipgYKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASKgoDZ2l0GAwgASgLMhsub2JpZW50ZS5jbG91ZC52MS5HaXRTb3VyY2VIABIwCgZzdGF0aWMYDSABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlN0YXRpY1NvdXJjZUgAEiEKCHJlcGxpY2FzGAMgASgFQgq6SAcaBRiQTigASAGIAQESHgoEcG9ydBgEIAEoBUILukgIGgYY//8DKAFIAogBARJFCgtlbnZpcm9ubWVudBgFIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHEjMKDGhlYWx0aF9jaGVjaxgGIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuSGVhbHRoQ2hlY2sSMAoGbGltaXRzGAcgASgLMiAub2JpZW50ZS5jbG91ZC52MS5SZXNvdXJjZUxpbWl0cxJBCg5yZXN0YXJ0X3BvbGljeRgIIAEoDjIfLm9iaWVudGUuY2xvdWQudjEuUmVzdGFydFBvbGljeUIIukgFggECEAESIgoHY29tbWFuZBgJIAMoCUIRukgOkgELEIACIgZyBBiAgAISMAoHcm9sbG91dBgKIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuUm9sbG91dFBvbGljeRI4Cgd2b2x1bWVzGA4gAygLMh0ub2JpZW50ZS5jbG91ZC52MS5Wb2x1bWVNb3VudEIIukgFkgECEEASNAoJcGxhY2VtZW50GA8gASgLMiEub2JpZW50ZS5jbG91ZC52MS5QbGFjZW1lbnRQb2xpY3lCCAoGc291cmNlQgsKCV9yZXBsaWNhc0IHCgVfcG9ydCL4AQoPUGxhY2VtZW50UG9saWN5Ej8KCHN0cmF0ZWd5GAEgASgOMiMub2JpZW50ZS5jbG91ZC52MS5QbGFjZW1lbnRTdHJhdGVneUIIukgFggECEAESHQoMc3ByZWFkX2xhYmVsGAIgASgJQge6SARyAhg/EiQKC2NvbnN0cmFpbnRzGAMgAygJQg+6SAySAQkQICIFcgMYgAQSLgoVbWF4X3JlcGxpY2FzX3Blcl9ub2RlGAQgASgFQgq6SAcaBRiQTigBSACIAQESFQoEbmVhchgFIAEoCUIHukgEcgIYP0IYChZfbWF4X3JlcGxpY2FzX3Blcl9ub2RlInMKC1ZvbHVtZU1vdW50EjcKBnZvbHVtZRgBIAEoCUInukgkciIQARh/MhxeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXSokEhgKBHBhdGgYAiABKAlCCrpIB3IFEAIYgAQSEQoJcmVhZF9vbmx5GAMgASgIIv8BCg1Sb2xsb3V0UG9saWN5EjQKB3JvbGxpbmcYASABKAsyIS5vYmllbnRlLmNsb3VkLnYxLlJvbGxpbmdTdHJhdGVneUgAEjYKCHJlY3JlYXRlGAIgASgLMiIub2JpZW50ZS5jbG91ZC52MS5SZWNyZWF0ZVN0cmF0ZWd5SAASOQoKYmx1ZV9ncmVlbhgDIAEoCzIjLm9iaWVudGUuY2xvdWQudjEuQmx1ZUdyZWVuU3RyYXRlZ3lIABIyCgZjYW5hcnkYBCABKAsyIC5vYmllbnRlLmNsb3VkLnYxLkNhbmFyeVN0cmF0ZWd5SABCEQoIc3RyYXRlZ3kSBbpIAggBIrEBCg9Sb2xsaW5nU3RyYXRlZ3kSKQoRbWF4X3N1cmdlX3BlcmNlbnQYASABKAVCCbpIBhoEGGQoAEgAiAEBEi8KF21heF91bmF2YWlsYWJsZV9wZXJjZW50GAIgASgFQgm6SAYaBBhkKABIAYgBARIQCghhcHByb3ZhbBgDIAEoCEIUChJfbWF4X3N1cmdlX3BlcmNlbnRCGgoYX21heF91bmF2YWlsYWJsZV9wZXJjZW50IiQKEFJlY3JlYXRlU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgiYgoRQmx1ZUdyZWVuU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgSOwoIa2VlcF9vbGQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIAIkkKDkNhbmFyeVN0cmF0ZWd5EjcKBXN0ZXBzGAEgAygLMhwub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdGVwQgq6SAeSAQQIARAUItwBCgpDYW5hcnlTdGVwEiEKDndlaWdodF9wZXJjZW50GAEgASgFQgm6SAYaBBhjKAESMgoIYXBwcm92YWwYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLkFwcHJvdmFsR2F0ZUgAEjkKBHdhaXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIASAASLQoGZXJyb3JzGAQgASgLMhsub2JpZW50ZS5jbG91ZC52MS5FcnJvckdhdGVIAEINCgRnYXRlEgW6SAIIASIOCgxBcHByb3ZhbEdhdGUiqQEKCUVycm9yR2F0ZRI9CgV3YXRjaBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkITukgQyAEBqgEKIgQIgPUkMgIIARIkChFtYXhfZXJyb3JfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgAEiYKDG1pbl9yZXF1ZXN0cxgDIAEoBUILukgIGgYYwIQ9KAFIAIgBAUIPCg1fbWluX3JlcXVlc3RzImkKC0ltYWdlU291cmNlEh0KCXJlZmVyZW5jZRgBIAEoCUIKukgHcgUQARiABBI7CgtwdWxsX3BvbGljeRgCIAEoDjIcLm9iaWVudGUuY2xvdWQudjEuUHVsbFBvbGljeUIIukgFggECEAEiwQEKEERvY2tlcmZpbGVTb3VyY2USMAoOY29udGV4dF9zaGEyNTYYASABKAlCGLpIFXITMg5eWzAtOWEtZl17NjR9JJgBQBIhCg9kb2NrZXJmaWxlX3BhdGgYAiABKAlCCLpIBXIDGP8BEhgKBnRhcmdldBgDIAEoCUIIukgFcgMYgAESPgoEYXJncxgEIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHIloKDFN0YXRpY1NvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEhgKBmZvbGRlchgCIAEoCUIIukgFcgMY/wEiuwIKCUdpdFNvdXJjZRIXCgN1cmwYASABKAlCCrpIB3IFEAEYgAgSFQoDcmVmGAIgASgJQgi6SAVyAxj/ARIeCgxzdWJkaXJlY3RvcnkYAyABKAlCCLpIBXIDGP8BEhIKCnN1Ym1vZHVsZXMYBCABKAgSIQoPZG9ja2VyZmlsZV9wYXRoGAUgASgJQgi6SAVyAxj/ARIYCgZ0YXJnZXQYBiABKAlCCLpIBXIDGIABEj4KBGFyZ3MYByADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIXCgZjb21taXQYCCABKAlCB7pIBHICGEASIwoMY29tcG9zZV9wYXRoGAkgASgJQgi6SAVyAxj/AUgAiAEBQg8KDV9jb21wb3NlX3BhdGgiyAMKDUNvbXBvc2VTb3VyY2USFwoEZmlsZRgBIAEoCUIJukgGcgQogIAQEl0KCXZhcmlhYmxlcxgCIAMoCzIuLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNvdXJjZS5WYXJpYWJsZXNFbnRyeUIaukgXmgEUEOgHIgdyBRABGIACKgZyBCiAgAQSVwoIY29udGV4dHMYAyADKAsyLS5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuQ29udGV4dHNFbnRyeUIWukgTmgEQEDIiBXIDGIAIKgVyA5gBQBI8CghzZXJ2aWNlcxgEIAMoCzIgLm9iaWVudGUuY2xvdWQudjEuQ29tcG9zZVNlcnZpY2VCCLpIBZIBAhAyEhsKCHdhcm5pbmdzGAUgAygJQgm6SAaSAQMQ6AcSKAoDZ2l0GAYgASgLMhsub2JpZW50ZS5jbG91ZC52MS5HaXRTb3VyY2UaMAoOVmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1Db250ZXh0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7gQKDkNvbXBvc2VTZXJ2aWNlEhUKBG5hbWUYASABKAlCB7pIBHICGD8SLgoFaW1hZ2UYAiABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkltYWdlU291cmNlSAASOAoKZG9ja2VyZmlsZRgDIAEoCzIiLm9iaWVudGUuY2xvdWQudjEuRG9ja2VyZmlsZVNvdXJjZUgAEioKA2dpdBgNIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuR2l0U291cmNlSAASHAoIcmVwbGljYXMYBCABKAVCCrpIBxoFGJBOKAASHgoEcG9ydBgFIAEoBUILukgIGgYY//8DKAFIAYgBARJFCgtlbnZpcm9ubWVudBgGIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHEjMKDGhlYWx0aF9jaGVjaxgHIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuSGVhbHRoQ2hlY2sSMAoGbGltaXRzGAggASgLMiAub2JpZW50ZS5jbG91ZC52MS5SZXNvdXJjZUxpbWl0cxJBCg5yZXN0YXJ0X3BvbGljeRgJIAEoDjIfLm9iaWVudGUuY2xvdWQudjEuUmVzdGFydFBvbGljeUIIukgFggECEAESGgoHY29tbWFuZBgKIAMoCUIJukgGkgEDEIACEhcKBW5lZWRzGAsgAygJQgi6SAWSAQIQMhI4Cgd2b2x1bWVzGAwgAygLMh0ub2JpZW50ZS5jbG91ZC52MS5Wb2x1bWVNb3VudEIIukgFkgECEEBCCAoGc291cmNlQgcKBV9wb3J0IpABChNFbnZpcm9ubWVudFZhcmlhYmxlEjIKBG5hbWUYASABKAlCJLpIIXIfEAEYgAIyGF5bQS1aYS16X11bQS1aYS16MC05X10qJBIdCgV2YWx1ZRgCIAEoCUIJukgGcgQogIAESACIAQESHAoLZmluZ2VycHJpbnQYAyABKAlCB7pIBHICGAxCCAoGX3ZhbHVlIuQDCgtIZWFsdGhDaGVjaxI7CglhdXRvbWF0aWMYASABKAsyJi5vYmllbnRlLmNsb3VkLnYxLkF1dG9tYXRpY0hlYWx0aENoZWNrSAASMQoEaHR0cBgCIAEoCzIhLm9iaWVudGUuY2xvdWQudjEuSHR0cEhlYWx0aENoZWNrSAASNwoHY29tbWFuZBgDIAEoCzIkLm9iaWVudGUuY2xvdWQudjEuQ29tbWFuZEhlYWx0aENoZWNrSAASLwoEbm9uZRgEIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuTm9IZWFsdGhDaGVja0gAEj8KCGludGVydmFsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwisAjIFEIDC1y8SPgoHdGltZW91dBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEh8KB3JldHJpZXMYByABKAVCCbpIBhoEGGQoAUgBiAEBEj4KDHN0YXJ0X3BlcmlvZBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMIkBwyAEINCgRraW5kEgW6SAIIAUIKCghfcmV0cmllcyIWChRBdXRvbWF0aWNIZWFsdGhDaGVjayJpCg9IdHRwSGVhbHRoQ2hlY2sSGAoEcGF0aBgBIAEoCUIKukgHcgUQARiACBIoCg9leHBlY3RlZF9zdGF0dXMYAiABKAVCCrpIBxoFGNcEKGRIAIgBAUISChBfZXhwZWN0ZWRfc3RhdHVzIjgKEkNvbW1hbmRIZWFsdGhDaGVjaxIiCgdjb21tYW5kGAEgAygJQhG6SA6SAQsIARBAIgVyAxiAICIPCg1Ob0hlYWx0aENoZWNrIpEBCg5SZXNvdXJjZUxpbWl0cxIxCgljcHVfY29yZXMYASABKAFCGbpIFhIUQAEZAAAAAAAAkEApexSuR+F6hD9IAIgBARItCgxtZW1vcnlfYnl0ZXMYAiABKANCErpIDyINGICAgICAgAQogICAA0gBiAEBQgwKCl9jcHVfY29yZXNCDwoNX21lbW9yeV9ieXRlcyrGAQoRUGxhY2VtZW50U3RyYXRlZ3kSIgoeUExBQ0VNRU5UX1NUUkFURUdZX1VOU1BFQ0lGSUVEEAASIwofUExBQ0VNRU5UX1NUUkFURUdZX0xFQVNUX0xPQURFRBABEiIKHlBMQUNFTUVOVF9TVFJBVEVHWV9ST1VORF9ST0JJThACEiUKIVBMQUNFTUVOVF9TVFJBVEVHWV9SRVNPVVJDRV9CQVNFRBADEh0KGVBMQUNFTUVOVF9TVFJBVEVHWV9TUFJFQUQQBCphCgpQdWxsUG9saWN5EhsKF1BVTExfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoSUFVMTF9QT0xJQ1lfQUxXQVlTEAESHgoaUFVMTF9QT0xJQ1lfSUZfTk9UX1BSRVNFTlQQAiqDAQoNUmVzdGFydFBvbGljeRIeChpSRVNUQVJUX1BPTElDWV9VTlNQRUNJRklFRBAAEhkKFVJFU1RBUlRfUE9MSUNZX0FMV0FZUxABEh0KGVJFU1RBUlRfUE9MSUNZX09OX0ZBSUxVUkUQAhIYChRSRVNUQVJUX1BPTElDWV9ORVZFUhADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration]);
+  fileDesc("ChtvYmllbnRlL2Nsb3VkL3YxL3NwZWMucHJvdG8SEG9iaWVudGUuY2xvdWQudjEi3AYKDkRlcGxveW1lbnRTcGVjEi4KBWltYWdlGAEgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAiABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIyCgdjb21wb3NlGAsgASgLMh8ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlSAASKgoDZ2l0GAwgASgLMhsub2JpZW50ZS5jbG91ZC52MS5HaXRTb3VyY2VIABIwCgZzdGF0aWMYDSABKAsyHi5vYmllbnRlLmNsb3VkLnYxLlN0YXRpY1NvdXJjZUgAEjQKCG5peHBhY2tzGBEgASgLMiAub2JpZW50ZS5jbG91ZC52MS5OaXhwYWNrc1NvdXJjZUgAEiEKCHJlcGxpY2FzGAMgASgFQgq6SAcaBRiQTigASAGIAQESHgoEcG9ydBgEIAEoBUILukgIGgYY//8DKAFIAogBARJFCgtlbnZpcm9ubWVudBgFIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHEjMKDGhlYWx0aF9jaGVjaxgGIAEoCzIdLm9iaWVudGUuY2xvdWQudjEuSGVhbHRoQ2hlY2sSMAoGbGltaXRzGAcgASgLMiAub2JpZW50ZS5jbG91ZC52MS5SZXNvdXJjZUxpbWl0cxJBCg5yZXN0YXJ0X3BvbGljeRgIIAEoDjIfLm9iaWVudGUuY2xvdWQudjEuUmVzdGFydFBvbGljeUIIukgFggECEAESIgoHY29tbWFuZBgJIAMoCUIRukgOkgELEIACIgZyBBiAgAISMAoHcm9sbG91dBgKIAEoCzIfLm9iaWVudGUuY2xvdWQudjEuUm9sbG91dFBvbGljeRI4Cgd2b2x1bWVzGA4gAygLMh0ub2JpZW50ZS5jbG91ZC52MS5Wb2x1bWVNb3VudEIIukgFkgECEEASNAoJcGxhY2VtZW50GA8gASgLMiEub2JpZW50ZS5jbG91ZC52MS5QbGFjZW1lbnRQb2xpY3lCCAoGc291cmNlQgsKCV9yZXBsaWNhc0IHCgVfcG9ydCL4AQoPUGxhY2VtZW50UG9saWN5Ej8KCHN0cmF0ZWd5GAEgASgOMiMub2JpZW50ZS5jbG91ZC52MS5QbGFjZW1lbnRTdHJhdGVneUIIukgFggECEAESHQoMc3ByZWFkX2xhYmVsGAIgASgJQge6SARyAhg/EiQKC2NvbnN0cmFpbnRzGAMgAygJQg+6SAySAQkQICIFcgMYgAQSLgoVbWF4X3JlcGxpY2FzX3Blcl9ub2RlGAQgASgFQgq6SAcaBRiQTigBSACIAQESFQoEbmVhchgFIAEoCUIHukgEcgIYP0IYChZfbWF4X3JlcGxpY2FzX3Blcl9ub2RlInMKC1ZvbHVtZU1vdW50EjcKBnZvbHVtZRgBIAEoCUInukgkciIQARh/MhxeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXSokEhgKBHBhdGgYAiABKAlCCrpIB3IFEAIYgAQSEQoJcmVhZF9vbmx5GAMgASgIIv8BCg1Sb2xsb3V0UG9saWN5EjQKB3JvbGxpbmcYASABKAsyIS5vYmllbnRlLmNsb3VkLnYxLlJvbGxpbmdTdHJhdGVneUgAEjYKCHJlY3JlYXRlGAIgASgLMiIub2JpZW50ZS5jbG91ZC52MS5SZWNyZWF0ZVN0cmF0ZWd5SAASOQoKYmx1ZV9ncmVlbhgDIAEoCzIjLm9iaWVudGUuY2xvdWQudjEuQmx1ZUdyZWVuU3RyYXRlZ3lIABIyCgZjYW5hcnkYBCABKAsyIC5vYmllbnRlLmNsb3VkLnYxLkNhbmFyeVN0cmF0ZWd5SABCEQoIc3RyYXRlZ3kSBbpIAggBIrEBCg9Sb2xsaW5nU3RyYXRlZ3kSKQoRbWF4X3N1cmdlX3BlcmNlbnQYASABKAVCCbpIBhoEGGQoAEgAiAEBEi8KF21heF91bmF2YWlsYWJsZV9wZXJjZW50GAIgASgFQgm6SAYaBBhkKABIAYgBARIQCghhcHByb3ZhbBgDIAEoCEIUChJfbWF4X3N1cmdlX3BlcmNlbnRCGgoYX21heF91bmF2YWlsYWJsZV9wZXJjZW50IiQKEFJlY3JlYXRlU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgiYgoRQmx1ZUdyZWVuU3RyYXRlZ3kSEAoIYXBwcm92YWwYASABKAgSOwoIa2VlcF9vbGQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIAIkkKDkNhbmFyeVN0cmF0ZWd5EjcKBXN0ZXBzGAEgAygLMhwub2JpZW50ZS5jbG91ZC52MS5DYW5hcnlTdGVwQgq6SAeSAQQIARAUItwBCgpDYW5hcnlTdGVwEiEKDndlaWdodF9wZXJjZW50GAEgASgFQgm6SAYaBBhjKAESMgoIYXBwcm92YWwYAiABKAsyHi5vYmllbnRlLmNsb3VkLnYxLkFwcHJvdmFsR2F0ZUgAEjkKBHdhaXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIASAASLQoGZXJyb3JzGAQgASgLMhsub2JpZW50ZS5jbG91ZC52MS5FcnJvckdhdGVIAEINCgRnYXRlEgW6SAIIASIOCgxBcHByb3ZhbEdhdGUiqQEKCUVycm9yR2F0ZRI9CgV3YXRjaBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkITukgQyAEBqgEKIgQIgPUkMgIIARIkChFtYXhfZXJyb3JfcGVyY2VudBgCIAEoBUIJukgGGgQYZCgAEiYKDG1pbl9yZXF1ZXN0cxgDIAEoBUILukgIGgYYwIQ9KAFIAIgBAUIPCg1fbWluX3JlcXVlc3RzImkKC0ltYWdlU291cmNlEh0KCXJlZmVyZW5jZRgBIAEoCUIKukgHcgUQARiABBI7CgtwdWxsX3BvbGljeRgCIAEoDjIcLm9iaWVudGUuY2xvdWQudjEuUHVsbFBvbGljeUIIukgFggECEAEiwQEKEERvY2tlcmZpbGVTb3VyY2USMAoOY29udGV4dF9zaGEyNTYYASABKAlCGLpIFXITMg5eWzAtOWEtZl17NjR9JJgBQBIhCg9kb2NrZXJmaWxlX3BhdGgYAiABKAlCCLpIBXIDGP8BEhgKBnRhcmdldBgDIAEoCUIIukgFcgMYgAESPgoEYXJncxgEIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHIloKDFN0YXRpY1NvdXJjZRIwCg5jb250ZXh0X3NoYTI1NhgBIAEoCUIYukgVchMyDl5bMC05YS1mXXs2NH0kmAFAEhgKBmZvbGRlchgCIAEoCUIIukgFcgMY/wEiggEKDk5peHBhY2tzU291cmNlEjAKDmNvbnRleHRfc2hhMjU2GAEgASgJQhi6SBVyEzIOXlswLTlhLWZdezY0fSSYAUASPgoEYXJncxgCIAMoCzIlLm9iaWVudGUuY2xvdWQudjEuRW52aXJvbm1lbnRWYXJpYWJsZUIJukgGkgEDEOgHIvECCglHaXRTb3VyY2USFwoDdXJsGAEgASgJQgq6SAdyBRABGIAIEhUKA3JlZhgCIAEoCUIIukgFcgMY/wESHgoMc3ViZGlyZWN0b3J5GAMgASgJQgi6SAVyAxj/ARISCgpzdWJtb2R1bGVzGAQgASgIEiEKD2RvY2tlcmZpbGVfcGF0aBgFIAEoCUIIukgFcgMY/wESGAoGdGFyZ2V0GAYgASgJQgi6SAVyAxiAARI+CgRhcmdzGAcgAygLMiUub2JpZW50ZS5jbG91ZC52MS5FbnZpcm9ubWVudFZhcmlhYmxlQgm6SAaSAQMQ6AcSFwoGY29tbWl0GAggASgJQge6SARyAhhAEiMKDGNvbXBvc2VfcGF0aBgJIAEoCUIIukgFcgMY/wFIAIgBARI0CgdidWlsZGVyGAogASgOMhkub2JpZW50ZS5jbG91ZC52MS5CdWlsZGVyQgi6SAWCAQIQAUIPCg1fY29tcG9zZV9wYXRoIsgDCg1Db21wb3NlU291cmNlEhcKBGZpbGUYASABKAlCCbpIBnIEKICAEBJdCgl2YXJpYWJsZXMYAiADKAsyLi5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTb3VyY2UuVmFyaWFibGVzRW50cnlCGrpIF5oBFBDoByIHcgUQARiAAioGcgQogIAEElcKCGNvbnRleHRzGAMgAygLMi0ub2JpZW50ZS5jbG91ZC52MS5Db21wb3NlU291cmNlLkNvbnRleHRzRW50cnlCFrpIE5oBEBAyIgVyAxiACCoFcgOYAUASPAoIc2VydmljZXMYBCADKAsyIC5vYmllbnRlLmNsb3VkLnYxLkNvbXBvc2VTZXJ2aWNlQgi6SAWSAQIQMhIbCgh3YXJuaW5ncxgFIAMoCUIJukgGkgEDEOgHEigKA2dpdBgGIAEoCzIbLm9iaWVudGUuY2xvdWQudjEuR2l0U291cmNlGjAKDlZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLwoNQ29udGV4dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIu4ECg5Db21wb3NlU2VydmljZRIVCgRuYW1lGAEgASgJQge6SARyAhg/Ei4KBWltYWdlGAIgASgLMh0ub2JpZW50ZS5jbG91ZC52MS5JbWFnZVNvdXJjZUgAEjgKCmRvY2tlcmZpbGUYAyABKAsyIi5vYmllbnRlLmNsb3VkLnYxLkRvY2tlcmZpbGVTb3VyY2VIABIqCgNnaXQYDSABKAsyGy5vYmllbnRlLmNsb3VkLnYxLkdpdFNvdXJjZUgAEhwKCHJlcGxpY2FzGAQgASgFQgq6SAcaBRiQTigAEh4KBHBvcnQYBSABKAVCC7pICBoGGP//AygBSAGIAQESRQoLZW52aXJvbm1lbnQYBiADKAsyJS5vYmllbnRlLmNsb3VkLnYxLkVudmlyb25tZW50VmFyaWFibGVCCbpIBpIBAxDoBxIzCgxoZWFsdGhfY2hlY2sYByABKAsyHS5vYmllbnRlLmNsb3VkLnYxLkhlYWx0aENoZWNrEjAKBmxpbWl0cxgIIAEoCzIgLm9iaWVudGUuY2xvdWQudjEuUmVzb3VyY2VMaW1pdHMSQQoOcmVzdGFydF9wb2xpY3kYCSABKA4yHy5vYmllbnRlLmNsb3VkLnYxLlJlc3RhcnRQb2xpY3lCCLpIBYIBAhABEhoKB2NvbW1hbmQYCiADKAlCCbpIBpIBAxCAAhIXCgVuZWVkcxgLIAMoCUIIukgFkgECEDISOAoHdm9sdW1lcxgMIAMoCzIdLm9iaWVudGUuY2xvdWQudjEuVm9sdW1lTW91bnRCCLpIBZIBAhBAQggKBnNvdXJjZUIHCgVfcG9ydCKQAQoTRW52aXJvbm1lbnRWYXJpYWJsZRIyCgRuYW1lGAEgASgJQiS6SCFyHxABGIACMhheW0EtWmEtel9dW0EtWmEtejAtOV9dKiQSHQoFdmFsdWUYAiABKAlCCbpIBnIEKICABEgAiAEBEhwKC2ZpbmdlcnByaW50GAMgASgJQge6SARyAhgMQggKBl92YWx1ZSLkAwoLSGVhbHRoQ2hlY2sSOwoJYXV0b21hdGljGAEgASgLMiYub2JpZW50ZS5jbG91ZC52MS5BdXRvbWF0aWNIZWFsdGhDaGVja0gAEjEKBGh0dHAYAiABKAsyIS5vYmllbnRlLmNsb3VkLnYxLkh0dHBIZWFsdGhDaGVja0gAEjcKB2NvbW1hbmQYAyABKAsyJC5vYmllbnRlLmNsb3VkLnYxLkNvbW1hbmRIZWFsdGhDaGVja0gAEi8KBG5vbmUYBCABKAsyHy5vYmllbnRlLmNsb3VkLnYxLk5vSGVhbHRoQ2hlY2tIABI/CghpbnRlcnZhbBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIrAIyBRCAwtcvEj4KB3RpbWVvdXQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCKwCMgUQgMLXLxIfCgdyZXRyaWVzGAcgASgFQgm6SAYaBBhkKAFIAYgBARI+CgxzdGFydF9wZXJpb2QYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgBCDQoEa2luZBIFukgCCAFCCgoIX3JldHJpZXMiFgoUQXV0b21hdGljSGVhbHRoQ2hlY2siaQoPSHR0cEhlYWx0aENoZWNrEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgAgSKAoPZXhwZWN0ZWRfc3RhdHVzGAIgASgFQgq6SAcaBRjXBChkSACIAQFCEgoQX2V4cGVjdGVkX3N0YXR1cyI4ChJDb21tYW5kSGVhbHRoQ2hlY2sSIgoHY29tbWFuZBgBIAMoCUIRukgOkgELCAEQQCIFcgMYgCAiDwoNTm9IZWFsdGhDaGVjayKRAQoOUmVzb3VyY2VMaW1pdHMSMQoJY3B1X2NvcmVzGAEgASgBQhm6SBYSFEABGQAAAAAAAJBAKXsUrkfheoQ/SACIAQESLQoMbWVtb3J5X2J5dGVzGAIgASgDQhK6SA8iDRiAgICAgIAEKICAgANIAYgBAUIMCgpfY3B1X2NvcmVzQg8KDV9tZW1vcnlfYnl0ZXMqxgEKEVBsYWNlbWVudFN0cmF0ZWd5EiIKHlBMQUNFTUVOVF9TVFJBVEVHWV9VTlNQRUNJRklFRBAAEiMKH1BMQUNFTUVOVF9TVFJBVEVHWV9MRUFTVF9MT0FERUQQARIiCh5QTEFDRU1FTlRfU1RSQVRFR1lfUk9VTkRfUk9CSU4QAhIlCiFQTEFDRU1FTlRfU1RSQVRFR1lfUkVTT1VSQ0VfQkFTRUQQAxIdChlQTEFDRU1FTlRfU1RSQVRFR1lfU1BSRUFEEAQqYQoKUHVsbFBvbGljeRIbChdQVUxMX1BPTElDWV9VTlNQRUNJRklFRBAAEhYKElBVTExfUE9MSUNZX0FMV0FZUxABEh4KGlBVTExfUE9MSUNZX0lGX05PVF9QUkVTRU5UEAIqZAoHQnVpbGRlchIXChNCVUlMREVSX1VOU1BFQ0lGSUVEEAASFgoSQlVJTERFUl9ET0NLRVJGSUxFEAESEgoOQlVJTERFUl9TVEFUSUMQAhIUChBCVUlMREVSX05JWFBBQ0tTEAMqgwEKDVJlc3RhcnRQb2xpY3kSHgoaUkVTVEFSVF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIZChVSRVNUQVJUX1BPTElDWV9BTFdBWVMQARIdChlSRVNUQVJUX1BPTElDWV9PTl9GQUlMVVJFEAISGAoUUkVTVEFSVF9QT0xJQ1lfTkVWRVIQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration]);
 
 /**
  * What a deployment is wanted to be. A change of it makes a new, immutable revision.
@@ -66,6 +66,14 @@ export type DeploymentSpec = Message<"obiente.cloud.v1.DeploymentSpec"> & {
      */
     value: StaticSource;
     case: "static";
+  } | {
+    /**
+     * An application of which nixpacks makes an image, uploaded beforehand.
+     *
+     * @generated from field: obiente.cloud.v1.NixpacksSource nixpacks = 17;
+     */
+    value: NixpacksSource;
+    case: "nixpacks";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -595,6 +603,34 @@ export const StaticSourceSchema: GenMessage<StaticSource> = /*@__PURE__*/
   messageDesc(file_obiente_cloud_v1_spec, 13);
 
 /**
+ * A folder of which nixpacks makes an image, on a node that has that program. `docs/builds.md` says what it may do.
+ *
+ * @generated from message obiente.cloud.v1.NixpacksSource
+ */
+export type NixpacksSource = Message<"obiente.cloud.v1.NixpacksSource"> & {
+  /**
+   * Lower-case hex SHA-256 of the uploaded context, a tar archive that is not compressed.
+   *
+   * @generated from field: string context_sha256 = 1;
+   */
+  contextSha256: string;
+
+  /**
+   * Variables of the build, at most 1,000. They stay readable in the image, so they are no place for secrets.
+   *
+   * @generated from field: repeated obiente.cloud.v1.EnvironmentVariable args = 2;
+   */
+  args: EnvironmentVariable[];
+};
+
+/**
+ * Describes the message obiente.cloud.v1.NixpacksSource.
+ * Use `create(NixpacksSourceSchema)` to create a new message.
+ */
+export const NixpacksSourceSchema: GenMessage<NixpacksSource> = /*@__PURE__*/
+  messageDesc(file_obiente_cloud_v1_spec, 14);
+
+/**
  * A commit of a Git repository, fetched and built on a node. `docs/git-sources.md` says what may be named.
  *
  * @generated from message obiente.cloud.v1.GitSource
@@ -666,6 +702,14 @@ export type GitSource = Message<"obiente.cloud.v1.GitSource"> & {
    * @generated from field: optional string compose_path = 9;
    */
   composePath?: string | undefined;
+
+  /**
+   * How it is built. Unset: by the Dockerfile that is named, else by what is in the folder; what was found to be an
+   * application for nixpacks is answered as such, and pushes stay with it.
+   *
+   * @generated from field: obiente.cloud.v1.Builder builder = 10;
+   */
+  builder: Builder;
 };
 
 /**
@@ -673,7 +717,7 @@ export type GitSource = Message<"obiente.cloud.v1.GitSource"> & {
  * Use `create(GitSourceSchema)` to create a new message.
  */
 export const GitSourceSchema: GenMessage<GitSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 14);
+  messageDesc(file_obiente_cloud_v1_spec, 15);
 
 /**
  * The services of a Compose file: rolled out together, all new or all old. `docs/compose.md` says what may be in it.
@@ -731,7 +775,7 @@ export type ComposeSource = Message<"obiente.cloud.v1.ComposeSource"> & {
  * Use `create(ComposeSourceSchema)` to create a new message.
  */
 export const ComposeSourceSchema: GenMessage<ComposeSource> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 15);
+  messageDesc(file_obiente_cloud_v1_spec, 16);
 
 /**
  * A service of a Compose file, as it is carried out. Output only.
@@ -846,7 +890,7 @@ export type ComposeService = Message<"obiente.cloud.v1.ComposeService"> & {
  * Use `create(ComposeServiceSchema)` to create a new message.
  */
 export const ComposeServiceSchema: GenMessage<ComposeService> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 16);
+  messageDesc(file_obiente_cloud_v1_spec, 17);
 
 /**
  * One variable of a container's environment.
@@ -882,7 +926,7 @@ export type EnvironmentVariable = Message<"obiente.cloud.v1.EnvironmentVariable"
  * Use `create(EnvironmentVariableSchema)` to create a new message.
  */
 export const EnvironmentVariableSchema: GenMessage<EnvironmentVariable> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 17);
+  messageDesc(file_obiente_cloud_v1_spec, 18);
 
 /**
  * When a replica counts as healthy.
@@ -963,7 +1007,7 @@ export type HealthCheck = Message<"obiente.cloud.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 18);
+  messageDesc(file_obiente_cloud_v1_spec, 19);
 
 /**
  * A TCP connection to the deployment's port.
@@ -978,7 +1022,7 @@ export type AutomaticHealthCheck = Message<"obiente.cloud.v1.AutomaticHealthChec
  * Use `create(AutomaticHealthCheckSchema)` to create a new message.
  */
 export const AutomaticHealthCheckSchema: GenMessage<AutomaticHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 19);
+  messageDesc(file_obiente_cloud_v1_spec, 20);
 
 /**
  * An HTTP GET to the deployment's port.
@@ -1006,7 +1050,7 @@ export type HttpHealthCheck = Message<"obiente.cloud.v1.HttpHealthCheck"> & {
  * Use `create(HttpHealthCheckSchema)` to create a new message.
  */
 export const HttpHealthCheckSchema: GenMessage<HttpHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 20);
+  messageDesc(file_obiente_cloud_v1_spec, 21);
 
 /**
  * A command inside the container; exit code 0 is healthy.
@@ -1027,7 +1071,7 @@ export type CommandHealthCheck = Message<"obiente.cloud.v1.CommandHealthCheck"> 
  * Use `create(CommandHealthCheckSchema)` to create a new message.
  */
 export const CommandHealthCheckSchema: GenMessage<CommandHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 21);
+  messageDesc(file_obiente_cloud_v1_spec, 22);
 
 /**
  * No check: a replica is healthy as soon as it runs.
@@ -1042,7 +1086,7 @@ export type NoHealthCheck = Message<"obiente.cloud.v1.NoHealthCheck"> & {
  * Use `create(NoHealthCheckSchema)` to create a new message.
  */
 export const NoHealthCheckSchema: GenMessage<NoHealthCheck> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 22);
+  messageDesc(file_obiente_cloud_v1_spec, 23);
 
 /**
  * What a replica may use at most.
@@ -1070,7 +1114,7 @@ export type ResourceLimits = Message<"obiente.cloud.v1.ResourceLimits"> & {
  * Use `create(ResourceLimitsSchema)` to create a new message.
  */
 export const ResourceLimitsSchema: GenMessage<ResourceLimits> = /*@__PURE__*/
-  messageDesc(file_obiente_cloud_v1_spec, 23);
+  messageDesc(file_obiente_cloud_v1_spec, 24);
 
 /**
  * How nodes are filled.
@@ -1163,6 +1207,54 @@ export const PullPolicySchema: GenEnum<PullPolicy> = /*@__PURE__*/
   enumDesc(file_obiente_cloud_v1_spec, 1);
 
 /**
+ * How the files of a commit become an image.
+ *
+ * @generated from enum obiente.cloud.v1.Builder
+ */
+export const Builder = {
+  /**
+   * What is in the folder decides.
+   *
+   * @generated from enum value: BUILDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * By its Dockerfile.
+   *
+   * @generated from enum value: BUILDER_DOCKERFILE = 1;
+   */
+  DOCKERFILE: 1,
+
+  /**
+   * As a page that is ready to be served.
+   *
+   * @generated from enum value: BUILDER_STATIC = 2;
+   */
+  STATIC: 2,
+
+  /**
+   * By nixpacks, on a node that has it.
+   *
+   * @generated from enum value: BUILDER_NIXPACKS = 3;
+   */
+  NIXPACKS: 3,
+} as const;
+
+/**
+ * How the files of a commit become an image.
+ *
+ * @generated from enum obiente.cloud.v1.Builder
+ */
+export type Builder = (typeof Builder)[keyof typeof Builder] | UnknownEnum;
+
+/**
+ * Describes the enum obiente.cloud.v1.Builder.
+ */
+export const BuilderSchema: GenEnum<Builder> = /*@__PURE__*/
+  enumDesc(file_obiente_cloud_v1_spec, 2);
+
+/**
  * What happens when a replica exits.
  *
  * @generated from enum obiente.cloud.v1.RestartPolicy
@@ -1200,5 +1292,5 @@ export type RestartPolicy = (typeof RestartPolicy)[keyof typeof RestartPolicy] |
  * Describes the enum obiente.cloud.v1.RestartPolicy.
  */
 export const RestartPolicySchema: GenEnum<RestartPolicy> = /*@__PURE__*/
-  enumDesc(file_obiente_cloud_v1_spec, 2);
+  enumDesc(file_obiente_cloud_v1_spec, 3);
 

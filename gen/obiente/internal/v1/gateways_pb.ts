@@ -7,7 +7,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { ContainerSample } from "../../cloud/v1/metrics_pb.ts";
+import type { ContainerSample, RequestSample } from "../../cloud/v1/metrics_pb.ts";
 import { file_obiente_cloud_v1_metrics } from "../../cloud/v1/metrics_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file obiente/internal/v1/gateways.proto.
  */
 export const file_obiente_internal_v1_gateways: GenFile = /*@__PURE__*/
-  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSJnChREZXNjcmliZUltYWdlUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIuCghpbWFnZV9pZBgCIAEoCUIcukgZchcyFV5zaGEyNTY6WzAtOWEtZl17NjR9JCInChVEZXNjcmliZUltYWdlUmVzcG9uc2USDgoGbGF5ZXJzGAEgAygJItEBChJFeHBvcnRJbWFnZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQSHwoLc2tpcF9sYXllcnMYAyABKAVCCrpIBxoFGOgHKAASGgoJZnJvbV9ieXRlGAQgASgDQge6SAQiAigAEi0KC2Zyb21fc2hhMjU2GAUgASgJQhi6SBVyEzIRXihbMC05YS1mXXs2NH0pPyQiJAoTRXhwb3J0SW1hZ2VSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJJChNFeHBvcnRWb2x1bWVSZXF1ZXN0EhsKCXZvbHVtZV9pZBgBIAEoCUIIukgFcgOwAQESFQoEY29weRgCIAEoBUIHukgEGgIoACIlChRFeHBvcnRWb2x1bWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJiChRTdHJlYW1TYW1wbGVzUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIpCgVhZnRlchgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYgoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiKAoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAkywwMKEk5vZGVHYXRld2F5U2VydmljZRJ6ChNTdHJlYW1Db250YWluZXJMb2dzEi8ub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBowLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlMAESZgoNRGVzY3JpYmVJbWFnZRIpLm9iaWVudGUuaW50ZXJuYWwudjEuRGVzY3JpYmVJbWFnZVJlcXVlc3QaKi5vYmllbnRlLmludGVybmFsLnYxLkRlc2NyaWJlSW1hZ2VSZXNwb25zZRJiCgtFeHBvcnRJbWFnZRInLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0SW1hZ2VSZXF1ZXN0Gigub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRJbWFnZVJlc3BvbnNlMAESZQoMRXhwb3J0Vm9sdW1lEigub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRWb2x1bWVSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRWb2x1bWVSZXNwb25zZTABMuQCChZTdHJlYW1lckdhdGV3YXlTZXJ2aWNlEmgKDVN0cmVhbVNhbXBsZXMSKS5vYmllbnRlLmludGVybmFsLnYxLlN0cmVhbVNhbXBsZXNSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1TYW1wbGVzUmVzcG9uc2UwARJvChBHZXRMYXRlc3RTYW1wbGVzEiwub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRMYXRlc3RTYW1wbGVzUmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0TGF0ZXN0U2FtcGxlc1Jlc3BvbnNlEm8KEEdldE9ic2VydmFiaWxpdHkSLC5vYmllbnRlLmludGVybmFsLnYxLkdldE9ic2VydmFiaWxpdHlSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRPYnNlcnZhYmlsaXR5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
+  fileDesc("CiJvYmllbnRlL2ludGVybmFsL3YxL2dhdGV3YXlzLnByb3RvEhNvYmllbnRlLmludGVybmFsLnYxIpIBChpTdHJlYW1Db250YWluZXJMb2dzUmVxdWVzdBIfCgxjb250YWluZXJfaWQYASABKAlCCbpIBnIEEAwYQBIYCgR0YWlsGAIgASgFQgq6SAcaBRiQTigAEg4KBmZvbGxvdxgDIAEoCBIpCgVhZnRlchgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwobU3RyZWFtQ29udGFpbmVyTG9nc1Jlc3BvbnNlEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzdHJlYW0YAiABKAkSDAoEdGV4dBgDIAEoCSIXChVMaXN0U3dhcm1Ob2Rlc1JlcXVlc3QiRwoWTGlzdFN3YXJtTm9kZXNSZXNwb25zZRItCgVub2RlcxgBIAMoCzIeLm9iaWVudGUuaW50ZXJuYWwudjEuU3dhcm1Ob2RlIn0KCVN3YXJtTm9kZRIKCgJpZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIMCgRyb2xlGAMgASgJEhQKDGF2YWlsYWJpbGl0eRgEIAEoCRINCgVzdGF0ZRgFIAEoCRIPCgdhZGRyZXNzGAYgASgJEg4KBmxlYWRlchgHIAEoCCJnChREZXNjcmliZUltYWdlUmVxdWVzdBIfCg1kZXBsb3ltZW50X2lkGAEgASgJQgi6SAVyA7ABARIuCghpbWFnZV9pZBgCIAEoCUIcukgZchcyFV5zaGEyNTY6WzAtOWEtZl17NjR9JCInChVEZXNjcmliZUltYWdlUmVzcG9uc2USDgoGbGF5ZXJzGAEgAygJItEBChJFeHBvcnRJbWFnZVJlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESLgoIaW1hZ2VfaWQYAiABKAlCHLpIGXIXMhVec2hhMjU2OlswLTlhLWZdezY0fSQSHwoLc2tpcF9sYXllcnMYAyABKAVCCrpIBxoFGOgHKAASGgoJZnJvbV9ieXRlGAQgASgDQge6SAQiAigAEi0KC2Zyb21fc2hhMjU2GAUgASgJQhi6SBVyEzIRXihbMC05YS1mXXs2NH0pPyQiJAoTRXhwb3J0SW1hZ2VSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJJChNFeHBvcnRWb2x1bWVSZXF1ZXN0EhsKCXZvbHVtZV9pZBgBIAEoCUIIukgFcgOwAQESFQoEY29weRgCIAEoBUIHukgEGgIoACIlChRFeHBvcnRWb2x1bWVSZXNwb25zZRINCgVjaHVuaxgBIAEoDCKKAQoUU3RyZWFtU2FtcGxlc1JlcXVlc3QSHwoNZGVwbG95bWVudF9pZBgBIAEoCUIIukgFcgOwAQESKQoFYWZ0ZXIYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKC3JlcGxpY2FfaWRzGAMgAygJQhG6SA6SAQsQ6AciBnIEEAEYQCLXAQoVU3RyZWFtU2FtcGxlc1Jlc3BvbnNlEjIKB3NhbXBsZXMYASADKAsyIS5vYmllbnRlLmNsb3VkLnYxLkNvbnRhaW5lclNhbXBsZRIVCg1taXNzZWRfcm91bmRzGAIgASgDEhAKCGJhY2tmaWxsGAMgASgIEhMKC2ludGVydmFsX21zGAQgASgDEjEKCHJlcXVlc3RzGAUgAygLMh8ub2JpZW50ZS5jbG91ZC52MS5SZXF1ZXN0U2FtcGxlEhkKEWRlZ3JhZGF0aW9uX2xldmVsGAYgASgFIjoKF0dldExhdGVzdFNhbXBsZXNSZXF1ZXN0Eh8KDWRlcGxveW1lbnRfaWQYASABKAlCCLpIBXIDsAEBIk4KGEdldExhdGVzdFNhbXBsZXNSZXNwb25zZRIyCgdzYW1wbGVzGAEgAygLMiEub2JpZW50ZS5jbG91ZC52MS5Db250YWluZXJTYW1wbGUiGQoXR2V0T2JzZXJ2YWJpbGl0eVJlcXVlc3QiQQoYR2V0T2JzZXJ2YWJpbGl0eVJlc3BvbnNlEgwKBGpzb24YASABKAkSFwoPY291bnRzX3JlcXVlc3RzGAIgASgIMq4EChJOb2RlR2F0ZXdheVNlcnZpY2USegoTU3RyZWFtQ29udGFpbmVyTG9ncxIvLm9iaWVudGUuaW50ZXJuYWwudjEuU3RyZWFtQ29udGFpbmVyTG9nc1JlcXVlc3QaMC5vYmllbnRlLmludGVybmFsLnYxLlN0cmVhbUNvbnRhaW5lckxvZ3NSZXNwb25zZTABEmkKDkxpc3RTd2FybU5vZGVzEioub2JpZW50ZS5pbnRlcm5hbC52MS5MaXN0U3dhcm1Ob2Rlc1JlcXVlc3QaKy5vYmllbnRlLmludGVybmFsLnYxLkxpc3RTd2FybU5vZGVzUmVzcG9uc2USZgoNRGVzY3JpYmVJbWFnZRIpLm9iaWVudGUuaW50ZXJuYWwudjEuRGVzY3JpYmVJbWFnZVJlcXVlc3QaKi5vYmllbnRlLmludGVybmFsLnYxLkRlc2NyaWJlSW1hZ2VSZXNwb25zZRJiCgtFeHBvcnRJbWFnZRInLm9iaWVudGUuaW50ZXJuYWwudjEuRXhwb3J0SW1hZ2VSZXF1ZXN0Gigub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRJbWFnZVJlc3BvbnNlMAESZQoMRXhwb3J0Vm9sdW1lEigub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRWb2x1bWVSZXF1ZXN0Gikub2JpZW50ZS5pbnRlcm5hbC52MS5FeHBvcnRWb2x1bWVSZXNwb25zZTABMuQCChZTdHJlYW1lckdhdGV3YXlTZXJ2aWNlEmgKDVN0cmVhbVNhbXBsZXMSKS5vYmllbnRlLmludGVybmFsLnYxLlN0cmVhbVNhbXBsZXNSZXF1ZXN0Gioub2JpZW50ZS5pbnRlcm5hbC52MS5TdHJlYW1TYW1wbGVzUmVzcG9uc2UwARJvChBHZXRMYXRlc3RTYW1wbGVzEiwub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRMYXRlc3RTYW1wbGVzUmVxdWVzdBotLm9iaWVudGUuaW50ZXJuYWwudjEuR2V0TGF0ZXN0U2FtcGxlc1Jlc3BvbnNlEm8KEEdldE9ic2VydmFiaWxpdHkSLC5vYmllbnRlLmludGVybmFsLnYxLkdldE9ic2VydmFiaWxpdHlSZXF1ZXN0Gi0ub2JpZW50ZS5pbnRlcm5hbC52MS5HZXRPYnNlcnZhYmlsaXR5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_obiente_cloud_v1_metrics]);
 
 /**
  * Which lines.
@@ -95,6 +95,105 @@ export const StreamContainerLogsResponseSchema: GenMessage<StreamContainerLogsRe
   messageDesc(file_obiente_internal_v1_gateways, 1);
 
 /**
+ * Nothing is asked.
+ *
+ * @generated from message obiente.internal.v1.ListSwarmNodesRequest
+ */
+export type ListSwarmNodesRequest = Message<"obiente.internal.v1.ListSwarmNodesRequest"> & {
+};
+
+/**
+ * Describes the message obiente.internal.v1.ListSwarmNodesRequest.
+ * Use `create(ListSwarmNodesRequestSchema)` to create a new message.
+ */
+export const ListSwarmNodesRequestSchema: GenMessage<ListSwarmNodesRequest> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_gateways, 2);
+
+/**
+ * The hosts.
+ *
+ * @generated from message obiente.internal.v1.ListSwarmNodesResponse
+ */
+export type ListSwarmNodesResponse = Message<"obiente.internal.v1.ListSwarmNodesResponse"> & {
+  /**
+   * The hosts.
+   *
+   * @generated from field: repeated obiente.internal.v1.SwarmNode nodes = 1;
+   */
+  nodes: SwarmNode[];
+};
+
+/**
+ * Describes the message obiente.internal.v1.ListSwarmNodesResponse.
+ * Use `create(ListSwarmNodesResponseSchema)` to create a new message.
+ */
+export const ListSwarmNodesResponseSchema: GenMessage<ListSwarmNodesResponse> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_gateways, 3);
+
+/**
+ * A host of a swarm, in Swarm's words.
+ *
+ * @generated from message obiente.internal.v1.SwarmNode
+ */
+export type SwarmNode = Message<"obiente.internal.v1.SwarmNode"> & {
+  /**
+   * Swarm's id of it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * What it calls itself.
+   *
+   * @generated from field: string hostname = 2;
+   */
+  hostname: string;
+
+  /**
+   * `manager` or `worker`.
+   *
+   * @generated from field: string role = 3;
+   */
+  role: string;
+
+  /**
+   * `active`, `pause` or `drain`.
+   *
+   * @generated from field: string availability = 4;
+   */
+  availability: string;
+
+  /**
+   * `ready`, `down`, `disconnected` or `unknown`.
+   *
+   * @generated from field: string state = 5;
+   */
+  state: string;
+
+  /**
+   * Address at which managers reach it.
+   *
+   * @generated from field: string address = 6;
+   */
+  address: string;
+
+  /**
+   * Whether it leads the managers.
+   *
+   * @generated from field: bool leader = 7;
+   */
+  leader: boolean;
+};
+
+/**
+ * Describes the message obiente.internal.v1.SwarmNode.
+ * Use `create(SwarmNodeSchema)` to create a new message.
+ */
+export const SwarmNodeSchema: GenMessage<SwarmNode> = /*@__PURE__*/
+  messageDesc(file_obiente_internal_v1_gateways, 4);
+
+/**
  * Which image.
  *
  * @generated from message obiente.internal.v1.DescribeImageRequest
@@ -120,7 +219,7 @@ export type DescribeImageRequest = Message<"obiente.internal.v1.DescribeImageReq
  * Use `create(DescribeImageRequestSchema)` to create a new message.
  */
 export const DescribeImageRequestSchema: GenMessage<DescribeImageRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 2);
+  messageDesc(file_obiente_internal_v1_gateways, 5);
 
 /**
  * What it consists of.
@@ -141,7 +240,7 @@ export type DescribeImageResponse = Message<"obiente.internal.v1.DescribeImageRe
  * Use `create(DescribeImageResponseSchema)` to create a new message.
  */
 export const DescribeImageResponseSchema: GenMessage<DescribeImageResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 3);
+  messageDesc(file_obiente_internal_v1_gateways, 6);
 
 /**
  * Which image, and what of it.
@@ -191,7 +290,7 @@ export type ExportImageRequest = Message<"obiente.internal.v1.ExportImageRequest
  * Use `create(ExportImageRequestSchema)` to create a new message.
  */
 export const ExportImageRequestSchema: GenMessage<ExportImageRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 4);
+  messageDesc(file_obiente_internal_v1_gateways, 7);
 
 /**
  * A part of the archive.
@@ -212,7 +311,7 @@ export type ExportImageResponse = Message<"obiente.internal.v1.ExportImageRespon
  * Use `create(ExportImageResponseSchema)` to create a new message.
  */
 export const ExportImageResponseSchema: GenMessage<ExportImageResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 5);
+  messageDesc(file_obiente_internal_v1_gateways, 8);
 
 /**
  * Which volume.
@@ -240,7 +339,7 @@ export type ExportVolumeRequest = Message<"obiente.internal.v1.ExportVolumeReque
  * Use `create(ExportVolumeRequestSchema)` to create a new message.
  */
 export const ExportVolumeRequestSchema: GenMessage<ExportVolumeRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 6);
+  messageDesc(file_obiente_internal_v1_gateways, 9);
 
 /**
  * A part of the archive.
@@ -261,7 +360,7 @@ export type ExportVolumeResponse = Message<"obiente.internal.v1.ExportVolumeResp
  * Use `create(ExportVolumeResponseSchema)` to create a new message.
  */
 export const ExportVolumeResponseSchema: GenMessage<ExportVolumeResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 7);
+  messageDesc(file_obiente_internal_v1_gateways, 10);
 
 /**
  * Which samples.
@@ -277,11 +376,18 @@ export type StreamSamplesRequest = Message<"obiente.internal.v1.StreamSamplesReq
   deploymentId: string;
 
   /**
-   * Only samples taken after this; unset means from now on.
+   * Only samples taken after this; unset means all that are kept.
    *
    * @generated from field: google.protobuf.Timestamp after = 2;
    */
   after?: Timestamp | undefined;
+
+  /**
+   * Only these replicas; empty means all.
+   *
+   * @generated from field: repeated string replica_ids = 3;
+   */
+  replicaIds: string[];
 };
 
 /**
@@ -289,7 +395,7 @@ export type StreamSamplesRequest = Message<"obiente.internal.v1.StreamSamplesReq
  * Use `create(StreamSamplesRequestSchema)` to create a new message.
  */
 export const StreamSamplesRequestSchema: GenMessage<StreamSamplesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 8);
+  messageDesc(file_obiente_internal_v1_gateways, 11);
 
 /**
  * The samples of a round.
@@ -310,6 +416,34 @@ export type StreamSamplesResponse = Message<"obiente.internal.v1.StreamSamplesRe
    * @generated from field: int64 missed_rounds = 2;
    */
   missedRounds: bigint;
+
+  /**
+   * Whether this is the past: the first message of a stream is.
+   *
+   * @generated from field: bool backfill = 3;
+   */
+  backfill: boolean;
+
+  /**
+   * Time between two rounds, milliseconds.
+   *
+   * @generated from field: int64 interval_ms = 4;
+   */
+  intervalMs: bigint;
+
+  /**
+   * Requests from outside, where this node has an ingress.
+   *
+   * @generated from field: repeated obiente.cloud.v1.RequestSample requests = 5;
+   */
+  requests: RequestSample[];
+
+  /**
+   * Steps back from the usual interval, under load: 0 to 3.
+   *
+   * @generated from field: int32 degradation_level = 6;
+   */
+  degradationLevel: number;
 };
 
 /**
@@ -317,7 +451,7 @@ export type StreamSamplesResponse = Message<"obiente.internal.v1.StreamSamplesRe
  * Use `create(StreamSamplesResponseSchema)` to create a new message.
  */
 export const StreamSamplesResponseSchema: GenMessage<StreamSamplesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 9);
+  messageDesc(file_obiente_internal_v1_gateways, 12);
 
 /**
  * Which deployment.
@@ -338,7 +472,7 @@ export type GetLatestSamplesRequest = Message<"obiente.internal.v1.GetLatestSamp
  * Use `create(GetLatestSamplesRequestSchema)` to create a new message.
  */
 export const GetLatestSamplesRequestSchema: GenMessage<GetLatestSamplesRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 10);
+  messageDesc(file_obiente_internal_v1_gateways, 13);
 
 /**
  * The newest samples.
@@ -359,7 +493,7 @@ export type GetLatestSamplesResponse = Message<"obiente.internal.v1.GetLatestSam
  * Use `create(GetLatestSamplesResponseSchema)` to create a new message.
  */
 export const GetLatestSamplesResponseSchema: GenMessage<GetLatestSamplesResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 11);
+  messageDesc(file_obiente_internal_v1_gateways, 14);
 
 /**
  * Nothing is asked.
@@ -374,7 +508,7 @@ export type GetObservabilityRequest = Message<"obiente.internal.v1.GetObservabil
  * Use `create(GetObservabilityRequestSchema)` to create a new message.
  */
 export const GetObservabilityRequestSchema: GenMessage<GetObservabilityRequest> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 12);
+  messageDesc(file_obiente_internal_v1_gateways, 15);
 
 /**
  * The streamer's counters.
@@ -388,6 +522,13 @@ export type GetObservabilityResponse = Message<"obiente.internal.v1.GetObservabi
    * @generated from field: string json = 1;
    */
   json: string;
+
+  /**
+   * Whether this node has an ingress whose requests it counts.
+   *
+   * @generated from field: bool counts_requests = 2;
+   */
+  countsRequests: boolean;
 };
 
 /**
@@ -395,7 +536,7 @@ export type GetObservabilityResponse = Message<"obiente.internal.v1.GetObservabi
  * Use `create(GetObservabilityResponseSchema)` to create a new message.
  */
 export const GetObservabilityResponseSchema: GenMessage<GetObservabilityResponse> = /*@__PURE__*/
-  messageDesc(file_obiente_internal_v1_gateways, 13);
+  messageDesc(file_obiente_internal_v1_gateways, 16);
 
 /**
  * What the control plane asks of a node, and one node of another. Every call carries a token that the control plane
@@ -413,6 +554,16 @@ export const NodeGatewayService: GenService<{
     methodKind: "server_streaming";
     input: typeof StreamContainerLogsRequestSchema;
     output: typeof StreamContainerLogsResponseSchema;
+  },
+  /**
+   * Lists the hosts of the node's swarm, as its managers know them. Refused where the node is on no manager.
+   *
+   * @generated from rpc obiente.internal.v1.NodeGatewayService.ListSwarmNodes
+   */
+  listSwarmNodes: {
+    methodKind: "unary";
+    input: typeof ListSwarmNodesRequestSchema;
+    output: typeof ListSwarmNodesResponseSchema;
   },
   /**
    * Says what an image consists of, to a node that is to run it: what it has of that already need not be sent. The token
@@ -458,7 +609,8 @@ export const NodeGatewayService: GenService<{
  */
 export const StreamerGatewayService: GenService<{
   /**
-   * Streams samples of some deployments' containers on this node: those after `after` first, then new rounds.
+   * Streams samples of a deployment's containers on this node: first one message with those of the past, then one a
+   * round, also when there is nothing to tell, so that silence means that the node is away.
    *
    * @generated from rpc obiente.internal.v1.StreamerGatewayService.StreamSamples
    */
