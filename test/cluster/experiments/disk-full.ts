@@ -2,11 +2,11 @@ import { OperationState } from '../../../gen/obiente/cloud/v1/deployments_pb.ts'
 import { aWebServer, createSubject, type Subject } from '../../integration/deployed.ts';
 import { eventually } from '../../support/eventually.ts';
 import { deployApplication, probeApplication, SERVE, untilProbes } from '../application.ts';
-import { type Cluster, containersOf, untilAllAre } from '../cluster.ts';
+import { type Cluster, untilAllAre } from '../cluster.ts';
 import type { ClusterNode } from '../cluster-node.ts';
 import type { Experiment } from '../experiment.ts';
 import { atMost, secondsOf } from '../figures.ts';
-import { countVerdicts, wholeDeployment } from '../invariants.ts';
+import { countVerdicts } from '../invariants.ts';
 
 /** Room for the image and a few containers. */
 const DISK_BYTES = 512 * 1024 ** 2;
@@ -77,7 +77,7 @@ async function fillDisk(cluster: Cluster, node: ClusterNode): Promise<Filled> {
   await untilAllAre(cluster, 'ready');
   await untilDiskIs(cluster, node, false);
   const subject = await deployEverywhere(cluster);
-  const before = await containersOf(subject.id, cluster.nodes);
+  const before = await runningOf(cluster, subject);
   const prober = await probeApplication(cluster, subject);
   try {
     const filledAtWall = new Date();
@@ -97,15 +97,15 @@ async function fillDisk(cluster: Cluster, node: ClusterNode): Promise<Filled> {
     const recoversMs = performance.now() - freedAt;
     await untilAllAre(cluster, 'ready');
     const report = await prober.stop();
-    const after = await containersOf(subject.id, cluster.nodes);
-    const others = before.filter(({ id }) => !after.some((container) => container.id === id));
+    const after = await runningOf(cluster, subject);
     return {
       ...{ refusesMs, recoversMs, saidGone, failed: report.failed.length, asked: report.total },
       breaks: [
         ...refused,
         ...elsewhere,
-        ...others.map(({ replica }) => `I10: replica ${replica} has another container than before`),
-        ...(await wholeDeployment(cluster, subject.id, REPLICAS)),
+        ...before.filter((life) => !after.includes(life)).map((life) => `I10: ${life} is not there any more`),
+        ...(after.length === REPLICAS ? [] : [`${after.length} of ${REPLICAS} replicas run`]),
+        ...report.losses.map((loss) => JSON.stringify(loss)),
       ],
     };
   } finally {
@@ -113,6 +113,26 @@ async function fillDisk(cluster: Cluster, node: ClusterNode): Promise<Filled> {
     await prober.stop();
     await subject.remove();
   }
+}
+
+/**
+ * What runs of the replicas that are recorded as healthy, in words: container, process and start. Asked by id, since a
+ * daemon of 20.10 that was started without room answers with an empty list until the state of a container changes.
+ */
+async function runningOf({ db, nodes }: Cluster, { id }: Subject): Promise<string[]> {
+  const recorded = await db
+    .selectFrom('replicas')
+    .select(['replica_id', 'container_id', 'node_id'])
+    .where('deployment_id', '=', id)
+    .where('state', '=', 'healthy')
+    .where('serving', '=', true)
+    .execute();
+  const looks = recorded.map(async ({ replica_id, container_id, node_id }) => {
+    const docker = nodes.find(({ nodeId }) => nodeId === node_id)?.docker.client;
+    const { State } = (await docker?.getContainer(container_id ?? '').inspect()) ?? {};
+    return State?.Running ? [`${replica_id} on ${node_id}, ${container_id} ${State.Pid} ${State.StartedAt}`] : [];
+  });
+  return (await Promise.all(looks)).flat();
 }
 
 async function deployEverywhere(cluster: Cluster): Promise<Subject> {
