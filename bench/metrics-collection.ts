@@ -43,7 +43,7 @@ async function measure(corner: TestDocker, stack: AsyncDisposableStack): Promise
   const { streamer, floor } = await measureStreamer(corner, containers, stack);
   return [
     ...times.flatMap(roundFigures),
-    fasterThan(largest),
+    ...fasterThan(largest),
     // Below 1 is what a round costs by itself, whatever it reads.
     atMost({
       name: 'growth of CPU with containers',
@@ -77,12 +77,17 @@ function roundFigures({
 }
 
 /**
- * How much faster files are than the bare pool, in the words of a goal. Reading them waits for nothing, so the CPU that a
- * round takes is its time where it has a core for itself; elsewhere most of its time is other processes' turns.
+ * How much faster files are than the bare pool. The time of a round on shared cores is mostly other processes' turns, so the
+ * same by its CPU stands beside it: reading these files waits for nothing.
  */
-function fasterThan({ containers, filesCpu, barePool }: RoundTimes): Figure {
-  const [name, value] = [`${containers} by files, times faster`, barePool / filesCpu];
-  return { name, value, unit: '×', floor: null, ratio: null, goal: '>= 300 ×', holds: value >= 300 };
+function fasterThan({ containers, files, filesCpu, barePool }: RoundTimes): Figure[] {
+  const figure = { unit: '×', floor: null, ratio: null };
+  const [value, byCpu] = [barePool / files, barePool / filesCpu];
+  const name = `${containers} by files, times faster`;
+  return [
+    { ...figure, name, value, goal: '>= 300 ×', holds: value >= 300 },
+    { ...figure, name: `${name}, by CPU`, value: byCpu, goal: null, holds: true },
+  ];
 }
 
 function beside(name: string, value: number, floor: number, goal: { unit: string; max: number }): Figure {

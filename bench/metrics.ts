@@ -86,7 +86,7 @@ async function follow(api: Api, spec: SpecInit): Promise<Followed> {
   const samples: ContainerSample[] = [];
   const ending = new AbortController();
   const collecting = collect(
-    api.metrics.streamMetrics({ deploymentId: subject.id }, { signal: ending.signal }),
+    api.metrics.streamMetrics({ deploymentId: subject.id, after: finishedAt }, { signal: ending.signal }),
     samples,
   );
   const untilSamples = (count: number): Promise<void> =>
