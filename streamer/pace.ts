@@ -10,6 +10,8 @@ export interface Pace {
   deadlineMs(): number;
   /** Steps back from normal work: 0 to 3. */
   level(): number;
+  /** How late a timer of the process ran at worst in the time of the last round, milliseconds. */
+  lagMs(): number;
   /** Takes a round that has ended into account. */
   sawRound(round: Pick<Round, 'readMs' | 'unbegun'>): void;
   /** Stops to measure. */
@@ -37,14 +39,16 @@ export function createPace({
   readonly normalMs: number;
   readonly gauge?: StrainGauge;
 }): Pace {
-  let state = NOT_DEGRADED;
+  let [state, lagMs] = [NOT_DEGRADED, 0];
   const intervalMs = (): number => intervalAt(state.level, normalMs);
   return {
     intervalMs,
     deadlineMs: () => intervalMs() * ROUND_SHARE,
     level: () => state.level,
+    lagMs: () => lagMs,
     sawRound: ({ readMs, unbegun }) => {
       const strain = { ...gauge.take(), roundMs: readMs, isCutShort: unbegun > 0 };
+      lagMs = strain.loopLagMs;
       state = afterRound(state, strain, normalMs);
     },
     close: gauge.close,

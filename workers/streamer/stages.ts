@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createCgroupSource, findCgroupVersion } from '../../adapters/cgroup/cgroup-source.ts';
 import { createHostSource } from '../../adapters/cgroup/host-files.ts';
 import { createDockerConnection } from '../../adapters/docker/connection.ts';
@@ -82,15 +81,13 @@ export function createStages(
     },
   });
   const writer = createWriter(config, { stores, seen, spool }, log);
-  const lag = monitorEventLoopDelay();
-  lag.enable();
   const health = createHealthCheck({
     probeDocker: docker.directory.listContainerIds,
     isReading: () => observer.isReading(),
     observe: () => ({
       ...{ sinceRoundMs: observer.sinceRoundMs(), intervalMs: pace.intervalMs() },
-      ...{ lagMs: lag.mean / 1e6, isBreakerOpen: docker.gate.current().kind === 'open' },
-      slowSubscribers: subscribers.state().slow,
+      ...{ lagMs: pace.lagMs(), isBreakerOpen: docker.gate.current().kind === 'open' },
+      ...{ slowSubscribers: subscribers.state().slow, spoolAgeSeconds: writer.storage(now()).spoolAgeSeconds },
     }),
     failureThreshold: config.METRICS_HEALTH_CHECK_FAILURE_THRESHOLD,
     againMs: config.METRICS_HEALTH_CHECK_INTERVAL / config.METRICS_HEALTH_CHECK_FAILURE_THRESHOLD,
