@@ -83,7 +83,7 @@ export const RETRYABLE: Record<ErrorCode, boolean> = {
   DATABASE_UNAVAILABLE: true,
   WORKFLOWS_UNAVAILABLE: true,
   STREAMER_UNAVAILABLE: true,
-  SUBSCRIBER_TOO_SLOW: true,
+  SUBSCRIBER_TOO_SLOW: false,
   DELIVERY_FAILED: true,
   DELIVERY_REFUSED: false,
   CANCELLED: false,
