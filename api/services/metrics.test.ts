@@ -52,7 +52,7 @@ function open(nodes: Readonly<Record<string, readonly ContainerSample[] | 'silen
     findReplicaIds: async () => [],
     stored: createNoStoredMetrics(),
     readers: createReaders(),
-    kept: { live: 300_000, minute: 86_400_000 },
+    readKept: async () => ({ live: 300_000, minute: 86_400_000 }),
     patience: { maxRounds: 100, slowAfterMs: 5_000, stuckAfterMs: 60_000 },
     subscribe: () => () => undefined,
     streamers,
