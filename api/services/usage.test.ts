@@ -60,15 +60,15 @@ describe('usage', () => {
   const [month, monthBefore] = [monthOf(nowMs), monthOf(beforeMs)];
   let alice: Awaited<ReturnType<ApiRig['user']>>;
   let web: string;
-  const gone = randomUUID();
+  let gone: string;
 
   beforeAll(async () => {
     alice = await rig.user('alice');
     web = await aDeployment(alice, 'web');
     await aDeployment(alice, 'unused');
     const foreign = await aDeployment(await rig.user('mallory'), 'web');
-    const record = { deployment_id: gone, organization_id: alice.organizationId, name: 'api' };
-    await rig.db.insertInto('metered_deployments').values(record).execute();
+    gone = await aDeployment(alice, 'api');
+    await rig.db.deleteFrom('deployments').where('id', '=', gone).execute();
     await use(web, nowMs, [MAX_COUNT, MAX_COUNT, 2]);
     await use(web, beforeMs, [7]);
     await use(gone, nowMs, [1_000_000_001]);

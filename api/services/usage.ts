@@ -47,15 +47,20 @@ export function createUsageService({ db, usage, metricsPeriods, now }: UsageDeps
         readOwnHours(db, organizationId),
       ]);
       const wanted = metered.filter(
-        ({ id, name }) => [name, id, ''].includes(deployment) || deployment.toLowerCase() === id,
+        ({ id, name }) => deployment === '' || deployment === name || deployment.toLowerCase() === id,
       );
       if (deployment !== '' && wanted.length === 0) throw notFound('deployment');
       const ids = wanted.map(({ id }) => id);
       const rows = await usage.listMonthlyUsage(ids, months, MAX_ROWS + 1);
       if (rows.length > MAX_ROWS) throw tooMuch();
       const keptFromMs = now().getTime() - periodsInForce(own, metricsPeriods).hoursMs;
+      const byMonth = Map.groupBy(rows, (row) => monthOf(row.month.getTime()));
       return {
-        months: months.names.map((month) => toMonth(month, wanted, rows, keptFromMs)),
+        months: months.names.map((month) => ({
+          ...toMonth(wanted, byMonth.get(month) ?? []),
+          month,
+          incomplete: Date.parse(`${month}-01T00:00:00Z`) < keptFromMs,
+        })),
       };
     },
     async getMetricsRetention(_request, context) {
@@ -84,21 +89,16 @@ function tooMuch(): DomainError {
 }
 
 function toMonth(
-  month: string,
   deployments: readonly MeteredDeployment[],
   rows: readonly MonthlyUsage[],
-  keptFromMs: number,
-): MessageInitShape<typeof MonthUsageSchema> {
-  const ofMonth = rows.filter((row) => monthOf(row.month.getTime()) === month);
-  const used = new Map(ofMonth.map((row) => [row.deploymentId, toUsage(row)]));
+): Pick<MessageInitShape<typeof MonthUsageSchema>, 'total' | 'deployments'> {
+  const used = new Map(rows.map((row) => [row.deploymentId, toUsage(row)]));
   return {
-    month,
     total: toWire(sumUsage([...used.values()])),
     deployments: deployments.flatMap(({ id, name, isGone }) => {
       const own = used.get(id);
       return own ? [{ deploymentId: id, name, gone: isGone, usage: toWire(own) }] : [];
     }),
-    incomplete: Date.parse(`${month}-01T00:00:00Z`) < keptFromMs,
   };
 }
 
