@@ -18,6 +18,7 @@ import { ReplicasService } from '../gen/obiente/cloud/v1/replicas_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { UsageService } from '../gen/obiente/cloud/v1/usage_pb.ts';
 import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { ControlService } from '../gen/obiente/internal/v1/control_pb.ts';
@@ -41,6 +42,7 @@ import { createReplicasService } from './services/replicas.ts';
 import { createRetentionService, type RetentionDeps } from './services/retention.ts';
 import { createRoutesService } from './services/routes.ts';
 import { createSourcesService } from './services/sources.ts';
+import { createUsageService, type UsageDeps } from './services/usage.ts';
 import { createVolumesService, type VolumesDeps } from './services/volumes.ts';
 import { createWebhooksService } from './services/webhooks.ts';
 import type { ApiTelemetry } from './telemetry.ts';
@@ -64,6 +66,7 @@ export const PUBLIC_SERVICES = [
   RetentionService,
   RoutesService,
   SourcesService,
+  UsageService,
   VolumesService,
   WebhooksService,
 ] as const;
@@ -79,7 +82,8 @@ export interface RouterDeps
     KeysDeps,
     PlacementDeps,
     VolumesDeps,
-    RetentionDeps {
+    RetentionDeps,
+    UsageDeps {
   readonly workflows: DeploymentsDeps['workflows'] &
     OperationsDeps['workflows'] &
     ControlDeps['workflows'] &
@@ -131,6 +135,7 @@ export function createRoutes(deps: RouterDeps): (router: ConnectRouter) => void 
       .service(RetentionService, createRetentionService(deps), forUsers)
       .service(RoutesService, createRoutesService(deps), forUsers)
       .service(SourcesService, createSourcesService(deps), forUsers)
+      .service(UsageService, createUsageService(deps), forUsers)
       .service(VolumesService, createVolumesService(deps), forUsers)
       .service(WebhooksService, createWebhooksService(deps), forUsers)
       .service(ControlService, createControlService(deps), forNodes);

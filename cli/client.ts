@@ -18,6 +18,7 @@ import { ReplicasService } from '../gen/obiente/cloud/v1/replicas_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { UsageService } from '../gen/obiente/cloud/v1/usage_pb.ts';
 import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { retryInterceptor } from './retry.ts';
@@ -43,6 +44,7 @@ export const SERVICES = {
   retention: RetentionService,
   routes: RoutesService,
   sources: SourcesService,
+  usage: UsageService,
   webhooks: WebhooksService,
 } as const;
 
@@ -89,6 +91,7 @@ export function createApi(options: { url: string; tokens: TokenSource }): Api {
     retention: createClient(RetentionService, transport),
     routes: createClient(RoutesService, transport),
     sources: createClient(SourcesService, transport),
+    usage: createClient(UsageService, transport),
     webhooks: createClient(WebhooksService, transport),
     url,
     transport,

@@ -7,6 +7,7 @@ import {
   type RequestPoint,
 } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { chart } from './chart.ts';
+import { cell } from './csv.ts';
 import { refuse } from './failures.ts';
 import { plainText } from './plain-text.ts';
 import { showBytes } from './quantities.ts';
@@ -185,13 +186,6 @@ export function toCsv({ series, requests }: QueryMetricsResponse): readonly stri
     }),
   );
   return [header.join(','), ...lines];
-}
-
-/** A cell; a text that a spreadsheet would take for a formula, or that has a comma, is made harmless. */
-function cell(value: string | number | bigint | undefined): string {
-  if (typeof value !== 'string') return value === undefined ? '' : String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function timeOf(at: Timestamp | undefined): Date {

@@ -28,6 +28,7 @@ import { addRetention } from './commands/retention.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { addUpdate } from './commands/update.ts';
+import { addUsage } from './commands/usage.ts';
 import { addVolumes } from './commands/volumes.ts';
 import { addWebhook } from './commands/webhook.ts';
 import { addWhoAmI } from './commands/whoami.ts';
@@ -48,6 +49,7 @@ const COMMANDS = [
   addReplicas,
   addLogs,
   addMetrics,
+  addUsage,
   addAlerts,
   addRemove,
   addNodes,

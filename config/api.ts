@@ -38,6 +38,8 @@ export const apiVariables = temporalVariables
     METRICS_LIVE_RETENTION: durationMs('5m'),
     /** How long minutes are kept as a rule: older ranges are answered in hours. */
     METRICS_MINUTES_RETENTION: durationMs('24h'),
+    /** How long hours are kept as a rule. */
+    METRICS_HOURS_RETENTION: durationMs('9600h'),
     METRICS_SUBSCRIBER_BUFFER_SIZE: integer({ min: 1, max: 10_000, default: 100 }),
     METRICS_SUBSCRIBER_SLOW_THRESHOLD: durationMs('5s'),
     METRICS_SUBSCRIBER_CLEANUP_INTERVAL: durationMs('1m'),

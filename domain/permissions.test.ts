@@ -18,6 +18,7 @@ import { ReplicasService } from '../gen/obiente/cloud/v1/replicas_pb.ts';
 import { RetentionService } from '../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../gen/obiente/cloud/v1/sources_pb.ts';
+import { UsageService } from '../gen/obiente/cloud/v1/usage_pb.ts';
 import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { assertEveryRpcHasAnEntry } from './permission-coverage.ts';
@@ -41,6 +42,7 @@ const SERVICES = [
   RetentionService,
   RoutesService,
   SourcesService,
+  UsageService,
   VolumesService,
   WebhooksService,
 ];
@@ -83,6 +85,9 @@ describe('the table of permissions', () => {
       ...[...RetentionService.methods, ...KeysService.methods, ...changesOfNodes],
       // Alerts of nodes are the platform's.
       AlertsService.method.setPlatformTarget,
+      // What is kept for longer takes the platform's disks.
+      UsageService.method.setMetricsRetention,
+      UsageService.method.resetMetricsRetention,
       // What runs on a node belongs to many organizations.
       PlacementService.method.simulateNodeLoss,
       PlacementService.method.planRebalance,
@@ -101,7 +106,7 @@ describe('the table of permissions', () => {
     );
   });
 
-  it('lets operators look beyond their organizations only where replicas and alerts are', () => {
+  it('lets operators look beyond their organizations only where replicas and alerts are, and what they set', () => {
     const open = Object.entries(PERMISSIONS).filter(([, policy]) => 'orOperators' in policy);
     expect(open.map(([rpc]) => rpc).toSorted()).toEqual([
       'obiente.cloud.v1.AlertsService/CreateSilence',
@@ -111,6 +116,7 @@ describe('the table of permissions', () => {
       'obiente.cloud.v1.AlertsService/WatchAlerts',
       'obiente.cloud.v1.ReplicasService/ListReplicas',
       'obiente.cloud.v1.ReplicasService/WatchReplicas',
+      'obiente.cloud.v1.UsageService/GetMetricsRetention',
     ]);
   });
 

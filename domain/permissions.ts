@@ -158,8 +158,8 @@ const LOCATIONS: RpcPolicy = {
   orOperators: true,
 };
 
-/** Alerts and silences of one organization, or for operators of all and of the platform itself. */
-function ofAlerts(permission: Permission, ...more: readonly string[]): RpcPolicy {
+/** Of one organization; for operators of any, or of all and of the platform itself. */
+function forOperatorsToo(permission: Permission, ...more: readonly string[]): RpcPolicy {
   return {
     ...{ permission, resource: { kind: 'organization', field: 'organization_id' }, orOperators: true },
     filters: more.map((field) => ({ kind: 'deployment', field })),
@@ -240,6 +240,11 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
   'obiente.cloud.v1.MetricsService/GetLatestMetrics': ofDeployment('deployment.read'),
   'obiente.cloud.v1.MetricsService/QueryMetrics': ofDeployment('deployment.read'),
 
+  'obiente.cloud.v1.UsageService/GetUsage': inOrganization('deployment.read'),
+  'obiente.cloud.v1.UsageService/GetMetricsRetention': forOperatorsToo('organization.read'),
+  'obiente.cloud.v1.UsageService/SetMetricsRetention': OPERATORS,
+  'obiente.cloud.v1.UsageService/ResetMetricsRetention': OPERATORS,
+
   'obiente.cloud.v1.NodesService/GetNode': SIGNED_IN,
   'obiente.cloud.v1.NodesService/ListNodes': SIGNED_IN,
   'obiente.cloud.v1.NodesService/CordonNode': OPERATORS,
@@ -265,14 +270,14 @@ export const PERMISSIONS: Readonly<Record<string, RpcPolicy>> = {
 
   'obiente.cloud.v1.RoutesService/ListRoutes': inOrganization('deployment.read'),
 
-  'obiente.cloud.v1.AlertsService/ListAlerts': ofAlerts('alert.read', 'deployment_id'),
-  'obiente.cloud.v1.AlertsService/WatchAlerts': ofAlerts('alert.read'),
+  'obiente.cloud.v1.AlertsService/ListAlerts': forOperatorsToo('alert.read', 'deployment_id'),
+  'obiente.cloud.v1.AlertsService/WatchAlerts': forOperatorsToo('alert.read'),
   'obiente.cloud.v1.AlertsService/ListAlertRules': ofDeployment('alert.read'),
   'obiente.cloud.v1.AlertsService/SetAlertRule': ofDeployment('alert.update'),
   'obiente.cloud.v1.AlertsService/ResetAlertRule': ofDeployment('alert.update'),
-  'obiente.cloud.v1.AlertsService/CreateSilence': ofAlerts('alert.update', 'deployment_id'),
-  'obiente.cloud.v1.AlertsService/ListSilences': ofAlerts('alert.read'),
-  'obiente.cloud.v1.AlertsService/DeleteSilence': ofAlerts('alert.update'),
+  'obiente.cloud.v1.AlertsService/CreateSilence': forOperatorsToo('alert.update', 'deployment_id'),
+  'obiente.cloud.v1.AlertsService/ListSilences': forOperatorsToo('alert.read'),
+  'obiente.cloud.v1.AlertsService/DeleteSilence': forOperatorsToo('alert.update'),
   'obiente.cloud.v1.AlertsService/CreateNotificationTarget': inOrganization('alert.manage'),
   'obiente.cloud.v1.AlertsService/ListNotificationTargets': inOrganization('alert.read'),
   'obiente.cloud.v1.AlertsService/DeleteNotificationTarget': inOrganization('alert.manage'),

@@ -18,7 +18,7 @@ import { toPlacementRules } from '../config/placement.ts';
 import about from '../package.json' with { type: 'json' };
 import { createAuthorisation } from './api/authorisation.ts';
 import { createIngressRoute } from './api/ingress.ts';
-import { createLiveMetrics } from './api/live-metrics.ts';
+import { createLiveMetrics, metricsPeriodsOf } from './api/live-metrics.ts';
 import { membershipOf } from './api/membership.ts';
 import { observerQueue } from './api/observer-queue.ts';
 import { openWorld } from './api/world.ts';
@@ -35,7 +35,7 @@ export async function startApi(environment: Record<string, string | undefined>, 
   const telemetry = createApiTelemetry(() => countAlerts(db));
   const ingress = createIngressRoute(config, { db, changes, log, bearer: keys.traefikToken });
   const live = createLiveMetrics({ ...world, config, log, heartbeatMs: HEARTBEAT_MS });
-  const { metrics, cluster, observations } = live;
+  const { metrics, usage, cluster, observations } = live;
   let server: ApiServer | undefined;
   const health = createHealthRoute({
     version: about.version,
@@ -55,7 +55,7 @@ export async function startApi(environment: Record<string, string | undefined>, 
     address: addressOf(config),
     checkJoinToken: createJoinTokenCheck(keys.joinToken),
     membership: membershipOf(config, keys.payload),
-    metrics,
+    ...{ metrics, usage, metricsPeriods: metricsPeriodsOf(config) },
   });
   const signIn = createProtectedResourceRoute({ issuer: issuerOf(config), audience: config.OIDC_AUDIENCE });
   const webhooks = createWebhookRoute({ ...world, git, log });

@@ -23,15 +23,25 @@ export async function listOwnPeriods(db: Database): Promise<readonly OwnPeriod[]
   return rows;
 }
 
-/** An organization's deployments of which usage may be told, those that are gone included: names by id. */
+/** A deployment of which usage may be told. */
+export interface MeteredDeployment {
+  readonly id: string;
+  /** Or the last that it had. */
+  readonly name: string;
+  readonly isGone: boolean;
+}
+
+/** Lists an organization's deployments of which usage may be told, those that are gone included, by name and then by id. */
 export async function listMeteredDeployments(
   db: Database,
   organizationId: string,
-): Promise<ReadonlyMap<string, string>> {
-  const found = await db
-    .selectFrom('metered_deployments')
-    .select(['deployment_id', 'name'])
-    .where('organization_id', '=', organizationId)
+): Promise<readonly MeteredDeployment[]> {
+  return await db
+    .selectFrom('metered_deployments as m')
+    .leftJoin('deployments as d', 'd.id', 'm.deployment_id')
+    .select((eb) => ['m.deployment_id as id', 'm.name', eb('d.id', 'is', null).$castTo<boolean>().as('isGone')])
+    .where('m.organization_id', '=', organizationId)
+    .orderBy('m.name')
+    .orderBy('m.deployment_id')
     .execute();
-  return new Map(found.map(({ deployment_id, name }) => [deployment_id, name]));
 }

@@ -34,7 +34,7 @@ export interface MetricsReader {
   /** Hours as the roll-up has summed them; the present one up to its last run. */
   listUsageHours(filter: SeriesFilter, range: TimeRange): Promise<WithSeries<UsageHourlyTable>[]>;
   /** What deployments used by the month of UTC: sums over replicas, in the order of time and then of deployments. */
-  listMonthlyUsage(deploymentIds: readonly string[], range: TimeRange): Promise<MonthlyUsage[]>;
+  listMonthlyUsage(deploymentIds: readonly string[], range: TimeRange, limit?: number): Promise<MonthlyUsage[]>;
 }
 
 /** What a deployment used in a month. Whole numbers as text, since they may be larger than 2^53. */
@@ -100,7 +100,7 @@ export function createMetricsReader(main: MetricsDatabase, standIn?: MetricsData
           where u.hour >= ${new Date(range.fromMs)} and u.hour < ${new Date(range.toMs)} and ${matches(filter)}
           order by u.hour, u.series_id`,
       ),
-    listMonthlyUsage: async (deploymentIds, range) =>
+    listMonthlyUsage: async (deploymentIds, range, limit) =>
       await read(
         main,
         sql<MonthlyUsage>`
@@ -111,7 +111,7 @@ export function createMetricsReader(main: MetricsDatabase, standIn?: MetricsData
             sum(u.observed_ms) as "uptimeMs"
           from usage_hourly u join metric_series s on s.id = u.series_id
           where u.hour >= ${new Date(range.fromMs)} and u.hour < ${new Date(range.toMs)} and ${matches({ deploymentIds })}
-          group by 1, 2 order by 2, 1`,
+          group by 1, 2 order by 2, 1 limit ${limit ?? null}::bigint`,
       ),
   };
 }

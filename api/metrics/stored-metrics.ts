@@ -36,12 +36,18 @@ export function createStoredMetrics(reader: MetricsReader, now: () => number): S
 
 /** For a control plane that is not told where the metrics are. @throws DATABASE_UNAVAILABLE, always. */
 export function createNoStoredMetrics(): StoredMetrics {
-  const refuse = async (): Promise<never> => {
-    throw new DomainError('DATABASE_UNAVAILABLE', 'this control plane does not know a metrics database', {
-      hint: 'Set METRICS_READER_DATABASE_URL of the API; live metrics work without it.',
-    });
-  };
   return { listMinutes: refuse, listHours: refuse, listRequestMinutes: refuse };
+}
+
+/** The same for usage. @throws DATABASE_UNAVAILABLE, always. */
+export function createNoStoredUsage(): Pick<MetricsReader, 'listMonthlyUsage'> {
+  return { listMonthlyUsage: refuse };
+}
+
+async function refuse(): Promise<never> {
+  throw new DomainError('DATABASE_UNAVAILABLE', 'this control plane does not know a metrics database', {
+    hint: 'Set METRICS_READER_DATABASE_URL of the API; live metrics work without it.',
+  });
 }
 
 function toFilter({ deploymentId, replicaIds }: StoredRange) {

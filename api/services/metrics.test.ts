@@ -4,13 +4,18 @@ import { Code, createClient, createRouterTransport } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { type ContainerSample, ContainerSampleSchema, MetricsService } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
+import {
+  type ContainerSample,
+  ContainerSampleSchema,
+  MetricsResolution,
+  MetricsService,
+} from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import type { Streamers } from '../gateways/streamers.ts';
 import { createErrorInterceptor } from '../interceptors/errors.ts';
 import type { NodeRound } from '../metrics/merge-ticks.ts';
 import { createReaders } from '../metrics/readers.ts';
 import { createNoStoredMetrics } from '../metrics/stored-metrics.ts';
-import { createMetricsService } from './metrics.ts';
+import { createMetricsService, type MetricsDeps } from './metrics.ts';
 
 const DEPLOYMENT = '00000000-0000-4000-8000-000000000001';
 const NOW_MS = 1_000_000;
@@ -20,7 +25,10 @@ function aSample(nodeId: string, changes: { atMs?: number; replicaId?: string } 
   return create(ContainerSampleSchema, { at: timestampFromMs(atMs), nodeId, replicaId, deploymentId: DEPLOYMENT });
 }
 
-function open(nodes: Readonly<Record<string, readonly ContainerSample[] | 'silent'>> | undefined) {
+function open(
+  nodes: Readonly<Record<string, readonly ContainerSample[] | 'silent'>> | undefined,
+  changes: Partial<MetricsDeps> = {},
+) {
   const streamers: Streamers = {
     latest: async ({ nodeId }) => {
       const answer = nodes?.[nodeId];
@@ -52,12 +60,13 @@ function open(nodes: Readonly<Record<string, readonly ContainerSample[] | 'silen
     findReplicaIds: async () => [],
     stored: createNoStoredMetrics(),
     readers: createReaders(),
-    kept: { live: 300_000, minute: 86_400_000 },
+    readKept: async () => ({ live: 300_000, minute: 86_400_000 }),
     patience: { maxRounds: 100, slowAfterMs: 5_000, stuckAfterMs: 60_000 },
     subscribe: () => () => undefined,
     streamers,
     heartbeatMs: 60_000,
     now: () => new Date(NOW_MS),
+    ...changes,
   });
   const transport = createRouterTransport((router) => router.service(MetricsService, service), {
     router: { interceptors: [createErrorInterceptor(createLog({ role: 'test', level: 'silent' }))] },
@@ -83,6 +92,32 @@ describe('the newest metrics', () => {
     const refused = open({ a: 'silent' }).getLatestMetrics({ deploymentId: DEPLOYMENT });
     await expect(refused).rejects.toMatchObject({ code: Code.Unavailable });
   });
+});
+
+describe('a query of metrics', () => {
+  it.each([
+    [48, MetricsResolution.MINUTE],
+    [24, MetricsResolution.HOUR],
+  ])(
+    'of 30 hours ago is answered in what is kept of the deployment, where minutes are for %d hours',
+    async (hours, resolution) => {
+      const nothing = async () => [];
+      const client = open(
+        {},
+        {
+          readKept: async (deploymentId) => ({
+            live: 300_000,
+            minute: deploymentId === DEPLOYMENT ? hours * 3_600_000 : 0,
+          }),
+          stored: { listMinutes: nothing, listHours: nothing, listRequestMinutes: nothing },
+          now: () => new Date(NOW_MS + 48 * 3_600_000),
+        },
+      );
+      const start = timestampFromMs(NOW_MS + 18 * 3_600_000);
+      const answer = await client.queryMetrics({ deploymentId: DEPLOYMENT.toUpperCase(), start });
+      expect(answer.resolution).toBe(resolution);
+    },
+  );
 });
 
 describe('the stream of metrics', () => {

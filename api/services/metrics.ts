@@ -3,6 +3,7 @@ import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import pLimit from 'p-limit';
 import { DomainError, notFound } from '../../domain/errors.ts';
 import type { OutboxRules } from '../../domain/metrics/outbox.ts';
+import type { Kept } from '../../domain/metrics/query.ts';
 import type { ContainerSample, MetricsService, StreamMetricsRequest } from '../../gen/obiente/cloud/v1/metrics_pb.ts';
 import type { Streamer, Streamers } from '../gateways/streamers.ts';
 import { toLiveMessage } from '../metrics/live-message.ts';
@@ -13,7 +14,9 @@ import { parseCursor } from '../metrics/stream-cursor.ts';
 import { type MetricsStreamDeps, type Place, streamMetrics } from '../metrics/stream-metrics.ts';
 
 /** What the service of metrics needs. */
-export interface MetricsDeps extends Pick<QueryDeps, 'stored' | 'findReplicaIds' | 'kept'> {
+export interface MetricsDeps extends Pick<QueryDeps, 'stored' | 'findReplicaIds'> {
+  /** How long a deployment's metrics are kept: its organization may have periods of its own. */
+  readonly readKept: (deploymentId: string) => Promise<Kept>;
   /** The nodes that hold the deployment's replicas or an ingress; `undefined` when there is no such deployment. */
   readonly findPlaces: (deploymentId: string) => Promise<readonly Place[] | undefined>;
   /** Calls the listener when something about the deployment has changed. Returns how to end it. */
@@ -65,7 +68,8 @@ export function createMetricsService(deps: MetricsDeps): ServiceImpl<typeof Metr
       const places = await getPlaces(query.deploymentId);
       const readLive = (deploymentId: string) =>
         askAll(places, signal, (place, own) => deps.streamers.past(place, deploymentId, own));
-      const course = await queryMetrics({ ...deps, readLive, now: () => deps.now().getTime() }, query);
+      const kept = await deps.readKept(query.deploymentId);
+      const course = await queryMetrics({ ...deps, kept, readLive, now: () => deps.now().getTime() }, query);
       return toQueryMessage(course, request.percentiles);
     },
   };

@@ -15,6 +15,7 @@ import { parseDuration } from '../quantities.ts';
 import { getDeployment } from '../resolve.ts';
 import { resumingStream } from '../resuming-stream.ts';
 import { messageJson } from '../show.ts';
+import { addMetricsRetention } from './metrics-retention.ts';
 
 /** How far back lines begin where there is no terminal; a live view has all that is kept. */
 const LOOK_BACK_MS = 60_000;
@@ -32,10 +33,12 @@ interface MetricsOptions {
   readonly csv?: boolean;
 }
 
-/** Adds `obiente metrics`. */
+/** Adds `obiente metrics`, and `retention` below it. A deployment of that name is reached by its id. */
 export function addMetrics(program: Command, context: CliContext): void {
-  program
+  const metrics = program
     .command('metrics')
+    // A deployment may be called help.
+    .helpCommand(false)
     .description('watch what a deployment uses live, or show its course over a time with --since')
     .argument('<name>', 'name or id of the deployment')
     .option('--once', 'print the newest sample of each replica and end')
@@ -49,6 +52,7 @@ export function addMetrics(program: Command, context: CliContext): void {
     .option('--csv', 'print the course as comma-separated values')
     .option('--project <name>', 'the project that it belongs to')
     .action(action<MetricsOptions, [string]>(context, showMetrics));
+  addMetricsRetention(metrics, context);
 }
 
 async function showMetrics(invocation: Invocation, options: MetricsOptions, name: string): Promise<void> {

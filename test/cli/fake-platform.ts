@@ -60,6 +60,11 @@ import { ErrorDetailSchema } from '../../gen/obiente/cloud/v1/resources_pb.ts';
 import { RetentionService, RetentionState } from '../../gen/obiente/cloud/v1/retention_pb.ts';
 import { RoutesService } from '../../gen/obiente/cloud/v1/routes_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';
+import {
+  type GetUsageResponseSchema,
+  type MetricsRetentionSchema,
+  UsageService,
+} from '../../gen/obiente/cloud/v1/usage_pb.ts';
 import { type Webhook, WebhookSchema, WebhooksService } from '../../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { readUpload } from './read-upload.ts';
 
@@ -115,6 +120,9 @@ export interface Behaviour {
   samples: MessageInitShape<typeof ContainerSampleSchema>[];
   /** What a query of metrics answers. */
   course: MessageInitShape<typeof QueryMetricsResponseSchema>;
+  /** What was used. */
+  usage: MessageInitShape<typeof GetUsageResponseSchema>;
+  metricsRetention: MessageInitShape<typeof MetricsRetentionSchema>;
   replicas: MessageInitShape<typeof LocatedReplicaSchema>[];
   /** What a watch of replicas tells, message by message. */
   replicaChanges: MessageInitShape<typeof WatchReplicasResponseSchema>[];
@@ -167,6 +175,8 @@ export async function startFakePlatform() {
     failureLogs: [],
     samples: [],
     course: {},
+    usage: {},
+    metricsRetention: {},
     replicas: [],
     replicaChanges: [],
     retention: { waits: 0, error: '', attended: false },
@@ -419,6 +429,24 @@ export async function startFakePlatform() {
           behaviour.beforeMessage(index + 1);
           yield message;
         }
+      },
+    });
+    router.service(UsageService, {
+      getUsage: (request, context) => {
+        note(request, context);
+        return behaviour.usage;
+      },
+      getMetricsRetention: (request, context) => {
+        note(request, context);
+        return { retention: behaviour.metricsRetention };
+      },
+      setMetricsRetention: (request, context) => {
+        note(request, context);
+        return { retention: behaviour.metricsRetention };
+      },
+      resetMetricsRetention: (request, context) => {
+        note(request, context);
+        return { retention: behaviour.metricsRetention };
       },
     });
     router.service(NodesService, {

@@ -19,10 +19,12 @@ import { createSealing } from '../../adapters/sealing/sealing.ts';
 import { openContextStore } from '../../adapters/sources/context-store.ts';
 import type { RetentionGateway } from '../../adapters/temporal/retention-gateway.ts';
 import type { RotationCall, WorkflowGateway } from '../../adapters/temporal/workflow-gateway.ts';
+import type { MetricsReader } from '../../adapters/timescale/metrics-reader.ts';
 import { createAuthInterceptor } from '../../api/auth/interceptor.ts';
 import { createAdmissionCheck, createJoinTokenCheck, createNodeAuthInterceptor } from '../../api/auth/node-auth.ts';
 import type { NodeLogs } from '../../api/gateways/node-logs.ts';
 import type { SwarmHosts } from '../../api/gateways/swarm-hosts.ts';
+import { createNoStoredUsage } from '../../api/metrics/stored-metrics.ts';
 import { createRoutes } from '../../api/router.ts';
 import { createApiTelemetry } from '../../api/telemetry.ts';
 import { createPublicAddress } from '../../api/wire/address.ts';
@@ -58,6 +60,8 @@ export interface RigWorld {
   workflowsAway: boolean;
   nodeLogs: NodeLogs['open'];
   swarmHosts: SwarmHosts['list'];
+  /** Where usage is read; without a metrics database as long as a test gives none. */
+  usage: Pick<MetricsReader, 'listMonthlyUsage'>;
 }
 
 /**
@@ -70,7 +74,10 @@ export async function startApiRig() {
   const db = openDatabase({ url });
   const changes = await openChangeFeed({ url, log });
   const folder = await mkdtemp(join(tmpdir(), 'obiente-api-'));
-  const world: RigWorld = { workflowsAway: false, nodeLogs: async function* () {}, swarmHosts: async () => undefined };
+  const world: RigWorld = {
+    ...{ workflowsAway: false, nodeLogs: async function* () {}, swarmHosts: async () => undefined },
+    usage: createNoStoredUsage(),
+  };
   const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
   const store = createDeploymentStore(db, { domain: 'localhost', placement });
   const enrolled: string[] = [];
@@ -104,6 +111,8 @@ export async function startApiRig() {
       membership: MEMBERSHIP,
       imageTokens: { sign: async ({ from, to, imageId }) => `${to} may have ${imageId} of ${from}` },
       metrics: {} as never,
+      usage: { listMonthlyUsage: (...call) => world.usage.listMonthlyUsage(...call) },
+      metricsPeriods: { minutesMs: 24 * 3_600_000, hoursMs: 9_600 * 3_600_000 },
       nodeAuth: createNodeAuthInterceptor({
         verifier: { verify: verifyNode },
         holdsLease: (process) => holdsLease(db, process),

@@ -3,6 +3,7 @@ import type { Log } from '../../adapters/logging/log.ts';
 import type { ChangeFeed } from '../../adapters/postgres/changes.ts';
 import type { Database } from '../../adapters/postgres/database.ts';
 import { findDeployment } from '../../adapters/postgres/deployments.ts';
+import { readOwnHoursOf } from '../../adapters/postgres/metrics-periods.ts';
 import { listNodes, listNodesOfDeployment } from '../../adapters/postgres/nodes.ts';
 import { listReplicas } from '../../adapters/postgres/replicas.ts';
 import { openMetricsDatabase } from '../../adapters/timescale/metrics-database.ts';
@@ -13,10 +14,11 @@ import { createClusterObservability } from '../../api/metrics/cluster-observabil
 import { createIngressNodes } from '../../api/metrics/ingress-nodes.ts';
 import { observeStreamers } from '../../api/metrics/observe-streamers.ts';
 import { createReaders } from '../../api/metrics/readers.ts';
-import { createNoStoredMetrics, createStoredMetrics } from '../../api/metrics/stored-metrics.ts';
+import { createNoStoredMetrics, createNoStoredUsage, createStoredMetrics } from '../../api/metrics/stored-metrics.ts';
 import type { Place } from '../../api/metrics/stream-metrics.ts';
 import { createMetricsService } from '../../api/services/metrics.ts';
 import type { ApiConfig } from '../../config/api.ts';
+import { type PlatformPeriods, periodsInForce } from '../../domain/metrics/retention.ts';
 
 /** Streamers that the cluster's counters sum up at most: one a node, as many as a cluster of this platform has. */
 const MAX_NODES = 1_000;
@@ -43,7 +45,7 @@ export function createLiveMetrics(world: {
     const closed = readers.sweep();
     if (closed > 0) log.warn({ readers: closed }, 'readers of metrics that read nothing were closed');
   }, config.METRICS_SUBSCRIBER_CLEANUP_INTERVAL);
-  const { stored, close } = openStored(config);
+  const { stored, usage, close } = openStored(config);
   const metrics = createMetricsService({
     ...{ streamers, readers, heartbeatMs, stored, now: () => new Date() },
     findPlaces: (deploymentId) => findPlaces(db, deploymentId, findIngresses),
@@ -52,7 +54,10 @@ export function createLiveMetrics(world: {
       return replicas.filter((replica) => replica.service === service).map(({ replicaId }) => replicaId);
     },
     subscribe: (deploymentId, listener) => changes.subscribe({ deploymentId }, listener),
-    kept: { live: config.METRICS_LIVE_RETENTION, minute: config.METRICS_MINUTES_RETENTION },
+    readKept: async (deploymentId) => {
+      const { minutesMs } = periodsInForce(await readOwnHoursOf(db, deploymentId), metricsPeriodsOf(config));
+      return { live: config.METRICS_LIVE_RETENTION, minute: minutesMs };
+    },
     patience: {
       maxRounds: config.METRICS_SUBSCRIBER_BUFFER_SIZE,
       slowAfterMs: config.METRICS_SUBSCRIBER_SLOW_THRESHOLD,
@@ -63,6 +68,7 @@ export function createLiveMetrics(world: {
   const observations = (): Promise<StreamerObservation[]> => observeStreamers({ listStreamers, ...streamers });
   return {
     metrics,
+    usage,
     cluster,
     observations,
     close: async () => {
@@ -72,13 +78,22 @@ export function createLiveMetrics(world: {
   };
 }
 
+/** The platform's periods. */
+export function metricsPeriodsOf(config: ApiConfig): PlatformPeriods {
+  return { minutesMs: config.METRICS_MINUTES_RETENTION, hoursMs: config.METRICS_HOURS_RETENTION };
+}
+
 /** The metrics database by a role that reads, and the control database, where rows are while that one is away. */
 function openStored(config: ApiConfig) {
   const url = config.METRICS_READER_DATABASE_URL;
-  if (url === undefined) return { stored: createNoStoredMetrics(), close: async () => undefined };
+  if (url === undefined) {
+    return { stored: createNoStoredMetrics(), usage: createNoStoredUsage(), close: async () => undefined };
+  }
   const [main, standIn] = [openMetricsDatabase(url), openMetricsDatabase(config.DATABASE_URL)];
+  const usage = createMetricsReader(main, standIn);
   return {
-    stored: createStoredMetrics(createMetricsReader(main, standIn), Date.now),
+    stored: createStoredMetrics(usage, Date.now),
+    usage,
     close: async () => void (await Promise.all([main.destroy(), standIn.destroy()])),
   };
 }
