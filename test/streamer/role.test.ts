@@ -149,7 +149,7 @@ describe('the role streamer', () => {
     stuck.end(frame);
     await eventually(async () => expect((await observe()).active_subscribers).toBe(1));
     const whole = await streamed(8);
-    const times = whole.filter(({ replicaId }) => replicaId === 'r1-0').map(({ cpuUsageNanos }) => cpuUsageNanos);
+    const times = whole.filter(({ replicaId }) => replicaId === 'r1-0').map(({ at }) => `${at?.seconds}.${at?.nanos}`);
     expect(new Set(times).size).toBe(times.length);
     await eventually(async () => {
       const { active_subscribers, slow_subscribers, subscriber_overflows } = await observe();
