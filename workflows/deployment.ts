@@ -47,6 +47,8 @@ interface Entity {
   readonly input: DeploymentInput;
   pending: readonly PendingOperation[];
   current: PendingOperation | null;
+  /** Ids of operations that were superseded, and that the database still has as open. */
+  readonly superseding: Set<string>;
   /** What people say about the operation under way. */
   words: Words;
   /** Whether the deployment is known to exist; a run without one ends. */
@@ -70,6 +72,7 @@ export async function deployment(input: DeploymentInput): Promise<void> {
     input,
     pending: input.carried?.pending ?? [],
     current: null,
+    superseding: new Set(),
     words: listen(() => undefined),
     established: input.carried !== undefined,
     handling: 0,
@@ -194,27 +197,32 @@ function placeOf({ input }: Entity) {
   return { deploymentId, organizationId, projectId };
 }
 
+/**
+ * What the database said may be older than what is known here: one that was superseded since must not come back, as the
+ * newest. Local activities run one at a time, so whatever is read later than it was recorded does not name it any more.
+ */
 function isKnown(entity: Entity, operationId: string): boolean {
+  if (entity.superseding.has(operationId)) return true;
   return [entity.current, ...entity.pending].some((operation) => operation?.operationId === operationId);
 }
 
-interface Superseded {
-  readonly operation: PendingOperation;
-  readonly byOperationId: string;
-}
+/** An operation that was superseded, and by which. */
+type Superseded = PendingOperation & { readonly byOperationId: string };
 
 function enqueue(entity: Entity, operation: PendingOperation, supersedeRunning: boolean): readonly Superseded[] {
   const { line, superseded } = lineUp(entity.pending, operation);
   entity.pending = line;
   if (operation.kind === 'remove' || supersedeRunning) entity.words.cancel('cancelled for a newer operation');
-  return superseded.map((one) => ({ operation: one, byOperationId: operation.operationId }));
+  for (const { operationId } of superseded) entity.superseding.add(operationId);
+  return superseded.map((one) => ({ ...one, byOperationId: operation.operationId }));
 }
 
 async function recordSuperseded(entity: Entity, superseded: readonly Superseded[]): Promise<void> {
   const { deploymentId } = entity.input;
-  for (const { operation, byOperationId } of superseded) {
-    await storeForCaller.supersedeOperation({ deploymentId, operationId: operation.operationId, byOperationId });
-    await tellOfEnd(operation);
+  for (const { operationId, byOperationId, ...told } of superseded) {
+    await store.supersedeOperation({ deploymentId, operationId, byOperationId });
+    entity.superseding.delete(operationId);
+    await tellOfEnd({ operationId, ...told });
   }
 }
 

@@ -326,6 +326,23 @@ describe('the deployment workflow', { timeout: 60_000 }, () => {
     });
   });
 
+  it('keeps the newest in line, however often it is told while an older one is being superseded', async () => {
+    const held = Promise.withResolvers<void>();
+    await onCluster({ onStart: () => held.promise }, async ({ place, cluster, deploy, outcome }) => {
+      await deploy();
+      await eventually(() => expect(cluster.steps).toContain('start r1-0'));
+      const handle = rig.client.workflow.getHandle(deploymentWorkflowId(place.deploymentId));
+      const [older, newer] = [aDeployRequest({ createAs: null }), aDeployRequest({ createAs: null })];
+      await rig.gateway.submit({ ...place, request: older });
+      await eventually(async () => expect(await handle.query('view')).toMatchObject({ pending: [{ revision: 2 }] }));
+      await cluster.storeOperation({ ...place, request: newer });
+      await Promise.all(Array.from({ length: 10 }, () => rig.gateway.tellStored(place)));
+      await eventually(() => expect(cluster.operations.get(older.operationId)?.state).toBe('superseded'));
+      held.resolve();
+      expect(await outcome(newer.operationId)).toMatchObject({ state: 'succeeded', revision: 3 });
+    });
+  });
+
   it('carries out what was stored while nobody could tell it', async () => {
     await onCluster({}, async ({ place, cluster, outcome }) => {
       const requests = [aDeployRequest(), aDeployRequest({ createAs: null })];

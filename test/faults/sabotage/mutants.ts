@@ -47,6 +47,13 @@ export const MUTANTS: readonly Mutant[] = [
     test: { project: 'servers', file: workflow, name: 'what it is told of again and again' },
   },
   {
+    name: 'an operation that is being superseded comes back as the newest',
+    file: 'workflows/deployment.ts',
+    text: '  if (entity.superseding.has(operationId)) return true;\n',
+    replacement: '',
+    test: { project: 'servers', file: workflow, name: 'keeps the newest in line' },
+  },
+  {
     name: 'a container that exists already is not adopted',
     file: 'adapters/docker/containers.ts',
     text: 'if (statusOf(error) === 409) return undefined;',
