@@ -80,3 +80,16 @@ export function lineUp<Operation extends LinedUp>(
     superseded: line.filter(isSuperseded),
   };
 }
+
+/**
+ * Splits what is asked of a deployment, oldest first. Where that has nothing to do the first begins at once, so nothing that
+ * comes after it may take its place in the line. Only a removal does, or what shall supersede even what is under way.
+ */
+export function splitBegun<Operation extends LinedUp & { readonly supersedeRunning: boolean }>(
+  operations: readonly Operation[],
+  isIdle: boolean,
+): { readonly begins: readonly Operation[]; readonly wait: readonly Operation[] } {
+  const [first, ...wait] = operations;
+  const isLeft = isIdle && first && !wait.some(({ kind, supersedeRunning }) => kind === 'remove' || supersedeRunning);
+  return isLeft ? { begins: [first], wait } : { begins: [], wait: operations };
+}

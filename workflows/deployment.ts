@@ -27,7 +27,7 @@ import {
   POWER_SIGNAL,
   VIEW_QUERY,
 } from '../contracts/deployment.ts';
-import { lineUp } from '../domain/operation.ts';
+import { lineUp, splitBegun } from '../domain/operation.ts';
 import { store, storeForCaller } from './activity-stubs.ts';
 import { unwrapped } from './failures.ts';
 import { removeDeployment } from './remove-deployment.ts';
@@ -121,9 +121,9 @@ async function takeStored(entity: Entity): Promise<void> {
     entity.established ||= exists;
     // All at once: while a superseded one is being recorded, others here may begin, end or be cancelled.
     const fresh = operations.filter(({ operationId }) => !isKnown(entity, operationId));
-    const superseded = fresh.flatMap(({ supersedeRunning, ...operation }) =>
-      enqueue(entity, operation, supersedeRunning),
-    );
+    const { begins, wait } = splitBegun(fresh, entity.current === null && entity.pending.length === 0);
+    const superseded = wait.flatMap((operation) => enqueue(entity, operation, operation.supersedeRunning));
+    entity.pending = [...begins, ...entity.pending];
     await recordSuperseded(entity, superseded);
   });
 }

@@ -326,6 +326,16 @@ describe('the deployment workflow', { timeout: 60_000 }, () => {
     });
   });
 
+  it('creates before it does what came right after, although that makes a revision as well', async () => {
+    await onCluster({}, async ({ place, cluster, outcome }) => {
+      const scale = aRequest({ kind: 'scale', service: 'app', replicas: 2 });
+      const requests = [aDeployRequest(), scale, aDeployRequest({ createAs: null })];
+      for (const request of requests) await cluster.storeOperation({ ...place, request });
+      await rig.gateway.tellStored(place);
+      for (const { operationId } of requests) expect(await outcome(operationId)).toMatchObject({ state: 'succeeded' });
+    });
+  });
+
   it('keeps the newest in line, however often it is told while an older one is being superseded', async () => {
     const held = Promise.withResolvers<void>();
     await onCluster({ onStart: () => held.promise }, async ({ place, cluster, deploy, outcome }) => {
@@ -349,7 +359,7 @@ describe('the deployment workflow', { timeout: 60_000 }, () => {
       for (const request of requests) await cluster.storeOperation({ ...place, request });
       await rig.gateway.tellStored(place);
       expect(await outcome(requests[1]?.operationId ?? '')).toMatchObject({ state: 'succeeded' });
-      expect(cluster.operations.get(requests[0]?.operationId ?? '')?.state).toBe('superseded');
+      expect(cluster.operations.get(requests[0]?.operationId ?? '')?.state).toBe('succeeded');
     });
   });
 
