@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type LinedUp, lineUp, OPERATION_KINDS, type OperationKind } from './operation.ts';
+import { type LinedUp, lineUp, OPERATION_KINDS, type OperationKind, splitBegun } from './operation.ts';
 
 function inLine(...kinds: OperationKind[]): LinedUp[] {
   return kinds.map((kind, index) => ({ operationId: `${kind}-${index}`, kind }));
@@ -53,5 +53,23 @@ describe('the line of a deployment', () => {
         );
       }),
     );
+  });
+});
+
+describe('what comes to a deployment at once', () => {
+  const come = (...kinds: OperationKind[]) => inLine(...kinds).map((one) => ({ ...one, supersedeRunning: false }));
+
+  it('begins with the first where nothing is done, and waits behind what is', () => {
+    const all = come('deploy', 'scale', 'update');
+    expect(splitBegun(all, true)).toEqual({ begins: all.slice(0, 1), wait: all.slice(1) });
+    expect(splitBegun(all, false)).toEqual({ begins: [], wait: all });
+    expect(splitBegun(come(), true)).toEqual({ begins: [], wait: [] });
+  });
+
+  it('begins with nothing that a removal, or what supersedes the one under way, would end', () => {
+    const removed = come('deploy', 'remove');
+    expect(splitBegun(removed, true)).toEqual({ begins: [], wait: removed });
+    const urgent = [...come('deploy'), { ...come('update')[0], supersedeRunning: true }] as typeof removed;
+    expect(splitBegun(urgent, true)).toEqual({ begins: [], wait: urgent });
   });
 });
