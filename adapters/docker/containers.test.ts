@@ -152,6 +152,27 @@ describe('a network', () => {
     await expect(test.client.getNetwork(name).inspect()).rejects.toMatchObject({ statusCode: 404 });
   });
 
+  it('is one again where Docker has made two of its name, and the used one of them', async () => {
+    const create = () => test.client.createNetwork({ Name: name, Driver: 'bridge', Labels: labels });
+    const first = await create();
+    await make.running(make.aContainer({ network: name }));
+    await create();
+    await test.docker.ensureNetwork({ name, labels });
+    expect(await test.client.getNetwork(name).inspect()).toMatchObject({ Id: first.id });
+  });
+
+  it('is made once, whatever asks for it, forgets it and removes it at the same time', async () => {
+    const asked = Array.from({ length: 10 }, async (_, index) => {
+      if (index % 3 === 1) test.docker.forgetNetwork(name);
+      if (index % 3 === 2) await test.docker.removeNetworkIfUnused(name);
+      await test.docker.ensureNetwork({ name, labels });
+    });
+    await Promise.all(asked);
+    await test.docker.ensureNetwork({ name, labels });
+    const found = await test.client.listNetworks({ filters: { name: [name] } });
+    expect(found).toHaveLength(1);
+  });
+
   it('is made again once it was forgotten', async () => {
     await test.docker.ensureNetwork({ name, labels });
     await test.client.getNetwork(name).remove();

@@ -13,9 +13,10 @@ export interface DockerNetworks {
 /** Creates the part of the adapter that deals with networks. Each is asked for once; forgetting it asks again. */
 export function createDockerNetworks(docker: DockerConnection): DockerNetworks {
   const ensured = new Map<string, Promise<void>>();
+  const inTurn = createTurns();
 
   const ensure = async (name: string, labels: Readonly<Record<string, string>>): Promise<void> => {
-    if (await exists(docker, name)) return;
+    if (await existsOnce(docker, name)) return;
     try {
       await docker.call(`create network ${name}`, (abortSignal) =>
         docker.client.createNetwork({
@@ -36,7 +37,7 @@ export function createDockerNetworks(docker: DockerConnection): DockerNetworks {
     ensureNetwork: ({ name, labels }) => {
       const known = ensured.get(name);
       if (known) return known;
-      const attempt = ensure(name, labels).catch((error: unknown) => {
+      const attempt = inTurn(name, () => ensure(name, labels)).catch((error: unknown) => {
         ensured.delete(name);
         throw error;
       });
@@ -49,8 +50,10 @@ export function createDockerNetworks(docker: DockerConnection): DockerNetworks {
     removeNetworkIfUnused: async (name) => {
       ensured.delete(name);
       try {
-        await docker.call(`remove network ${name}`, (abortSignal) =>
-          docker.client.getNetwork(name).remove({ abortSignal }),
+        await inTurn(name, () =>
+          docker.call(`remove network ${name}`, (abortSignal) =>
+            docker.client.getNetwork(name).remove({ abortSignal }),
+          ),
         );
       } catch (error) {
         // 403: containers of another deployment are attached to it.
@@ -58,6 +61,55 @@ export function createDockerNetworks(docker: DockerConnection): DockerNetworks {
       }
     },
   };
+}
+
+/** Lets what concerns one network happen one after the other: Docker makes two of a name that are asked for at one moment. */
+function createTurns() {
+  const turns = new Map<string, Promise<unknown>>();
+  return async <Result>(name: string, work: () => Promise<Result>): Promise<Result> => {
+    const turn = (turns.get(name) ?? Promise.resolve()).then(work, work);
+    turns.set(name, turn);
+    try {
+      return await turn;
+    } finally {
+      if (turns.get(name) === turn) turns.delete(name);
+    }
+  };
+}
+
+/** Whether a network exists; of several of its name one is left. */
+async function existsOnce(docker: DockerConnection, name: string): Promise<boolean> {
+  try {
+    return await exists(docker, name);
+  } catch (error) {
+    // Docker's answer where a name stands for several.
+    if (statusOf(error) !== 400) throw error;
+    await settle(docker, name);
+    return await exists(docker, name);
+  }
+}
+
+/**
+ * Leaves one of several networks of a name, by which Docker finds none of them: the one that containers are attached to,
+ * else the oldest. An attempt that timed out may have been carried out beside the next one.
+ */
+async function settle(docker: DockerConnection, name: string): Promise<void> {
+  const listed = await docker.call(`list networks ${name}`, () =>
+    docker.impatient.listNetworks({ filters: { name: [name] } }),
+  );
+  const same = listed.filter((network) => network.Name === name);
+  if (same.length < 2) return;
+  const networks = await Promise.all(
+    same.map(({ Id }) => docker.call(`look for network ${Id}`, () => docker.impatient.getNetwork(Id).inspect())),
+  );
+  const isUsed = (network: { readonly Containers?: object | undefined }): boolean =>
+    Object.keys(network.Containers ?? {}).length > 0;
+  const [, ...others] = networks.toSorted(
+    (a, b) => Number(isUsed(b)) - Number(isUsed(a)) || Date.parse(a.Created) - Date.parse(b.Created),
+  );
+  for (const { Id } of others.filter((network) => !isUsed(network))) {
+    await docker.call(`remove network ${Id}`, (abortSignal) => docker.client.getNetwork(Id).remove({ abortSignal }));
+  }
 }
 
 async function exists(docker: DockerConnection, name: string): Promise<boolean> {
