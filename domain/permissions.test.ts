@@ -22,7 +22,8 @@ import { UsageService } from '../gen/obiente/cloud/v1/usage_pb.ts';
 import { VolumesService } from '../gen/obiente/cloud/v1/volumes_pb.ts';
 import { WebhooksService } from '../gen/obiente/cloud/v1/webhooks_pb.ts';
 import { assertEveryRpcHasAnEntry } from './permission-coverage.ts';
-import { isAllowed, leastRole, PERMISSIONS, type Permission, ROLE_PERMISSIONS, ROLES, toRole } from './permissions.ts';
+import { PERMISSIONS } from './permissions.ts';
+import { isAllowed, leastRole, type Permission, ROLE_PERMISSIONS, ROLES, toRole } from './roles.ts';
 
 const SERVICES = [
   AlertsService,

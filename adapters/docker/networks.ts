@@ -1,3 +1,4 @@
+import { createLimiter } from '../limits/limiter.ts';
 import { type DockerConnection, statusOf } from './connection.ts';
 
 /** The private networks of one daemon. */
@@ -13,7 +14,8 @@ export interface DockerNetworks {
 /** Creates the part of the adapter that deals with networks. Each is asked for once; forgetting it asks again. */
 export function createDockerNetworks(docker: DockerConnection): DockerNetworks {
   const ensured = new Map<string, Promise<void>>();
-  const inTurn = createTurns();
+  // Docker makes two of a name that are asked for at one moment.
+  const inTurn = createLimiter(1);
 
   const ensure = async (name: string, labels: Readonly<Record<string, string>>): Promise<void> => {
     if (await existsOnce(docker, name)) return;
@@ -60,20 +62,6 @@ export function createDockerNetworks(docker: DockerConnection): DockerNetworks {
         if (statusOf(error) !== 404 && statusOf(error) !== 403) throw error;
       }
     },
-  };
-}
-
-/** Lets what concerns one network happen one after the other: Docker makes two of a name that are asked for at one moment. */
-function createTurns() {
-  const turns = new Map<string, Promise<unknown>>();
-  return async <Result>(name: string, work: () => Promise<Result>): Promise<Result> => {
-    const turn = (turns.get(name) ?? Promise.resolve()).then(work, work);
-    turns.set(name, turn);
-    try {
-      return await turn;
-    } finally {
-      if (turns.get(name) === turn) turns.delete(name);
-    }
   };
 }
 

@@ -40,10 +40,10 @@ import {
   type SnapshotInput,
   snapshotWorkflowId,
 } from '../../contracts/volumes.ts';
+import { createLimiter } from '../limits/limiter.ts';
 import { answered } from './answered.ts';
 import { control, type DeploymentCall, type DeploymentCallOptions, submit, tellStored } from './deployment-calls.ts';
 import { endNode } from './end-node.ts';
-import { createLimiter } from './limiter.ts';
 import { executeWithStart } from './update-with-start.ts';
 
 /** How the API reaches the workflows. */

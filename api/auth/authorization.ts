@@ -1,15 +1,8 @@
 import type { DescMessage, Message } from '@bufbuild/protobuf';
 import type { VerifiedToken } from '../../adapters/tokens/access-token-verifier.ts';
 import { DomainError, invalidArgument, notFound } from '../../domain/errors.ts';
-import {
-  isAllowed,
-  leastRole,
-  type OwnedKind,
-  type OwnedReference,
-  type Permission,
-  type Role,
-  type RpcPolicy,
-} from '../../domain/permissions.ts';
+import type { OwnedKind, OwnedReference, RpcPolicy } from '../../domain/permissions.ts';
+import { isAllowed, leastRole, type Permission, type Role } from '../../domain/roles.ts';
 import type { Caller } from './caller.ts';
 import { readResourceId } from './request-resource.ts';
 

@@ -1,6 +1,6 @@
 import { type ContextValues, createContextKey } from '@connectrpc/connect';
 import { DomainError } from '../../domain/errors.ts';
-import type { Role } from '../../domain/permissions.ts';
+import type { Role } from '../../domain/roles.ts';
 
 /** Who calls, as far as it concerns this one call. */
 export interface Caller {

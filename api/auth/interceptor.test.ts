@@ -11,7 +11,8 @@ import { Code, ConnectError, createContextValues, createRouterTransport } from '
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { isAllowed, type OwnedKind, PERMISSIONS, ROLES, type Role, type RpcPolicy } from '../../domain/permissions.ts';
+import { type OwnedKind, PERMISSIONS, type RpcPolicy } from '../../domain/permissions.ts';
+import { isAllowed, ROLES, type Role } from '../../domain/roles.ts';
 import { createErrorInterceptor } from '../interceptors/errors.ts';
 import { PUBLIC_SERVICES } from '../router.ts';
 import type { IdentityStore } from './authorization.ts';

@@ -2,7 +2,7 @@ import { Code, ConnectError, createClient, createRouterTransport, type HandlerCo
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createLog } from '../../adapters/logging/log.ts';
 import { DomainError } from '../../domain/errors.ts';
-import type { Role } from '../../domain/permissions.ts';
+import type { Role } from '../../domain/roles.ts';
 import { DeploymentsService } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { IdentityService } from '../../gen/obiente/cloud/v1/identity_pb.ts';
 import { SourcesService } from '../../gen/obiente/cloud/v1/sources_pb.ts';

@@ -2,9 +2,9 @@ import { createEnsureBuiltImage, type EnsureBuiltImage } from '../../activities/
 import type { ControlClient } from '../../adapters/control-client/control-client.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import type { ArrivingFiles } from '../../adapters/files/arriving-files.ts';
+import { createLimiter } from '../../adapters/limits/limiter.ts';
 import type { BuildRegistry } from './build-registry.ts';
 import { createImageArrival } from './image-arrival.ts';
-import { createTurns } from './turns.ts';
 
 /** What built images are got with. */
 export interface BuiltImagesParts {
@@ -19,7 +19,7 @@ export interface BuiltImagesParts {
 
 /** Puts together the way of this node to images that were built on others. */
 export function createBuiltImages({ instance, docker, control, registry, files }: BuiltImagesParts): EnsureBuiltImage {
-  const { inTurn } = createTurns();
+  const inTurn = createLimiter(1);
   return createEnsureBuiltImage({
     ...{ instance, inTurn },
     findBuiltImage: docker.findBuiltImage,

@@ -1,6 +1,7 @@
 import type { ReplicaRestarts } from '../../activities/node-ports.ts';
 import { createWakeUp } from '../../activities/wake-up.ts';
 import type { Docker } from '../../adapters/docker/docker.ts';
+import { createLimiter } from '../../adapters/limits/limiter.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import type { ContainerEvent, ObservedContainer } from '../../domain/container.ts';
 import type { RestartStanding } from '../../domain/reported-replica.ts';
@@ -8,7 +9,6 @@ import { planRestarts, restartPolicyOf } from '../../domain/restart-plan.ts';
 import { noteExit, noteFailedTry, noteOutOfMemory, observeRestarts } from '../../domain/restart-record.ts';
 import { RESTART_RULES, type RestartRules } from '../../domain/restart-rule.ts';
 import type { KeptRestarts } from './restart-memory.ts';
-import { createTurns } from './turns.ts';
 
 /** Everything is looked at again after this, since a stream of events may die without a word. */
 const RESYNC_MS = 30_000;
@@ -56,7 +56,7 @@ export function createRestartKeeper(ports: RestartKeeperPorts, rules: RestartRul
   const timers = new Map<string, NodeJS.Timeout>();
   const waiting = new Set<string>();
   const starting = new Set<string>();
-  const { inTurn } = createTurns();
+  const inTurn = createLimiter(1);
   const wakeUp = createWakeUp();
   let isOver = false;
 
