@@ -50,12 +50,14 @@ export async function submit(
   return accepted;
 }
 
-/** Tells a workflow, starting it where it does not run. What it finds is in the database, so being told twice, or late, changes nothing. */
+/**
+ * Tells a workflow, starting it where it does not run. What it finds is in the database, so being told twice, or late,
+ * changes nothing.
+ */
 export async function tellStored({ client, timing }: DeploymentCallOptions, place: PlaceOfDeployment): Promise<void> {
-  const { deploymentId, organizationId, projectId } = place;
-  const input: DeploymentInput = { deploymentId, organizationId, projectId, timing };
+  const input = inputOf(place, timing);
   const start = {
-    workflowId: deploymentWorkflowId(deploymentId),
+    workflowId: deploymentWorkflowId(input.deploymentId),
     taskQueue: CONTROL_QUEUE,
     args: [input],
     workflowTaskTimeout: WORKFLOW_TASK_MS,
@@ -70,14 +72,21 @@ export async function tellStored({ client, timing }: DeploymentCallOptions, plac
 
 /** Same key and same content are one update; same key and other content reach the workflow, which refuses them. */
 export async function control(options: DeploymentCallOptions, call: DeploymentCall<ControlRequest>): Promise<void> {
-  const { deploymentId, organizationId, projectId, request } = call;
-  const input: DeploymentInput = { deploymentId, organizationId, projectId, timing: options.timing };
+  const { request, ...place } = call;
+  const input = inputOf(place, options.timing);
   await executeWithStart<void, ControlRequest>(options, {
-    workflow: { type: DEPLOYMENT_WORKFLOW, id: deploymentWorkflowId(deploymentId), input },
+    workflow: { type: DEPLOYMENT_WORKFLOW, id: deploymentWorkflowId(input.deploymentId), input },
     update: {
       name: request.control,
       id: `${request.idempotencyKey}-${request.requestHash.slice(0, 16)}`,
       args: [request],
     },
   });
+}
+
+function inputOf(
+  { deploymentId, organizationId, projectId }: PlaceOfDeployment,
+  timing: RolloutTiming,
+): DeploymentInput {
+  return { deploymentId, organizationId, projectId, timing };
 }

@@ -34,6 +34,24 @@ describe('an API that begins', () => {
     await telling;
   });
 
+  it('tells the others although one cannot be told', async () => {
+    const places = [await anUntold(), await anUntold(), await anUntold()];
+    const told: string[] = [];
+    const stopping = new AbortController();
+    let failing: string | undefined;
+    const tellStored = async ({ deploymentId }: PlaceOfDeployment) => {
+      failing ??= deploymentId;
+      if (deploymentId === failing)
+        throw new DomainError('WORKFLOWS_UNAVAILABLE', 'the request was not confirmed in time');
+      told.push(deploymentId);
+    };
+    const telling = tellUntaken({ db: database.db, workflows: { tellStored }, log }, stopping.signal);
+    const others = (): number => places.filter(({ deploymentId }) => told.includes(deploymentId)).length;
+    await eventually(() => expect(others()).toBeGreaterThanOrEqual(2));
+    stopping.abort();
+    await telling;
+  });
+
   it('goes on while workflows are away, and ends when it is stopped', async () => {
     await anUntold();
     const stopping = new AbortController();

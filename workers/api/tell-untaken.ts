@@ -27,10 +27,13 @@ export async function tellUntaken(deps: TellingDeps, signal: AbortSignal): Promi
   }
 }
 
+/** Side by side: one whose workflow cannot be told does not hold up the others, and all of them take no longer than one. */
 async function tellOnce({ db, workflows, log }: TellingDeps): Promise<void> {
-  try {
-    for (const place of await listUntaken(db)) await workflows.tellStored(place);
-  } catch (err) {
+  const untold = (err: unknown): void =>
     log.warn({ err }, 'operations wait, because their workflows cannot be told of them');
-  }
+  const places = await listUntaken(db).catch((err: unknown) => {
+    untold(err);
+    return [];
+  });
+  await Promise.all(places.map((place) => workflows.tellStored(place).catch(untold)));
 }
