@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Client } from 'pg';
-// @ts-expect-error It brings no types.
 import { from as copyFrom } from 'pg-copy-streams';
 
 /** A row as numbers: id of its series, its minute (milliseconds since 1970), and the counters. */
