@@ -25,8 +25,9 @@ export async function startCheckout(
   { environment, stateDir }: TestInstallation,
   stack: AsyncDisposableStack,
 ): Promise<() => Promise<void>> {
-  const { XDG_CACHE_HOME, DOCKER_HOST } = process.env;
-  const env = { ...environment, XDG_CACHE_HOME, DOCKER_HOST };
+  // Its packages are installed where they are others: by an authority that stands before the registry, where one does.
+  const { XDG_CACHE_HOME, DOCKER_HOST, NODE_EXTRA_CA_CERTS } = process.env;
+  const env = { ...environment, XDG_CACHE_HOME, DOCKER_HOST, NODE_EXTRA_CA_CERTS };
   stack.defer(() => endRest(stateDir));
   // A group of its own, so that it is stopped as a whole and only by this process.
   const start = spawn(process.execPath, [join(root, 'scripts/start.mjs')], {
