@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { DomainError } from '../domain/errors.ts';
+import { LOST_VOLUMES } from '../domain/placement/policy.ts';
 import { STRATEGY_NAMES } from '../domain/placement/strategies.ts';
 import { BUILD_KINDS } from '../domain/source-detection.ts';
 import { parseDuration, parseMemory } from './quantities.ts';
@@ -61,6 +62,7 @@ const placement = z.strictObject({
   constraints: z.array(z.string().min(1).max(512)).max(32).optional(),
   maxPerNode: z.int().min(1).max(10_000).optional(),
   near: z.string().min(1).max(63).optional(),
+  lostVolumes: z.enum(LOST_VOLUMES).optional(),
 });
 
 const git = z.union([

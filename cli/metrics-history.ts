@@ -7,6 +7,7 @@ import {
   type RequestPoint,
 } from '../gen/obiente/cloud/v1/metrics_pb.ts';
 import { chart } from './chart.ts';
+import { oneOf } from './choices.ts';
 import { cell } from './csv.ts';
 import { refuse } from './failures.ts';
 import { plainText } from './plain-text.ts';
@@ -54,13 +55,6 @@ export function parsePercentiles(text: string): number[] {
     .map((one) => (/^\d{1,3}(\.\d{1,3})?$/.test(one.trim()) ? Number(one) : Number.NaN));
   if (percentiles.length <= 10 && percentiles.every((one) => one >= 0 && one <= 100)) return percentiles;
   throw refuse('--percentiles', `"${text}" is not allowed; allowed are up to ten of 0 to 100, such as 50,95,99`);
-}
-
-function oneOf<Value>(field: string, text: string, values: Readonly<Record<string, Value>>): Value {
-  const value = Object.hasOwn(values, text) ? values[text] : undefined;
-  if (value === undefined)
-    throw refuse(field, `"${text}" is not allowed; allowed are ${Object.keys(values).join(', ')}`);
-  return value;
 }
 
 /** One chart for each thing that is measured, of each series, and a line of percentiles. */

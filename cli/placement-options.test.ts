@@ -22,6 +22,8 @@ describe('where replicas may go', () => {
     const present = { constraints: ['node.labels.disk==ssd'], near: 'cache' };
     expect(placement({})).toEqual(present);
     expect(placement({ maxPerNode: '1' })).toEqual({ ...present, maxReplicasPerNode: 1 });
+    const left = { ...present, lostVolumes: 'LOST_VOLUMES_POLICY_BEGIN_EMPTY' };
+    expect(placement({ lostVolumes: 'begin-empty' })).toEqual(left);
     expect(placement({ constraint: ['node.id==a', 'node.id!=b'] })).toEqual({
       ...present,
       constraints: ['node.id==a', 'node.id!=b'],
@@ -50,6 +52,7 @@ describe('where replicas may go', () => {
 
   it('is refused by its option or its place in the file', () => {
     expect(() => placement({ strategy: 'random' })).toThrow(/--strategy: "random" is not allowed; allowed are least-/);
+    expect(() => placement({ lostVolumes: 'drop' })).toThrow(/--lost-volumes: "drop" is not allowed; .* wait, begin-e/);
     expect(() => placement({ maxPerNode: '0' })).toThrow(/--max-per-node/);
     expect(() => placement({}, 'placement: { maxPerNode: 0 }')).toThrow(/placement\.maxPerNode/);
   });

@@ -48,6 +48,12 @@ function parsePath(field: string, written: string): string {
   throw invalidArgument(field, `found ${JSON.stringify(written.slice(0, 80))}`, allowed);
 }
 
+/** What a volume is called that is left on a lost node, where another one gets its name: `data-left-1`. */
+export function leftName(name: string, number: number): string {
+  const end = `-left-${number}`;
+  return `${name.slice(0, VOLUME_LIMITS.nameLength - end.length)}${end}`;
+}
+
 /** Whether a service writes a volume: then two replicas of it never exist side by side. */
 export function writesVolumes({
   volumes = [],

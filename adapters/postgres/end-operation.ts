@@ -19,6 +19,7 @@ import {
 } from './deployment-lock.ts';
 import { doomDeployment } from './doomed.ts';
 import { MAX_MESSAGE_LENGTH, recordEvents, toStorableText } from './events.ts';
+import { settleLeft } from './left-volumes.ts';
 import { readGoal } from './plan-rollout.ts';
 import { deleteOtherRoutes } from './routes.ts';
 
@@ -65,6 +66,7 @@ export async function finishOperation(db: Database, { deploymentId, operationId 
       .execute();
     await releaseVolumes(tx, deployment, goal.services);
     await settleCarries(tx, operationId);
+    await settleLeft(tx, operationId);
     if (revision === deployment.revision) await deleteOldRoutes(tx, deploymentId, revision);
     const message = goal.stopped ? 'it is stopped' : `revision ${revision} is running`;
     await recordEvents(tx, deployment, [{ kind: 'operation.succeeded', message, operationId }]);
@@ -90,6 +92,7 @@ export async function failOperation(
     if (!deployment || !isEnded) return;
     await endBuilds(tx, operationId, isCancelled ? 'cancelled' : 'failed');
     await settleCarries(tx, operationId);
+    await settleLeft(tx, operationId);
     await tx
       .deleteFrom('replicas')
       .where('deployment_id', '=', deploymentId)

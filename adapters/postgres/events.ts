@@ -27,6 +27,7 @@ export type EventKind =
   | 'replica.restarted'
   | 'replica.removed'
   | 'volume.carried'
+  | 'volume.left'
   | 'route.switched';
 
 /** Something that happened to a deployment. */

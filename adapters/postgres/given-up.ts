@@ -6,19 +6,26 @@ import type { RecordedReplica } from './recorded-replicas.ts';
 /**
  * Marks what an operation replaces: a heal what is gone or on lost nodes, a move what is to leave.
  *
- * What is bound to a node by its volumes waits for a lost one, and is replaced there when it is gone.
+ * What is bound to a node by its volumes waits for a lost one, unless it leaves them, and is replaced there when it is gone.
  *
  * @throws NO_NODE_READY when it is to be moved without its volumes.
  */
 export function markGivenUp(
   existing: readonly RecordedReplica[],
-  { deployment, operation, isBound }: { deployment: LockedDeployment; operation: StoredOperation; isBound: boolean },
+  of: {
+    readonly deployment: LockedDeployment;
+    readonly operation: StoredOperation;
+    readonly isBound: boolean;
+    /** Whether what is bound waits for a lost node. */
+    readonly waits: boolean;
+  },
 ): readonly RecordedReplica[] {
+  const { deployment, operation, isBound, waits } = of;
   const { kind, move } = operation;
   const left = move ? leaving(move, existing) : new Set<string>();
   if (isBound && left.size > 0 && move?.volumes !== true) throw bound(deployment.name);
   const isGivenUp = ({ replicaId, gone, nodeLost }: RecordedReplica): boolean =>
-    left.has(replicaId) || (kind === 'heal' && (gone || (nodeLost && !isBound)));
+    left.has(replicaId) || (kind === 'heal' && (gone || (nodeLost && !(isBound && waits))));
   return existing.map((one) => (isGivenUp(one) ? { ...one, givenUp: true } : one));
 }
 

@@ -1,12 +1,16 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StoreActivities } from '../../contracts/activities.ts';
+import { ANYWHERE } from '../../domain/placement/policy.ts';
+import type { SingleSpec } from '../../domain/spec.ts';
 import { aRequest, aSpec } from '../../test/support/builders.ts';
 import { aCreation, aReadyNode, aStarted, aTenant, rollOut, withoutNodes } from '../../test/support/control-data.ts';
 import { useTestDatabase } from '../../test/support/database.ts';
 import { createDeploymentStore } from './deployment-store.ts';
 import { findDeployment } from './deployments.ts';
+import { listEvents } from './events.ts';
 import { setCordoned } from './nodes.ts';
 import { readIngressSnapshot } from './routes.ts';
+import { findVolume } from './volumes.ts';
 
 const database = useTestDatabase();
 
@@ -142,5 +146,97 @@ describe('a lost node', () => {
     const nodeId = plan.reserved[0]?.nodeId ?? '';
     await record(nodeId, 'lost');
     expect(await store.listHealable({ nodeId })).toEqual([]);
+  });
+});
+
+describe('a lost node with volumes of what may begin elsewhere', () => {
+  const volumes = [{ volume: 'data', path: '/data', readOnly: false }];
+  const placement = { ...ANYWHERE, lostVolumes: 'begin-empty' } as const;
+
+  /** A deployment that writes a volume on a node that is lost by now. */
+  async function aBound(changes: Partial<SingleSpec> = {}) {
+    const tenant = await aTenant(database.db);
+    const creation = aCreation(tenant, { spec: aSpec({ volumes, placement, ...changes }) });
+    const { deploymentId } = creation;
+    const plan = await rollOut(store, deploymentId, await store.storeOperation(creation));
+    const nodeId = plan.reserved[0]?.nodeId ?? '';
+    const heal = async () => {
+      const { operationId } = await store.storeOperation({ ...creation, request: aRequest({ kind: 'heal' }) });
+      return { deploymentId, operationId };
+    };
+    const find = async (name: string) => await findVolume(database.db, { projectId: tenant.projectId, name });
+    return { tenant, creation, deploymentId, nodeId, heal, find, written: (await find('data'))?.id };
+  }
+
+  it('keeps what was written under another name, and an empty one of the name begins elsewhere', async () => {
+    const { deploymentId, nodeId, heal, find, written } = await aBound();
+    await record(nodeId, 'lost');
+    expect(await store.listHealable({ nodeId })).toEqual([deploymentId]);
+    const ref = await heal();
+    const plan = await store.beginRollout(ref);
+    expect(await store.beginRollout(ref)).toEqual(plan);
+    expect(plan.existing).toMatchObject([{ replicaId: 'r1-0', nodeLost: true, givenUp: true }]);
+    const begun = await find('data');
+    expect(begun?.id).not.toBe(written);
+    expect(plan.services[0]?.template.volumes).toMatchObject([{ volumeId: begun?.id }]);
+    expect(await find('data-left-1')).toMatchObject({ id: written, nodeId, writerDeployment: null, mountedBy: [] });
+
+    await store.switchRoutes({ ...ref, serve: [], resume: [], drain: ['r1-0'], weight: null });
+    await store.forgetReplicas({ ...ref, removed: [], unreachable: ['r1-0'] });
+    const [placed] = await store.reserveReplicas({
+      ...{ ...ref, batch: 1, starts: [{ service: 'app', revision: 1, count: 1 }] },
+    });
+    expect(placed?.nodeId).not.toBe(nodeId);
+    const started = aStarted(placed?.replicaId ?? '', 32_771);
+    await store.switchRoutes({ ...ref, serve: [started], resume: [], drain: [], weight: null });
+    await store.finishOperation(ref);
+    expect(await find('data')).toMatchObject({ id: begun?.id, nodeId: placed?.nodeId, writerService: 'app' });
+    const left = 'volume data begins empty; what it held stays on';
+    const events = await listEvents(database.db, { deploymentId, afterSequence: 0, limit: 100 });
+    expect(events.filter(({ kind }) => kind === 'volume.left').map(({ message }) => message)).toEqual([
+      `${left} ${nodeId}, which is lost, as data-left-1`,
+    ]);
+    await record(nodeId, 'ready');
+    const doomed = await store.listDoomed({ nodeId });
+    expect(doomed).toMatchObject({ replicas: [{ deploymentId, index: 0 }], volumes: [] });
+  });
+
+  it('is called what it was when the operation goes back, and what began empty is to go', async () => {
+    const { nodeId, heal, find, written } = await aBound();
+    await record(nodeId, 'lost');
+    const ref = await heal();
+    await store.beginRollout(ref);
+    const begun = await find('data');
+    await store.switchRoutes({ ...ref, serve: [], resume: [], drain: ['r1-0'], weight: null });
+    await store.forgetReplicas({ ...ref, removed: [], unreachable: ['r1-0'] });
+    const [placed] = await store.reserveReplicas({
+      ...{ ...ref, batch: 1, starts: [{ service: 'app', revision: 1, count: 1 }] },
+    });
+    for (let time = 1; time <= 2; time += 1) await store.planReturn({ ...ref, unused: [placed?.replicaId ?? ''] });
+    expect(await find('data')).toMatchObject({ id: written, nodeId, writerService: 'app' });
+    const failure = { code: 'REPLICA_UNHEALTHY', message: 'not healthy', hint: '' };
+    await store.failOperation({ ...ref, failure });
+    expect(await find('data-left-1')).toBeUndefined();
+    const { volumes: doomed } = await store.listDoomed({ nodeId: placed?.nodeId ?? '' });
+    expect(doomed).toEqual([{ volumeId: begun?.id }]);
+  });
+
+  it('waits for the node all the same where its policy does not say so, and where others mount the volume', async () => {
+    const patient = await aBound({ placement: { ...ANYWHERE, lostVolumes: 'wait' } });
+    await record(patient.nodeId, 'lost');
+    expect(await store.listHealable({ nodeId: patient.nodeId })).toEqual([]);
+    const begun = await store.beginRollout(await patient.heal());
+    expect(begun.existing).toMatchObject([{ replicaId: 'r1-0', nodeLost: true }]);
+    expect(begun.existing[0]?.givenUp).toBeUndefined();
+    await record(patient.nodeId, 'ready');
+
+    const shared = await aBound();
+    const reading = [{ volume: 'data', path: '/data', readOnly: true }];
+    const reader = aCreation(shared.tenant, { createAs: 'reader', spec: aSpec({ volumes: reading }) });
+    await store.storeOperation(reader);
+    await record(shared.nodeId, 'lost');
+    expect(await store.listHealable({ nodeId: shared.nodeId })).toEqual([]);
+    await store.beginRollout(await shared.heal());
+    expect(await shared.find('data')).toMatchObject({ id: shared.written });
   });
 });

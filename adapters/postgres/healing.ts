@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { volumeNames } from '../../domain/volumes.ts';
 import type { Database } from './database.ts';
+import { mayBeginEmpty } from './left-volumes.ts';
 
 /** Deployments that one attempt asks; those beyond are asked by the next one, before any that were asked. */
 const MOST_ASKED = 200;
@@ -9,8 +10,7 @@ const MOST_ASKED = 200;
  * Lists ids of deployments that have replicas on a node and can do without it.
  *
  * None while no other node takes replicas. One with a volume stays with its node, which has the data, unless that goes
- * along. One that is being
- * healed already is left out.
+ * along, or the node is lost and its policy says that it begins elsewhere. One that is being healed already is left out.
  */
 export async function listLeaving(
   db: Database,
@@ -25,7 +25,7 @@ export async function listLeaving(
         // Nothing has come up yet while its first rollout is under way.
         .on('revisions.number', '=', sql<number>`coalesce(nullif(current_revision, 0), revision)`),
     )
-    .select(['deployments.id', 'revisions.spec'])
+    .select(['deployments.id', 'deployments.name', 'project_id as projectId', 'revisions.spec'])
     .where((eb) =>
       eb.exists(
         eb
@@ -73,7 +73,11 @@ export async function listLeaving(
     )
     .orderBy('deployments.id')
     .execute();
-  return rows
-    .flatMap(({ id, spec }) => (volumeNames(spec).length > 0 && !withVolumes ? [] : [id]))
-    .slice(0, MOST_ASKED);
+  const leaving: string[] = [];
+  for (const { id, spec, ...owner } of rows) {
+    if (leaving.length === MOST_ASKED) break;
+    const isFree = volumeNames(spec).length === 0 || withVolumes;
+    if (isFree || (kind === 'heal' && (await mayBeginEmpty(db, owner, { spec, nodeId })))) leaving.push(id);
+  }
+  return leaving;
 }

@@ -1,6 +1,6 @@
 import { beginsCohort } from '../../domain/cohort.ts';
 import { makesRevision } from '../../domain/operation.ts';
-import { isSamePolicy, type PlacementPolicy } from '../../domain/placement/policy.ts';
+import { allowsSamePlaces, type PlacementPolicy } from '../../domain/placement/policy.ts';
 import { isSameService } from '../../domain/same-service.ts';
 import { type ComposeSpec, isCompose, servicesOf } from '../../domain/spec.ts';
 import { readCurrent } from './current-goal.ts';
@@ -77,7 +77,7 @@ async function findRunning(
 ) {
   const spec = await getSpec(tx, deploymentId, revision);
   // What ran alone is on another network, whatever it is called; what had another policy may be in the wrong place.
-  const mayStay = isCompose(spec) && isSamePolicy(spec.placement, policy);
+  const mayStay = isCompose(spec) && allowsSamePlaces(spec.placement, policy);
   const service = mayStay ? servicesOf(spec).find((one) => one.name === name) : undefined;
   if (!service) return undefined;
   const images = await listImages(tx, deploymentId, revision);

@@ -32,6 +32,7 @@ import {
 import { recordEvents } from './events.ts';
 import { markGivenUp } from './given-up.ts';
 import { decideWhatStays } from './kept-services.ts';
+import { leaveVolumes, returnLeft } from './left-volumes.ts';
 import { isOneOfTexts } from './page.ts';
 import { resolveVolumes } from './placement/place-volumes.ts';
 import { listReserved, reserve } from './placement/reserve-replicas.ts';
@@ -61,7 +62,9 @@ export async function beginRollout(
     const { kind, cohort } = operation;
     const renew = kind === 'restart';
     const carries = await beginCarries(tx, deployment, operation, goal);
-    const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew, giveUp: true });
+    const leaves = await leaveVolumes(tx, deployment, operation);
+    const giveUp = { waits: !leaves };
+    const whole = await draft(tx, deployment, { operation, goal, policy, cohort, renew, giveUp });
     const reserved = await listReserved(tx, { deploymentId, operationId, batch: 0 });
     const isReserved = new Set(reserved.map(({ replicaId }) => replicaId));
     const plan = { ...whole, existing: whole.existing.filter(({ replicaId }) => !isReserved.has(replicaId)) };
@@ -110,6 +113,7 @@ export async function planReturn(
     const deployment = await lockExisting(tx, deploymentId);
     const operation = await getOperation(tx, operationId);
     await returnCarries(tx, operationId);
+    await returnLeft(tx, operationId);
     await tx
       .deleteFrom('replicas')
       .where('deployment_id', '=', deploymentId)
@@ -119,7 +123,7 @@ export async function planReturn(
       .execute();
     const goal = toRun(await readCurrent(tx, deployment));
     const policy = returnPolicy(await policyOf(tx, deploymentId, goal));
-    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false, giveUp: false });
+    return await draft(tx, deployment, { operation, goal, policy, cohort: null, renew: false, giveUp: null });
   });
 }
 
@@ -156,8 +160,11 @@ interface Draft {
   readonly renew: boolean;
   /** The cohort that begins; `null` to stay in the present one. */
   readonly cohort: number | null;
-  /** Whether what the operation replaces for its node counts as given up. */
-  readonly giveUp: boolean;
+  /**
+   * How what the operation replaces for its node counts as given up; `null` when it does not. `waits`: what is bound to a
+   * lost node by its volumes waits for that.
+   */
+  readonly giveUp: { readonly waits: boolean } | null;
 }
 
 /** The plan without reservations. */
@@ -184,7 +191,7 @@ async function draft(
     renew,
     services,
     reserved: [],
-    existing: (giveUp ? markGivenUp(recorded, { deployment, operation, isBound }) : recorded).map(
+    existing: (giveUp ? markGivenUp(recorded, { deployment, operation, isBound, ...giveUp }) : recorded).map(
       ({ gone: _, ...one }) => one,
     ),
   };

@@ -30,6 +30,12 @@ export interface VolumeTables {
     to_node: Optional<string>;
     to_copy: number;
   };
+  left_volumes: {
+    volume_id: string;
+    successor_id: string;
+    operation_id: string;
+    returned: Generated<boolean>;
+  };
   volume_leftovers: {
     volume_id: string;
     copy: number;

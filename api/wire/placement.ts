@@ -1,13 +1,15 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   ANYWHERE,
+  allowsSamePlaces,
   describeConstraint,
-  isSamePolicy,
+  type LostVolumes,
   type PlacementPolicy,
   type RawPlacementPolicy,
 } from '../../domain/placement/policy.ts';
 import type { StrategyName } from '../../domain/placement/strategies.ts';
 import {
+  LostVolumesPolicy,
   type PlacementPolicySchema,
   PlacementStrategy,
   type PlacementPolicy as WirePolicy,
@@ -28,16 +30,28 @@ const TO_STRATEGY: Record<StrategyName, PlacementStrategy> = {
   spread: PlacementStrategy.SPREAD,
 };
 
+const FROM_LOST_VOLUMES: Partial<Record<LostVolumesPolicy, LostVolumes>> = {
+  [LostVolumesPolicy.WAIT]: 'wait',
+  [LostVolumesPolicy.BEGIN_EMPTY]: 'begin-empty',
+};
+
+const TO_LOST_VOLUMES: Record<LostVolumes, LostVolumesPolicy> = {
+  wait: LostVolumesPolicy.WAIT,
+  'begin-empty': LostVolumesPolicy.BEGIN_EMPTY,
+};
+
 /** Takes a policy off the wire, unchecked; `undefined` for one that is not set. */
 export function fromWirePlacement(policy: WirePolicy | undefined): RawPlacementPolicy | undefined {
   if (!policy) return undefined;
   const { strategy, spreadLabel, constraints, maxReplicasPerNode = null, near } = policy;
+  const lostVolumes = FROM_LOST_VOLUMES[policy.lostVolumes];
   return {
     strategy: FROM_STRATEGY[strategy] ?? null,
     spreadLabel: spreadLabel || null,
     constraints,
     maxReplicasPerNode,
     near: near || null,
+    ...(lostVolumes === undefined ? {} : { lostVolumes }),
   };
 }
 
@@ -45,13 +59,14 @@ export function fromWirePlacement(policy: WirePolicy | undefined): RawPlacementP
 export function toWirePlacement(
   policy: PlacementPolicy = ANYWHERE,
 ): MessageInitShape<typeof PlacementPolicySchema> | undefined {
-  if (isSamePolicy(policy)) return undefined;
-  const { strategy, spreadLabel, constraints, maxReplicasPerNode, near } = policy;
+  const { strategy, spreadLabel, constraints, maxReplicasPerNode, near, lostVolumes } = policy;
+  if (allowsSamePlaces(policy) && lostVolumes === undefined) return undefined;
   return {
     ...(strategy === null ? {} : { strategy: TO_STRATEGY[strategy] }),
     spreadLabel: spreadLabel ?? '',
     constraints: constraints.map(describeConstraint),
     ...(maxReplicasPerNode === null ? {} : { maxReplicasPerNode }),
     near: near ?? '',
+    ...(lostVolumes === undefined ? {} : { lostVolumes: TO_LOST_VOLUMES[lostVolumes] }),
   };
 }

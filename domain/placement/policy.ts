@@ -10,6 +10,12 @@ export interface NodeConstraint {
   readonly value: string;
 }
 
+/** What becomes of a deployment whose volumes are on a lost node: it waits for that, or begins elsewhere with empty ones. */
+export const LOST_VOLUMES = ['wait', 'begin-empty'] as const;
+
+/** See {@link LOST_VOLUMES}. */
+export type LostVolumes = (typeof LOST_VOLUMES)[number];
+
 /** Where the replicas of a deployment may go, and which of those places they get. */
 export interface PlacementPolicy {
   /** `null`: the platform's. */
@@ -22,6 +28,8 @@ export interface PlacementPolicy {
   readonly maxReplicasPerNode: number | null;
   /** Name of a deployment of the project: only where it has a replica; `null`: anywhere. */
   readonly near: string | null;
+  /** Absent: `wait`. */
+  readonly lostVolumes?: LostVolumes;
 }
 
 /** The policy of which nothing is said. */
@@ -33,8 +41,8 @@ export const ANYWHERE: PlacementPolicy = {
   near: null,
 };
 
-/** Whether two policies allow the same; one that is absent allows anything. */
-export function isSamePolicy(one: PlacementPolicy = ANYWHERE, other: PlacementPolicy = ANYWHERE): boolean {
+/** Whether two policies allow the same places; one that is absent allows any. */
+export function allowsSamePlaces(one: PlacementPolicy = ANYWHERE, other: PlacementPolicy = ANYWHERE): boolean {
   return comparable(one) === comparable(other);
 }
 
@@ -87,6 +95,7 @@ export function parsePlacementPolicy(field: string, raw: RawPlacementPolicy | un
   return {
     ...{ strategy, spreadLabel, maxReplicasPerNode, near },
     constraints: parseConstraints(`${field}.constraints`, raw.constraints),
+    ...(raw.lostVolumes === undefined ? {} : { lostVolumes: raw.lostVolumes }),
   };
 }
 

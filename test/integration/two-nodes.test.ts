@@ -6,6 +6,7 @@ import type { Api } from '../../cli/client.ts';
 import { LABEL } from '../../domain/naming.ts';
 import { OperationKind, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { NodeState } from '../../gen/obiente/cloud/v1/nodes_pb.ts';
+import { LostVolumesPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { readFileOf } from '../support/container-file.ts';
 import { DOCKER_SOCKET } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
@@ -131,36 +132,45 @@ describe('a node that is lost', { timeout: 240_000 }, () => {
 });
 
 /** Whoever starts writes its name below those before it. */
-async function aLedger(): Promise<SpecInit> {
+async function aLedger(name = 'ledger', more: Partial<SpecInit> = {}): Promise<SpecInit> {
   const shell = ['FROM scratch', 'COPY busybox /bin/sh', 'COPY busybox /bin/sleep', `ENV MARK=${randomUUID()}`];
   return await aBuilt(
     api,
     { Dockerfile: shell.join('\n'), busybox: await readFile('/bin/busybox') },
     {
       command: ['/bin/sh', '-c', 'echo "$OBIENTE_REPLICA" >> /data/ledger; exec sleep 86400'],
-      volumes: [{ volume: 'ledger', path: '/data', readOnly: false }],
+      volumes: [{ volume: name, path: '/data', readOnly: false }],
+      ...more,
     },
   );
+}
+
+/** Both daemons. */
+async function daemonsByNode(): Promise<Map<string, Dockerode>> {
+  const { nodes } = await api.nodes.listNodes({});
+  return new Map(nodes.map(({ id }) => [id, id === second.nodeId ? second.docker : first]));
+}
+
+async function move(subject: Subject, toNodeId: string): Promise<void> {
+  const { operation } = await api.deployments.moveDeployment({
+    ...{ idempotencyKey: randomUUID(), deploymentId: subject.id, toNodeId },
+  });
+  const moved = { kind: OperationKind.MOVE, state: OperationState.SUCCEEDED, errorMessage: '' };
+  expect(await subject.outcome(operation?.id)).toMatchObject(moved);
 }
 
 describe('a volume', { timeout: 240_000 }, () => {
   it('goes to the other node with what writes it, and back, and nothing of it stays behind', async () => {
     const subject = await createSubject(api, await aLedger());
     expect(await subject.outcome()).toMatchObject({ state: OperationState.SUCCEEDED, errorMessage: '' });
-    const daemons = new Map([[second.nodeId, second.docker]]);
-    const { nodes } = await api.nodes.listNodes({});
-    for (const { id } of nodes) if (id !== second.nodeId) daemons.set(id, first);
+    const daemons = await daemonsByNode();
     const from = (await subject.get()).replicas[0]?.nodeId ?? '';
     const to = [...daemons.keys()].find((id) => id !== from) ?? '';
     const filters = { label: [`${LABEL.instance}=${platform.instance}`] };
     const volumesOn = async (nodeId: string) =>
       ((await daemons.get(nodeId)?.listVolumes({ filters })) ?? { Volumes: [] }).Volumes.map(({ Name }) => Name);
     const moveTo = async (toNodeId: string): Promise<string> => {
-      const { operation } = await api.deployments.moveDeployment({
-        ...{ idempotencyKey: randomUUID(), deploymentId: subject.id, toNodeId },
-      });
-      const moved = { kind: OperationKind.MOVE, state: OperationState.SUCCEEDED, errorMessage: '' };
-      expect(await subject.outcome(operation?.id)).toMatchObject(moved);
+      await move(subject, toNodeId);
       for (const [nodeId, client] of daemons) {
         expect(await runningOn(client, subject)).toHaveLength(nodeId === toNodeId ? 1 : 0);
         const copies = nodeId === toNodeId ? 1 : 0;
@@ -176,5 +186,51 @@ describe('a volume', { timeout: 240_000 }, () => {
     const name = 'ledger';
     await api.volumes.deleteVolume({ idempotencyKey: randomUUID(), projectId: await firstProject(api), name });
     await eventually(async () => expect(await volumesOn(from)).toEqual([]), { patienceMs: 60_000 });
+  });
+
+  it('stays on a lost node under another name where its deployment shall begin elsewhere without it', async () => {
+    const placement = { lostVolumes: LostVolumesPolicy.BEGIN_EMPTY };
+    const subject = await createSubject(api, await aLedger('cache', { placement }));
+    expect(await subject.outcome()).toMatchObject({ state: OperationState.SUCCEEDED, errorMessage: '' });
+    const home = [...(await daemonsByNode()).keys()].find((id) => id !== second.nodeId) ?? '';
+    // By way of the other node, so that both have the image.
+    if ((await subject.get()).replicas[0]?.nodeId !== home) await move(subject, home);
+    await move(subject, second.nodeId);
+    const [lost = ''] = await runningOn(second.docker, subject);
+    const written = await readFileOf(second.docker, lost, '/data/ledger');
+
+    await second.stop();
+    await eventually(
+      async () => {
+        const { operation, replicas } = await subject.get();
+        expect(operation).toMatchObject({ kind: OperationKind.HEAL, state: OperationState.SUCCEEDED });
+        expect(replicas.map(({ nodeId }) => nodeId)).toEqual([home]);
+      },
+      { patienceMs: 120_000 },
+    );
+    const [begun = ''] = await runningOn(first, subject);
+    expect(await readFileOf(first, begun, '/data/ledger')).toMatch(/^r1-\d+\n$/);
+
+    await second.start();
+    await eventually(async () => expect(await runningOn(second.docker, subject)).toEqual([]), { patienceMs: 120_000 });
+    const projectId = await firstProject(api);
+    const { project } = await api.projects.getProject({ projectId });
+    const { organizationId = '' } = project ?? {};
+    const { volumes } = await api.volumes.listVolumes({ organizationId, projectId });
+    const places = volumes.filter(({ name }) => name.startsWith('cache')).map(({ name, nodeId }) => [name, nodeId]);
+    expect(places).toEqual([
+      ['cache-left-1', second.nodeId],
+      ['cache', home],
+    ]);
+
+    // What was left is a volume like any other: who mounts it has what was written.
+    const reader = await createSubject(api, await aLedger('cache-left-1'));
+    expect(await reader.outcome()).toMatchObject({ state: OperationState.SUCCEEDED, errorMessage: '' });
+    const [container = ''] = await runningOn(second.docker, reader);
+    expect(await readFileOf(second.docker, container, '/data/ledger')).toBe(`${written}r1-0\n`);
+    await Promise.all([subject.remove(), reader.remove()]);
+    for (const name of ['cache', 'cache-left-1']) {
+      await api.volumes.deleteVolume({ idempotencyKey: randomUUID(), projectId, name });
+    }
   });
 });

@@ -11,6 +11,7 @@ import { type DeploymentSpec, isCompose, type ServiceSpec, servicesOf } from '..
 import { volumeNames } from '../../../domain/volumes.ts';
 import type { Database, DatabaseTransaction } from '../database.ts';
 import { getSpec, LOCKED_COLUMNS, type LockedDeployment } from '../deployment-lock.ts';
+import { mayBeginEmpty } from '../left-volumes.ts';
 import { isOneOfTexts } from '../page.ts';
 import { inSnapshot, readModelNodes, readModelReplicas } from './cluster-snapshot.ts';
 
@@ -28,7 +29,7 @@ const MOST_REPLICAS = 5_000;
 
 /**
  * Says of each deployment with replicas on a node what would become of them if that node left: first by id, each after
- * those before it have taken their room. What has a volume there waits for the node. Nothing is reserved.
+ * those before it have taken their room. What has a volume there waits for the node, unless its policy says otherwise. Nothing is reserved.
  *
  * @throws NOT_FOUND
  */
@@ -43,13 +44,18 @@ export async function simulateLoss(
     for (const { deploymentId, services } of await listLost(tx, nodeId)) {
       const deployment = await findRevised(tx, deploymentId);
       const spec = await getSpec(tx, deploymentId, deployment.currentRevision || deployment.revision);
+      const asked = {
+        deployment,
+        spec,
+        leaves: (await mayBeginEmpty(tx, deployment, { spec, nodeId })) ? nodeId : null,
+      };
       if (isCompose(spec)) {
-        demands.push(await wholeDemand(tx, { deployment, spec, services }));
+        demands.push(await wholeDemand(tx, { ...asked, services }));
         continue;
       }
       for (const service of servicesOf(spec)) {
         const replicas = services.get(service.name) ?? 0;
-        if (replicas > 0) demands.push(await demandFor(tx, { deployment, spec, service, replicas }));
+        if (replicas > 0) demands.push(await demandFor(tx, { ...asked, service, replicas }));
       }
     }
     model.remove(nodeId);
@@ -74,6 +80,8 @@ export async function findRevised(tx: DatabaseTransaction, id: string): Promise<
 interface Asked {
   readonly deployment: LockedDeployment;
   readonly spec: DeploymentSpec;
+  /** The lost node on which it leaves its volumes; `null` when it waits for that. */
+  readonly leaves?: string | null;
 }
 
 /** What further replicas of one service ask for. */
@@ -116,7 +124,7 @@ async function wholeDemand(
 }
 
 /** The node that has its volumes; `null` while it has none. */
-async function findHome(tx: DatabaseTransaction, { deployment, spec }: Asked): Promise<Demand['only']> {
+async function findHome(tx: DatabaseTransaction, { deployment, spec, leaves = null }: Asked): Promise<Demand['only']> {
   const names = volumeNames(spec);
   if (names.length === 0) return null;
   const placed = await tx
@@ -125,6 +133,7 @@ async function findHome(tx: DatabaseTransaction, { deployment, spec }: Asked): P
     .where('project_id', '=', deployment.projectId)
     .where(isOneOfTexts('name', names))
     .where('node_id', 'is not', null)
+    .$if(leaves !== null, (query) => query.where('node_id', '<>', leaves ?? ''))
     .executeTakeFirst();
   return placed?.nodeId ?? null;
 }

@@ -1390,7 +1390,7 @@ export type DeploymentEvent = Message<"obiente.cloud.v1.DeploymentEvent"> & {
    * `operation.superseded`, `operation.cancelled`, `operation.cancel_requested`, `operation.pause_requested`,
    * `operation.resumed`, `operation.approved`, `operation.waiting`, `operation.continued`, `build.waiting`,
    * `build.started`, `build.finished`, `replica.placed`, `replica.healthy`, `replica.unhealthy`, `replica.exited`,
-   * `replica.restarted`, `replica.removed`, `volume.carried`, `route.switched`. Of a replica that keeps crashing the first,
+   * `replica.restarted`, `replica.removed`, `volume.carried`, `volume.left`, `route.switched`. Of a replica that keeps crashing the first,
    * second, fourth, eighth, … exit and restart in a row are told.
    *
    * @generated from field: string kind = 3;
