@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { setCordoned } from '../../adapters/postgres/nodes.ts';
 import { createRebalanceRecords } from '../../adapters/postgres/rebalances.ts';
 import { PlacementService, RebalanceState } from '../../gen/obiente/cloud/v1/placement_pb.ts';
-import type { DeploymentSpecSchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
+import { type DeploymentSpecSchema, LostVolumesPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { type ApiRig, OPERATOR, startApiRig } from '../../test/support/api-rig.ts';
 import { aReadyNode, rollOut } from '../../test/support/control-data.ts';
 import { refusalOf } from '../../test/support/refusal.ts';
@@ -154,6 +154,20 @@ describe('the loss of a node', () => {
     for (const { deploymentId } of [first, fills, bound]) {
       expect((await alice.deployments.getDeployment({ deploymentId })).deployment?.replicas).toHaveLength(1);
     }
+  });
+
+  it('leaves waiting what has its volumes there, unless its policy says otherwise', async () => {
+    const operator = rig.clientOf(PlacementService, OPERATOR);
+    const limits = { cpuCores: 0.01, memoryBytes: BigInt(GIB / 64) };
+    const mounting = (volume: string) => ({ limits, volumes: [{ volume, path: '/data', readOnly: false }] });
+    for (const nodeId of NODES.slice(0, 2)) await setCordoned(rig.db, nodeId, true);
+    await aRunning('lost-waits', mounting('kept'));
+    await aRunning('lost-begins', { ...mounting('cached'), placement: { lostVolumes: LostVolumesPolicy.BEGIN_EMPTY } });
+    for (const nodeId of NODES) await setCordoned(rig.db, nodeId, false);
+    const { deployments } = await operator.simulateNodeLoss({ nodeId: 'node-0000000c' });
+    const outcomes = new Map(deployments.map(({ name, nodes, refusal }) => [name, { nodes, refusal }]));
+    expect(outcomes.get('lost-waits')).toMatchObject({ nodes: [], refusal: expect.stringContaining('there is no node') });
+    expect(outcomes.get('lost-begins')).toMatchObject({ nodes: [{ replicas: 1 }], refusal: '' });
   });
 
   it('is for operators of the platform, and of nodes that there are', async () => {
