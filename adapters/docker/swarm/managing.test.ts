@@ -6,18 +6,25 @@ import type { SwarmMembership } from './membership.ts';
 const ID = 'a'.repeat(25);
 const silent = () => new DomainError('DOCKER_UNAVAILABLE', 'docker gave no answer');
 
+/** What an answer is instead; `undefined` for a good one. */
+type Failing = () => Error | undefined;
+
 /** Who is asked, and what they answer. */
-function aSwarm(of: { isManager: boolean; hasOthers?: boolean; own?: () => Error; others?: () => Error }) {
+function aSwarm(of: { isManager: boolean; hasOthers?: boolean; own?: Failing; others?: Failing }) {
   const asked: string[] = [];
   const role = { isManager: of.isManager };
-  const answering = (name: string, fails: (() => Error) | undefined): SwarmManaging => {
+  const answering = (name: string, fails: Failing | undefined): SwarmManaging => {
     const removed = async () => {
       asked.push(name);
       const error = fails?.();
       if (error) throw error;
       return true;
     };
-    return { overlays: { remove: removed } } as unknown as SwarmManaging;
+    const host = async () => {
+      const error = fails?.();
+      if (error) throw error;
+    };
+    return { overlays: { remove: removed }, host } as unknown as SwarmManaging;
   };
   const recent = async () => ({ nodeId: ID, managers: [], ...role });
   const membership: SwarmMembership = { recent, look: recent };
@@ -45,6 +52,19 @@ describe('what only managers do', () => {
     expect(await remove()).toBe(true);
     expect(await remove()).toBe(true);
     expect(asked).toEqual(['own', 'others', 'others']);
+  });
+
+  it('is done by a manager itself again once it has found the others, which nobody waits for', async () => {
+    let isLost = true;
+    const { asked, remove } = aSwarm({
+      isManager: true,
+      own: () => (isLost ? silent() : undefined),
+    });
+    await remove();
+    isLost = false;
+    await remove();
+    await remove();
+    expect(asked).toEqual(['own', 'others', 'others', 'own']);
   });
 
   it('fails where neither answers, as it does where there is nobody else', async () => {

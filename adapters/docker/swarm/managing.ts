@@ -78,17 +78,15 @@ export function createOwnManaging(connection: DockerConnection, bridges: Bridges
   };
 }
 
-/**
- * A manager that has lost the others finds them again within a minute mostly, and until then may be silent for 10 s each time:
- * for so long those are asked first.
- */
-const ALONE_MS = 30_000;
+/** How often a manager that has lost the others is asked whether it has found them. */
+const PROBE_MS = 2_000;
 
 /**
  * Does each thing by this host's own daemon while it is a manager's, and asks managers while it is a worker's.
  *
  * A manager that was cut off finds the others again only tens of seconds after its cable is back, and can change nothing until
- * then, though they could: so what it cannot do is asked of them as well.
+ * then, though they could. It may be silent for 10 s each time: so once it has been, those are asked first until it answers a
+ * question that nobody waits for.
  */
 export function createManaging(of: {
   readonly membership: SwarmMembership;
@@ -96,28 +94,37 @@ export function createManaging(of: {
   readonly others: SwarmManaging | undefined;
 }): SwarmManaging {
   const { membership, own, others } = of;
-  let aloneUntilMs = 0;
+  let isAlone = false;
+  let probedAtMs = Number.NEGATIVE_INFINITY;
 
   const byOwn = async <Result>(work: (by: SwarmManaging) => Promise<Result>): Promise<Result> => {
     try {
-      return await work(own);
+      const result = await work(own);
+      isAlone = false;
+      return result;
     } catch (error) {
-      if (isUnanswered(error)) aloneUntilMs = performance.now() + ALONE_MS;
+      if (isUnanswered(error)) isAlone = true;
       throw error;
     }
   };
+  const probe = (nodeId: string): void => {
+    if (performance.now() < probedAtMs + PROBE_MS) return;
+    probedAtMs = Number.POSITIVE_INFINITY;
+    const settle = () => {
+      probedAtMs = performance.now();
+    };
+    byOwn(async ({ host }) => await host(nodeId)).then(settle, settle);
+  };
   const by = async <Result>(work: (by: SwarmManaging) => Promise<Result>): Promise<Result> => {
-    const { isManager } = await membership.recent();
+    const { isManager, nodeId } = await membership.recent();
     if (!others) {
       if (isManager) return await work(own);
       const hint = 'Join this host as a manager (`docker node promote`), or use RUNTIME=docker.';
       throw new DomainError('CONFIGURATION', 'RUNTIME=swarm: this host is a worker of its swarm', { hint });
     }
     if (!isManager) return await work(others);
-    const inOrder =
-      performance.now() < aloneUntilMs
-        ? [() => work(others), () => byOwn(work)]
-        : [() => byOwn(work), () => work(others)];
+    if (isAlone) probe(nodeId);
+    const inOrder = isAlone ? [() => work(others), () => byOwn(work)] : [() => byOwn(work), () => work(others)];
     const [first, second] = inOrder as [() => Promise<Result>, () => Promise<Result>];
     try {
       return await first();
