@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 const TESTS = ['**/*.test.ts', '**/*.test.js'];
 const NEVER = ['node_modules/**', '.obiente/**'];
 
-/** Tests that start the whole platform. They share one, so they run one file at a time. */
+/** Tests of the whole platform. Each worker has one, for one file after the other. */
 const WHOLE_PLATFORM = ['test/integration/**/*.test.ts'];
 
 /** Tests that harm whole platforms of their own. They need the machine for themselves, and no platform beside theirs. */
@@ -53,7 +53,7 @@ export default defineConfig({
           exclude: NEVER,
           globalSetup: ['test/integration/global-setup.ts'],
           sequence: { groupOrder: 2 },
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 240_000,
           hookTimeout: 120_000,
         },

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { type Header, pack } from 'tar-stream';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   DeploymentStatus,
   DeploymentsService,
@@ -16,12 +16,13 @@ import { openApi } from '../support/platform.ts';
 import { refusalOf } from '../support/refusal.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject, firstProject, type SpecInit } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 import { accessToken, rawCall } from './raw-call.ts';
 import { openTraces, type TraceReader, type Traces } from './traces.ts';
 
 const MIB = 1024 * 1024;
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 let traces: TraceReader;

@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { eventually } from '../support/eventually.ts';
 import { obiente, openApi, pidOf } from '../support/platform.ts';
@@ -7,8 +7,9 @@ import { seeProcesses } from '../support/processes.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aBuilt, eventsOf, readLog } from './built.ts';
 import { createSubject, type Subject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 afterAll(() => api.close());

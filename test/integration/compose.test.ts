@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import { DeploymentStatus, type Operation, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { askThroughIngress } from '../support/http.ts';
@@ -9,8 +9,9 @@ import { useTestDocker } from '../support/test-docker.ts';
 import { aShopOf, type Shop } from './a-shop.ts';
 import { createSubject, type SpecInit, type Subject } from './deployed.ts';
 import { moveTag } from './moved-tag.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 afterAll(() => api.close());

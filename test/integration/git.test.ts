@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { eventually } from '../support/eventually.ts';
 import { askThroughIngress } from '../support/http.ts';
@@ -10,8 +10,9 @@ import { type SshServer, startSshServer } from '../support/ssh-server.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { createSubject, type Subject } from './deployed.ts';
 import { commitOf, fromGit, servingDockerfile, useGitServer } from './git-repositories.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 const git = useGitServer(platform, docker);

@@ -2,21 +2,28 @@ import Dockerode from 'dockerode';
 import type { TestProject } from 'vitest/node';
 import { LABEL } from '../../domain/naming.ts';
 import { DOCKER_SOCKET } from '../support/docker.ts';
-import { type PlatformFacts, startTestPlatform } from '../support/platform.ts';
+import { startTestPlatform } from '../support/platform.ts';
+import './platforms.ts';
 
-declare module 'vitest' {
-  interface ProvidedContext {
-    platform: PlatformFacts;
-  }
-}
+/** As many as `vitest.config.ts` lets run at the same time. */
+const WORKERS = 2;
 
-/** Starts one platform for all tests of this folder, and fails the run when they leave anything on Docker. */
+/** Starts a platform for each worker of this folder, and fails the run when the tests leave anything on Docker. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { stop, ...facts } = await startTestPlatform();
-  project.provide('platform', facts);
+  const starting = await Promise.allSettled(Array.from({ length: WORKERS }, () => startTestPlatform()));
+  const platforms = starting.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const failed = starting.find(({ status }) => status === 'rejected');
+  if (failed) {
+    await Promise.all(platforms.map(({ stop }) => stop()));
+    throw (failed as PromiseRejectedResult).reason;
+  }
+  project.provide(
+    'platforms',
+    platforms.map(({ stop: _, ...facts }) => facts),
+  );
   return async () => {
-    const left = await leftovers(facts.instance);
-    await stop();
+    const left = (await Promise.all(platforms.map(({ instance }) => leftovers(instance)))).flat();
+    await Promise.all(platforms.map(({ stop }) => stop()));
     if (left.length > 0) throw new Error(`the tests left behind: ${left.join(', ')}`);
   };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pack } from 'tar-stream';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Api, createApi } from '../../cli/client.ts';
 import { fixedToken } from '../../cli/tokens.ts';
 import { eventually } from '../support/eventually.ts';
@@ -10,9 +10,10 @@ import { openApi } from '../support/platform.ts';
 import { refusalOf } from '../support/refusal.ts';
 import { aStrangeKey, openTokenForge, type TokenChanges, type TokenForge } from './access-tokens.ts';
 import { firstProject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 import { rawCall } from './raw-call.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 let forge: TokenForge;
 beforeAll(async () => {

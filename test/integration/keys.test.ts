@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { openDatabase, ROWS_PER_INSERT } from '../../adapters/postgres/database.ts';
 import { makeDataKey } from '../../adapters/sealing/data-keys.ts';
 import { readKeyring } from '../../adapters/sealing/keyring.ts';
@@ -16,8 +16,9 @@ import { obiente, openApi, pidOf } from '../support/platform.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { openTokenForge } from './access-tokens.ts';
 import { aWebServer, createSubject, type Subject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 /** A transaction of a test lasts while processes are killed and start again. */
 const db = openDatabase({ url: platform.databaseUrl, statementTimeoutMs: 120_000 });

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { eventually } from '../support/eventually.ts';
@@ -6,8 +6,9 @@ import { askThroughIngress } from '../support/http.ts';
 import { openApi, pidOf } from '../support/platform.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 afterAll(() => api.close());

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import { LABEL } from '../../domain/naming.ts';
 import { openTestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { askThroughIngress } from '../support/http.ts';
 import { obiente, openApi } from '../support/platform.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 afterAll(() => api.close());
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import { DeploymentStatus, type Operation, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { RolloutPolicySchema } from '../../gen/obiente/cloud/v1/spec_pb.ts';
@@ -11,8 +11,9 @@ import { startProber } from '../support/prober.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject, type Subject } from './deployed.ts';
 import { moveTag } from './moved-tag.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 afterAll(() => api.close());

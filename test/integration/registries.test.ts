@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Api, createApi } from '../../cli/client.ts';
 import { fixedToken } from '../../cli/tokens.ts';
 import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
@@ -10,8 +10,9 @@ import { REGISTRY_USERS, type RegistryUser, startTestRegistry, type TestRegistry
 import { useTestDocker } from '../support/test-docker.ts';
 import { openTokenForge } from './access-tokens.ts';
 import { aWebServer, createSubject, type SpecInit, type Subject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 let stranger: Api;

@@ -1,5 +1,5 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import {
   DeploymentStatus,
@@ -14,8 +14,9 @@ import { askThroughIngress } from '../support/http.ts';
 import { obiente, openApi, pidOf } from '../support/platform.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject, type SpecInit, type Subject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 afterAll(() => api.close());

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { createApi } from '../../cli/client.ts';
 import { fixedToken } from '../../cli/tokens.ts';
 import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
@@ -13,8 +13,9 @@ import { startTestRegistry } from '../support/registry.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { openTokenForge } from './access-tokens.ts';
 import { aWebServer, createSubject, type Subject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 afterAll(() => api.close());

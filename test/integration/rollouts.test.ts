@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { DeploymentStatus, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { RestartPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { askThroughIngress } from '../support/http.ts';
@@ -6,8 +6,9 @@ import { openApi } from '../support/platform.ts';
 import { startProber } from '../support/prober.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 afterAll(() => api.close());

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import { toJsonString } from '@bufbuild/protobuf';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { DeploymentSchema, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { RestartPolicy } from '../../gen/obiente/cloud/v1/spec_pb.ts';
 import { filesThatHold } from '../support/files-that-hold.ts';
@@ -11,8 +11,9 @@ import { REGISTRY_USERS, startTestRegistry } from '../support/registry.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { aWebServer, createSubject } from './deployed.ts';
 import { fromGit, useGitServer } from './git-repositories.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 const git = useGitServer(platform, docker);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DeploymentStatus, OperationKind, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { type Snapshot, SnapshotState } from '../../gen/obiente/cloud/v1/volumes_pb.ts';
 import { eventually } from '../support/eventually.ts';
@@ -10,8 +10,9 @@ import { obiente, openApi, pidOf } from '../support/platform.ts';
 import { refusalOf } from '../support/refusal.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { createSubject, firstProject, type SpecInit, type Subject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 afterAll(() => api.close());

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import { type Operation, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { whatPrints } from '../support/container-exec.ts';
@@ -10,8 +10,9 @@ import { startProber } from '../support/prober.ts';
 import { refusalOf } from '../support/refusal.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { createSubject, firstProject, type SpecInit, type Subject } from './deployed.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 afterAll(() => api.close());

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { OperationKind, OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
 import { eventually } from '../support/eventually.ts';
 import { gitHubPush } from '../support/github-push.ts';
@@ -8,8 +8,9 @@ import { obiente, openApi, pidOf } from '../support/platform.ts';
 import { useTestDocker } from '../support/test-docker.ts';
 import { createSubject, type Subject } from './deployed.ts';
 import { commitOf, fromGit, useGitServer } from './git-repositories.ts';
+import { platformOfWorker } from './platforms.ts';
 
-const platform = inject('platform');
+const platform = platformOfWorker();
 const api = openApi(platform);
 const docker = useTestDocker();
 const git = useGitServer(platform, docker);
