@@ -152,6 +152,8 @@ export interface TakenOperation {
   readonly kind: OperationKind;
   /** The revision that the operation makes; 0 when it makes none. */
   readonly revision: number;
+  /** See {@link PendingOperation}. */
+  readonly part?: string;
   /** Whether the operation that is under way shall be cancelled for this one. */
   readonly supersedeRunning: boolean;
 }
@@ -169,6 +171,8 @@ export interface PendingOperation {
   readonly kind: OperationKind;
   readonly operationId: string;
   readonly revision: number;
+  /** The part of the deployment that it sets, see `partOf`; absent: all of it, or it is older than that is known. */
+  readonly part?: string;
   /** Id of the workflow that is told of its end; absent where none is. */
   readonly tellWorkflowId?: string;
 }

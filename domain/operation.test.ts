@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type LinedUp, lineUp, OPERATION_KINDS, type OperationKind, splitBegun } from './operation.ts';
+import { type LinedUp, lineUp, OPERATION_KINDS, type OperationKind, partOf, splitBegun } from './operation.ts';
 
 function inLine(...kinds: OperationKind[]): LinedUp[] {
   return kinds.map((kind, index) => ({ operationId: `${kind}-${index}`, kind }));
@@ -29,6 +29,27 @@ describe('the line of a deployment', () => {
     const answer = lineUp(inLine(...waiting), { operationId: 'new', kind: newcomer });
     expect(kindsOf(answer.line)).toEqual(line);
     expect(kindsOf(answer.superseded)).toEqual(superseded);
+  });
+
+  it('supersedes only what sets the same part: one service is not scaled by the scale of another', () => {
+    const scale = (service: string, id: string): LinedUp => ({ operationId: id, kind: 'scale', part: service });
+    const line = [scale('web', 'first'), scale('db', 'second')];
+    expect(lineUp(line, scale('web', 'third'))).toEqual({
+      line: [scale('db', 'second'), scale('web', 'third')],
+      superseded: [scale('web', 'first')],
+    });
+    const whole: LinedUp = { operationId: 'fourth', kind: 'move' };
+    const drained: LinedUp = { ...whole, operationId: 'fifth', part: 'host-a' };
+    expect(lineUp([drained], whole)).toEqual({ line: [drained, whole], superseded: [] });
+  });
+
+  it('knows parts by service, and by the node that is left', () => {
+    const move = { from: 'host-a', to: null, replicas: null };
+    expect(partOf({ service: 'web' })).toBe('web');
+    expect(partOf({ move })).toBe('host-a');
+    expect(partOf({ move: { ...move, from: null, to: 'host-b' } })).toBeUndefined();
+    expect(partOf({ move: { from: 'host-a', to: 'host-b', replicas: 1 } })).toBe('1 of host-a to host-b');
+    expect(partOf({ service: null, move: null })).toBeUndefined();
   });
 
   it('loses nobody, keeps the order of those who stay, and never grows beyond one of each subject', () => {

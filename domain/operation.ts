@@ -1,3 +1,5 @@
+import type { Move } from './move.ts';
+
 /** What can be asked of a deployment, as a change that is carried out step by step. */
 export const OPERATION_KINDS = [
   'deploy',
@@ -44,6 +46,20 @@ export function makesRevision(kind: OperationKind): kind is 'deploy' | 'update' 
 export interface LinedUp {
   readonly operationId: string;
   readonly kind: OperationKind;
+  /** The part of the deployment that it sets, see {@link partOf}; absent: all of it. */
+  readonly part?: string;
+}
+
+/**
+ * Which part of a deployment an operation sets, where another operation of its kind may set another part: the service that is
+ * scaled, the node that is left. `undefined`: all of it.
+ */
+export function partOf(of: { readonly service?: string | null; readonly move?: Move | null }): string | undefined {
+  const { service, move } = of;
+  if (!move) return service ?? undefined;
+  const { from, to, replicas } = move;
+  if (replicas === null) return from ?? undefined;
+  return `${replicas} of ${from} to ${to}`;
 }
 
 /**
@@ -67,14 +83,14 @@ const SUBJECT: Record<OperationKind, string> = {
  * Puts an operation at the end of a line.
  *
  * A newer one supersedes the waiting one that sets the same, a removal all. So nothing is dropped whose effect is not
- * in what stays, and a line is never longer than there are subjects.
+ * in what stays, and a line is never longer than there are subjects and parts of the deployment.
  */
 export function lineUp<Operation extends LinedUp>(
   line: readonly Operation[],
   newcomer: Operation,
 ): { readonly line: readonly Operation[]; readonly superseded: readonly Operation[] } {
-  const isSuperseded = ({ kind }: Operation): boolean =>
-    newcomer.kind === 'remove' || SUBJECT[kind] === SUBJECT[newcomer.kind];
+  const isSuperseded = ({ kind, part }: Operation): boolean =>
+    newcomer.kind === 'remove' || (SUBJECT[kind] === SUBJECT[newcomer.kind] && part === newcomer.part);
   return {
     line: [...line.filter((operation) => !isSuperseded(operation)), newcomer],
     superseded: line.filter(isSuperseded),

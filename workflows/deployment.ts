@@ -30,6 +30,7 @@ import {
 import { lineUp, splitBegun } from '../domain/operation.ts';
 import { store, storeForCaller } from './activity-stubs.ts';
 import { unwrapped } from './failures.ts';
+import { partOfRequest } from './part-of-request.ts';
 import { removeDeployment } from './remove-deployment.ts';
 import { rollOut } from './roll-out.ts';
 import { listen, type Words } from './words.ts';
@@ -133,9 +134,8 @@ async function accept(entity: Entity, request: OperationRequest): Promise<Operat
   return await handling(entity, async () => {
     const accepted = await storeForCaller.storeOperation({ ...placeOf(entity), request });
     entity.established = true;
-    const { operationId, kind, revision, open } = accepted;
-    const { tellWorkflowId, supersedeRunning } = request;
-    const told = tellWorkflowId === undefined ? {} : { tellWorkflowId };
+    const [{ operationId, kind, revision, open }, { tellWorkflowId, supersedeRunning }] = [accepted, request];
+    const told = { ...(tellWorkflowId === undefined ? {} : { tellWorkflowId }), ...partOfRequest(request) };
     if (open && !isKnown(entity, operationId)) {
       const superseded = enqueue(entity, { kind, operationId, revision, ...told }, supersedeRunning);
       await recordSuperseded(entity, superseded);

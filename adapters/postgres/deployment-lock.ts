@@ -72,7 +72,8 @@ export interface StoredOperation {
   readonly cohort: number | null;
 }
 
-const STORED_COLUMNS = [
+/** Columns of {@link StoredOperation}, for {@link toStored}. */
+export const STORED_COLUMNS = [
   ...(['id', 'kind', 'state', 'revision', 'sequence', 'cohort'] as const),
   ...(['scale_service', 'scale_replicas', 'kept_services as kept'] as const),
   ...(['move_from', 'move_to', 'move_replicas', 'move_volumes'] as const),
@@ -87,7 +88,8 @@ type StoredRow = Omit<StoredOperation, 'scale' | 'move'> & {
   readonly move_volumes: boolean;
 };
 
-function toStored(row: StoredRow): StoredOperation {
+/** An operation as it is stored, of its row. */
+export function toStored(row: StoredRow): StoredOperation {
   const {
     scale_service: service,
     scale_replicas: replicas,

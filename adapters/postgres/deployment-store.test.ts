@@ -553,6 +553,7 @@ describe('taking operations', () => {
     const { creation, deploymentId } = await aRunning();
     const requests = [
       { ...aRequest({ kind: 'restart' }), supersedeRunning: false },
+      { ...aRequest({ kind: 'scale', service: 'app', replicas: 3 }), supersedeRunning: false },
       { ...aDeployRequest({ createAs: null }), supersedeRunning: true },
     ];
     for (const request of requests) await store.storeOperation({ ...creation, request });
@@ -560,6 +561,7 @@ describe('taking operations', () => {
       exists: true,
       operations: requests.map(({ operationId, kind, supersedeRunning }) => ({
         ...{ operationId, kind, supersedeRunning, revision: kind === 'deploy' ? 2 : 0 },
+        ...(kind === 'scale' ? { part: 'app' } : {}),
       })),
     };
     for (const _ of [1, 2]) expect(await store.takeOperations({ deploymentId })).toEqual(taken);

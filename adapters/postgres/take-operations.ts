@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { PlaceOfDeployment, TakenOperation, TakenOperations } from '../../contracts/deployment.ts';
-import { OPEN_STATES } from '../../domain/operation.ts';
+import { OPEN_STATES, partOf } from '../../domain/operation.ts';
 import type { Database } from './database.ts';
-import { lockDeployment } from './deployment-lock.ts';
+import { lockDeployment, STORED_COLUMNS, toStored } from './deployment-lock.ts';
 
 /** Deployments that are told again at a time; those beyond are told the next time. */
 const MOST_TOLD = 100;
@@ -25,13 +25,19 @@ export async function takeOperations(db: Database, deploymentId: string): Promis
       .where('deployment_id', '=', deploymentId)
       .where('taken_at', 'is', null)
       .execute();
-    const operations: TakenOperation[] = await tx
+    const open = await tx
       .selectFrom('operations')
-      .select(['id as operationId', 'kind', 'revision', 'supersede_running as supersedeRunning'])
+      .select(STORED_COLUMNS)
+      .select('supersede_running as supersedeRunning')
       .where('deployment_id', '=', deploymentId)
       .where('state', 'in', OPEN_STATES)
       .orderBy('sequence')
       .execute();
+    const operations = open.map(({ supersedeRunning, ...row }): TakenOperation => {
+      const { id: operationId, kind, revision, scale, move } = toStored(row);
+      const part = partOf({ service: scale?.service ?? null, move });
+      return { operationId, kind, revision, supersedeRunning, ...(part === undefined ? {} : { part }) };
+    });
     return { exists: true, operations };
   });
 }

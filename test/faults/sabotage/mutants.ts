@@ -54,6 +54,13 @@ export const MUTANTS: readonly Mutant[] = [
     test: { project: 'servers', file: workflow, name: 'keeps the newest in line' },
   },
   {
+    name: 'the scale of one service supersedes that of another',
+    file: 'domain/operation.ts',
+    text: ' && part === newcomer.part',
+    replacement: '',
+    test: { project: 'fast', file: 'domain/operation.test.ts', name: 'only what sets the same part' },
+  },
+  {
     name: 'a container that exists already is not adopted',
     file: 'adapters/docker/containers.ts',
     text: 'if (statusOf(error) === 409) return undefined;',
