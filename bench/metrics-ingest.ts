@@ -12,6 +12,8 @@ const CONTAINERS = 100;
 /** They reach back 20 hours, for which there are partitions. */
 const SAMPLES = 12;
 const MINUTE_MS = 60_000;
+/** Of all samples: those of two minutes would overlap. */
+const THIS_MINUTE_MS = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
 
 /** What else could be done: COPY to where nothing is checked, and on from there. */
 const MOVE_STAGED =
@@ -114,7 +116,7 @@ function makeContainers(): readonly BenchContainer[] {
 }
 
 function makeRows(containers: readonly BenchContainer[], sample: number): MinuteRow[] {
-  const newest = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - (sample * MINUTE_MS * ROWS) / CONTAINERS;
+  const newest = THIS_MINUTE_MS - (sample * MINUTE_MS * ROWS) / CONTAINERS;
   return Array.from({ length: ROWS }, (_, index) => ({
     ...(containers[index % CONTAINERS] as BenchContainer),
     minuteMs: newest - Math.floor(index / CONTAINERS) * MINUTE_MS,

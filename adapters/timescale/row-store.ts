@@ -1,11 +1,15 @@
+import { setImmediate } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { DomainError } from '../../domain/errors.ts';
-import type { RowBatch } from '../../domain/metrics/rows.ts';
+import { type RowBatch, toBatches } from '../../domain/metrics/rows.ts';
 import type { RowStore } from '../../streamer/ports.ts';
 import { asDatabaseError } from '../postgres/errors.ts';
 import type { MetricsDatabase } from './metrics-database.ts';
 import { migrateMetrics } from './migrate.ts';
 import { writeStatement } from './write-rows.ts';
+
+/** Rows of one statement. */
+const PIECE_ROWS = 5_000;
 
 /**
  * Creates the store of one node's minute rows.
@@ -27,8 +31,23 @@ export function createRowStore(db: MetricsDatabase, nodeId: () => string): RowSt
     isPrepared = true;
   };
 
+  const writePieces = async (on: MetricsDatabase, pieces: readonly RowBatch[]): Promise<number> => {
+    let stored = 0;
+    let sent = Promise.resolve(0);
+    for (const piece of pieces) {
+      // The server stores what has gone out while the next piece is put into its form.
+      await setImmediate();
+      const statement = writeStatement(nodeId(), piece).compile(on);
+      stored += await sent;
+      sent = on.executeQuery(statement).then(({ rows }) => rows[0]?.stored ?? 0);
+      sent.catch(() => undefined);
+    }
+    return stored + (await sent);
+  };
   const write = async (batch: RowBatch): Promise<number> => {
+    const pieces = toBatches(batch, PIECE_ROWS);
     try {
+      if (pieces.length > 1) return await db.transaction().execute(async (tx) => await writePieces(tx, pieces));
       const { rows } = await writeStatement(nodeId(), batch).execute(db);
       return rows[0]?.stored ?? 0;
     } catch (error) {

@@ -28,7 +28,8 @@ export function writeStatement(nodeId: string, batch: RowBatch): RawBuilder<{ st
     case 'container': {
       const { series, places } = seriesOf(
         batch.rows,
-        (row) => `${row.containerId} ${row.replicaId} ${row.deploymentId}`,
+        (row) => row.containerId,
+        (a, b) => a.replicaId === b.replicaId && a.deploymentId === b.deploymentId,
       );
       const names = (['deploymentId', 'replicaId', 'containerId'] as const).map((name) =>
         series.map((row) => row[name]),
@@ -38,7 +39,11 @@ export function writeStatement(nodeId: string, batch: RowBatch): RawBuilder<{ st
     case 'node':
       return call('write_node_minutes', [nodeId, ...numbers(batch.rows, NODE_COLUMNS)]);
     case 'request': {
-      const { series, places } = seriesOf(batch.rows, (row) => row.deploymentId);
+      const { series, places } = seriesOf(
+        batch.rows,
+        (row) => row.deploymentId,
+        () => true,
+      );
       const deployments = series.map((row) => row.deploymentId);
       const buckets = batch.rows.map((row) => `{${row.latencyBuckets.join(',')}}`);
       return call('write_request_minutes', [
@@ -54,16 +59,21 @@ function call(name: string, parameters: readonly unknown[]): RawBuilder<{ stored
   return sql`select ${sql.id(name)}(${sql.join(parameters)}) as stored`;
 }
 
-/** The first row of each series, and for each row the place of its series, from 1. */
-function seriesOf<Row>(rows: readonly Row[], keyOf: (row: Row) => string) {
-  const placeOf = new Map<string, number>();
+/**
+ * The first row of each series, and for each row the place of its series, from 1. Rows of one series have the same name, which
+ * is looked up, and are the same in the rest: names put together for each row would take longer than all else here.
+ */
+function seriesOf<Row>(rows: readonly Row[], nameOf: (row: Row) => string, isSame: (a: Row, b: Row) => boolean) {
+  const placesByName = new Map<string, number[]>();
   const series: Row[] = [];
   const places = rows.map((row) => {
-    const key = keyOf(row);
-    const known = placeOf.get(key);
+    const name = nameOf(row);
+    const named = placesByName.get(name);
+    const known = named?.find((place) => isSame(series[place - 1] as Row, row));
     if (known !== undefined) return known;
     series.push(row);
-    placeOf.set(key, series.length);
+    if (named) named.push(series.length);
+    else placesByName.set(name, [series.length]);
     return series.length;
   });
   return { series, places: integers(places) };
