@@ -33,14 +33,19 @@ export const bench: Bench = {
         figures.push(
           againstFloor({ name: `${size} by files, p50`, value: files, floor: bareFiles, maxRatio: 3 }),
           againstFloor({ name: `${size} by Docker, p50`, value: docker, floor: barePool, maxRatio: 1.1 }),
-          timesFaster(size, barePool / filesCpu),
+          ...timesFaster(size, { byTime: barePool / files, byCpu: barePool / filesCpu }),
         );
       }
       return figures;
     }),
 };
 
-function timesFaster(size: number, value: number): Figure {
+/** On shared cores the time of a round by files is mostly other processes' turns, so the same by its CPU stands beside it. */
+function timesFaster(size: number, { byTime, byCpu }: { byTime: number; byCpu: number }): Figure[] {
+  const figure = { unit: '×', floor: null, ratio: null };
   const name = `${size} by files, times faster`;
-  return { name, value, unit: '×', floor: null, ratio: null, goal: '>= 10 ×', holds: value >= 10 };
+  return [
+    { ...figure, name, value: byTime, goal: '>= 10 ×', holds: byTime >= 10 },
+    { ...figure, name: `${name}, by CPU`, value: byCpu, goal: null, holds: true },
+  ];
 }

@@ -15,6 +15,12 @@ interface Cutoff {
 
 const HOUR_MS = 3_600_000;
 
+/**
+ * No row of an older hour is taken any more, so whether it is closed makes no difference; TimescaleDB has packed it by then,
+ * and would unpack it to look.
+ */
+const OPEN_MS = 60 * 24 * HOUR_MS;
+
 /** For how long metrics are kept: everybody's, and what organizations have of their own. */
 export interface MetricsPeriods {
   readonly minutesMs: number;
@@ -36,17 +42,13 @@ export async function ensurePartitions(db: MetricsDatabase): Promise<void> {
  * @returns how many partitions or chunks went.
  */
 export async function dropOldMinutes(db: MetricsDatabase, periods: MetricsPeriods, nowMs: number): Promise<number> {
-  const longest = Math.max(
-    periods.minutesMs,
-    ...ownOf(periods, 'metrics_minutes').map(({ keepHours }) => keepHours * HOUR_MS),
-  );
-  const before = new Date(Math.floor((nowMs - longest) / HOUR_MS) * HOUR_MS);
+  const before = endOfLongest(periods, 'metrics_minutes', nowMs);
   let dropped = 0;
   for (const table of MINUTE_TABLES) {
     dropped += await db.transaction().execute(async (tx) => {
       // Whoever writes has the lock that this one waits for, so nothing becomes due between the look and the drop.
       await sql`lock table ${sql.id(table)} in share row exclusive mode`.execute(tx);
-      if (table === 'container_metrics' && !(await closeAll(tx, before))) return 0;
+      if (table === 'container_metrics' && !(await closeAll(tx, before, nowMs))) return 0;
       return await dropParts(tx, table, before);
     });
   }
@@ -54,20 +56,18 @@ export async function dropOldMinutes(db: MetricsDatabase, periods: MetricsPeriod
 }
 
 /** @returns whether no hour before the moment is due. */
-async function closeAll(tx: MetricsDatabase, before: Date): Promise<boolean> {
+async function closeAll(tx: MetricsDatabase, before: Date, nowMs: number): Promise<boolean> {
   const { rows } = await sql`select from usage_due where hour < ${before} limit 1`.execute(tx);
   if (rows.length > 0) return false;
-  await sql`update usage_hourly set closed = true where hour < ${before} and not closed`.execute(tx);
+  const open = new Date(nowMs - OPEN_MS);
+  await sql`update usage_hourly set closed = true where hour >= ${open} and hour < ${before} and not closed`.execute(
+    tx,
+  );
   return true;
 }
 
 async function dropParts(tx: MetricsDatabase, table: string, before: Date): Promise<number> {
-  const { rows: edition } = await sql<{ edition: string }>`select metrics_edition() as edition`.execute(tx);
-  const isPlain = await sql`select from pg_partitioned_table where partrelid = ${table}::regclass`.execute(tx);
-  if (edition[0]?.edition !== 'plain' && isPlain.rows.length === 0) {
-    return (await sql`select drop_chunks(${table}::regclass, older_than => ${before}::timestamptz)`.execute(tx)).rows
-      .length;
-  }
+  if (await isHypertable(tx, table)) return await dropChunks(tx, table, before);
   await sql`delete from ${sql.id(`${table}_default`)} where minute < ${before}`.execute(tx);
   const parts = await sql<{ name: string }>`
     select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
@@ -76,6 +76,26 @@ async function dropParts(tx: MetricsDatabase, table: string, before: Date): Prom
   `.execute(tx);
   for (const { name } of parts.rows) await sql`drop table ${sql.id(name)}`.execute(tx);
   return parts.rows.length;
+}
+
+/** Drops chunks whose hours nobody keeps any more, where hours are in chunks. @returns how many went. */
+export async function dropOldHours(db: MetricsDatabase, periods: MetricsPeriods, nowMs: number): Promise<number> {
+  if (!(await isHypertable(db, 'usage_hourly'))) return 0;
+  return await dropChunks(db, 'usage_hourly', endOfLongest(periods, 'metrics_hours', nowMs));
+}
+
+async function isHypertable(db: MetricsDatabase, table: string): Promise<boolean> {
+  const { rows } = await sql<{ edition: string }>`select metrics_edition() as edition`.execute(db);
+  if (rows[0]?.edition === 'plain') return false;
+  const found = await sql`
+    select from timescaledb_information.hypertables
+    where format('%I.%I', hypertable_schema, hypertable_name)::regclass = ${table}::regclass`.execute(db);
+  return found.rows.length > 0;
+}
+
+async function dropChunks(db: MetricsDatabase, table: string, before: Date): Promise<number> {
+  const { rows } = await sql`select drop_chunks(${table}::regclass, older_than => ${before}::timestamptz)`.execute(db);
+  return rows.length;
 }
 
 /**
@@ -93,7 +113,7 @@ export async function deleteOldRows(
   for (const { before, whose } of cutoffsOf(periods, 'metrics_minutes', nowMs)) {
     await sql`
       update usage_hourly u set closed = true from metric_series s
-      where s.id = u.series_id and ${whose} and u.hour < ${before} and not u.closed
+      where s.id = u.series_id and ${whose} and u.hour >= ${new Date(nowMs - OPEN_MS)} and u.hour < ${before} and not u.closed
         and not exists (select from usage_due d where d.series_id = u.series_id and d.hour = u.hour)`.execute(db);
     const hour = sql`date_trunc('hour', m.minute, 'UTC')`;
     const { numAffectedRows = 0n } = await sql`
@@ -106,14 +126,24 @@ export async function deleteOldRows(
         limit ${limit - removed})`.execute(db);
     removed += Number(numAffectedRows);
   }
-  for (const { before, whose } of cutoffsOf(periods, 'metrics_hours', nowMs)) {
-    const { numAffectedRows = 0n } = await sql`
-      delete from usage_hourly where (series_id, hour) in (
-        select u.series_id, u.hour from usage_hourly u join metric_series s on s.id = u.series_id
-        where ${whose} and u.hour < ${before} limit ${Math.max(0, limit - removed)})`.execute(db);
-    removed += Number(numAffectedRows);
+  for (const cutoff of cutoffsOf(periods, 'metrics_hours', nowMs)) {
+    removed += await deleteOldHours(db, cutoff, Math.max(0, limit - removed));
   }
   return removed;
+}
+
+/** By series and time, named by themselves: TimescaleDB unpacks what these two leave over, and no more than it has to. */
+async function deleteOldHours(db: MetricsDatabase, { before, whose }: Cutoff, limit: number): Promise<number> {
+  const { rows } = await sql<{ series_id: number; hour: Date }>`
+    select u.series_id, u.hour from usage_hourly u join metric_series s on s.id = u.series_id
+    where ${whose} and u.hour < ${before} order by u.series_id, u.hour limit ${limit}`.execute(db);
+  if (rows.length === 0) return 0;
+  const [series, hours] = [rows.map(({ series_id }) => series_id), rows.map(({ hour }) => hour)];
+  const [first, last] = [Math.min, Math.max].map((pick) => new Date(pick(...hours.map((hour) => hour.getTime()))));
+  const { numAffectedRows = 0n } = await sql`
+    delete from usage_hourly where series_id = any (${[...new Set(series)]}::integer[]) and hour >= ${first} and hour <= ${last}
+      and (series_id, hour) in (select * from unnest(${series}::integer[], ${hours}::timestamptz[]))`.execute(db);
+  return Number(numAffectedRows);
 }
 
 /** Removes series of which nothing is left. Writers wait meanwhile: they hold the lock that this takes. */
@@ -132,6 +162,13 @@ export async function deleteEmptySeries(db: MetricsDatabase, limit: number): Pro
 
 function ownOf({ own }: MetricsPeriods, kind: OwnPeriod['kind']): readonly OwnPeriod[] {
   return own.filter((period) => period.kind === kind && period.deploymentIds.length > 0);
+}
+
+/** Before this nobody keeps any. */
+function endOfLongest(periods: MetricsPeriods, kind: OwnPeriod['kind'], nowMs: number): Date {
+  const everybodys = kind === 'metrics_minutes' ? periods.minutesMs : periods.hoursMs;
+  const longest = Math.max(everybodys, ...ownOf(periods, kind).map(({ keepHours }) => keepHours * HOUR_MS));
+  return new Date(Math.floor((nowMs - longest) / HOUR_MS) * HOUR_MS);
 }
 
 /** For each period whose rows it is for. Whole hours, so that an hour's minutes go together. */

@@ -46,6 +46,8 @@ export async function rollUpHours(db: MetricsDatabase, limit: number): Promise<n
     // Rows that came before the hour was taken are seen from here on.
     const hours = sql`unnest(${due.map(({ series_id }) => series_id)}::integer[], ${due.map(({ hour }) => hour)}::timestamptz[])
       as h (series_id, hour)`;
+    // Without a moment TimescaleDB would unpack all hours that it has packed, to look for these among them.
+    const oldest = new Date(Math.min(...due.map(({ hour }) => hour.getTime())));
     const minutes = sql`container_metrics m on m.series_id = h.series_id
       and m.minute >= h.hour and m.minute < h.hour + interval '1 hour'`;
     await sql`
@@ -59,7 +61,7 @@ export async function rollUpHours(db: MetricsDatabase, limit: number): Promise<n
         where c.minute_bits & ${bitOf()} = 0
         group by h.series_id, h.hour
       ) as late (series_id, hour, ${columns(NAMES)})
-      where u.series_id = late.series_id and u.hour = late.hour`.execute(tx);
+      where u.series_id = late.series_id and u.hour = late.hour and u.hour >= ${oldest}`.execute(tx);
     await sql`
       insert into usage_hourly (series_id, hour, ${columns(NAMES)})
       select h.series_id, h.hour, ${VALUES} from ${hours} join ${minutes}

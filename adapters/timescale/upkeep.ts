@@ -3,7 +3,14 @@ import { asDatabaseError } from '../postgres/errors.ts';
 import type { MetricsDatabase } from './metrics-database.ts';
 import { migrateMetrics } from './migrate.ts';
 import { moveRows } from './move-rows.ts';
-import { deleteEmptySeries, deleteOldRows, dropOldMinutes, ensurePartitions, type MetricsPeriods } from './retain.ts';
+import {
+  deleteEmptySeries,
+  deleteOldRows,
+  dropOldHours,
+  dropOldMinutes,
+  ensurePartitions,
+  type MetricsPeriods,
+} from './retain.ts';
 import { rollUpHours } from './roll-up.ts';
 
 /** One statement moves or removes so many rows at most, and sums up so many hours. */
@@ -53,7 +60,8 @@ export function createMetricsUpkeep(options: UpkeepOptions): MetricsUpkeep {
         const periods = await options.readPeriods();
         const nowMs = options.now();
         for (const db of standIn ? [main, standIn] : [main]) await ensurePartitions(db);
-        const dropped = await dropOldMinutes(main, periods, nowMs);
+        const minutes = await dropOldMinutes(main, periods, nowMs);
+        const dropped = minutes + (await dropOldHours(main, periods, nowMs));
         const rows = await inPortions((limit) => deleteOldRows(main, periods, { nowMs, limit }), ROWS, ROWS);
         for (const db of standIn ? [main, standIn] : [main]) await deleteEmptySeries(db, SERIES);
         await options.forgetDeployments();

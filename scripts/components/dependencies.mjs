@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { withLock } from '../machine/lock.mjs';
-import { findProgram, runCommand } from '../machine/run-command.mjs';
+import { npmCommand } from '../machine/npm-command.mjs';
+import { runCommand } from '../machine/run-command.mjs';
 import { readIfThere, writeWhole } from '../machine/write-file.mjs';
 
 /** @typedef {import('../machine/context.mjs').SetupContext} SetupContext */
@@ -53,21 +54,6 @@ async function install(context, why) {
       hint: INSTALL_HINT,
     });
   });
-}
-
-/**
- * The npm that runs us, on a Node that npm ci doesn't delete under its feet.
- *
- * @param {SetupContext} context
- */
-function npmCommand({ env, root }) {
-  const notBelow = join(root, 'node_modules');
-  const node = findProgram('node', { env, notBelow }) ?? process.execPath;
-  const path = (env.PATH ?? '').split(':').filter((folder) => !`${folder}/`.startsWith(`${notBelow}/`));
-  const childEnv = { ...env, PATH: [...path, dirname(node)].join(':') };
-  const cli = env.npm_execpath;
-  if (cli?.endsWith('npm-cli.js')) return { command: node, args: [cli], env: childEnv };
-  return { command: findProgram('npm', { env, notBelow }) ?? 'npm', args: [], env: childEnv };
 }
 
 /** @param {SetupContext} context @returns {string | undefined} what is not as the lock file says */

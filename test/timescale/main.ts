@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Client } from 'pg';
 import { createContext } from '../../scripts/machine/context.mjs';
+import { ensureTimescaleCommunity } from '../../scripts/machine/timescale-community.mjs';
 import { ensureTimescaleTree, TIMESCALE_BIN } from '../../scripts/machine/timescale-tree.mjs';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
@@ -16,13 +17,18 @@ const PLACE = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'dynami
 
 /**
  * The suite of stored metrics on TimescaleDB: on the servers that the user names, TIMESCALE_APACHE_URL and
- * TIMESCALE_COMMUNITY_URL (an administrator's), else on Debian's Apache edition.
+ * TIMESCALE_COMMUNITY_URL (an administrator's), else on Debian's Apache edition and the community edition of npm.
  */
 const named = process.env.TIMESCALE_APACHE_URL || process.env.TIMESCALE_COMMUNITY_URL;
-process.exit(named ? await runSuite({}) : await onDebians());
+process.exit(named ? await runSuite({}) : await onBoth());
 
-async function onDebians(): Promise<number> {
-  const tree = await ensureTimescaleTree(createContext());
+async function onBoth(): Promise<number> {
+  const context = createContext();
+  const community = await ensureTimescaleCommunity(context);
+  return await onDebians(await ensureTimescaleTree(context), { TIMESCALE_COMMUNITY_PACKAGE: community });
+}
+
+async function onDebians(tree: string, others: Record<string, string>): Promise<number> {
   const folder = mkdtempSync(join(tree, 'tmp', 'obiente-'));
   const data = `/tmp/${basename(folder)}`;
   const port = await freePort();
@@ -40,7 +46,7 @@ async function onDebians(): Promise<number> {
       await client.connect();
       await client.end();
     });
-    return await runSuite({ TIMESCALE_APACHE_URL: url });
+    return await runSuite({ ...others, TIMESCALE_APACHE_URL: url });
   } finally {
     if (server && server.exitCode === null) {
       const ended = once(server, 'exit');

@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/timescale/*.suite.ts'],
     pool: 'forks',
+    // What is left out on an edition is said by name, with the reason.
+    reporters: ['verbose'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },
