@@ -1,0 +1,34 @@
+import type { AlertRuleName } from '../../domain/alerts/alert-rules.ts';
+import type { AlertBed } from './bed.ts';
+
+/** A fault that was prepared and has not begun. */
+export interface ReadyFault {
+  /** Ids of the deployments that it is about. */
+  readonly deployments: readonly string[];
+  harm(): Promise<unknown>;
+  heal(): Promise<unknown>;
+  /** Removes what was made for it, when all has been told. */
+  remove(): Promise<unknown>;
+}
+
+/** Something that goes wrong, and what people have to be told of it. */
+export interface Fault {
+  readonly name: string;
+  /** One line: what is done. */
+  readonly about: string;
+  /** What must fire, once for each deployment that it is about, or for the node, and resolve. */
+  readonly rules: readonly AlertRuleName[];
+  /** What may fire besides, since the same fault explains it. */
+  readonly also?: readonly AlertRuleName[];
+  /** What is not as it is built in, in words. */
+  readonly changed?: string;
+  /**
+   * `application`: harms its own deployments only, so it goes on beside others. `node`: harms what others need, so it has
+   * the platform for itself. `slow`: as `node`, but once it is healed others go on while it waits for its end.
+   */
+  readonly reach: 'application' | 'node' | 'slow';
+  /** From the fault until all of it was told, and from the end until that was told, milliseconds at most. */
+  readonly patienceMs: number;
+  /** @param stack takes what has to be undone also when the run is interrupted. */
+  prepare(bed: AlertBed, stack: AsyncDisposableStack): Promise<ReadyFault>;
+}

@@ -1,0 +1,30 @@
+import { aWebServer } from '../../integration/deployed.ts';
+import { deploySubject } from '../bed.ts';
+import type { Fault } from '../fault.ts';
+
+/**
+ * A Docker daemon that answers nothing. The streamer sees no cgroups meanwhile, so that it needs the daemon to read
+ * containers: with them it goes on reading, calls nothing that could fail, and leaves nobody alone.
+ */
+export const dockerHalted: Fault = {
+  name: 'docker-halted',
+  about: 'the Docker daemon is halted under a streamer that sees no cgroups, and goes on',
+  rules: ['metrics-unhealthy', 'metrics-breaker-open'],
+  reach: 'node',
+  patienceMs: 900_000,
+  prepare: async (bed, stack) => {
+    const { docker } = bed.node;
+    const subject = await deploySubject(bed, aWebServer(bed.image, '', { replicas: 2 }));
+    await bed.streamer.start({ seesCgroups: false });
+    stack.defer(() => docker.thaw());
+    return {
+      deployments: [subject.id],
+      harm: () => docker.freeze(),
+      heal: () => docker.thaw(),
+      remove: async () => {
+        await bed.streamer.start();
+        await subject.remove();
+      },
+    };
+  },
+};
