@@ -14,7 +14,7 @@ export const dockerHalted: Fault = {
   patienceMs: 900_000,
   prepare: async (bed, stack) => {
     const { docker } = bed.node;
-    const subject = await deploySubject(bed, aWebServer(bed.image, '', { replicas: 2 }));
+    const subject = await deploySubject(bed, aWebServer(bed.image, ''));
     await bed.streamer.start({ seesCgroups: false });
     stack.defer(() => docker.thaw());
     return {

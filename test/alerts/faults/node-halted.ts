@@ -8,7 +8,7 @@ import type { Fault, ReadyFault } from '../fault.ts';
 async function prepareHalt(bed: AlertBed, stack: AsyncDisposableStack, count: number): Promise<ReadyFault> {
   const projectId = await firstProject(bed.api);
   const names = Array.from({ length: count }, () => `kept-${randomUUID().slice(0, 8)}`);
-  const limits = { cpuCores: 0.02, memoryBytes: 8n * 1024n * 1024n };
+  const limits = { cpuCores: 0.03, memoryBytes: 8n * 1024n * 1024n };
   const subjects = await Promise.all(
     names.map((volume) =>
       deploySubject(bed, aWebServer(bed.image, '', { limits, volumes: [{ volume, path: '/data' }] })),

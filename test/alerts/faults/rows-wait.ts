@@ -33,7 +33,7 @@ export const rowsDropped: Fault = {
   reach: 'slow',
   patienceMs: 1_200_000,
   prepare: async (bed, stack) => {
-    const limits = { cpuCores: 0.02, memoryBytes: 8n * 1024n * 1024n };
+    const limits = { cpuCores: 0.03, memoryBytes: 8n * 1024n * 1024n };
     const subject = await deploySubject(bed, aWebServer(bed.image, '', { replicas: REPLICAS, limits }));
     await bed.streamer.start({ settings: HASTE });
     stack.defer(bed.streamer.joinDatabases);
