@@ -11,6 +11,18 @@ export interface ReadyFault {
   remove(): Promise<unknown>;
 }
 
+/**
+ * When a fault has its turn: a stage begins when the one before it is over. Within a stage all go side by side, since they
+ * harm different things, but for `node`, where they go one after the other.
+ *
+ * - `slow`: harms what others need, and takes a quarter of an hour to be over when it is healed: others go on meanwhile.
+ * - `application`: harms its own deployments only.
+ * - `node`: harms the node, and no deployment of others. Goes beside `application`.
+ * - `streamer`: harms what the streamer needs.
+ * - `alone`: harms the streamer itself.
+ */
+export type Stage = 'slow' | 'application' | 'node' | 'streamer' | 'alone';
+
 /** Something that goes wrong, and what people have to be told of it. */
 export interface Fault {
   readonly name: string;
@@ -22,11 +34,7 @@ export interface Fault {
   readonly also?: readonly AlertRuleName[];
   /** What is not as it is built in, in words. */
   readonly changed?: string;
-  /**
-   * `application`: harms its own deployments only, so it goes on beside others. `node`: harms what others need, so it has
-   * the platform for itself. `slow`: as `node`, but once it is healed others go on while it waits for its end.
-   */
-  readonly reach: 'application' | 'node' | 'slow';
+  readonly stage: Stage;
   /** From the fault until all of it was told, and from the end until that was told, milliseconds at most. */
   readonly patienceMs: number;
   /** @param stack takes what has to be undone also when the run is interrupted. */

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { cleaningUp } from '../../bench/clean-up.ts';
 import { type AlertBed, openAlertBed } from './bed.ts';
-import type { Fault } from './fault.ts';
+import type { Fault, Stage } from './fault.ts';
 import { certificateExpiry } from './faults/certificate-expiry.ts';
 import { cpu } from './faults/cpu.ts';
 import { crashLoop } from './faults/crash-loop.ts';
@@ -17,10 +17,10 @@ import { beQuiet } from './quiet.ts';
 import { type AlertsReport, holds, toTable, writeReport } from './report.ts';
 import { type FaultResult, startFault } from './run-fault.ts';
 
-/** Those that are slow to end come first, so that others go on meanwhile. */
+/** In the order in which they are told of. */
 const FAULTS: readonly Fault[] = [
   ...[rowsDropped, cpu, memory, crashLoop, replicaDown, certificateExpiry, errorRate],
-  ...[streamerHalted, nodeHalted, nodeDisk, dockerHalted, rowsWait, flood],
+  ...[nodeDisk, nodeHalted, flood, dockerHalted, rowsWait, streamerHalted],
 ];
 
 const QUIET = 'quiet';
@@ -57,26 +57,38 @@ async function runAll(): Promise<number> {
   return holds(report) ? 0 : 1;
 }
 
-/** Slow ones one after the other, then those of applications side by side, and when all are over those of the node. */
+/** Stage by stage. */
 async function runFaults(
   selected: readonly Fault[],
-  { faults, ...of }: { readonly bed: AlertBed; readonly stack: AsyncDisposableStack; readonly faults: FaultResult[] },
+  {
+    faults,
+    ...world
+  }: { readonly bed: AlertBed; readonly stack: AsyncDisposableStack; readonly faults: FaultResult[] },
 ): Promise<void> {
-  const run = { ...of, tell };
-  const note = (result: FaultResult): void => {
-    faults.push(result);
-    tell(`${result.name}: ${result.breaks.length === 0 ? 'holds' : `BROKEN: ${result.breaks.join('; ')}`}`);
-  };
-  const reaching = (reach: Fault['reach']): Fault[] => selected.filter((fault) => fault.reach === reach);
-  const going: Promise<void>[] = [];
-  for (const fault of reaching('slow')) {
+  const run = { ...world, tell };
+  const start = (fault: Fault) => {
     const { healed, result } = startFault(fault, run);
-    going.push(result.then(note));
+    const noted = result.then((found) => {
+      faults.push(found);
+      tell(`${found.name}: ${found.breaks.length === 0 ? 'holds' : `BROKEN: ${found.breaks.join('; ')}`}`);
+    });
+    return { healed, noted };
+  };
+  const of = (stage: Stage): Fault[] => selected.filter((fault) => fault.stage === stage);
+  const sideBySide = (stage: Stage): Promise<void>[] => of(stage).map((fault) => start(fault).noted);
+  const inTurn = async (stage: Stage): Promise<void> => {
+    for (const fault of of(stage)) await start(fault).noted;
+  };
+  const slow: Promise<void>[] = [];
+  for (const fault of of('slow')) {
+    const { healed, noted } = start(fault);
+    slow.push(noted);
     await healed;
   }
-  going.push(...reaching('application').map((fault) => startFault(fault, run).result.then(note)));
-  await Promise.all(going);
-  for (const fault of reaching('node')) note(await startFault(fault, run).result);
+  await Promise.all([...sideBySide('application'), inTurn('node')]);
+  await Promise.all(sideBySide('streamer'));
+  await inTurn('alone');
+  await Promise.all(slow);
 }
 
 /** What fired and was told beside all faults, and what went wrong on the way, in words. */

@@ -25,8 +25,8 @@ export interface RunningFault {
   readonly result: Promise<FaultResult>;
 }
 
-/** After the end of an alert so many evaluations show that it stays at that. */
-const EVALUATIONS_AFTER = 2;
+/** After the end of an alert so many further evaluations show that it stays at that. */
+const EVALUATIONS_AFTER = 1;
 
 /** Longer than the platform takes for that many. */
 const EVALUATIONS_PATIENCE_MS = 180_000;
@@ -49,7 +49,6 @@ export function startFault(fault: Fault, run: FaultRun): RunningFault {
 
 async function runFault(fault: Fault, { bed, stack, tell }: FaultRun, onHealed: () => void): Promise<FaultResult> {
   const { name, about, changed = '', rules, also = [], patienceMs } = fault;
-  const harming = fault.reach !== 'application';
   let ready: ReadyFault | undefined;
   let course: FaultCourse | undefined;
   const breaks: string[] = [];
@@ -60,7 +59,7 @@ async function runFault(fault: Fault, { bed, stack, tell }: FaultRun, onHealed: 
     await ready.harm();
     tell(`${name}: harmed`);
     const look = (healedAtMs: number): Promise<FaultCourse> =>
-      readCourse(bed, { rules, also, deployments, harmedAtMs, healedAtMs, isOfNode: harming });
+      readCourse(bed, { rules, also, deployments, harmedAtMs, healedAtMs });
     const untilTold = async (event: 'alert.fired' | 'alert.resolved'): Promise<void> => {
       const toldNow = (): Told[] => toTold(bed.receiver.told).filter(({ atMs }) => atMs >= harmedAtMs);
       const isTold = () => areTold(event, rules, { deployments, nodeId: bed.node.nodeId, told: toldNow() });
@@ -103,14 +102,14 @@ async function untilEnded(look: () => Promise<FaultCourse>, patienceMs: number):
   await eventually(open, { patienceMs, everyMs: 500 }).catch(() => undefined);
 }
 
-interface CourseOf extends Omit<FaultCourse, 'alerts' | 'told' | 'nodeId'> {
-  /** Whether what fires of the node is of this fault. */
-  readonly isOfNode: boolean;
-}
-
-async function readCourse({ db, receiver, node }: AlertBed, { isOfNode, ...of }: CourseOf): Promise<FaultCourse> {
-  const isOf = ({ subject }: { readonly subject: string }): boolean =>
-    of.deployments.includes(subject) || (isOfNode && subject === node.nodeId);
+/** What of the node is due to other faults at the same time is known by its rule. */
+async function readCourse(
+  { db, receiver, node }: AlertBed,
+  of: Omit<FaultCourse, 'alerts' | 'told' | 'nodeId'>,
+): Promise<FaultCourse> {
+  const own: readonly string[] = [...of.rules, ...of.also];
+  const isOf = ({ subject, rule }: { readonly subject: string; readonly rule: string }): boolean =>
+    of.deployments.includes(subject) || (subject === node.nodeId && own.includes(rule));
   const rows = await db
     .selectFrom('alerts')
     .select(['id', 'rule', 'subject'])

@@ -27,7 +27,7 @@ export const certificateExpiry: Fault = {
   about: 'the ingress serves a certificate that expires in 5 days, and then one that expires in 89',
   rules: ['certificate-expiry'],
   changed: 'the hour between two looks is let pass in the database',
-  reach: 'application',
+  stage: 'application',
   patienceMs: 300_000,
   prepare: async (bed) => {
     const subject = await deploySubject(bed, aWebServer(bed.image, ''));

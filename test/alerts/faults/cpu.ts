@@ -17,7 +17,7 @@ export const cpu: Fault = {
   about: `an application loops at its limit of ${CORES} cores, and stops that`,
   rules: ['cpu'],
   changed: '`--for 10s`',
-  reach: 'application',
+  stage: 'application',
   patienceMs: 900_000,
   prepare: async (bed) => {
     const limits = { cpuCores: CORES, memoryBytes: 16n * 1024n * 1024n };

@@ -10,7 +10,7 @@ export const dockerHalted: Fault = {
   name: 'docker-halted',
   about: 'the Docker daemon is halted under a streamer that sees no cgroups, and goes on',
   rules: ['metrics-unhealthy', 'metrics-breaker-open'],
-  reach: 'node',
+  stage: 'streamer',
   patienceMs: 900_000,
   prepare: async (bed, stack) => {
     const { docker } = bed.node;

@@ -25,7 +25,7 @@ export const errorRate: Fault = {
   about: `an application answers ${PER_SECOND} requests/s through the ingress with 500, and then with 200`,
   rules: ['error-rate'],
   changed: '`--for 10s`',
-  reach: 'application',
+  stage: 'application',
   patienceMs: 1_200_000,
   prepare: async (bed, stack) => {
     const spec = aWebServer(bed.image, '', { command: ['/bin/sh', '-c', SCRIPT] });

@@ -13,7 +13,7 @@ export const memory: Fault = {
   about: `an application fills ${BALLAST_MIB} MiB of the ${LIMIT_MIB} that it may, and gives them back`,
   rules: ['memory'],
   changed: '`--for 10s`',
-  reach: 'application',
+  stage: 'application',
   patienceMs: 900_000,
   prepare: async (bed) => {
     const limits = { cpuCores: 0.2, memoryBytes: BigInt(LIMIT_MIB) * 1024n * 1024n };

@@ -5,7 +5,7 @@ export const nodeDisk: Fault = {
   name: 'node-disk',
   about: 'the disk of the node’s Docker daemon is filled to the last byte, and freed again',
   rules: ['node-disk'],
-  reach: 'node',
+  stage: 'node',
   patienceMs: 300_000,
   prepare: async ({ node: { docker } }, stack) => {
     stack.defer(docker.freeDisk);

@@ -37,7 +37,7 @@ export const nodeHalted: Fault = {
   about: 'the process of a node is halted, on which a deployment with a volume is, and goes on',
   rules: ['node-lost', 'volumes-on-lost-node'],
   also: ['replica-down'],
-  reach: 'node',
+  stage: 'node',
   patienceMs: 300_000,
   prepare: (bed, stack) => prepareHalt(bed, stack, 1),
 };
@@ -47,9 +47,10 @@ const MANY = 20;
 /** The same with many deployments: each is told of by itself. */
 export const flood: Fault = {
   name: 'flood',
-  about: `the same with ${MANY} deployments, halted until all of them are told as down`,
-  rules: ['node-lost', 'volumes-on-lost-node', 'replica-down'],
-  reach: 'node',
+  about: `the same with ${MANY} deployments`,
+  rules: ['node-lost', 'volumes-on-lost-node'],
+  also: ['replica-down'],
+  stage: 'node',
   patienceMs: 600_000,
   prepare: (bed, stack) => prepareHalt(bed, stack, MANY),
 };

@@ -8,7 +8,7 @@ export const replicaDown: Fault = {
   about: 'the health check of an application fails, and passes again',
   rules: ['replica-down'],
   changed: '`--for 10s`',
-  reach: 'application',
+  stage: 'application',
   patienceMs: 300_000,
   prepare: async (bed) => {
     const command = ['/bin/sh', '-c', '[ ! -e /sick ]'];

@@ -7,7 +7,7 @@ export const rowsWait: Fault = {
   name: 'rows-wait',
   about: 'the streamer’s way to both databases of rows is cut for longer than five minutes',
   rules: ['metrics-spool-age'],
-  reach: 'node',
+  stage: 'streamer',
   patienceMs: 900_000,
   prepare: async (bed, stack) => {
     const subject = await deploySubject(bed, aWebServer(bed.image, ''));
@@ -30,7 +30,7 @@ export const rowsDropped: Fault = {
   about: 'the same with room for 1 MiB of rows, which come every 250 ms of a dozen containers',
   rules: ['metrics-rows-dropped'],
   changed: '`METRICS_SPOOL_MAX_BYTES=1MiB`, `METRICS_STORAGE_INTERVAL=250ms`',
-  reach: 'slow',
+  stage: 'slow',
   patienceMs: 1_200_000,
   prepare: async (bed, stack) => {
     const limits = { cpuCores: 0.03, memoryBytes: 8n * 1024n * 1024n };

@@ -5,7 +5,7 @@ export const streamerHalted: Fault = {
   name: 'streamer-halted',
   about: 'the streamer is halted, and goes on',
   rules: ['streamer-silent'],
-  reach: 'node',
+  stage: 'alone',
   patienceMs: 300_000,
   prepare: async ({ streamer }, stack) => {
     stack.defer(async () => streamer.goOn());
