@@ -12,16 +12,16 @@ export interface ReadyFault {
 }
 
 /**
- * When a fault has its turn: a stage begins when the one before it is over. Within a stage all go side by side, since they
- * harm different things, but for `node`, where they go one after the other.
+ * When a fault has its turn; a stage begins when the one before it is over, in this order:
  *
- * - `slow`: harms what others need, and takes a quarter of an hour to be over when it is healed: others go on meanwhile.
- * - `application`: harms its own deployments only.
- * - `node`: harms the node, and no deployment of others. Goes beside `application`.
- * - `streamer`: harms what the streamer needs.
- * - `alone`: harms the streamer itself.
+ * - `slow`: takes a quarter of an hour to be over when it is healed. One after the other; the next stage begins when all
+ *   are healed.
+ * - `alone`: harms the streamer itself. One after the other.
+ * - `streamer`: harms what the streamer needs. Side by side, since each harms something else.
+ * - `application`: harms its own deployments only. Side by side.
+ * - `node`: harms the node, and none of what runs there. One after the other, as soon as all applications are healed.
  */
-export type Stage = 'slow' | 'application' | 'node' | 'streamer' | 'alone';
+export type Stage = 'slow' | 'alone' | 'streamer' | 'application' | 'node';
 
 /** Something that goes wrong, and what people have to be told of it. */
 export interface Fault {

@@ -19,8 +19,8 @@ import { type FaultResult, startFault } from './run-fault.ts';
 
 /** In the order in which they are told of. */
 const FAULTS: readonly Fault[] = [
-  ...[rowsDropped, cpu, memory, crashLoop, replicaDown, certificateExpiry, errorRate],
-  ...[nodeDisk, nodeHalted, flood, dockerHalted, rowsWait, streamerHalted],
+  ...[rowsDropped, crashLoop, streamerHalted, dockerHalted, rowsWait],
+  ...[cpu, memory, replicaDown, certificateExpiry, errorRate, nodeDisk, nodeHalted, flood],
 ];
 
 const QUIET = 'quiet';
@@ -75,7 +75,6 @@ async function runFaults(
     return { healed, noted };
   };
   const of = (stage: Stage): Fault[] => selected.filter((fault) => fault.stage === stage);
-  const sideBySide = (stage: Stage): Promise<void>[] => of(stage).map((fault) => start(fault).noted);
   const inTurn = async (stage: Stage): Promise<void> => {
     for (const fault of of(stage)) await start(fault).noted;
   };
@@ -85,10 +84,12 @@ async function runFaults(
     slow.push(noted);
     await healed;
   }
-  await Promise.all([...sideBySide('application'), inTurn('node')]);
-  await Promise.all(sideBySide('streamer'));
   await inTurn('alone');
-  await Promise.all(slow);
+  await Promise.all(of('streamer').map((fault) => start(fault).noted));
+  const applications = of('application').map(start);
+  await Promise.all(applications.map(({ healed }) => healed));
+  await inTurn('node');
+  await Promise.all([...applications.map(({ noted }) => noted), ...slow]);
 }
 
 /** What fired and was told beside all faults, and what went wrong on the way, in words. */

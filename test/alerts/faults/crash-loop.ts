@@ -9,7 +9,7 @@ export const crashLoop: Fault = {
   about: 'an application exits again and again, and is replaced by `obiente restart`',
   rules: ['restarts', 'crash-loop'],
   also: ['replica-down'],
-  stage: 'application',
+  stage: 'slow',
   patienceMs: 1_200_000,
   prepare: async (bed) => {
     const subject = await deploySubject(bed, aFragileServer(bed.image));
