@@ -25,6 +25,8 @@ const FAULTS: readonly Fault[] = [
 
 const QUIET = 'quiet';
 
+const UNFINISHED = 'the run came to no end';
+
 const { positionals: wanted } = parseArgs({ allowPositionals: true });
 const unknown = wanted.filter((name) => name !== QUIET && !FAULTS.some((fault) => matches(fault, name)));
 if (unknown.length > 0) {
@@ -41,7 +43,7 @@ function matches({ name, rules }: Fault, word: string): boolean {
 
 async function runAll(): Promise<number> {
   const faults: FaultResult[] = [];
-  let report: AlertsReport = { faults, quiet: null, breaks: ['came to no end'] };
+  let report: AlertsReport = { faults, quiet: null, breaks: [UNFINISHED] };
   try {
     await cleaningUp(async (stack) => {
       const bed = await openAlertBed(stack);
@@ -68,9 +70,11 @@ async function runFaults(
   const run = { ...world, tell };
   const start = (fault: Fault) => {
     const { healed, result } = startFault(fault, run);
-    const noted = result.then((found) => {
+    const noted = result.then(async (found) => {
       faults.push(found);
       tell(`${found.name}: ${found.breaks.length === 0 ? 'holds' : `BROKEN: ${found.breaks.join('; ')}`}`);
+      // Whoever interrupts the run has what it found until then.
+      await writeReport({ faults, quiet: null, breaks: [UNFINISHED] });
     });
     return { healed, noted };
   };

@@ -25,16 +25,8 @@ export interface StreamerStart {
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** An empty folder in place of the kernel's files, in mounts of its own. */
-const WITHOUT_CGROUPS = [
-  'unshare',
-  '--mount',
-  '--',
-  'sh',
-  '-c',
-  'mount -t tmpfs none /sys/fs/cgroup && exec "$@"',
-  'sh',
-];
+/** In mounts of its own, of which the kernel's files are none. */
+const WITHOUT_CGROUPS = ['unshare', '--mount', '--', 'sh', '-c', 'umount -R -l /sys/fs/cgroup && exec "$@"', 'sh'];
 
 /** Creates the streamer of a host; it is not started yet. */
 export async function createBedStreamer(

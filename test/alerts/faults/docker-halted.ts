@@ -1,6 +1,15 @@
 import { aWebServer } from '../../integration/deployed.ts';
-import { deploySubject } from '../bed.ts';
+import { eventually } from '../../support/eventually.ts';
+import { type AlertBed, deploySubject } from '../bed.ts';
 import type { Fault } from '../fault.ts';
+
+/** Waits until a streamer that has just been started reads what runs of a deployment. */
+async function untilRead({ api }: AlertBed, deploymentId: string): Promise<void> {
+  await eventually(async () => {
+    const { samples } = await api.metrics.getLatestMetrics({ deploymentId });
+    if (samples.length === 0) throw new Error('nothing was read yet');
+  });
+}
 
 /**
  * A Docker daemon that answers nothing. The streamer sees no cgroups meanwhile, so that it needs the daemon to read
@@ -16,6 +25,7 @@ export const dockerHalted: Fault = {
     const { docker } = bed.node;
     const subject = await deploySubject(bed, aWebServer(bed.image, ''));
     await bed.streamer.start({ seesCgroups: false });
+    await untilRead(bed, subject.id);
     stack.defer(() => docker.thaw());
     return {
       deployments: [subject.id],
