@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { DomainError } from '../domain/errors.ts';
-import { createDockerGate } from './gate.ts';
+import { createClosingProbe, createDockerGate } from './gate.ts';
 
 const RULES = { failureThreshold: 5, cooldownMs: 60_000, halfOpenSuccesses: 3 };
 
@@ -139,5 +139,22 @@ describe('the gate before a daemon', () => {
         }
       }),
     );
+  });
+
+  it('is closed by a probe where nobody else calls, not before its cooldown, and not while the daemon is away', async () => {
+    const { gate, clock, trip } = open();
+    const ask = vi.fn(async () => ['id']);
+    const probe = createClosingProbe(gate, ask);
+    await probe();
+    expect(ask).toHaveBeenCalledOnce();
+    await trip();
+    await probe();
+    expect([gate.current().kind, ask.mock.calls.length]).toEqual(['open', 2]);
+    clock.monotonic.mockReturnValue(60_000);
+    ask.mockRejectedValueOnce(new DomainError('DOCKER_UNAVAILABLE', 'away'));
+    await expect(probe()).rejects.toThrow('away');
+    expect(gate.current().kind).toBe('open');
+    await probe();
+    expect(gate.current().kind).toBe('closed');
   });
 });

@@ -101,6 +101,28 @@ export function createDockerGate({ breaker: rules, retry, clock, random }: Docke
   };
 }
 
+/** More than a half-open breaker takes to close: the rest is for answers that count for nothing. */
+const MOST_TRIES = 10;
+
+/**
+ * Makes a probe of a daemon that closes the breaker in front of it, once the daemon answers and the cooldown has passed.
+ *
+ * Without it only calls that are needed could, and there may be none: the node has become idle, the kernel's files can be
+ * read again, or what was asked for is held open and comes by itself.
+ *
+ * @throws what the daemon answered to the bare question. What the gate refuses says nothing of the daemon.
+ */
+export function createClosingProbe(gate: DockerGate, ask: () => Promise<unknown>): () => Promise<void> {
+  return async () => {
+    await ask();
+    try {
+      for (let tries = 0; tries < MOST_TRIES && gate.current().kind !== 'closed'; tries += 1) await gate.pass(ask);
+    } catch {
+      // Refused for now; the next probe tries again.
+    }
+  };
+}
+
 /** Whether the daemon answered, only not with what was asked for. */
 function isRefusal(error: unknown): boolean {
   return isDomainError(error) && error.code !== 'DOCKER_UNAVAILABLE';

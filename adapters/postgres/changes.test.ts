@@ -33,6 +33,8 @@ afterAll(async () => {
   await server.stop();
 });
 
+const PLACEMENT = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
+
 async function aFeed(): Promise<ChangeFeed> {
   const feed = await openChangeFeed({ url: server.adminUrl, log });
   feeds.push(feed);
@@ -62,13 +64,23 @@ describe('the change feed', () => {
     expect(ingress).toEqual([{ kind: 'ingress', generation: 7 }]);
   });
 
+  it('hears of a disk that fills up, and not of each time that nothing is new', async () => {
+    const nodeId = await aReadyNode(db);
+    const heard = record(await aFeed(), { nodes: true });
+    const store = createDeploymentStore(db, { domain: 'example.test', placement: PLACEMENT });
+    const disk = { level: 'full', notice: 'its disk is nearly full: 4 % free' } as const;
+    for (const _ of [1, 2]) await store.recordNodeState({ nodeId, state: 'ready', reason: '', disk });
+    await notify({ node: 'the-last-one' });
+    await eventually(() => expect(heard.at(-1)).toEqual({ kind: 'node', nodeId: 'the-last-one' }));
+    expect(heard.filter((change) => change.kind === 'node' && change.nodeId === nodeId)).toHaveLength(1);
+  });
+
   it('hears of every step of a rollout, and once of its new generation', async () => {
     await aReadyNode(db);
     const { generation } = await readIngressSnapshot(db);
     const feed = await aFeed();
     const creation = aCreation(await aTenant(db));
-    const placement = { strategy: 'least-loaded', maxDeploymentsPerNode: 50 } as const;
-    const store = createDeploymentStore(db, { domain: 'example.test', placement });
+    const store = createDeploymentStore(db, { domain: 'example.test', placement: PLACEMENT });
     const heard = record(feed, { deploymentId: creation.deploymentId });
     const ingress = record(feed, { ingress: true });
     await rollOut(store, creation.deploymentId, await store.storeOperation(creation));

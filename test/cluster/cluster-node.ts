@@ -1,11 +1,10 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Installation } from '../../workers/dev/installation.ts';
 import { roleEnvironment } from '../../workers/dev/role-environment.ts';
 import { type DockerHome, type ExtraDocker, startExtraDocker } from '../support/extra-docker.ts';
 import { makeNodeIdentity } from '../support/extra-node.ts';
 import { dockerdOfVersion } from './docker-tree.ts';
+import { type HostProcess, startOnHost } from './host-process.ts';
 import type { ClusterNetwork, HostNetwork } from './network.ts';
 
 /** One host of the cluster: its cable, its daemon, and the node's process on it. */
@@ -13,6 +12,7 @@ export interface ClusterNode {
   readonly nodeId: string;
   readonly cable: Pick<HostNetwork, 'unplug' | 'plug'>;
   readonly docker: ExtraDocker;
+  readonly process: Pick<HostProcess, 'halt' | 'goOn'>;
 }
 
 /** Where hosts reach the control plane. */
@@ -23,11 +23,8 @@ export interface ControlAddresses {
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** A node that is told to end finishes what it does; then it is ended by force. */
-const GRACE_MS = 15_000;
-
 /** A host with its daemon, on which no node runs yet. */
-export type ClusterHost = Omit<ClusterNode, 'cable'> & { readonly host: HostNetwork };
+export type ClusterHost = Omit<ClusterNode, 'cable' | 'process'> & { readonly host: HostNetwork };
 
 /** Starts a host and its daemon. */
 export async function startClusterHost(
@@ -71,15 +68,11 @@ export async function startClusterNode(
     DOCKER_SOCKET: docker.socketPath,
     RUNTIME: of.runtime,
   };
-  const log = openSync(join(stateDir, 'logs', `${nodeId}.log`), 'a');
-  const [enter = '', ...inHost] = host.enter;
-  const command = [...inHost, installation.toolchain.node, join(ROOT, 'cli/main.ts'), 'node'];
-  // In a session of its own, as the daemons are.
-  const options = { cwd: ROOT, env: environment, detached: true, stdio: ['ignore', log, log] } satisfies SpawnOptions;
-  let node: ChildProcess | undefined;
-  stack.defer(() => end(node));
-  node = spawn(enter, command, options);
-  return { nodeId, cable: host, docker };
+  const process = startOnHost(stack, host, {
+    command: [installation.toolchain.node, join(ROOT, 'cli/main.ts'), 'node'],
+    ...{ cwd: ROOT, environment, logFile: join(stateDir, 'logs', `${nodeId}.log`) },
+  });
+  return { nodeId, cable: host, docker, process };
 }
 
 /** Starts a daemon on a host, reached as on a machine of its own. One that is still starting is removed as well. */
@@ -93,13 +86,4 @@ export async function startDockerOn(
   stack.defer(async () => await (await starting?.catch(() => undefined))?.remove());
   starting = startExtraDocker({ enter, networking, ...home });
   return await starting;
-}
-
-async function end(node: ChildProcess | undefined): Promise<void> {
-  if (!node || node.exitCode !== null || node.signalCode !== null) return;
-  const exit = new Promise((resolve) => node.once('exit', resolve));
-  node.kill('SIGTERM');
-  const force = setTimeout(() => node.kill('SIGKILL'), GRACE_MS);
-  await exit;
-  clearTimeout(force);
 }

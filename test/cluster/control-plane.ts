@@ -35,19 +35,29 @@ const BRISK = { ROLLOUT_DRAIN: '2s', ROLLOUT_STOP_GRACE: '2s' };
 /** Retention has something to do within minutes. */
 const SHORT_MEMORY = { RETENTION_KEEP_REVISIONS: '2', RETENTION_IMAGE_AGE: '1s' };
 
+/** How it differs from that of every other cluster. */
+export interface ControlPlaneOptions {
+  /** Further variables of its roles. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Changes what PostgreSQL and Traefik are started with. */
+  readonly onPrepared?: (installation: Installation) => Promise<void>;
+}
+
 /** Starts it as `npm start` does, with the same processes and the same supervisor. */
 export async function startControlPlane(
   stack: AsyncDisposableStack,
   { address }: { readonly address: string },
+  { settings = {}, onPrepared }: ControlPlaneOptions = {},
 ): Promise<ControlPlane> {
   const { stateDir, instance, environment, remove } = await createTestInstallation();
   stack.defer(remove);
   // Where hosts that join reach it.
   const joining = { JOIN_TEMPORAL_ADDRESS: `${address}:${environment.TEMPORAL_PORT}` };
-  const given = { ...environment, ...BRISK, ...SHORT_MEMORY, ...joining };
+  const given = { ...environment, ...BRISK, ...SHORT_MEMORY, ...joining, ...settings };
   const config = readEnvironment(devVariables, given);
   const installation = openInstallation({ stateDir, config, environment: given, instance });
   await prepareServers(installation);
+  await onPrepared?.(installation);
   const giveUp = new AbortController();
   const processes = createProcessControl();
   const members = toMembers(installation).filter(({ name }) => !ON_HOSTS.includes(name));

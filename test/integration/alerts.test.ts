@@ -1,7 +1,3 @@
-import { createHmac } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { LABEL } from '../../domain/naming.ts';
 import { OperationState } from '../../gen/obiente/cloud/v1/deployments_pb.ts';
@@ -9,7 +5,9 @@ import { tarOf } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { obiente, openApi, pidOf } from '../support/platform.ts';
 import { useTestDocker } from '../support/test-docker.ts';
-import { aWebServer, createSubject } from './deployed.ts';
+import { openWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts';
+import { createSubject } from './deployed.ts';
+import { aFragileServer } from './fragile-server.ts';
 import { platformOfWorker } from './platforms.ts';
 
 const platform = platformOfWorker();
@@ -19,44 +17,9 @@ afterAll(() => api.close());
 
 const SECRET = 'a secret that only both know';
 
-/** A receiver on this machine: what it was told, with a signature that is right. */
-async function aReceiver() {
-  const told: { readonly event: string; readonly rule: string; readonly deployment: string | null }[] = [];
-  const server = createServer(async (request, response) => {
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part as Buffer);
-    const body = Buffer.concat(parts).toString();
-    const [, t, v1] = /^t=(\d+),v1=([0-9a-f]+)$/.exec(`${request.headers['obiente-signature']}`) ?? [];
-    const isOurs = createHmac('sha256', SECRET).update(`${t}.${body}`).digest('hex') === v1;
-    const { event, alert } = JSON.parse(body);
-    if (isOurs) told.push({ event, rule: alert?.rule ?? '', deployment: alert?.deployment ?? null });
-    response.writeHead(isOurs ? 204 : 401).end();
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const close = (): void => {
-    server.closeAllConnections();
-    server.close();
-  };
-  return { told, url: `http://127.0.0.1:${port}/`, close };
-}
-
-/** A web server that exits as soon as its container has a file `/broken`. */
-function aFragileServer() {
-  const isBroken = '[ -e /broken ]';
-  const serve = 'mkdir -p /tmp/www && echo "$BODY" > /tmp/www/index.html && httpd -p 8080 -h /tmp/www';
-  const script = `if ${isBroken}; then exit 3; fi; ${serve}; until ${isBroken}; do sleep 0.2; done; exit 3`;
-  const interval = { seconds: 0n, nanos: 500_000_000 };
-  const healthCheck = { kind: { case: 'automatic', value: {} }, interval } as const;
-  return aWebServer(docker.corner.image, 'here', { command: ['/bin/sh', '-c', script], healthCheck });
-}
-
 /** Tells a receiver of everything while `use` runs. */
-async function withReceiver(
-  use: (told: Awaited<ReturnType<typeof aReceiver>>['told']) => Promise<void>,
-): Promise<void> {
-  const receiver = await aReceiver();
+async function withReceiver(use: (told: WebhookReceiver['told']) => Promise<void>): Promise<void> {
+  const receiver = await openWebhookReceiver(SECRET);
   const { organizations } = await api.organizations.listOrganizations({});
   const [organizationId, name] = [organizations[0]?.id ?? '', 'receiver'];
   const target = { case: 'webhook', value: { url: receiver.url, secret: SECRET } } as const;
@@ -77,7 +40,7 @@ describe('alerts of the whole platform', { timeout: 480_000 }, () => {
       await obiente(platform, 'alerts', 'targets', 'test', 'receiver');
       await eventually(() => expect(told.map(({ event }) => event)).toEqual(['test']));
 
-      const subject = await createSubject(api, aFragileServer());
+      const subject = await createSubject(api, aFragileServer(docker.corner.image));
       expect(await subject.outcome()).toMatchObject({ state: OperationState.SUCCEEDED });
       const rules = await obiente(platform, 'alerts', 'rules', subject.id);
       expect(rules.stdout).toContain('crash-loop');

@@ -11,7 +11,7 @@ import { openMetricsSpool } from '../../adapters/node-files/metrics-spool.ts';
 import type { StreamerConfig } from '../../config/streamer.ts';
 import type { Spool } from '../../streamer/checkpoint.ts';
 import { createDiscovery } from '../../streamer/discovery.ts';
-import { createDockerGate } from '../../streamer/gate.ts';
+import { createClosingProbe, createDockerGate } from '../../streamer/gate.ts';
 import { keyOfItem, type LiveItem } from '../../streamer/gateway.ts';
 import { createHealthCheck } from '../../streamer/health.ts';
 import { createLiveCache } from '../../streamer/live-cache.ts';
@@ -82,7 +82,7 @@ export function createStages(
   });
   const writer = createWriter(config, { stores, seen, spool }, log);
   const health = createHealthCheck({
-    probeDocker: docker.directory.listContainerIds,
+    probeDocker: createClosingProbe(docker.gate, docker.directory.listContainerIds),
     isReading: () => observer.isReading(),
     observe: () => ({
       ...{ sinceRoundMs: observer.sinceRoundMs(), intervalMs: pace.intervalMs() },

@@ -249,6 +249,19 @@ describe('an evaluation', () => {
     expect(version).toBe(before.version + 2);
   });
 
+  it('takes a breaker that tries whether Docker is back for one that is open still', async () => {
+    await aTarget(tenant.organizationId, true);
+    for (const breakerState of [1, 2, 1, 2]) {
+      await streamer({ breakerState });
+      await evaluate();
+      await pass(1.5);
+    }
+    expect(await told()).toEqual(['metrics-breaker-open fired']);
+    await streamer();
+    await evaluate();
+    expect(await told()).toEqual(['metrics-breaker-open fired', 'metrics-breaker-open resolved']);
+  });
+
   it('goes on firing without data, and says since when', async () => {
     await evaluate({ ...QUIET, cpuPercent: 99 });
     await pass(20);

@@ -1,6 +1,7 @@
 import { NO_DATA, type Reading, readValue } from '../../../domain/alerts/alert-state.ts';
 import type { Subject } from '../../../domain/alerts/subject.ts';
 import type { DiskLevel } from '../../../domain/disk-guard.ts';
+import { BREAKER_CODE } from '../../../domain/metrics/circuit-breaker.ts';
 import type { DatabaseTransaction } from '../database.ts';
 import { NOT_SEEN_YET } from '../nodes.ts';
 import { isOneOfTexts } from '../page.ts';
@@ -39,7 +40,8 @@ export async function readNodeSubjects(tx: DatabaseTransaction, ids: readonly st
         'node-disk': isLost ? NO_DATA : readValue(DISK_CODE[row.disk_level]),
         'streamer-silent': isKnown ? readValue(row.reachable ? 0 : 1) : NO_DATA,
         'metrics-unhealthy': told(row.healthy ? 0 : 1),
-        'metrics-breaker-open': told(row.breaker_state === 1 ? 1 : 0),
+        // Half open, one call a minute tries whether Docker is back; that it is has not been seen until it closes.
+        'metrics-breaker-open': told(row.breaker_state === BREAKER_CODE.closed ? 0 : 1),
         'metrics-spool-age': told(row.spool_age_seconds),
         'metrics-rows-dropped': told(wasDropped ? 1 : 0),
       },
