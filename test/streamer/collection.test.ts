@@ -5,20 +5,17 @@ import { createDockerContainers } from '../../adapters/docker/containers.ts';
 import { createDockerEvents } from '../../adapters/docker/events.ts';
 import { createDockerMeteredContainers } from '../../adapters/docker/metered-containers.ts';
 import { createDockerStatsSource } from '../../adapters/docker/stats.ts';
-import { addCounters, type CountedTo, countOn, NO_COUNTERS } from '../../domain/metrics/counters.ts';
-import type { Counters, MeteredContainer, Sample } from '../../domain/metrics/reading.ts';
+import type { MeteredContainer, Sample } from '../../domain/metrics/reading.ts';
 import { createDiscovery } from '../../streamer/discovery.ts';
 import { createDockerGate } from '../../streamer/gate.ts';
 import { type ReadingSource, SYSTEM_CLOCK } from '../../streamer/ports.ts';
 import { createSampler } from '../../streamer/sampler.ts';
-import { createSourceChoice } from '../../streamer/source-choice.ts';
 import { type FaultProxy, socketPathOf, startFaultProxy } from '../faults/fault-proxy.ts';
 import { DOCKER_SOCKET, openTestDocker, type TestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { startReplica } from '../support/metered.ts';
 
 const IDLE = ['sleep', '3600'];
-const BUSY = ['sh', '-c', 'while :; do :; done'];
 const ROUND_MS = 4_500;
 
 describe('collection from a real daemon', () => {
@@ -133,45 +130,6 @@ describe('collection from a real daemon', () => {
     await proxy.resume();
     await eventually(allRead);
     expect(proxy.seen(/stats\?.*stream=true/)).toBeGreaterThan(streams);
-  });
-
-  it('counts everything once while a container is read by files, by Docker, and by files again', async () => {
-    const id = await startReplica(corner, { replicaId: 'r2-0', command: BUSY, cpuCores: 0.2 });
-    const files = createCgroupSource();
-    const { portable } = openSampler();
-    let areFilesBroken = false;
-    const breakable: ReadingSource = {
-      open: (container) => {
-        const meter = files.open(container);
-        if (!meter || areFilesBroken) return undefined;
-        const read = (signal: AbortSignal) => {
-          if (areFilesBroken) throw new Error('the files cannot be read');
-          return meter.read(signal);
-        };
-        return { read, close: meter.close };
-      },
-    };
-    const choice = createSourceChoice({ sources: [breakable, portable], retryMs: 0, clock: SYSTEM_CLOCK });
-    const { sampler } = openSampler({ source: choice });
-    const containers = await running([id]);
-    let to: CountedTo = { incarnation: '', source: 'cgroup', counters: NO_COUNTERS, seen: NO_COUNTERS };
-    let total: Counters = NO_COUNTERS;
-    const ways: string[] = [];
-    let last: Sample | undefined;
-    for (const broken of [false, false, true, true, false, true, false]) {
-      areFilesBroken = broken;
-      const { samples } = await sampler.readRound(containers, ROUND_MS);
-      last = samples[0];
-      if (!last) throw new Error('the container was not read');
-      ways.push(last.source);
-      const { used, after } = countOn(to, last);
-      total = addCounters(total, used);
-      to = after;
-    }
-    expect(ways).toEqual(['cgroup', 'cgroup', 'docker', 'docker', 'cgroup', 'docker', 'cgroup']);
-    expect(total).toEqual(last?.counters);
-    expect(total.cpuNanos).toBeGreaterThan(100_000_000);
-    expect(total.networkReceivePackets).toBeGreaterThan(0);
   });
 
   it('reads a new container in the next round, and no dead one', async () => {

@@ -16,6 +16,7 @@ import { addCounters, COUNTER_NAMES, NO_COUNTERS } from '../../domain/metrics/co
 import type { Counters } from '../../domain/metrics/reading.ts';
 import type { AggregatorState } from '../../streamer/minute-aggregator.ts';
 import { portOf, startFaultProxy } from '../faults/fault-proxy.ts';
+import { bridgeGateway } from '../support/bridge-gateway.ts';
 import { DOCKER_SOCKET, openTestDocker } from '../support/docker.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
@@ -98,7 +99,10 @@ export async function conserve(scale: Scale): Promise<Conservation> {
   const minutes = (count: number): Promise<void> => delay(count * scale.storageMs);
   try {
     const id = await startReplica(corner, {
-      ...{ replicaId: 'r1-0', command: workload(`${await gateway(corner)} ${(echo.address() as AddressInfo).port}`) },
+      ...{
+        replicaId: 'r1-0',
+        command: workload(`${await bridgeGateway(corner.client)} ${(echo.address() as AddressInfo).port}`),
+      },
     });
     const container = corner.client.getContainer(id);
     const still = async (): Promise<Counters> => {
@@ -238,12 +242,4 @@ async function listen(): Promise<Server> {
   server.listen(0, '0.0.0.0');
   await once(server, 'listening');
   return server;
-}
-
-async function gateway({ client }: Awaited<ReturnType<typeof openTestDocker>>): Promise<string> {
-  const bridge = (await client.getNetwork('bridge').inspect()) as {
-    IPAM: { Config: { Gateway?: string; Subnet: string }[] };
-  };
-  const { Gateway, Subnet = '' } = bridge.IPAM.Config[0] ?? {};
-  return Gateway ?? Subnet.replace(/\.0\/\d+$/, '.1');
 }
