@@ -166,7 +166,10 @@ describe('the loss of a node', () => {
     for (const nodeId of NODES) await setCordoned(rig.db, nodeId, false);
     const { deployments } = await operator.simulateNodeLoss({ nodeId: 'node-0000000c' });
     const outcomes = new Map(deployments.map(({ name, nodes, refusal }) => [name, { nodes, refusal }]));
-    expect(outcomes.get('lost-waits')).toMatchObject({ nodes: [], refusal: expect.stringContaining('there is no node') });
+    expect(outcomes.get('lost-waits')).toMatchObject({
+      nodes: [],
+      refusal: expect.stringContaining('there is no node'),
+    });
     expect(outcomes.get('lost-begins')).toMatchObject({ nodes: [{ replicas: 1 }], refusal: '' });
   });
 
