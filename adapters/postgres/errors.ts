@@ -24,19 +24,33 @@ const NETWORK = new Set([
 const DRIVER_MESSAGES =
   /^(Connection terminated|Client has encountered a connection error|Query read timeout|timeout exceeded when trying to connect|timeout expired|Client was closed|Connection ended)/i;
 
+/** What a server has no more of, by SQLSTATE: whoever operates it is to know. */
+const SCARCE: ReadonlyMap<string, string> = new Map([
+  ['53100', 'its disk is full'],
+  ['53200', 'it has no memory left'],
+  ['53300', 'it takes no more connections'],
+  ['53400', 'it is at a limit of its configuration'],
+]);
+
 /** Turns an error of the connection kind into DATABASE_UNAVAILABLE, which is worth a retry; others stay as they are. */
 export function asDatabaseError(error: unknown): unknown {
   if (isDomainError(error) || !isUnavailable(error)) return error;
-  return new DomainError('DATABASE_UNAVAILABLE', 'the database does not answer', {
+  const scarce = SCARCE.get(sqlStateOf(error));
+  const finding = scarce === undefined ? 'does not answer' : `cannot do this now: ${scarce}`;
+  return new DomainError('DATABASE_UNAVAILABLE', `the database ${finding}`, {
     hint: 'Try again; "obiente doctor" says whether the database runs.',
     cause: error,
   });
 }
 
+function sqlStateOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
 function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof AggregateError) return error.errors.some(isUnavailable);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = sqlStateOf(error);
   return TRANSIENT.test(code) || NETWORK.has(code) || DRIVER_MESSAGES.test(error.message);
 }
 
@@ -51,5 +65,5 @@ export function isForeignKeyViolation(error: unknown): boolean {
 }
 
 function hasSqlState(error: unknown, code: string): error is Error & { readonly constraint?: string } {
-  return error instanceof Error && 'code' in error && error.code === code;
+  return sqlStateOf(error) === code;
 }
