@@ -3,12 +3,15 @@ import { cleaningUp } from '../../bench/clean-up.ts';
 import { openBed } from './bed.ts';
 import { chooseSeed } from './random.ts';
 import { holds, toTable, writeReport } from './report.ts';
-import { runSweep } from './run-sweep.ts';
-import type { PointOutcome, SweepResult } from './sweep.ts';
+import { type RunOptions, runSweep } from './run-sweep.ts';
+import type { Bed, PointOutcome, Sweep, SweepResult } from './sweep.ts';
 import { SWEEPS } from './sweeps/all.ts';
 
 /** Platforms side by side. A point waits for time-outs most of its time; each platform takes about 1 GB of memory. */
-const LANES = Number(process.env.FAULT_LANES || 3);
+const LANES = Number(process.env.FAULT_LANES || 4);
+
+/** Further ones for what is run beside the others. */
+const PATIENT_LANES = 2;
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
@@ -26,15 +29,26 @@ async function runAll(): Promise<number> {
   const seed = chooseSeed();
   process.stdout.write(`seed ${seed}: to replay, set FAULT_SEED=${seed}\n`);
   const only = values.points === undefined ? /./ : new RegExp(values.points);
-  const sweeps: SweepResult[] = [];
+  const chosen = SWEEPS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+  const patient = chosen.filter(({ isPatient }) => isPatient);
+  const inTurn = chosen.filter(({ isPatient }) => !isPatient);
+  const isBoth = patient.length > 0 && inTurn.length > 0;
+  const results = new Map<string, SweepResult>();
   await cleaningUp(async (stack) => {
-    const bed = await openBed(stack, { seed, lanes: LANES });
-    for (const sweep of SWEEPS) {
-      if (wanted.length > 0 && !wanted.includes(sweep.name)) continue;
-      process.stdout.write(`\n${sweep.name}: ${sweep.about}\n`);
-      sweeps.push(await runSweep(sweep, bed, { sampled: values.sampled, only, onPoint: tell }));
-    }
+    const bed = await openBed(stack, { seed, lanes: isBoth ? LANES + PATIENT_LANES : LANES });
+    const run = async (sweeps: readonly Sweep[], lanes: Bed['lanes']): Promise<void> => {
+      for (const sweep of sweeps) {
+        process.stdout.write(`\n${sweep.name}: ${sweep.about}\n`);
+        const onPoint: RunOptions['onPoint'] = (point, ...how) => tell(`${sweep.name}: ${point}`, ...how);
+        results.set(sweep.name, await runSweep(sweep, { ...bed, lanes }, { sampled: values.sampled, only, onPoint }));
+      }
+    };
+    await Promise.all([
+      run(inTurn, bed.lanes.slice(0, LANES)),
+      run(patient, isBoth ? bed.lanes.slice(LANES) : bed.lanes),
+    ]);
   });
+  const sweeps = chosen.flatMap(({ name }) => results.get(name) ?? []);
   const report = { seed, sweeps };
   await writeReport(report);
   process.stdout.write(`\n${toTable(report)}`);

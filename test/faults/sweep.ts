@@ -52,6 +52,8 @@ export interface Sweep {
   readonly sampled: number;
   /** How many points may run on one lane at a time: one where a whole process is harmed. */
   readonly atATime: number;
+  /** Whether it waits for time-outs nearly all of its time: then it is run beside the others, on lanes of its own. */
+  readonly isPatient?: boolean;
   /** Its points. Those of a `sampled` run may be smaller. */
   points(bed: Bed, options: { readonly sampled: boolean }): Promise<readonly Point[]>;
 }

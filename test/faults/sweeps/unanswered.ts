@@ -46,6 +46,7 @@ export const sweep: Sweep = {
   about: 'Docker carries calls out and never says so, at 1 %, 10 % and each once; every operation ends as it should',
   sampled: 1,
   atATime: 1,
+  isPatient: true,
   points: async (_bed, { sampled }) =>
     (sampled ? SMALL_BATCHES : BATCHES).map(
       (batch): Point => ({
