@@ -168,7 +168,7 @@ describe('the loss of a node', () => {
     const outcomes = new Map(deployments.map(({ name, nodes, refusal }) => [name, { nodes, refusal }]));
     expect(outcomes.get('lost-waits')).toMatchObject({
       nodes: [],
-      refusal: expect.stringContaining('there is no node'),
+      refusal: 'lost-waits waits for node-0000000c: its volumes are there',
     });
     expect(outcomes.get('lost-begins')).toMatchObject({ nodes: [{ replicas: 1 }], refusal: '' });
   });

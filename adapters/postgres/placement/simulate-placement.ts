@@ -59,15 +59,17 @@ export async function simulateLoss(
       }
     }
     model.remove(nodeId);
-    return demands.map((demand) => simulateOne(model, demand));
+    return demands.map((demand) => simulateOne(model, demand, nodeId));
   });
 }
 
 type NamedDemand = Demand & { readonly name: string };
 
-function simulateOne(model: ClusterModel, demand: NamedDemand): Simulated {
-  const { deploymentId, name, service } = demand;
-  return { deploymentId, name, service, outcome: model.place(demand) };
+function simulateOne(model: ClusterModel, demand: NamedDemand, lost: string): Simulated {
+  const { deploymentId, name, service, only } = demand;
+  const outcome = model.place(demand);
+  const waits = only === lost ? { refusal: `${name} waits for ${lost}: its volumes are there` } : {};
+  return { deploymentId, name, service, outcome: { ...outcome, ...waits } };
 }
 
 /** Finds a deployment with a revision. @throws NOT_FOUND */
