@@ -43,9 +43,8 @@ let before: Traces;
 beforeEach(async () => {
   before = await traces.read();
 });
-afterEach(async () => {
-  expect(await traces.read()).toEqual(before);
-});
+// Temporal lists a workflow that has just ended as running for a moment.
+afterEach(async () => await eventually(async () => expect(await traces.read()).toEqual(before)));
 
 interface Creation {
   readonly name?: string;
