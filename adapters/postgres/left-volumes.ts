@@ -5,7 +5,7 @@ import type { Database, DatabaseTransaction } from './database.ts';
 import { getSpec, type LockedDeployment, type StoredOperation } from './deployment-lock.ts';
 import { recordEvents } from './events.ts';
 import { isOneOfTexts } from './page.ts';
-import { selectVolumes } from './volumes.ts';
+import { selectVolumes, type VolumeRecord } from './volumes.ts';
 
 /** Whose volumes are looked at. */
 type Owner = Pick<LockedDeployment, 'projectId' | 'name'>;
@@ -36,8 +36,11 @@ export async function mayBeginEmpty(
   { spec, nodeId }: { readonly spec: DeploymentSpec; readonly nodeId: string },
 ): Promise<boolean> {
   if (spec.placement?.lostVolumes !== 'begin-empty') return false;
-  const lost = await selectLost(db, owner, volumeNames(spec), nodeId).execute();
-  return lost.every(({ mountedBy }) => mountedBy.every((name) => name === owner.name));
+  return isOnlyOurs(owner, await selectLost(db, owner, volumeNames(spec), nodeId).execute());
+}
+
+function isOnlyOurs(owner: Owner, volumes: readonly Pick<VolumeRecord, 'mountedBy'>[]): boolean {
+  return volumes.every(({ mountedBy }) => mountedBy.every((name) => name === owner.name));
 }
 
 /**
@@ -57,8 +60,7 @@ export async function leaveVolumes(
   const spec = await getSpec(tx, deployment.id, deployment.currentRevision || deployment.revision);
   if (spec.placement?.lostVolumes !== 'begin-empty') return false;
   const lost = await selectLost(tx, deployment, volumeNames(spec)).forUpdate('volumes').execute();
-  const isOurs = lost.every(({ mountedBy }) => mountedBy.every((name) => name === deployment.name));
-  if (!isOurs || lost.some(({ removing }) => removing)) return false;
+  if (!isOnlyOurs(deployment, lost) || lost.some(({ removing }) => removing)) return false;
   for (const { id: volume_id, name, nodeId, writer_deployment_id, writer_service } of lost) {
     const left = await freeName(tx, deployment.projectId, name);
     const { organizationId: organization_id, projectId: project_id } = deployment;

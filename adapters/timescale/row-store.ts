@@ -47,9 +47,8 @@ export function createRowStore(db: MetricsDatabase, nodeId: () => string): RowSt
   const write = async (batch: RowBatch): Promise<number> => {
     const pieces = toBatches(batch, PIECE_ROWS);
     try {
-      if (pieces.length > 1) return await db.transaction().execute(async (tx) => await writePieces(tx, pieces));
-      const { rows } = await writeStatement(nodeId(), batch).execute(db);
-      return rows[0]?.stored ?? 0;
+      if (pieces.length === 1) return await writePieces(db, pieces);
+      return await db.transaction().execute(async (tx) => await writePieces(tx, pieces));
     } catch (error) {
       throw asRefusal(error) ?? error;
     }

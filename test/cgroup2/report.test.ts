@@ -16,7 +16,7 @@ describe('the report of a guest', () => {
 
   function found(...files: object[]) {
     const testResults = files.map((file) => ({
-      name: '/work/test/a.suite.ts',
+      name: '/checkout/test/a.suite.ts',
       status: 'passed',
       message: '',
       ...file,

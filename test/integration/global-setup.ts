@@ -5,12 +5,11 @@ import { DOCKER_SOCKET } from '../support/docker.ts';
 import { startTestPlatform } from '../support/platform.ts';
 import './platforms.ts';
 
-/** As many as `vitest.config.ts` lets run at the same time. */
-const WORKERS = 2;
-
 /** Starts a platform for each worker of this folder, and fails the run when the tests leave anything on Docker. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const starting = await Promise.allSettled(Array.from({ length: WORKERS }, () => startTestPlatform()));
+  const starting = await Promise.allSettled(
+    Array.from({ length: Number(project.config.maxWorkers) }, () => startTestPlatform()),
+  );
   const platforms = starting.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const failed = starting.find(({ status }) => status === 'rejected');
   if (failed) {

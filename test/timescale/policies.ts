@@ -26,20 +26,29 @@ interface Job {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
+/** Has a database with the tables of metrics for the tests of a block. */
+function useMigrated(create: () => Promise<TestDatabase>, use: (db: MetricsDatabase, url: string) => void): void {
+  let database: TestDatabase | undefined;
+  let db: MetricsDatabase | undefined;
+  beforeAll(async () => {
+    database = await create();
+    db = openMetricsDatabase(database.url);
+    await migrateMetrics(db);
+    use(db, database.url);
+  });
+  afterAll(async () => {
+    await db?.destroy();
+    await database?.drop();
+  });
+}
+
 /** What the community edition does by itself, and that the upkeep works on what it has packed. */
 export function describePolicies(on: string, create: () => Promise<TestDatabase>): void {
   describe(`policies on ${on}`, () => {
-    let database: TestDatabase;
     let db: MetricsDatabase;
-
-    beforeAll(async () => {
-      database = await create();
-      db = openMetricsDatabase(database.url);
-      await migrateMetrics(db);
-    });
-    afterAll(async () => {
-      await db?.destroy();
-      await database?.drop();
+    let url: string;
+    useMigrated(create, (...opened) => {
+      [db, url] = opened;
     });
 
     const upkeep = (periods = PERIODS) =>
@@ -67,7 +76,7 @@ export function describePolicies(on: string, create: () => Promise<TestDatabase>
 
     /** What takes longer than the platform allows its own statements. */
     async function patient(statement: string): Promise<void> {
-      const client = new Client({ connectionString: database.url });
+      const client = new Client({ connectionString: url });
       await client.connect();
       try {
         await client.query(statement);
@@ -188,17 +197,9 @@ export function describePolicies(on: string, create: () => Promise<TestDatabase>
   });
 
   describe(`a continuous aggregate on ${on}`, () => {
-    let database: TestDatabase;
     let db: MetricsDatabase;
-
-    beforeAll(async () => {
-      database = await create();
-      db = openMetricsDatabase(database.url);
-      await migrateMetrics(db);
-    });
-    afterAll(async () => {
-      await db?.destroy();
-      await database?.drop();
+    useMigrated(create, (opened) => {
+      db = opened;
     });
 
     /** When this no longer holds, decision 36 is to be taken again. */

@@ -29,7 +29,8 @@ const MOST_REPLICAS = 5_000;
 
 /**
  * Says of each deployment with replicas on a node what would become of them if that node left: first by id, each after
- * those before it have taken their room. What has a volume there waits for the node, unless its policy says otherwise. Nothing is reserved.
+ * those before it have taken their room. What has a volume there waits for the node, unless its policy says otherwise.
+ * Nothing is reserved.
  *
  * @throws NOT_FOUND
  */
