@@ -9,7 +9,7 @@ import { replicaExited, replicaUnhealthy } from './replica-failure.ts';
 import { createWakeUp } from './wake-up.ts';
 
 /** Docker may say that a container exited before it says that its memory was the reason; it does so within this. */
-const LATE_REASON_MS = 500;
+const LATE_REASON_MS = 2_000;
 
 /** A replica whose container has been started. */
 export interface StartingReplica {
@@ -45,13 +45,10 @@ export async function awaitHealthy(
     let { container } = replica;
     for (let gate = openGate(performance.now()); ; ) {
       if (hasGivenUp(container, rules)) {
-        if (mayHaveRunOutOfMemory(container)) {
-          await wakeUp.wait(LATE_REASON_MS, signal);
-          container = await stillThere(container.id, ports);
-        }
+        container = await withLateReason(container, { ports, pause: (ms) => wakeUp.wait(ms, signal) });
         throw await replicaExited(failed(container), ports);
       }
-      const verdict = passGate(gate, await lookAtReplica(container, health, ports.prober), check, performance.now());
+      const verdict = passGate(gate, await lookAtReplica(container, health, ports), check, performance.now());
       if (verdict.kind === 'healthy') return container;
       if (verdict.kind === 'unhealthy') throw await replicaUnhealthy(failed(container), verdict.reason, ports);
       gate = verdict.gate;
@@ -60,6 +57,19 @@ export async function awaitHealthy(
     }
   } finally {
     unsubscribe();
+  }
+}
+
+/** Looks again at each sign of the container until Docker gives the reason of its exit, or has had the time to. */
+async function withLateReason(
+  exited: ObservedContainer,
+  { ports, pause }: { readonly ports: ReplicaPorts; pause(ms: number): Promise<void> },
+): Promise<ObservedContainer> {
+  const untilMs = performance.now() + LATE_REASON_MS;
+  for (let container = exited; ; container = await stillThere(container.id, ports)) {
+    const leftMs = untilMs - performance.now();
+    if (!mayHaveRunOutOfMemory(container) || leftMs <= 0) return container;
+    await pause(leftMs);
   }
 }
 

@@ -13,6 +13,7 @@ import { containerName, networkName } from '../domain/naming.ts';
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LIMITS, type HealthCheck, PLAIN_CONTAINER } from '../domain/spec.ts';
 import { whatPrints } from '../test/support/container-exec.ts';
 import { openTestDocker, type TestDocker } from '../test/support/docker.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { aWatchedDaemon } from '../test/support/well-daemon.ts';
 import { withoutGit } from '../test/support/without-git.ts';
 import { createEnsureReplica } from './ensure-replica.ts';
@@ -305,19 +306,39 @@ describe('a replica that does not come up', () => {
     },
   );
 
-  it('is told to have run out of memory also where Docker says so after the exit', async () => {
+  it('is told to have run out of memory also where Docker says so after the exit, and after other news', async () => {
     let exitsSeen = 0;
     const late: Partial<ReplicaPorts['runtime']> = {
       findContainer: async (id) => {
         const found = await test.docker.findContainer(id);
         if (found?.exitCode !== 137) return found;
         exitsSeen += 1;
-        return { ...found, outOfMemory: exitsSeen > 1 };
+        return { ...found, outOfMemory: exitsSeen > 3 };
       },
     };
+    const onContainerChange: ReplicaPorts['onContainerChange'] = (_, listener) => {
+      const news = setInterval(listener, 50);
+      return () => clearInterval(news);
+    };
     const input = anInput({ restartPolicy: 'never', command: ['/bin/sh', '-c', 'exit 137'] });
-    const { started } = ensure(input, { runtime: { ...test.docker, ...late } });
+    const { started } = ensure(input, { runtime: { ...test.docker, ...late }, onContainerChange });
     await expect(started).rejects.toThrow(/exited with code 137, killed for using more than/);
+  });
+
+  it('is not called healthy while its published port leads nowhere, with the reason', async () => {
+    const closed = await freePort();
+    const misled: Partial<ReplicaPorts['runtime']> = {
+      findContainer: async (id) => {
+        const found = await test.docker.findContainer(id);
+        return found && { ...found, hostPort: closed };
+      },
+    };
+    const { started } = ensure(anInput(), { runtime: { ...test.docker, ...misled } });
+    await expect(started).rejects.toMatchObject({
+      code: 'REPLICA_UNHEALTHY',
+      message: expect.stringContaining(`its published port on 127.0.0.1 does not: port ${closed} refused`),
+    });
+    expect(await test.listContainers()).toEqual([]);
   });
 
   it('has its last lines in the error, without the values of its variables', async () => {

@@ -1,9 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterProbe, type Gate, hasGivenUp, openGate, type ProbeOutcome, passGate, settleMs } from './health-gate.ts';
+import {
+  afterProbe,
+  type Gate,
+  hasGivenUp,
+  nextLookMs,
+  openGate,
+  type ProbeOutcome,
+  passGate,
+  settleMs,
+} from './health-gate.ts';
 import { DEFAULT_HEALTH_CHECK, type HealthCheck } from './spec.ts';
 
 const failed: ProbeOutcome = { kind: 'failed', reason: 'connection refused' };
+const unreachable: ProbeOutcome = { kind: 'unreachable', reason: 'its port is closed' };
 
 const checks = fc.record({
   probe: fc.constant({ kind: 'automatic' } as const),
@@ -38,6 +48,16 @@ describe('the gate of a starting replica', () => {
 
   it('looks again after 50 ms at first', () => {
     expect(passGate(openGate(0), failed, DEFAULT_HEALTH_CHECK, 2)).toMatchObject({ kind: 'wait', delayMs: 50 });
+  });
+
+  it('stays closed in front of a replica that cannot be reached, for as long as for one that fails', () => {
+    const check = { ...DEFAULT_HEALTH_CHECK, startPeriodMs: 0, retries: 2 };
+    const first = passGate(openGate(0), unreachable, check, 1);
+    if (first.kind !== 'wait') throw new Error(first.kind);
+    expect(passGate(first.gate, unreachable, check, check.intervalMs + 1)).toEqual({
+      kind: 'unhealthy',
+      reason: 'its port is closed',
+    });
   });
 
   it('never gives up while there is no answer', () => {
@@ -92,6 +112,32 @@ describe('the health of a running replica', () => {
       healthy: false,
       failures: 2,
     });
+  });
+
+  it('turns when it cannot be reached twice in a row, half a second apart, however many failures are allowed', () => {
+    const once = afterProbe(healthy, unreachable, 100);
+    expect(once.healthy).toBe(true);
+    expect(nextLookMs(once, unreachable, DEFAULT_HEALTH_CHECK)).toBe(500);
+    const twice = afterProbe(once, unreachable, 100);
+    expect(twice.healthy).toBe(false);
+    expect(nextLookMs(twice, unreachable, DEFAULT_HEALTH_CHECK)).toBe(1_000);
+    expect(afterProbe(healthy, unreachable, 1).healthy).toBe(false);
+  });
+
+  it('is looked at no less often than its check says, whatever was found', () => {
+    fc.assert(
+      fc.property(
+        checks,
+        fc.integer({ min: 1, max: 10_000 }),
+        fc.constantFrom(failed, unreachable),
+        (check, failures, outcome) => {
+          const delayMs = nextLookMs({ healthy: false, failures }, outcome, check);
+          expect(delayMs).toBeLessThanOrEqual(check.intervalMs);
+          if (outcome.kind === 'failed') expect(delayMs).toBe(check.intervalMs);
+          else expect(delayMs).toBeLessThanOrEqual(60_000);
+        },
+      ),
+    );
   });
 
   it('does not call an unhealthy replica healthy because of one more failure', () => {

@@ -3,11 +3,13 @@ import type { HealthCheck } from './spec.ts';
 
 /**
  * What one look at a replica found: `pending` when there is no answer yet, `final` when somebody else (Docker's own
- * health check) has counted the failures already.
+ * health check) has counted the failures already, `unreachable` when the application answers and its published port does
+ * not: requests get lost though nothing is wrong with it.
  */
 export type ProbeOutcome =
   | { readonly kind: 'passed' }
   | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'unreachable'; readonly reason: string }
   | { readonly kind: 'pending' }
   | { readonly kind: 'final'; readonly reason: string };
 
@@ -35,6 +37,15 @@ export const LONGEST_SETTLE_MS = 2_000;
 /** Restarts after which a starting replica is given up: Docker's growing pauses make five of them last 3 s. */
 export const MOST_RESTARTS = 5;
 
+/**
+ * Looks in a row that must find a running replica unreachable before it counts as unhealthy: more than one, since a
+ * daemon that starts lets no connections through for some tenths of a second; few, since each request to it is lost.
+ */
+export const UNREACHABLE_RETRIES = 2;
+
+/** Pauses between looks at an unreachable replica: the first, to be sure of it; they double from there. */
+const UNREACHABLE_DELAYS_MS = { first: 500, longest: 60_000 };
+
 /** Opens the gate of a replica that has just been started. */
 export function openGate(nowMs: number): Gate {
   return { openedAtMs: nowMs, failures: 0, countedAtMs: null };
@@ -51,11 +62,11 @@ export function openGate(nowMs: number): Gate {
 export function passGate(gate: Gate, outcome: ProbeOutcome, check: HealthCheck, nowMs: number): GateVerdict {
   if (outcome.kind === 'passed') return { kind: 'healthy' };
   if (outcome.kind === 'final') return { kind: 'unhealthy', reason: outcome.reason };
-  const counted = outcome.kind === 'failed' ? count(gate, check, nowMs) : gate;
-  if (outcome.kind === 'failed' && counted.failures >= check.retries) {
-    return { kind: 'unhealthy', reason: outcome.reason };
-  }
-  return { kind: 'wait', gate: counted, delayMs: delay(nowMs - gate.openedAtMs, check.intervalMs) };
+  const delayMs = delay(nowMs - gate.openedAtMs, check.intervalMs);
+  if (outcome.kind === 'pending') return { kind: 'wait', gate, delayMs };
+  const counted = count(gate, check, nowMs);
+  if (counted.failures >= check.retries) return { kind: 'unhealthy', reason: outcome.reason };
+  return { kind: 'wait', gate: counted, delayMs };
 }
 
 function count(gate: Gate, check: HealthCheck, nowMs: number): Gate {
@@ -75,15 +86,24 @@ export interface RunningHealth {
 }
 
 /**
- * Decides what a look at a running replica means: unhealthy after `retries` failures in a row, healthy again at the
- * first success, and unchanged while there is no answer.
+ * Decides what a look at a running replica means: unhealthy after `retries` failures in a row, of which
+ * {@link UNREACHABLE_RETRIES} are enough when it is unreachable; healthy again at the first success, and unchanged while
+ * there is no answer.
  */
 export function afterProbe(health: RunningHealth, outcome: ProbeOutcome, retries: number): RunningHealth {
   if (outcome.kind === 'pending') return health;
   if (outcome.kind === 'passed') return { healthy: true, failures: 0 };
   if (outcome.kind === 'final') return { healthy: false, failures: health.failures + 1 };
   const failures = health.failures + 1;
-  return { healthy: health.healthy && failures < retries, failures };
+  const allowed = outcome.kind === 'unreachable' ? Math.min(retries, UNREACHABLE_RETRIES) : retries;
+  return { healthy: health.healthy && failures < allowed, failures };
+}
+
+/** Says after how many milliseconds to look at a running replica again, given what the last look has made of it. */
+export function nextLookMs({ failures }: RunningHealth, outcome: ProbeOutcome, { intervalMs }: HealthCheck): number {
+  if (outcome.kind !== 'unreachable') return intervalMs;
+  const { first, longest } = UNREACHABLE_DELAYS_MS;
+  return Math.min(intervalMs, longest, first * 2 ** (failures - 1));
 }
 
 /** How long a replica whose health is only that it runs must keep running. */

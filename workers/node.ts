@@ -79,7 +79,7 @@ export async function startNode(environment: Record<string, string | undefined>,
   const cores = availableParallelism();
   const startSlot = pLimit(STARTS_PER_CORE * cores);
   const keeping = { docker: kept, requireKeeping };
-  const observers = await observeReplicas({ docker, keys, dir, kept: keeping, startSlot, log });
+  const observers = await observeReplicas({ config, docker, keys, kept: keeping, startSlot, log });
   const { hub, keeper, monitor, reporter } = observers;
   const snapshots = await openSnapshotStore(config);
   const arrivals = await openArrivals(config.NODE_KEY_DIR, disk);

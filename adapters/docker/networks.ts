@@ -9,6 +9,13 @@ export interface DockerNetworks {
   forgetNetwork(name: string): void;
   /** Removes a network unless a container is attached to it; one that does not exist counts as removed. */
   removeNetworkIfUnused(name: string): Promise<void>;
+  /**
+   * Attaches a container to those of its networks that the daemon has lost it from, under the names that it had there and
+   * with its ports published anew, mostly under others. What runs in it goes on.
+   *
+   * @returns whether there was one; `false` leaves all as it is. @throws NOT_FOUND, INSUFFICIENT_CAPACITY on a full disk
+   */
+  reattach(containerId: string): Promise<boolean>;
 }
 
 /** Creates the part of the adapter that deals with networks. Each is asked for once; forgetting it asks again. */
@@ -61,6 +68,20 @@ export function createDockerNetworks(docker: DockerConnection): DockerNetworks {
         // 403: containers of another deployment are attached to it.
         if (statusOf(error) !== 404 && statusOf(error) !== 403) throw error;
       }
+    },
+    reattach: async (id) => {
+      const look = () => docker.impatient.getContainer(id).inspect();
+      const { NetworkSettings: settings } = await docker.call(`look for container ${id}`, look);
+      let isLost = false;
+      for (const [name, { Aliases }] of Object.entries(settings.Networks)) {
+        const network = docker.impatient.getNetwork(name);
+        const { Containers } = await docker.call(`look for network ${name}`, () => network.inspect());
+        if (Containers?.[id]) continue;
+        isLost = true;
+        const again = { Container: id, EndpointConfig: { Aliases } };
+        await docker.call(`attach container ${id} to network ${name}`, () => network.connect(again));
+      }
+      return isLost;
     },
   };
 }

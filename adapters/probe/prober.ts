@@ -3,7 +3,10 @@ import { connect } from 'node:net';
 
 /** Where to knock, and how long to wait for an answer. */
 export interface ProbeTarget {
-  /** The container's own address: in front of the published port Docker's proxy answers for a dead application. */
+  /**
+   * The container's own address: at the published port Docker's proxy may answer for a dead application. The node's, to
+   * know whether that port leads anywhere.
+   */
   readonly host: string;
   readonly port: number;
   readonly timeoutMs: number;

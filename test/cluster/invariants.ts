@@ -1,3 +1,4 @@
+import type { EventKind } from '../../adapters/postgres/events.ts';
 import { LABEL } from '../../domain/naming.ts';
 import type { Subject } from '../integration/deployed.ts';
 import { untilNone } from '../support/until-none.ts';
@@ -55,13 +56,22 @@ export async function wholeDeployment(cluster: Cluster, id: string, replicas: nu
   return await untilNone(look);
 }
 
-/** How often it was said of a replica that it is not well, or that it was replaced. */
-export async function countVerdicts({ db }: Cluster, { id }: Pick<Subject, 'id'>, since: Date): Promise<number> {
+/**
+ * How often it was said of a replica that it is not well, or that it was replaced.
+ *
+ * @param truths kinds of what may be said, since it is so
+ */
+export async function countVerdicts(
+  { db }: Cluster,
+  { id }: Pick<Subject, 'id'>,
+  since: Date,
+  truths: readonly EventKind[] = [],
+): Promise<number> {
   const said = await db
     .selectFrom('deployment_events')
     .select('kind')
     .where('deployment_id', '=', id)
     .where('at', '>=', since)
     .execute();
-  return said.length;
+  return said.filter(({ kind }) => !truths.some((truth) => truth === kind)).length;
 }

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { lookAtReplica } from '../../activities/look-at-replica.ts';
-import type { HealthProber } from '../../activities/node-ports.ts';
+import { type LookPorts, lookAtReplica } from '../../activities/look-at-replica.ts';
+import type { Log } from '../../adapters/logging/log.ts';
 import { NODE_LABEL, type ObservedContainer } from '../../domain/container.ts';
-import { afterProbe, type Gate, openGate, passGate, type RunningHealth } from '../../domain/health-gate.ts';
+import { afterProbe, type Gate, nextLookMs, openGate, passGate, type RunningHealth } from '../../domain/health-gate.ts';
 import { type HealthRules, parseHealthLabel } from '../../domain/health-rules.ts';
 import type { CheckedHealth } from '../../domain/reported-replica.ts';
 
@@ -10,13 +10,15 @@ import type { CheckedHealth } from '../../domain/reported-replica.ts';
 const FIRST_LOOK_MS = 1_000;
 
 /** What the monitor needs from the world. */
-export interface HealthMonitorPorts {
-  readonly prober: HealthProber;
+export interface HealthMonitorPorts extends LookPorts {
   findContainer(id: string): Promise<ObservedContainer | undefined>;
   /** Runs a look when one of the few that may run at a time is free. */
   lookSlot<Answer>(task: () => Promise<Answer>): Promise<Answer>;
-  /** Told of every container whose health has changed. */
+  /** Gives a container back what its daemon has lost of its network. @returns whether there was anything to give */
+  reattach(containerId: string): Promise<boolean>;
+  /** Told of every container whose health, or port, has changed. */
   onHealthChange(containerId: string): void;
+  readonly log: Log;
 }
 
 /** Keeps checking the replicas that run on this node, by their own rules. */
@@ -28,6 +30,8 @@ export interface HealthMonitor {
   observe(container: ObservedContainer): Promise<CheckedHealth>;
   /** Takes over a container that has just been found healthy by somebody else. */
   foundHealthy(container: ObservedContainer): void;
+  /** Looks at all again, now: the daemon may have been restarted, and may have come back without their ports. */
+  lookAgain(): void;
   stop(): void;
 }
 
@@ -67,18 +71,34 @@ export function createHealthMonitor(ports: HealthMonitorPorts): HealthMonitor {
   const look = async (entry: Checked, container: ObservedContainer): Promise<void> => {
     const { check } = entry.rules;
     const before = healthOf(entry);
-    const outcome = await lookAtReplica(container, entry.rules, ports.prober);
+    const outcome = await lookAtReplica(container, entry.rules, ports);
     if (checked.get(container.id) !== entry) return;
     if (entry.gate === null) {
       entry.running = afterProbe(entry.running, outcome, check.retries);
-      schedule(entry, check.intervalMs);
+      schedule(entry, nextLookMs(entry.running, outcome, check));
     } else {
       const verdict = passGate(entry.gate, outcome, check, performance.now());
       entry.gate = verdict.kind === 'wait' ? verdict.gate : null;
       entry.running = { healthy: verdict.kind === 'healthy', failures: 0 };
       schedule(entry, verdict.kind === 'wait' ? verdict.delayMs : check.intervalMs);
     }
-    if (healthOf(entry) !== before) ports.onHealthChange(container.id);
+    if (healthOf(entry) !== before) {
+      if (outcome.kind === 'unreachable') ports.log.warn({ containerId: container.id }, outcome.reason);
+      ports.onHealthChange(container.id);
+    }
+    if (outcome.kind === 'unreachable' && !entry.running.healthy) await repair(entry);
+  };
+
+  const repair = async ({ container: { id } }: Checked): Promise<void> => {
+    try {
+      if (!(await ports.reattach(id))) return;
+      ports.log.warn({ containerId: id }, 'its daemon had lost it from its network, and has it back');
+      ports.onHealthChange(id);
+      const entry = checked.get(id);
+      if (entry) schedule(entry, 0);
+    } catch (error) {
+      ports.log.warn({ err: error, containerId: id }, 'it cannot be given its network back yet');
+    }
   };
 
   const again = async (entry: Checked): Promise<void> => {
@@ -117,6 +137,9 @@ export function createHealthMonitor(ports: HealthMonitorPorts): HealthMonitor {
       if (!entry) return;
       schedule(entry, entry.rules.check.intervalMs);
       ports.onHealthChange(container.id);
+    },
+    lookAgain: () => {
+      for (const entry of checked.values()) schedule(entry, 0);
     },
     stop: () => {
       for (const id of [...checked.keys()]) forget(id);

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import pLimit from 'p-limit';
+import type { z } from 'zod';
 import type { Docker } from '../../adapters/docker/docker.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import { openRestartFile } from '../../adapters/node-files/restart-file.ts';
 import { createProber } from '../../adapters/probe/prober.ts';
+import type { nodeVariables } from '../../config/node.ts';
 import { createContainerHub } from './container-hub.ts';
 import { createHealthMonitor } from './health-monitor.ts';
 import type { NodeKeys } from './keys.ts';
@@ -13,10 +15,9 @@ import { createRestartMemory } from './restart-memory.ts';
 
 /** What is needed to look after replicas. */
 export interface ObserverParts {
+  readonly config: Pick<z.infer<typeof nodeVariables>, 'NODE_ADDRESS' | 'NODE_KEY_DIR'>;
   readonly docker: Docker;
   readonly keys: NodeKeys;
-  /** Folder of this node's own files. */
-  readonly dir: string;
   /** The same daemon, for restarts, and what throws while nothing may be restarted here. */
   readonly kept: { readonly docker: Docker; readonly requireKeeping: () => void };
   readonly startSlot: <Answer>(task: () => Promise<Answer>) => Promise<Answer>;
@@ -27,10 +28,10 @@ export interface ObserverParts {
  * Puts together what looks at containers by itself: events, health checks, restarts and reports. Looks are few at a
  * time, each kind apart.
  */
-export async function observeReplicas({ docker, keys, dir, kept, startSlot, log }: ObserverParts) {
+export async function observeReplicas({ config, docker, keys, kept, startSlot, log }: ObserverParts) {
   const hub = createContainerHub();
   const tellOfChange = (containerId: string): void => reporter.tell({ kind: 'changed', containerId });
-  const file = await openRestartFile(join(dir, 'restarts.json'), (reason) =>
+  const file = await openRestartFile(join(config.NODE_KEY_DIR, 'restarts.json'), (reason) =>
     log.warn({ err: reason }, 'what was known of restarts cannot be read: counts begin anew'),
   );
   const keeper = createRestartKeeper({
@@ -44,9 +45,12 @@ export async function observeReplicas({ docker, keys, dir, kept, startSlot, log 
   });
   const monitor = createHealthMonitor({
     prober: createProber(),
+    nodeAddress: config.NODE_ADDRESS,
     findContainer: docker.findContainer,
+    reattach: kept.docker.reattach,
     lookSlot: pLimit(16),
     onHealthChange: tellOfChange,
+    log,
   });
   const reporter = createReplicaReporter({
     listContainerIds: docker.listContainerIds,
@@ -60,5 +64,8 @@ export async function observeReplicas({ docker, keys, dir, kept, startSlot, log 
   });
   hub.onEvent(keeper.tell);
   hub.onEvent(reporter.tell);
+  hub.onEvent(({ kind }) => {
+    if (kind === 'connected') monitor.lookAgain();
+  });
   return { hub, keeper, monitor, reporter };
 }

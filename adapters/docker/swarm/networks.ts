@@ -19,5 +19,7 @@ export function createSwarmNetworks(of: {
     removeNetworkIfUnused: async (name) => {
       await overlays.remove(name);
     },
+    // Tasks are attached by their swarm alone, which replaces those that it finds without their network.
+    reattach: async () => false,
   };
 }

@@ -21,6 +21,8 @@ const AFTERWARDS_PROBES = 3_500;
 interface Filled {
   readonly refusesMs: number;
   readonly recoversMs: number;
+  /** From the room until requests get to the replica there again. */
+  readonly reachableMs: number;
   readonly failed: number;
   readonly asked: number;
   readonly saidGone: number;
@@ -40,9 +42,12 @@ export const diskFull: Experiment = {
     for (let run = 0; run < runs; run += 1) {
       const filled = await fillDisk(wider, node);
       all.push(filled);
-      const [refuses, recovers] = [filled.refusesMs, filled.recoversMs].map((ms) => `${(ms / 1000).toFixed(1)} s`);
+      const { refusesMs, recoversMs, reachableMs, failed, asked } = filled;
+      const [refuses, recovers, reachable] = [refusesMs, recoversMs, reachableMs].map(
+        (ms) => `${(ms / 1000).toFixed(1)} s`,
+      );
       tell(
-        `${run + 1}: refuses after ${refuses}, recovers after ${recovers}; ${filled.failed} of ${filled.asked} failed`,
+        `${run + 1}: refuses after ${refuses}, recovers after ${recovers}, is reached after ${reachable}; ${failed} of ${asked} failed`,
       );
       for (const text of filled.breaks) tell(`    ${text}`);
     }
@@ -59,6 +64,11 @@ export const diskFull: Experiment = {
         ...secondsOf(
           'freed to takes replicas again',
           all.map(({ recoversMs }) => recoversMs),
+          60,
+        ),
+        ...secondsOf(
+          'freed to the replica there is reached again',
+          all.map(({ reachableMs }) => reachableMs),
           60,
         ),
         atMost(0, { name: 'replicas falsely said to be gone', value: sum(({ saidGone }) => saidGone), unit: '' }),
@@ -90,16 +100,17 @@ async function fillDisk(cluster: Cluster, node: ClusterNode): Promise<Filled> {
     await node.docker.kill();
     await node.docker.start();
     await untilProbes(prober.probes, prober.probes.length + AFTERWARDS_PROBES);
-    const saidGone = await countVerdicts(cluster, subject, filledAtWall);
+    const saidGone = await countVerdicts(cluster, subject, filledAtWall, ['replica.unhealthy']);
     await node.docker.freeDisk();
     const freedAt = performance.now();
     await untilDiskIs(cluster, node, false);
     const recoversMs = performance.now() - freedAt;
     await untilAllAre(cluster, 'ready');
+    const after = await untilAllRun(cluster, subject);
+    const reachableMs = performance.now() - freedAt;
     const report = await prober.stop();
-    const after = await runningOf(cluster, subject);
     return {
-      ...{ refusesMs, recoversMs, saidGone, failed: report.failed.length, asked: report.total },
+      ...{ refusesMs, recoversMs, reachableMs, saidGone, failed: report.failed.length, asked: report.total },
       breaks: [
         ...refused,
         ...elsewhere,
@@ -113,6 +124,17 @@ async function fillDisk(cluster: Cluster, node: ClusterNode): Promise<Filled> {
     await prober.stop();
     await subject.remove();
   }
+}
+
+/** What runs of them once all do, or when patience has run out. */
+async function untilAllRun(cluster: Cluster, subject: Subject): Promise<string[]> {
+  let running: string[] = [];
+  const look = async (): Promise<void> => {
+    running = await runningOf(cluster, subject);
+    if (running.length < REPLICAS) throw new Error('not yet');
+  };
+  await eventually(look, { patienceMs: 90_000 }).catch(() => undefined);
+  return running;
 }
 
 /**
