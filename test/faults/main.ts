@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { cleaningUp } from '../../bench/clean-up.ts';
 import { openBed } from './bed.ts';
@@ -7,11 +8,14 @@ import { type RunOptions, runSweep } from './run-sweep.ts';
 import type { Bed, PointOutcome, Sweep, SweepResult } from './sweep.ts';
 import { SWEEPS } from './sweeps/all.ts';
 
-/** Platforms side by side. A point waits for time-outs most of its time; each platform takes about 1 GB of memory. */
-const LANES = Number(process.env.FAULT_LANES || 4);
+/**
+ * Platforms side by side. A point works its processor for most of its time: more lanes than cores only make each of them,
+ * and every recovery, slower. Each platform takes about 1 GB of memory.
+ */
+const LANES = Number(process.env.FAULT_LANES || availableParallelism());
 
-/** Further ones for what is run beside the others. */
-const PATIENT_LANES = 2;
+/** Further ones for what is run beside the others, since it mostly waits. */
+const PATIENT_LANES = 1;
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
