@@ -11,33 +11,36 @@ import { untilAsWanted } from '../wanted-state.ts';
 /** Everything that changes what runs. */
 const CHANGES = /^POST [^?]*\/containers\/(create|\w+\/(start|stop))|^DELETE [^?]*\/containers\//;
 
-/** Deployments that live through a batch at a time: enough to keep a node's start slots busy. */
-const AT_A_TIME = 6;
-
 /** Some deployments that go through every operation while answers of the daemon are swallowed. */
 interface Batch {
   readonly name: string;
   readonly subjects: number;
+  /** How many of them at a time: few where they mostly work, since other sweeps want the processor meanwhile. */
+  readonly atATime: number;
   readonly operations: readonly OperationName[];
   readonly rule: Pick<FaultRule, 'calls' | 'probability' | 'oncePerCall'>;
 }
 
 /** Lives of eight operations each: together more than 500 operations. */
 const BATCHES: readonly Batch[] = [
-  ...[1, 2].map((part) => aBatch(`1 %, part ${part}`, 20, { probability: 0.01 })),
-  ...[1, 2].map((part) => aBatch(`10 %, part ${part}`, 10, { probability: 0.1 })),
-  ...[1, 2].map((part) => aBatch(`each call once, part ${part}`, 2, { oncePerCall: true })),
+  aBatch('1 %', { subjects: 40, atATime: 2 }, { probability: 0.01 }),
+  aBatch('10 %', { subjects: 20, atATime: 4 }, { probability: 0.1 }),
+  aBatch('each call once', { subjects: 4, atATime: 4 }, { oncePerCall: true }),
 ];
 
 /** A swallowed answer costs the node's whole patience, so a sample is the start of one deployment. */
 const SMALL_BATCHES: readonly Batch[] = ['create', 'start'].map((call) => ({
-  ...aBatch(`each ${call} once`, 1, { oncePerCall: true }),
+  ...aBatch(`each ${call} once`, { subjects: 1, atATime: 1 }, { oncePerCall: true }),
   operations: ['create'],
   rule: { calls: new RegExp(`^POST [^?]*/containers/.*${call}`), oncePerCall: true },
 }));
 
-function aBatch(name: string, subjects: number, rule: Pick<FaultRule, 'probability' | 'oncePerCall'>): Batch {
-  return { name, subjects, operations: OPERATION_NAMES, rule: { calls: CHANGES, ...rule } };
+function aBatch(
+  name: string,
+  size: Pick<Batch, 'subjects' | 'atATime'>,
+  rule: Pick<FaultRule, 'probability' | 'oncePerCall'>,
+): Batch {
+  return { name, ...size, operations: OPERATION_NAMES, rule: { calls: CHANGES, ...rule } };
 }
 
 /** Lets the daemon carry out what the node asks for, and swallows the answer. */
@@ -56,12 +59,12 @@ export const sweep: Sweep = {
     ),
 };
 
-async function runBatch(lane: Lane, { subjects: count, operations, rule }: Batch): Promise<PointOutcome> {
+async function runBatch(lane: Lane, { subjects: count, atATime, operations, rule }: Batch): Promise<PointOutcome> {
   const { docker } = lane.platform.ways;
   const before = docker.hits.length;
   const subjects = Array.from({ length: count }, () => aSubject(lane));
   const takeAway = docker.add({ ...rule, fault: { kind: 'swallow' } });
-  const limit = pLimit(AT_A_TIME);
+  const limit = pLimit(atATime);
   let lives: readonly Life[];
   try {
     lives = await Promise.all(subjects.map((subject) => limit(() => live(lane, { subject, operations }))));
