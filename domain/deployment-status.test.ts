@@ -11,7 +11,14 @@ function deriveStatus(of: StatusFacts): StatusVerdict {
 }
 
 function aReplica(changes: Partial<ReplicaFacts> = {}): ReplicaFacts {
-  const well = { exitCode: null, outOfMemory: false, restarts: 0, nextRestartAt: null, gone: false } as const;
+  const well = {
+    healthReason: '',
+    exitCode: null,
+    outOfMemory: false,
+    restarts: 0,
+    nextRestartAt: null,
+    gone: false,
+  } as const;
   return { replicaId: 'r1-0', service: 'app', revision: 1, state: 'healthy', ...well, ...changes };
 }
 
@@ -120,6 +127,12 @@ describe('the reason', () => {
     ['exited nobody knows how', { state: 'exited' }, 'r1-0 exited'],
     ['was taken away', { state: 'exited', exitCode: 137, gone: true }, 'r1-0 is gone: its container was removed'],
     ['does not answer', { state: 'unhealthy' }, 'r1-0 is unhealthy'],
+    [
+      'does not answer, for a reason',
+      { state: 'unhealthy', healthReason: 'GET /ready answered 503; allowed is 200 to 399' },
+      'r1-0 is unhealthy: GET /ready answered 503; allowed is 200 to 399',
+    ],
+    ['was unhealthy and starts again', { state: 'starting', healthReason: 'it did not answer' }, 'r1-0 is starting'],
     [
       'comes up',
       { state: 'starting', exitCode: 3, restarts: 2 },

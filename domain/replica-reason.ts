@@ -4,6 +4,8 @@ export interface ReplicaFacts {
   readonly replicaId: string;
   readonly revision: number;
   readonly state: 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removing';
+  /** Why it is unhealthy; empty otherwise. */
+  readonly healthReason: string;
   /** Of its last exit; `null` while none is known. */
   readonly exitCode: number | null;
   readonly outOfMemory: boolean;
@@ -35,9 +37,10 @@ export function describeReplicas(
 }
 
 function describeReplica(replica: ReplicaFacts, nowMs: number): string {
-  const { replicaId, state, exitCode, restarts } = replica;
+  const { replicaId, state, exitCode, restarts, healthReason } = replica;
   if (replica.gone) return `${replicaId} is gone: its container was removed`;
-  if (state !== 'exited') return `${replicaId} is ${state}${afterRestarts(replica)}`;
+  const reason = state === 'unhealthy' && healthReason !== '' ? `: ${healthReason}` : '';
+  if (state !== 'exited') return `${replicaId} is ${state}${afterRestarts(replica)}${reason}`;
   const code = exitCode === null ? '' : ` with code ${exitCode}`;
   const memory = replica.outOfMemory ? ', out of memory' : '';
   const times = restarts > 0 ? `, ${count(restarts)}` : '';

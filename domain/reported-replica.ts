@@ -9,6 +9,8 @@ export interface ReportedReplica {
   readonly replicaId: string;
   readonly containerId: string;
   readonly state: 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removed';
+  /** Why it is unhealthy, for people, at most {@link LONGEST_REASON} characters; empty otherwise. */
+  readonly healthReason: string;
   /** Of the last exit, also while it runs again; `null` when none is known. */
   readonly exitCode: number | null;
   /** Whether the kernel killed a process of it for its memory, up to its last exit or since. */
@@ -40,7 +42,14 @@ export interface RestartStanding extends Pick<RestartRecord, 'restarts' | 'strea
 }
 
 /** What the node's checks say about a container that runs. */
-export type CheckedHealth = 'starting' | 'healthy' | 'unhealthy';
+export interface CheckedHealth {
+  readonly state: 'starting' | 'healthy' | 'unhealthy';
+  /** What the look found that made it unhealthy; empty otherwise. */
+  readonly reason: string;
+}
+
+/** The control plane takes no longer ones. */
+const LONGEST_REASON = 300;
 
 /**
  * Says what a node reports of a container; `undefined` for one that is no replica.
@@ -62,15 +71,18 @@ export function toReportedReplica(
     revision,
     replicaId,
     containerId: container.id,
-    state: stateOf(container, health),
+    ...stateOf(container, health),
     ...{ exitCode, outOfMemory, restarts, restartStreak: streak, nextRestartAt },
     hostPort: container.hostPort,
     startedAt: container.startedAt,
   };
 }
 
-function stateOf({ status }: ObservedContainer, health: CheckedHealth): ReportedReplica['state'] {
-  if (status === 'running') return health;
-  if (status === 'paused') return 'unhealthy';
-  return status === 'created' ? 'starting' : 'exited';
+function stateOf(
+  { status }: ObservedContainer,
+  { state, reason }: CheckedHealth,
+): Pick<ReportedReplica, 'state' | 'healthReason'> {
+  if (status === 'running') return { state, healthReason: reason.slice(0, LONGEST_REASON) };
+  if (status === 'paused') return { state: 'unhealthy', healthReason: 'its container is paused' };
+  return { state: status === 'created' ? 'starting' : 'exited', healthReason: '' };
 }

@@ -128,7 +128,7 @@ async function recordGone(db: Database, nodeId: string, gone: readonly Gone[]): 
   const unknown = { exitCode: null, outOfMemory: false, hostPort: null, startedAt: null };
   const replicas = rows.map(({ containerId, ...row }) => ({
     ...{ ...row, ...unknown, containerId: containerId ?? '', state: 'removed' as const },
-    ...{ restarts: 0, restartStreak: 0, nextRestartAt: null },
+    ...{ restarts: 0, restartStreak: 0, nextRestartAt: null, healthReason: '' },
   }));
   await reportReplicas(db, { nodeId, replicas, complete: false });
 }

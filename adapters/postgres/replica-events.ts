@@ -32,13 +32,15 @@ function exitEvent(row: ReplicaRow, seen: ObservedReplica): NewEvent[] {
   return [{ kind: 'replica.exited', message: exitMessage(row.replica_id, seen) }];
 }
 
-function healthEvent(row: ReplicaRow, { state, restartStreak: streak }: ObservedReplica): NewEvent[] {
+function healthEvent(row: ReplicaRow, { state, restartStreak: streak, healthReason }: ObservedReplica): NewEvent[] {
   const id = row.replica_id;
   const isSteady = state === 'healthy' && streak === 0 && row.restart_streak > 0;
   if (isSteady) return [{ kind: 'replica.healthy', message: `${id} runs steadily again` }];
   if (state === row.state || (streak > 0 && !passesMilestone(streak - 1, streak))) return [];
   if (state === 'healthy') return [{ kind: 'replica.healthy', message: `${id} is healthy again` }];
-  return state === 'unhealthy' ? [{ kind: 'replica.unhealthy', message: `${id} is unhealthy` }] : [];
+  if (state !== 'unhealthy') return [];
+  const reason = healthReason === '' ? '' : `: ${healthReason}`;
+  return [{ kind: 'replica.unhealthy', message: `${id} is unhealthy${reason}` }];
 }
 
 /** What is counted begins anew when a streak is over. */

@@ -38,6 +38,7 @@ function observed(replicaId: string, changes: Partial<ObservedReplica> = {}): Ob
     state: 'healthy',
     exitCode: null,
     outOfMemory: false,
+    healthReason: '',
     restarts: 0,
     restartStreak: 0,
     nextRestartAt: null,
@@ -100,12 +101,23 @@ describe('a report of a node', () => {
     ]);
   });
 
+  it('keeps why a replica is unhealthy for as long as it is', async () => {
+    const reasonOf = async () => (await findDeployment(database.db, deploymentId))?.replicas[0]?.healthReason;
+    await report(observed('r1-0', { state: 'unhealthy', healthReason: 'GET / answered 500' }));
+    expect(await reasonOf()).toBe('GET / answered 500');
+    await report(observed('r1-0', { state: 'starting' }));
+    expect(await reasonOf()).toBe('GET / answered 500');
+    await report(observed('r1-0'));
+    expect(await reasonOf()).toBe('');
+  });
+
   it('routes to unhealthy replicas only while no healthy one is left', async () => {
     await report(observed('r1-0', { state: 'unhealthy' }));
     expect(await upstreamPorts()).toEqual([32_769]);
-    await report(observed('r1-1', { state: 'unhealthy' }));
+    const healthReason = 'port 8080 refused the connection (ECONNREFUSED)';
+    await report(observed('r1-1', { state: 'unhealthy', healthReason }));
     expect(await upstreamPorts()).toEqual([32_768, 32_769]);
-    expect(await lastEvents(1)).toEqual(['replica.unhealthy: r1-1 is unhealthy']);
+    expect(await lastEvents(1)).toEqual([`replica.unhealthy: r1-1 is unhealthy: ${healthReason}`]);
   });
 
   it('leaves the routes without anybody when every replica has exited', async () => {

@@ -13,6 +13,8 @@ export interface ObservedReplica {
   readonly replicaId: string;
   readonly containerId: string;
   readonly state: 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removed';
+  /** Why it is unhealthy; empty otherwise. */
+  readonly healthReason: string;
   /** Of the last exit; `null` when none is known. */
   readonly exitCode: number | null;
   readonly outOfMemory: boolean;
@@ -44,7 +46,7 @@ type ReplicaRow = Selectable<Schema['replicas']>;
 /** The columns that follow from reports. */
 type Change = Partial<
   Pick<ReplicaRow, 'state' | 'container_id' | 'address_port' | 'started_at' | 'exit_code' | 'out_of_memory'> &
-    Pick<ReplicaRow, 'restarts' | 'restart_streak' | 'next_restart_at' | 'gone'>
+    Pick<ReplicaRow, 'restarts' | 'restart_streak' | 'next_restart_at' | 'gone' | 'health_reason'>
 >;
 
 /** A replica that is recorded on a node, and was not in its complete report. */
@@ -140,8 +142,9 @@ function isSameContainer(row: ReplicaRow, seen: ObservedReplica): boolean {
 
 function observedChange(row: ReplicaRow, seen: ObservedReplica): RowChange | undefined {
   if (seen.state === 'removed') return row.gone ? undefined : goneChange(row);
+  const { state, health_reason } = isOldNews(row, seen) ? row : { state: seen.state, health_reason: seen.healthReason };
   const wanted: Required<Change> = {
-    state: isOldNews(row, seen) ? row.state : seen.state,
+    ...{ state, health_reason },
     container_id: seen.containerId,
     address_port: row.address_port === null ? null : (seen.hostPort ?? row.address_port),
     started_at: seen.startedAt ?? row.started_at,
@@ -173,6 +176,6 @@ function isOldNews({ state, started_at, container_id }: ReplicaRow, seen: Observ
 
 function goneChange(row: ReplicaRow): RowChange {
   const message = `container of ${row.replica_id} is gone from ${row.node_id}`;
-  const change: Change = { state: 'exited', next_restart_at: null, gone: true };
+  const change: Change = { state: 'exited', next_restart_at: null, gone: true, health_reason: '' };
   return { row, change, events: [{ kind: 'replica.exited', message, replicaId: row.replica_id }] };
 }

@@ -10,6 +10,8 @@ export interface ReplicaStanding {
   readonly replicaId: string;
   readonly revision: number;
   readonly state: ReplicaState;
+  /** Why it is unhealthy; empty otherwise. */
+  readonly healthReason: string;
   /** Of its last exit; `null` while none is known. */
   readonly exitCode: number | null;
   readonly outOfMemory: boolean;
@@ -27,6 +29,7 @@ export const STANDING_COLUMNS = [
   'replicas.replica_id as replicaId',
   'replicas.revision',
   'replicas.state',
+  'replicas.health_reason as healthReason',
   'replicas.exit_code as exitCode',
   'replicas.out_of_memory as outOfMemory',
   'replicas.restarts',

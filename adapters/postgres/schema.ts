@@ -171,6 +171,7 @@ export interface Schema
     created_at: Moment;
     restarts: Generated<number>;
     restart_streak: Generated<number>;
+    health_reason: Generated<string>;
     next_restart_at: Optional<Date>;
     gone: Generated<boolean>;
     state_since: ByDatabase<Date>;

@@ -226,9 +226,9 @@ function publicJwk(text: string, field: string): PublicJwk {
 
 function fromWire(replica: ObservedReplica) {
   const { deploymentId, revision, replicaId, containerId, exitCode, hostPort, startedAt } = replica;
-  const { outOfMemory, restarts, restartStreak, nextRestartAt } = replica;
+  const { outOfMemory, restarts, restartStreak, nextRestartAt, healthReason } = replica;
   return {
-    ...{ deploymentId, revision, replicaId, containerId, outOfMemory, restarts, restartStreak },
+    ...{ deploymentId, revision, replicaId, containerId, outOfMemory, restarts, restartStreak, healthReason },
     state: replica.state as 'starting' | 'healthy' | 'unhealthy' | 'exited' | 'removed',
     exitCode: exitCode ?? null,
     hostPort: hostPort === 0 ? null : hostPort,

@@ -54,7 +54,7 @@ async function remove(deploymentId: string): Promise<void> {
 async function report(deploymentId: string, state: 'unhealthy' | 'exited' | 'healthy'): Promise<void> {
   const { containerId } = aStarted('r1-0');
   const observed = { deploymentId, revision: 1, replicaId: 'r1-0', containerId, state, exitCode: null };
-  const restarts = { outOfMemory: false, restarts: 0, restartStreak: 0, nextRestartAt: null };
+  const restarts = { healthReason: '', outOfMemory: false, restarts: 0, restartStreak: 0, nextRestartAt: null };
   const report = { ...observed, ...restarts, hostPort: 32_768, startedAt: null };
   await reportReplicas(rig.db, { nodeId: NODE, replicas: [report], complete: false });
 }

@@ -86,5 +86,6 @@ export function toWireReplica(replica: ReplicaRecord): MessageInitShape<typeof R
     outOfMemory: replica.outOfMemory,
     ...(replica.nextRestartAt ? { nextRestartAt: timestampFromDate(replica.nextRestartAt) } : {}),
     gone: replica.gone,
+    healthReason: replica.state === 'unhealthy' ? replica.healthReason : '',
   };
 }

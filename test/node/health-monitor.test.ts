@@ -10,6 +10,8 @@ import { aContainer } from '../support/containers.ts';
 const OWN = '10.0.0.2:8080';
 const PUBLISHED = '192.0.2.7:32768';
 
+const HEALTHY = { state: 'healthy', reason: '' };
+
 let containers: Map<string, ObservedContainer>;
 let isDaemonAway: boolean;
 /** Addresses that refuse connections. */
@@ -84,7 +86,7 @@ describe('a replica that runs', () => {
     const container = await watch();
     await settle(DEFAULT_HEALTH_CHECK.intervalMs);
     expect(asked).toEqual([OWN, PUBLISHED]);
-    expect(await monitor.observe(container)).toBe('healthy');
+    expect(await monitor.observe(container)).toEqual(HEALTHY);
     expect(changes).toEqual([]);
   });
 
@@ -93,10 +95,13 @@ describe('a replica that runs', () => {
     closed.add(PUBLISHED);
     monitor.lookAgain();
     await settle();
-    expect(await monitor.observe(container)).toBe('healthy');
+    expect(await monitor.observe(container)).toEqual(HEALTHY);
     await settle(1_000);
     expect(changes).toEqual(['a']);
-    expect(await monitor.observe(container)).toBe('unhealthy');
+    expect(await monitor.observe(container)).toEqual({
+      state: 'unhealthy',
+      reason: 'it answers, and its published port on 192.0.2.7 does not: port 32768 refused the connection',
+    });
   });
 
   it('is healthy again with its port, looked for at growing pauses and at least once an interval', async () => {
@@ -112,7 +117,7 @@ describe('a replica that runs', () => {
     closed.clear();
     await settle(DEFAULT_HEALTH_CHECK.intervalMs);
     expect(changes).toEqual(['a', 'a']);
-    expect(await monitor.observe(container)).toBe('healthy');
+    expect(await monitor.observe(container)).toEqual(HEALTHY);
   });
 
   it('is healthy at once when its daemon comes back with its port', async () => {
@@ -123,7 +128,7 @@ describe('a replica that runs', () => {
     closed.clear();
     monitor.lookAgain();
     await settle();
-    expect(await monitor.observe(container)).toBe('healthy');
+    expect(await monitor.observe(container)).toEqual(HEALTHY);
   });
 
   it('is given its network back where the daemon has lost it, once there is room, and its new port is told', async () => {
@@ -139,7 +144,7 @@ describe('a replica that runs', () => {
     expect(changes).toEqual(['a', 'a', 'a']);
     expect(asked.at(-1)).toBe('192.0.2.7:40000');
     const container = containers.get('a');
-    expect(container && (await monitor.observe(container))).toBe('healthy');
+    expect(container && (await monitor.observe(container))).toEqual(HEALTHY);
   });
 
   it('is not doubted for one connection that a starting daemon refused', async () => {
@@ -150,7 +155,7 @@ describe('a replica that runs', () => {
     closed.clear();
     await settle(60_000);
     expect(changes).toEqual([]);
-    expect(await monitor.observe(container)).toBe('healthy');
+    expect(await monitor.observe(container)).toEqual(HEALTHY);
   });
 
   it('is not unreachable for not listening itself: with a health command or none, that is its own affair', async () => {
@@ -158,7 +163,7 @@ describe('a replica that runs', () => {
     closed.add(OWN).add(PUBLISHED);
     monitor.lookAgain();
     await settle(10_000);
-    expect(await monitor.observe(container)).toBe('healthy');
+    expect(await monitor.observe(container)).toEqual(HEALTHY);
   });
 
   it('is unreachable with a health command as well', async () => {
@@ -166,7 +171,7 @@ describe('a replica that runs', () => {
     closed.add(PUBLISHED);
     monitor.lookAgain();
     await settle(1_000);
-    expect(await monitor.observe(container)).toBe('unhealthy');
+    expect(await monitor.observe(container)).toMatchObject({ state: 'unhealthy' });
   });
 
   it('is not judged by a daemon that does not answer', async () => {
@@ -175,7 +180,7 @@ describe('a replica that runs', () => {
     isDaemonAway = true;
     monitor.lookAgain();
     await settle(20_000);
-    expect(await monitor.observe(container)).toBe('healthy');
+    expect(await monitor.observe(container)).toEqual(HEALTHY);
     expect(asked).toEqual([]);
   });
 
@@ -183,9 +188,12 @@ describe('a replica that runs', () => {
     const container = await watch({ probe: { kind: 'automatic' }, retries: 3 });
     closed.add(OWN);
     await settle(2 * DEFAULT_HEALTH_CHECK.intervalMs);
-    expect(await monitor.observe(container)).toBe('healthy');
+    expect(await monitor.observe(container)).toEqual(HEALTHY);
     await settle(DEFAULT_HEALTH_CHECK.intervalMs);
-    expect(await monitor.observe(container)).toBe('unhealthy');
+    expect(await monitor.observe(container)).toEqual({
+      state: 'unhealthy',
+      reason: 'port 8080 refused the connection',
+    });
     expect(asked).toEqual([OWN, OWN, OWN]);
   });
 });

@@ -32,7 +32,7 @@ beforeEach(() => {
       return containers.get(id);
     },
     isDaemonHealthy: async () => isDaemonHealthy,
-    observe: async () => 'healthy',
+    observe: async () => ({ state: 'healthy', reason: '' }),
     standing: ({ exitCode, outOfMemory, restarts }) => {
       return { exitCode, outOfMemory, restarts, streak: restarts, nextRestartAt: null };
     },

@@ -2,7 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type LookPorts, lookAtReplica } from '../../activities/look-at-replica.ts';
 import type { Log } from '../../adapters/logging/log.ts';
 import { NODE_LABEL, type ObservedContainer } from '../../domain/container.ts';
-import { afterProbe, type Gate, nextLookMs, openGate, passGate, type RunningHealth } from '../../domain/health-gate.ts';
+import {
+  afterProbe,
+  type Gate,
+  nextLookMs,
+  openGate,
+  type ProbeOutcome,
+  passGate,
+  type RunningHealth,
+} from '../../domain/health-gate.ts';
 import { type HealthRules, parseHealthLabel } from '../../domain/health-rules.ts';
 import type { CheckedHealth } from '../../domain/reported-replica.ts';
 
@@ -41,6 +49,8 @@ interface Checked {
   readonly rules: HealthRules;
   gate: Gate | null;
   running: RunningHealth;
+  /** What the look found that made it unhealthy; kept until it is not. */
+  reason: string;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -63,14 +73,15 @@ export function createHealthMonitor(ports: HealthMonitorPorts): HealthMonitor {
     forget(container.id);
     if (!rules || container.status !== 'running') return undefined;
     const gate = health ? null : openGate(performance.now() - upFor(container));
-    const entry = { container, rules, gate, running: health ?? { healthy: false, failures: 0 }, timer: undefined };
+    const running = health ?? { healthy: false, failures: 0 };
+    const entry = { container, rules, gate, running, reason: '', timer: undefined };
     checked.set(container.id, entry);
     return entry;
   };
 
   const look = async (entry: Checked, container: ObservedContainer): Promise<void> => {
     const { check } = entry.rules;
-    const before = healthOf(entry);
+    const before = stateOf(entry);
     const outcome = await lookAtReplica(container, entry.rules, ports);
     if (checked.get(container.id) !== entry) return;
     if (entry.gate === null) {
@@ -82,8 +93,8 @@ export function createHealthMonitor(ports: HealthMonitorPorts): HealthMonitor {
       entry.running = { healthy: verdict.kind === 'healthy', failures: 0 };
       schedule(entry, verdict.kind === 'wait' ? verdict.delayMs : check.intervalMs);
     }
-    if (healthOf(entry) !== before) {
-      if (outcome.kind === 'unreachable') ports.log.warn({ containerId: container.id }, outcome.reason);
+    if (stateOf(entry) !== before) {
+      entry.reason = stateOf(entry) === 'unhealthy' ? reasonOf(outcome) : '';
       ports.onHealthChange(container.id);
     }
     if (outcome.kind === 'unreachable' && !entry.running.healthy) await repair(entry);
@@ -125,14 +136,14 @@ export function createHealthMonitor(ports: HealthMonitorPorts): HealthMonitor {
         return healthOf(known);
       }
       const entry = take(container, null);
-      if (!entry) return container.status === 'running' ? 'healthy' : 'starting';
+      if (!entry) return { state: container.status === 'running' ? 'healthy' : 'starting', reason: '' };
       const firstLook = ports.lookSlot(() => look(entry, container));
       await Promise.race([firstLook, delay(FIRST_LOOK_MS, undefined, { ref: false })]);
       return healthOf(entry);
     },
     foundHealthy: (container) => {
       const known = checked.get(container.id);
-      const wasHealthy = known && isSameStart(container, known.container) && healthOf(known) === 'healthy';
+      const wasHealthy = known && isSameStart(container, known.container) && stateOf(known) === 'healthy';
       const entry = wasHealthy ? undefined : take(container, { healthy: true, failures: 0 });
       if (!entry) return;
       schedule(entry, entry.rules.check.intervalMs);
@@ -147,9 +158,17 @@ export function createHealthMonitor(ports: HealthMonitorPorts): HealthMonitor {
   };
 }
 
-function healthOf({ gate, running }: Checked): CheckedHealth {
+function healthOf(entry: Checked): CheckedHealth {
+  return { state: stateOf(entry), reason: entry.reason };
+}
+
+function stateOf({ gate, running }: Checked): CheckedHealth['state'] {
   if (gate !== null) return 'starting';
   return running.healthy ? 'healthy' : 'unhealthy';
+}
+
+function reasonOf(outcome: ProbeOutcome): string {
+  return 'reason' in outcome ? outcome.reason : '';
 }
 
 function isSameStart(one: ObservedContainer, other: ObservedContainer): boolean {

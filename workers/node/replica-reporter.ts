@@ -21,7 +21,7 @@ const MOST_REPLICAS = 5_000;
 
 /** What is told of a replica of which nothing is known but that it was here. */
 const UNKNOWN: Omit<ReportedReplica, keyof UnseenReplica> = {
-  ...{ state: 'exited', exitCode: null, outOfMemory: false, hostPort: null, startedAt: null },
+  ...{ state: 'exited', healthReason: '', exitCode: null, outOfMemory: false, hostPort: null, startedAt: null },
   ...{ restarts: 0, restartStreak: 0, nextRestartAt: null },
 };
 
@@ -69,7 +69,7 @@ export function createReplicaReporter(ports: ReplicaReporterPorts): ReplicaRepor
     const container = await ports.findContainer(id);
     if (container) return toReportedReplica(container, await ports.observe(container), ports.standing(container));
     if (!last) return undefined;
-    const gone = { ...last, state: 'removed', nextRestartAt: null } as const;
+    const gone = { ...last, state: 'removed', healthReason: '', nextRestartAt: null } as const;
     if (removed.has(id)) return gone;
     const isGone = (await ports.isDaemonHealthy()) && (await ports.findContainer(id)) === undefined;
     return isGone ? gone : last;
