@@ -147,6 +147,17 @@ describe('a replica that runs', () => {
     expect(container && (await monitor.observe(container))).toEqual(HEALTHY);
   });
 
+  it('is known as unreachable at the first look of a process that has just started, and given its network back', async () => {
+    const container = await watch();
+    monitor.stop();
+    isLost = true;
+    closed.add(PUBLISHED);
+    expect(await monitor.observe(container)).toMatchObject({ state: 'unhealthy' });
+    await settle();
+    const found = containers.get('a');
+    expect(found && (await monitor.observe(found))).toEqual(HEALTHY);
+  });
+
   it('is not doubted for one connection that a starting daemon refused', async () => {
     const container = await watch();
     closed.add(PUBLISHED);

@@ -84,7 +84,9 @@ export function createHealthMonitor(ports: HealthMonitorPorts): HealthMonitor {
     const before = stateOf(entry);
     const outcome = await lookAtReplica(container, entry.rules, ports);
     if (checked.get(container.id) !== entry) return;
-    if (entry.gate === null) {
+    // Of an application that answers there is nothing to wait for: where it cannot be reached, it is past its gate.
+    if (entry.gate === null || outcome.kind === 'unreachable') {
+      entry.gate = null;
       entry.running = afterProbe(entry.running, outcome, check.retries);
       schedule(entry, nextLookMs(entry.running, outcome, check));
     } else {
