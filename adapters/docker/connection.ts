@@ -2,6 +2,7 @@ import { Agent, type AgentOptions, type ClientRequest } from 'node:http';
 import { inspect } from 'node:util';
 import Dockerode from 'dockerode';
 import { DomainError } from '../../domain/errors.ts';
+import { createGetJson, SilentDaemon } from './get-json.ts';
 
 declare module 'http' {
   /** What the types of Node.js leave out: where a client gives its request to be sent. */
@@ -15,6 +16,11 @@ export interface DockerConnection {
   readonly client: Dockerode;
   /** The same daemon for calls that the client cannot abort: their sockets are closed when they stay silent. */
   readonly impatient: Dockerode;
+  /**
+   * The same daemon for what is asked often: a GET by its path, ended by the signal, or by as long a silence as a call may
+   * take. @throws as `call` does
+   */
+  getJson(what: string, path: string, signal: AbortSignal): Promise<unknown>;
   /**
    * Makes one call and waits for its answer.
    *
@@ -70,19 +76,35 @@ class AskingAgent extends BriefAgent {
 /** Methods that change nothing on the daemon. */
 const HARMLESS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
+/** Connections that are kept for the next call: a round reads fifty containers at a time. */
+const KEPT_CONNECTIONS = 64;
+
 /** Creates the connection; the socket is opened at the first call, so a daemon may be away at the start. */
 export function createDockerConnection(to: {
   readonly socketPath: string;
   readonly requestTimeoutMs: number;
   readonly beforeChange?: (() => void) | undefined;
 }): DockerConnection {
-  const agent = new AskingAgent({ keepAlive: true, maxFreeSockets: 16 }, to.beforeChange ?? (() => undefined));
+  const agent = new AskingAgent(
+    { keepAlive: true, maxFreeSockets: KEPT_CONNECTIONS },
+    to.beforeChange ?? (() => undefined),
+  );
   const options = { socketPath: to.socketPath, agent };
   const client = new Dockerode(options);
   const impatient = new Dockerode({ ...options, timeout: to.requestTimeoutMs });
+  const getJson = createGetJson({ ...options, timeout: to.requestTimeoutMs });
   return {
     client,
     impatient,
+    getJson: async (what, path, signal) => {
+      try {
+        return await getJson(path, signal);
+      } catch (error) {
+        if (signal.aborted) throw signal.reason;
+        if (error instanceof SilentDaemon) throw unanswered(what, to.requestTimeoutMs);
+        throw toDomainError(what, error);
+      }
+    },
     call: async (what, run, options = {}) => {
       const timeoutMs = options.timeoutMs ?? to.requestTimeoutMs;
       const timeout = AbortSignal.timeout(timeoutMs);

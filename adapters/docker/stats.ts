@@ -82,15 +82,10 @@ async function readStats(
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<Reading | undefined> {
   try {
-    const stats: ContainerStats = await docker.call(
-      `read the stats of container ${container.id}`,
-      (abortSignal) => {
-        const options = { stream: false as const, 'one-shot': true, abortSignal };
-        return docker.client.getContainer(container.id).stats(options);
-      },
-      { signal },
-    );
-    return toReading(container.startedAt, clock, stats);
+    const path = `/containers/${container.id}/stats?stream=false&one-shot=true`;
+    const what = `read the stats of container ${container.id}`;
+    const stats = await docker.getJson(what, path, signal);
+    return toReading(container.startedAt, clock, stats as ContainerStats);
   } catch (error) {
     if (statusOf(error) === 404 || statusOf(error) === 409) return undefined;
     throw error;
