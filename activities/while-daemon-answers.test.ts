@@ -49,6 +49,15 @@ describe('work that needs a Docker daemon', () => {
     expect(seen).toEqual(['left', 'undone']);
   });
 
+  it('is left behind also while other changes are told, such as a lease that is renewed', async () => {
+    const { outcome, become } = aStart();
+    become('degraded');
+    await vi.advanceTimersByTimeAsync(3_000);
+    become('degraded');
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(await outcome).toContain('NODE_DEGRADED');
+  });
+
   it('goes on through a restart of the daemon', async () => {
     const { end, seen, outcome, become } = aStart();
     become('degraded');

@@ -41,9 +41,13 @@ function watchForTrouble(daemon: Pick<DaemonWatch, 'current' | 'onChange'>) {
   const { promise: lasts, resolve } = Promise.withResolvers<string>();
   let timer: NodeJS.Timeout | undefined;
   const look = (): void => {
-    clearTimeout(timer);
-    const { state } = daemon.current();
-    if (state === 'degraded') timer = setTimeout(() => resolve(daemon.current().reason), TROUBLE_MS);
+    if (daemon.current().state === 'ready') {
+      clearTimeout(timer);
+      timer = undefined;
+    } else {
+      // What changes meanwhile, a lease that is renewed every few seconds for one, is no break.
+      timer ??= setTimeout(() => resolve(daemon.current().reason), TROUBLE_MS);
+    }
   };
   const unsubscribe = daemon.onChange(look);
   look();
