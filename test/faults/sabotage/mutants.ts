@@ -147,8 +147,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a report from before a replica was found healthy takes its health away',
     file: 'adapters/postgres/replica-reports.ts',
-    text: 'state: isOldNews(row, seen) ? row.state : seen.state,',
-    replacement: 'state: seen.state,',
+    text: '= isOldNews(row, seen) ? row : {',
+    replacement: '= {',
     test: { project: 'servers', file: 'adapters/postgres/replica-reports.test.ts', name: 'is old news' },
   },
   {
