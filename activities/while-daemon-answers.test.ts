@@ -49,7 +49,7 @@ describe('work that needs a Docker daemon', () => {
     expect(seen).toEqual(['left', 'undone']);
   });
 
-  it('is left behind also while other changes are told, such as a lease that is renewed', async () => {
+  it('is left behind when one trouble follows another without a break', async () => {
     const { outcome, become } = aStart();
     become('degraded');
     await vi.advanceTimersByTimeAsync(3_000);

@@ -45,7 +45,7 @@ function watchForTrouble(daemon: Pick<DaemonWatch, 'current' | 'onChange'>) {
       clearTimeout(timer);
       timer = undefined;
     } else {
-      // What changes meanwhile, a lease that is renewed every few seconds for one, is no break.
+      // Another trouble in place of the first, or beside it, is no break.
       timer ??= setTimeout(() => resolve(daemon.current().reason), TROUBLE_MS);
     }
   };

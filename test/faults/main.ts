@@ -10,9 +10,9 @@ import { SWEEPS } from './sweeps/all.ts';
 
 /**
  * Platforms side by side. A point works its processor for most of its time: more lanes than cores only make each of them,
- * and every recovery, slower. Each platform takes about 1 GB of memory.
+ * and every recovery, slower. Each platform takes about 1 GB of memory, and all share one Docker daemon.
  */
-const LANES = Number(process.env.FAULT_LANES || availableParallelism());
+const LANES = Number(process.env.FAULT_LANES || Math.min(4, availableParallelism()));
 
 /** Further ones for what is run beside the others, since it mostly waits. */
 const PATIENT_LANES = 1;

@@ -21,6 +21,8 @@ let asked: string[];
 /** Whether the daemon has lost the container from its network, and whether it can take it back. */
 let isLost: boolean;
 let canTakeBack: boolean;
+/** How long a connection takes to be answered. */
+let answerMs: number;
 /** Containers whose health was said to have changed. */
 let changes: string[];
 let monitor: HealthMonitor;
@@ -33,11 +35,14 @@ beforeEach(() => {
   asked = [];
   isLost = false;
   canTakeBack = true;
+  answerMs = 0;
   changes = [];
   const knock = async ({ host, port }: { host: string; port: number }) => {
     const address = `${host}:${port}`;
     asked.push(address);
-    return closed.has(address) ? `port ${port} refused the connection` : null;
+    const isClosed = closed.has(address);
+    if (answerMs > 0) await new Promise((resolve) => setTimeout(resolve, answerMs));
+    return isClosed ? `port ${port} refused the connection` : null;
   };
   monitor = createHealthMonitor({
     prober: { probeTcp: knock, probeHttp: knock },
@@ -156,6 +161,20 @@ describe('a replica that runs', () => {
     await settle();
     const found = containers.get('a');
     expect(found && (await monitor.observe(found))).toEqual(HEALTHY);
+  });
+
+  it('is not doubted for one connection that two looks at a time were refused', async () => {
+    const container = await watch();
+    closed.add(PUBLISHED);
+    answerMs = 100;
+    monitor.lookAgain();
+    await settle(10);
+    monitor.lookAgain();
+    await settle(250);
+    closed.clear();
+    await settle(60_000);
+    expect(changes).toEqual([]);
+    expect(await monitor.observe(container)).toEqual(HEALTHY);
   });
 
   it('is not doubted for one connection that a starting daemon refused', async () => {

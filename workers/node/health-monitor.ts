@@ -81,9 +81,12 @@ export function createHealthMonitor(ports: HealthMonitorPorts): HealthMonitor {
 
   const look = async (entry: Checked, container: ObservedContainer): Promise<void> => {
     const { check } = entry.rules;
+    const { running, gate } = entry;
     const before = stateOf(entry);
     const outcome = await lookAtReplica(container, entry.rules, ports);
     if (checked.get(container.id) !== entry) return;
+    // Another look has ended meanwhile: what both found would count twice, however close together.
+    if (entry.running !== running || entry.gate !== gate) return;
     // Of an application that answers there is nothing to wait for: where it cannot be reached, it is past its gate.
     if (entry.gate === null || outcome.kind === 'unreachable') {
       entry.gate = null;

@@ -24,6 +24,20 @@ describe('the lease as a process has it', () => {
     expect((await next).aborted).toBe(false);
   });
 
+  it('tells when it is held and when it is not any more, and not of its renewals', () => {
+    let now = 0;
+    const lease = createNodeLease(() => now);
+    const told: boolean[] = [];
+    lease.onChange(() => told.push(lease.isHeld()));
+    for (; now < 12_000; now += 3_000) lease.granted({ epoch: 1, sentAtMs: now, leaseMs: 15_000 });
+    expect(told).toEqual([true]);
+    lease.ended();
+    lease.refused();
+    expect(told).toEqual([true, false]);
+    lease.granted({ epoch: 2, sentAtMs: now, leaseMs: 15_000 });
+    expect(told).toEqual([true, false, true]);
+  });
+
   it('tells of its lapse, which nothing else announces', async () => {
     const start = performance.now();
     const lease = createNodeLease(() => performance.now() - start);

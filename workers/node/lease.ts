@@ -17,7 +17,7 @@ export interface NodeLease {
   ended(): void;
   /** Takes over that the lease is another's, or was given back. */
   refused(): void;
-  /** Calls back whenever {@link NodeLease.isHeld} may have become another; answers with how to stop that. */
+  /** Calls back whenever {@link NodeLease.isHeld} has become another; answers with how to stop that. */
   onChange(listener: () => void): () => void;
   /**
    * Waits until this process has the lease.
@@ -38,14 +38,18 @@ export function createNodeLease(now: () => number = () => uptime() * 1000): Node
   let begun = Promise.withResolvers<AbortSignal>();
   let tenure: AbortController | undefined;
   let lapse: NodeJS.Timeout | undefined;
+  let wasHeld = false;
+  const isHeld = (): boolean => mayChange(state, now());
+  /** A lease is renewed every few seconds, which is no change. */
   const tell = (): void => {
+    if (isHeld() === wasHeld) return;
+    wasHeld = !wasHeld;
     for (const listener of listeners) listener();
   };
   const ended = (): void => {
     state = nextLease(state, { kind: 'refused' });
     tell();
   };
-  const isHeld = (): boolean => mayChange(state, now());
   /** Timers and the clock are not of one mind to the millisecond: what is early looks again. */
   const watchLapse = (): void => {
     clearTimeout(lapse);
