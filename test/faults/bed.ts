@@ -1,10 +1,9 @@
 import { openTestDocker } from '../support/docker.ts';
-import { measureUnharmed } from './harmed-operation.ts';
 import { openLane } from './lane.ts';
-import type { OperationName } from './operations.ts';
 import { createRandom } from './random.ts';
 import { startReplays } from './replays.ts';
-import type { Bed, Unharmed } from './sweep.ts';
+import type { Bed, UnharmedCourse } from './sweep.ts';
+import { measureUnharmed } from './unharmed.ts';
 
 /** Opens as many lanes as asked for, side by side; everything is gone when the stack is disposed of. */
 export async function openBed(
@@ -24,16 +23,16 @@ export async function openBed(
   );
 
   const replays = await startReplays(stack);
-  const known = new Map<OperationName, Promise<Unharmed>>();
+  const known = new Map<string, Promise<UnharmedCourse>>();
   return {
     lanes,
     random,
     replays,
-    unharmed: (operation) => {
+    unharmed: (course) => {
       const [lane] = lanes;
       if (!lane) throw new Error('a bed has at least one lane');
-      const measured = known.get(operation) ?? measureUnharmed(lane, operation);
-      known.set(operation, measured);
+      const measured = known.get(course.join()) ?? measureUnharmed(lane, course);
+      known.set(course.join(), measured);
       return measured;
     },
   };

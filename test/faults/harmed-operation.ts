@@ -1,12 +1,13 @@
 import { deploymentWorkflowId } from '../../contracts/deployment.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ProbeReport, startProber } from '../support/prober.ts';
-import { lastEventId, readCommits } from './history.ts';
+import { lastEventId } from './history.ts';
 import { type Lane, settle } from './lane.ts';
-import { OPERATIONS, type OperationName, type Wanted } from './operations.ts';
-import { type Asked, aSubject, ask, perform, prepare, type Subject, untilEnded } from './subject.ts';
+import { goOn, letLeave, reach } from './life.ts';
+import { type Course, type OperationName, versionOf, wantedAfter } from './operations.ts';
+import { type Asked, ask, type Subject, untilEnded } from './subject.ts';
 import { differencesOf, observeSubject, type SubjectState } from './subject-state.ts';
-import type { PointOutcome, Unharmed } from './sweep.ts';
+import type { PointOutcome, Unharmed, UnharmedCourse } from './sweep.ts';
 
 /** The operation that is about to be harmed. */
 export interface Target {
@@ -34,61 +35,41 @@ const PROBES_PER_SECOND = 20;
 /** How long a state may take to settle once the operation has ended: a bound that only a hang reaches. */
 const SETTLE_MS = 30_000;
 
-/** Carries an operation out undisturbed, on a new subject, to know how it goes. */
-export async function measureUnharmed(lane: Lane, operation: OperationName): Promise<Unharmed> {
-  const subject = aSubject(lane);
-  const version = await prepare(lane, subject, operation);
-  await untilQuiet(lane, subject);
-  const before = await lastEventId(lane.platform.temporal, deploymentWorkflowId(subject.id));
-  const startedAt = performance.now();
-  const { state } = await perform(lane, subject, { operation, version });
-  const tookMs = performance.now() - startedAt;
-  if (state !== 'succeeded') throw new Error(`the unharmed ${operation} ${state}`);
-  await untilQuiet(lane, subject);
-  const commits = (await readCommits(lane.platform.temporal, deploymentWorkflowId(subject.id)))
-    .filter(({ first }) => first > before)
-    .map(({ first, last }) => ({ first: first - before, last: last - before }));
-  const unharmed = { commits, tookMs, state: await observeSubject(lane, subject) };
-  await removeSubject(lane, subject);
-  return unharmed;
-}
-
 /**
- * Carries an operation out on a new subject while something is harmed, and compares its end with the unharmed one. An
+ * Carries an operation of a course out while something is harmed, and compares its end with the unharmed one. An
  * application that served before and shall serve afterwards is asked all the while, and must not miss a request.
  *
  * @param harm.mayLose whether what is harmed carries those requests itself, so that they are not made
  */
 export async function harmOperation(
   lane: Lane,
-  harm: { operation: OperationName; unharmed: Unharmed; arm: Arm; mayLose?: boolean },
+  harm: { operation: OperationName; unharmed: UnharmedCourse; arm: Arm; mayLose?: boolean },
 ): Promise<PointOutcome> {
   const { operation, unharmed, arm, mayLose = false } = harm;
-  const subject = aSubject(lane);
-  const version = await prepare(lane, subject, operation);
-  await untilQuiet(lane, subject);
-  await untilOthersLeft(lane);
+  const wanted = unharmed.of(operation);
+  const { subject, done } = await reach(lane, unharmed.course, operation);
   const eventsBefore = await lastEventId(lane.platform.temporal, deploymentWorkflowId(subject.id));
-  const prober = !mayLose && servesThroughout(operation, subject) ? probe(lane, subject) : undefined;
+  const prober = !mayLose && servesThroughout(operation, done, subject) ? probe(lane, subject) : undefined;
   const armed = await arm({ lane, subject, operation, eventsBefore });
   let endedAt = 0;
   let asked: Asked;
   try {
-    asked = await ask(lane, subject, { operation, version });
+    asked = await ask(lane, subject, { operation, version: versionOf(operation) });
     await untilEnded(lane, subject, asked.operationId);
     endedAt = performance.now();
   } finally {
     await armed.disarm();
   }
   const again = await ask(lane, subject, asked);
-  const failures = await untilLike(lane, subject, unharmed.state);
+  const failures = await untilLike(lane, subject, wanted.state);
   const breaks = [
     ...answeredOtherwise(asked, again),
     ...lossesOf(await prober?.stop()),
-    ...madeTwice(lane, subject, unharmed),
+    ...madeTwice(lane, subject, wanted),
   ];
   await settle(lane);
-  letLeave(lane, subject);
+  if (failures.length + breaks.length > 0) letLeave(lane, subject);
+  else goOn(lane, { subject, course: unharmed.course, done: [...done, operation] });
   const struckAt = armed.struckAt();
   const recoveryMs = struckAt === undefined ? null : Math.max(0, endedAt - struckAt);
   return { harmed: struckAt !== undefined, recoveryMs, operations: 1, failures, breaks };
@@ -118,53 +99,12 @@ export async function untilAlike<View extends object>(
   return differences;
 }
 
-/** Removes a subject, if it exists, and waits until nothing runs of it. */
-export async function removeSubject(lane: Lane, subject: Subject): Promise<void> {
-  const { deployment } = await observeSubject(lane, subject);
-  if (deployment !== null) await perform(lane, subject, { operation: 'delete', version: 0 });
-  await eventually(async () => {
-    const { containers, workflow } = await observeSubject(lane, subject);
-    if (Object.keys(containers).length > 0 || workflow === 'RUNNING') throw new Error(`${subject.name} is still there`);
+/** Whether an application has to answer before, during and after an operation that follows on others. */
+export function servesThroughout(operation: OperationName, done: Course, subject: Subject): boolean {
+  return [done, [...done, operation]].every((course) => {
+    const wanted = wantedAfter(course, subject);
+    return wanted !== null && !wanted.stopped;
   });
-}
-
-/** Removes a subject while the next one is prepared, since both mostly wait. */
-export function letLeave(lane: Lane, subject: Subject): void {
-  const removal = removeSubject(lane, subject);
-  lane.leaving.add(removal);
-  // Whoever waits for it is told.
-  removal.catch(() => undefined);
-}
-
-/** Waits until the lane has no other subject any more. @throws what kept one from being removed */
-export async function untilOthersLeft({ leaving }: Pick<Lane, 'leaving'>): Promise<void> {
-  const removals = [...leaving];
-  leaving.clear();
-  await Promise.all(removals);
-}
-
-/** Waits until the workflow has nothing to do, so that the next event belongs to the next operation. */
-export async function untilQuiet({ platform: { temporal } }: Lane, { id }: Subject): Promise<void> {
-  await eventually(async () => {
-    const handle = temporal.workflow.getHandle(deploymentWorkflowId(id));
-    const description = await handle.describe().catch(() => undefined);
-    const isBusy = description?.raw.pendingWorkflowTask || (description?.raw.pendingActivities ?? []).length > 0;
-    if (isBusy) throw new Error('the workflow is at work');
-  });
-}
-
-/** Whether an application has to answer before, during and after an operation. */
-export function servesThroughout(operation: OperationName, subject: Subject): boolean {
-  const { after, apply } = OPERATIONS[operation];
-  const before = after.reduce<Wanted>(
-    (wanted, name) => OPERATIONS[name].apply(wanted, { subject, version: 1 }) ?? null,
-    null,
-  );
-  return serves(before) && serves(apply(before, { subject, version: 2 }));
-}
-
-function serves(wanted: Wanted | undefined): boolean {
-  return wanted != null && !wanted.stopped;
 }
 
 /** Asks an application all the while. */

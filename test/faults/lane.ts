@@ -6,6 +6,7 @@ import { eventually } from '../support/eventually.ts';
 import { removeInstance } from '../support/remove-instance.ts';
 import { type ContainerWatch, watchContainers } from './container-watch.ts';
 import { type FaultPlatform, startFaultPlatform } from './fault-platform.ts';
+import type { Lives } from './life.ts';
 
 /** One platform, and all that the work on it needs. Several lanes work side by side and know nothing of each other. */
 export interface Lane {
@@ -22,8 +23,7 @@ export interface Lane {
   readonly canary: string;
   /** Runs of closed workflows that were replayed already. */
   readonly replayed: Set<string>;
-  /** Removals of subjects whose points are over; nothing is harmed before they have ended. */
-  readonly leaving: Set<Promise<void>>;
+  readonly lives: Lives;
 }
 
 /**
@@ -62,7 +62,7 @@ export async function openLane(
     image,
     canary,
     replayed: new Set<string>(),
-    leaving: new Set<Promise<void>>(),
+    lives: { leaving: new Set<Promise<void>>() },
   };
   await settle(lane);
   return lane;

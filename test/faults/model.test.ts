@@ -31,10 +31,10 @@ describe('the reference model', () => {
     const scale = { operation: 'scale', version: 3 } as const;
     const wantedAfter = (...later: OperationName[]) =>
       expectAfter(subject, [create, update, scale, ...later.map((operation) => ({ operation, version: 9 }))]).wanted;
-    expect(wantedAfter()).toEqual({ version: 2, replicas: 1, stopped: false });
-    expect(wantedAfter('stop')).toEqual({ version: 2, replicas: 1, stopped: true });
-    expect(wantedAfter('stop', 'start', 'restart')).toEqual({ version: 2, replicas: 1, stopped: false });
-    expect(wantedAfter('stop', 'rollback')).toEqual({ version: 1, replicas: 1, stopped: false });
+    expect(wantedAfter()).toEqual({ version: 2, replicas: 3, stopped: false });
+    expect(wantedAfter('stop')).toEqual({ version: 2, replicas: 3, stopped: true });
+    expect(wantedAfter('stop', 'start', 'restart')).toEqual({ version: 2, replicas: 3, stopped: false });
+    expect(wantedAfter('stop', 'rollback')).toEqual({ version: 1, replicas: 3, stopped: false });
   });
 
   it('lets a restart fail that may come after a stop, and no other', () => {

@@ -17,8 +17,6 @@ export interface Request {
 
 /** An operation on a deployment, as the fault tests need to know it. */
 export interface Operation {
-  /** Operations that bring a new subject to where this one can be asked for. */
-  readonly after: readonly OperationName[];
   /** Asks for it through the API. The answer holds what has to be the same for every attempt of a key. */
   ask(request: Request): Promise<readonly string[]>;
   /** What is wanted once it was accepted; `undefined` where it cannot be accepted. */
@@ -28,10 +26,12 @@ export interface Operation {
 /** Names of the operations in {@link OPERATIONS}. */
 export type OperationName = 'create' | 'update' | 'scale' | 'restart' | 'stop' | 'start' | 'rollback' | 'delete';
 
-/** Every operation that a deployment takes. A new one is one entry here: the sweeps go over all of them. */
+/**
+ * Every operation that a deployment takes, in the order of its life: each can be asked for where those before it are done.
+ * A new one is one entry here: the sweeps go over all of them.
+ */
 export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
   create: {
-    after: [],
     ask: async ({ api, subject, key, version }) => {
       const { projectId, name } = subject;
       const spec = aSpecOf(subject, version);
@@ -42,7 +42,6 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
       before === null ? { version, replicas: subject.replicas, stopped: false } : undefined,
   },
   update: {
-    after: ['create'],
     ask: async ({ api, subject, key, version }) => {
       const spec = aSpecOf(subject, version);
       const { deployment } = await api.deployments.updateDeployment({ ...of(subject, key), spec });
@@ -51,34 +50,28 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
     apply: (before, { subject, version }) => changed(before, { version, replicas: subject.replicas, stopped: false }),
   },
   scale: {
-    after: ['create'],
     ask: async ({ api, subject, key, version }) =>
       idOf(await api.deployments.scaleDeployment({ ...of(subject, key), replicas: replicasFor(version) })),
     apply: (before, { version }) => changed(before, { replicas: replicasFor(version) }),
   },
   restart: {
-    after: ['create'],
     ask: async ({ api, subject, key }) => idOf(await api.deployments.restartDeployment(of(subject, key))),
     apply: (before) => changed(before, {}),
   },
   stop: {
-    after: ['create'],
     ask: async ({ api, subject, key }) => idOf(await api.deployments.stopDeployment(of(subject, key))),
     apply: (before) => changed(before, { stopped: true }),
   },
   start: {
-    after: ['create', 'stop'],
     ask: async ({ api, subject, key }) => idOf(await api.deployments.startDeployment(of(subject, key))),
     apply: (before) => changed(before, { stopped: false }),
   },
   rollback: {
-    after: ['create', 'update'],
     ask: async ({ api, subject, key }) =>
       idOf(await api.deployments.rollbackDeployment({ ...of(subject, key), toRevision: 1 })),
     apply: (before) => changed(before, { version: 1, stopped: false }),
   },
   delete: {
-    after: ['create'],
     ask: async ({ api, subject, key }) => idOf(await api.deployments.deleteDeployment(of(subject, key))),
     apply: (before) => (before === null ? undefined : null),
   },
@@ -97,16 +90,33 @@ function changed(before: Wanted, change: Partial<NonNullable<Wanted>>): Wanted |
   return before === null ? undefined : { ...before, ...change };
 }
 
-/** One to three, so that a scale goes up or down. */
+/** One to three, so that a scale goes up or down; that of a whole life goes up. */
 function replicasFor(version: number): number {
-  return 1 + (version % 3);
+  return 3 - (version % 3);
 }
 
-/** The names, in the order in which a deployment lives. */
+/** Operations that one subject goes through one after another, in the order of {@link OPERATIONS}. */
+export type Course = readonly OperationName[];
+
+/** A whole life. */
 export const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[];
 
 /** Those whose ways through the workflow differ: what is done after every event of a history is done to these. */
-export const DISTINCT_OPERATIONS: readonly OperationName[] = ['create', 'update', 'scale', 'rollback', 'delete'];
+export const DISTINCT_OPERATIONS: Course = ['create', 'update', 'scale', 'rollback', 'delete'];
+
+/** What an operation of a course is asked for with: different for each, and the same in every course. */
+export function versionOf(operation: OperationName): number {
+  return OPERATION_NAMES.indexOf(operation) + 1;
+}
+
+/** What is wanted when these operations are done, one after another from the first. */
+export function wantedAfter(done: Course, subject: Subject): Wanted {
+  return done.reduce<Wanted>((wanted, operation) => {
+    const next = OPERATIONS[operation].apply(wanted, { subject, version: versionOf(operation) });
+    if (next === undefined) throw new Error(`${operation} cannot follow on ${JSON.stringify(wanted)}`);
+    return next;
+  }, null);
+}
 
 type SpecInit = Extract<MessageInitShape<typeof DeploymentSpecSchema>, { $typeName?: never }>;
 

@@ -1,9 +1,9 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { percentile } from '../../bench/figure.ts';
-import { untilOthersLeft } from './harmed-operation.ts';
 import { checkInvariants } from './invariants.ts';
 import { type Lane, settle } from './lane.ts';
+import { untilAllLeft } from './life.ts';
 import type { Replays } from './replays.ts';
 import { holds, REPORTS_DIR } from './report.ts';
 import type { Bed, Point, PointOutcome, Sweep, SweepResult } from './sweep.ts';
@@ -25,7 +25,7 @@ export interface RunOptions {
 }
 
 /**
- * Runs a sweep on all lanes, each taking the next point as soon as it is free, and checks the invariants of every lane
+ * Runs a sweep on all lanes, each taking the next life as soon as it is free, and checks the invariants of every lane
  * at the end. Does not throw for what went wrong at a point: the result tells it.
  */
 export async function runSweep(sweep: Sweep, bed: Bed, options: RunOptions): Promise<SweepResult> {
@@ -33,15 +33,18 @@ export async function runSweep(sweep: Sweep, bed: Bed, options: RunOptions): Pro
   const { only = /./ } = options;
   const all = (await sweep.points({ ...bed, random }, options)).filter(({ name }) => only.test(name));
   const chosen = options.sampled ? random.fork('sample').sample(all, sweep.sampled) : [...all];
-  const rest = [...chosen];
+  // What belongs to no life is one of its own.
+  const rest = [...Map.groupBy(chosen, ({ life }, index) => life ?? -1 - index).values()];
   const outcomes: { name: string; outcome: PointOutcome }[] = [];
 
   const work = async (lane: Lane): Promise<void> => {
-    for (let point = rest.shift(); point; point = rest.shift()) {
-      const startedAt = performance.now();
-      const outcome = await runPoint(point, lane);
-      outcomes.push({ name: point.name, outcome });
-      options.onPoint?.(point.name, outcome, performance.now() - startedAt);
+    for (let points = rest.shift(); points; points = rest.shift()) {
+      for (const point of points) {
+        const startedAt = performance.now();
+        const outcome = await runPoint(point, lane);
+        outcomes.push({ name: point.name, outcome });
+        options.onPoint?.(point.name, outcome, performance.now() - startedAt);
+      }
     }
   };
   await Promise.all(bed.lanes.flatMap((lane) => Array.from({ length: sweep.atATime }, () => work(lane))));
@@ -71,7 +74,7 @@ async function runPoint(point: Point, lane: Lane): Promise<PointOutcome> {
 /** Waits until a lane has settled, and checks what must hold of it; see {@link checkInvariants}. */
 export async function checkLane(lane: Lane, replays: Replays | undefined): Promise<string[]> {
   try {
-    await untilOthersLeft(lane);
+    await untilAllLeft(lane);
     await settle(lane);
     return await checkInvariants(lane, replays);
   } catch (error) {

@@ -146,18 +146,3 @@ export async function perform(
   const asked = await ask(lane, subject, of);
   return { ...asked, ...(await untilEnded(lane, subject, asked.operationId)) };
 }
-
-/**
- * Brings a new subject to where an operation can be asked for.
- *
- * @returns the version for that operation: one more than what runs.
- */
-export async function prepare(lane: Lane, subject: Subject, operation: OperationName): Promise<number> {
-  let version = 1;
-  for (const before of OPERATIONS[operation].after) {
-    const { state } = await perform(lane, subject, { operation: before, version });
-    if (state !== 'succeeded') throw new Error(`cannot prepare ${operation}: ${before} ${state}`);
-    version += 1;
-  }
-  return version;
-}

@@ -1,6 +1,6 @@
 import type { Commit } from './history.ts';
 import type { Lane } from './lane.ts';
-import type { OperationName } from './operations.ts';
+import type { Course, OperationName } from './operations.ts';
 import type { Random } from './random.ts';
 import type { Replays } from './replays.ts';
 import type { SubjectState } from './subject-state.ts';
@@ -11,7 +11,12 @@ export interface Unharmed {
   readonly commits: readonly Commit[];
   /** Where it ends. */
   readonly state: SubjectState;
-  readonly tookMs: number;
+}
+
+/** What is known of the operations of a course. */
+export interface UnharmedCourse {
+  readonly course: Course;
+  of(operation: OperationName): Unharmed;
 }
 
 /** What sweeps work with. */
@@ -20,7 +25,7 @@ export interface Bed {
   readonly random: Random;
   readonly replays: Replays;
   /** Measured once, on the first lane. */
-  unharmed(operation: OperationName): Promise<Unharmed>;
+  unharmed(course: Course): Promise<UnharmedCourse>;
 }
 
 /** What came of one point. */
@@ -40,6 +45,11 @@ export interface PointOutcome {
 /** One place at which something is harmed. */
 export interface Point {
   readonly name: string;
+  /**
+   * Points of one life are run one after another on one lane, in their order: each of them goes on with the subject that
+   * the one before has left, as long as that one converged. Absent where a point begins and ends by itself.
+   */
+  readonly life?: number;
   run(lane: Lane): Promise<PointOutcome>;
 }
 

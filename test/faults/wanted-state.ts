@@ -14,18 +14,23 @@ interface WantedView {
   readonly answer: string;
 }
 
-/** Waits until a subject is as the reference model says. @returns what still differs when patience has run out. */
+/**
+ * Waits until a subject is as the reference model says.
+ *
+ * @param expected.revision the newest revision; absent where it does not matter
+ * @returns what still differs when patience has run out.
+ */
 export async function untilAsWanted(
   lane: Lane,
   subject: Subject,
-  { wanted, revision }: { readonly wanted: Wanted; readonly revision: number },
+  { wanted, revision }: { readonly wanted: Wanted; readonly revision?: number },
 ): Promise<string[]> {
   const { Id } = await lane.docker.getImage(lane.image).inspect();
   const runs = wanted && !wanted.stopped ? wanted.replicas : 0;
-  const view: WantedView = {
+  const view: Partial<WantedView> = {
     containers: Array.from({ length: runs }, () => `running ${Id}`),
     recorded: runs,
-    revision: wanted && revision,
+    ...(revision === undefined ? {} : { revision: wanted && revision }),
     workflow: wanted ? 'RUNNING' : 'COMPLETED',
     answer: runs > 0 && wanted ? `200 ${bodyOf(wanted.version)}` : 'nothing',
   };

@@ -235,7 +235,7 @@ async function takeOneAway({ cluster, subject }: Story): Promise<string> {
   const client = cluster.nodes.find(({ nodeId }) => nodeId === first?.nodeId)?.docker.client;
   const [manager] = cluster.nodes;
   if (!first || !client || !manager) throw new Error('nothing runs');
-  if (first.id === first.dockerId) await client.getContainer(first.id).remove({ force: true });
+  if (first.id === first.dockerId) await client.getContainer(first.id).remove({ force: true, v: true });
   else await manager.docker.client.getService(first.id).remove();
   return first.id;
 }

@@ -152,7 +152,7 @@ describe('a replica on a swarm', () => {
     await container.start();
     const refused = test.docker.ensureNetwork({ name, labels });
     await expect(refused).rejects.toMatchObject({ code: 'REPLICA_CONFLICT', message: expect.stringContaining(name) });
-    await container.remove({ force: true });
+    await container.remove({ force: true, v: true });
     await test.docker.ensureNetwork({ name, labels });
     const found = (await test.client.listNetworks({ filters: { name: [name] } })).map(({ Scope }) => Scope);
     expect(found).toEqual(['swarm']);

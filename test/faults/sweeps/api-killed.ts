@@ -20,17 +20,16 @@ export const sweep: Sweep = {
   sampled: 2,
   atATime: 1,
   points: async (bed) => {
-    const points: Point[] = [];
-    for (const operation of OPERATION_NAMES) {
-      const unharmed = await bed.unharmed(operation);
-      for (const [name, at] of HOOKS) {
-        points.push({
+    const unharmed = await bed.unharmed(OPERATION_NAMES);
+    return OPERATION_NAMES.flatMap((operation) =>
+      HOOKS.map(
+        ([name, at], life): Point => ({
           name: `${operation}, ${name}`,
+          life,
           run: (lane: Lane) => harmOperation(lane, { operation, unharmed, arm: killAt(at) }),
-        });
-      }
-    }
-    return points;
+        }),
+      ),
+    );
   },
 };
 

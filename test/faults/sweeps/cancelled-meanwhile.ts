@@ -1,21 +1,17 @@
 import { deploymentWorkflowId } from '../../../contracts/deployment.ts';
 import { eventually } from '../../support/eventually.ts';
-import {
-  letLeave,
-  lossesOf,
-  probe,
-  servesThroughout,
-  untilAlike,
-  untilLike,
-  untilOthersLeft,
-  untilQuiet,
-} from '../harmed-operation.ts';
+import { lossesOf, probe, servesThroughout, untilAlike } from '../harmed-operation.ts';
 import { lastEventId, untilEvent } from '../history.ts';
 import type { Lane } from '../lane.ts';
-import { DISTINCT_OPERATIONS, OPERATIONS, type OperationName } from '../operations.ts';
-import { aSubject, ask, codeOf, keyFor, operationIdOf, prepare, untilEnded } from '../subject.ts';
+import { goOn, letLeave, reach } from '../life.ts';
+import { DISTINCT_OPERATIONS, type OperationName, versionOf, wantedAfter } from '../operations.ts';
+import { ask, codeOf, keyFor, operationIdOf, untilEnded } from '../subject.ts';
 import { observeSubject, type SubjectState } from '../subject-state.ts';
-import type { Point, PointOutcome, Sweep, Unharmed } from '../sweep.ts';
+import type { Point, PointOutcome, Sweep } from '../sweep.ts';
+import { untilAsWanted } from '../wanted-state.ts';
+
+/** Lives that the points of one operation are spread over, so that several lanes can work on them. */
+const SHARES = 2;
 
 /** What must be again as it was once an operation has been cancelled: all but the record of it. */
 type Effects = Pick<SubjectState, 'containers' | 'replicas' | 'workflow' | 'answer'>;
@@ -28,33 +24,30 @@ export const sweep: Sweep = {
   sampled: 2,
   atATime: 1,
   points: async (bed) => {
-    const points: Point[] = [];
-    for (const operation of DISTINCT_OPERATIONS.filter((name) => name !== 'delete')) {
-      const unharmed = await bed.unharmed(operation);
-      for (const { first, last } of unharmed.commits) {
-        points.push({
+    const { of } = await bed.unharmed(DISTINCT_OPERATIONS);
+    return DISTINCT_OPERATIONS.filter((name) => name !== 'delete').flatMap((operation, place) =>
+      of(operation).commits.map(
+        ({ first, last }, index): Point => ({
           name: `${operation}, events ${first} to ${last}`,
-          run: (lane: Lane) => cancelAt(lane, { operation, event: last, unharmed }),
-        });
-      }
-    }
-    return points;
+          life: SHARES * place + (index % SHARES),
+          run: (lane: Lane) => cancelAt(lane, { operation, event: last }),
+        }),
+      ),
+    );
   },
 };
 
 async function cancelAt(
   lane: Lane,
-  { operation, event, unharmed }: { operation: OperationName; event: number; unharmed: Unharmed },
+  { operation, event }: { operation: OperationName; event: number },
 ): Promise<PointOutcome> {
   const { temporal } = lane.platform;
-  const subject = aSubject(lane);
-  const version = await prepare(lane, subject, operation);
-  await untilQuiet(lane, subject);
-  await untilOthersLeft(lane);
-  const isFirst = OPERATIONS[operation].after.length === 0;
-  const eventsBefore = isFirst ? 0 : await lastEventId(temporal, deploymentWorkflowId(subject.id));
+  const life = await reach(lane, DISTINCT_OPERATIONS, operation);
+  const { subject, done } = life;
+  const isFirst = done.length === 0;
+  const eventsBefore = await lastEventId(temporal, deploymentWorkflowId(subject.id));
   const before = isFirst ? NOTHING : toEffects(await observeSubject(lane, subject));
-  const prober = servesThroughout(operation, subject) ? probe(lane, subject) : undefined;
+  const prober = servesThroughout(operation, done, subject) ? probe(lane, subject) : undefined;
   const key = keyFor(operation, subject);
   const operationId = operationIdOf(subject, key);
   const watch = new AbortController();
@@ -62,7 +55,7 @@ async function cancelAt(
     id: eventsBefore + event,
     signal: watch.signal,
   });
-  const asked = ask(lane, subject, { operation, version, key });
+  const asked = ask(lane, subject, { operation, version: versionOf(operation), key });
   const ended = asked.then(() => untilEnded(lane, subject, operationId));
   const isReached = (await Promise.race([reached, ended.then(() => undefined)])) !== undefined;
   watch.abort();
@@ -73,15 +66,17 @@ async function cancelAt(
   const isCancelled = state === 'cancelled';
   const differences = isCancelled
     ? await untilAlike(lane, subject, before, toEffects)
-    : await untilLike(lane, subject, unharmed.state);
+    : await untilAsWanted(lane, subject, { wanted: wantedAfter([...done, operation], subject) });
   const recoveryMs = isCancelled ? performance.now() - cancelledAt : null;
   const breaks = lossesOf(await prober?.stop());
-  letLeave(lane, subject);
   const failures = [
     ...differences,
     ...(isCancelled || state === 'succeeded' ? [] : [`it ${state}`]),
     ...(isInTime || !isCancelled ? [] : ['it is cancelled although the cancel was refused']),
   ];
+  // Where all is as before it is cancelled again, at another event.
+  if (isCancelled && !isFirst && failures.length + breaks.length === 0) goOn(lane, life);
+  else letLeave(lane, subject);
   return { harmed: isReached || isInTime, recoveryMs, operations: 1, failures, breaks };
 }
 

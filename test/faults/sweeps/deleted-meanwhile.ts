@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { deploymentWorkflowId } from '../../../contracts/deployment.ts';
 import { eventually } from '../../support/eventually.ts';
-import { untilLike, untilQuiet } from '../harmed-operation.ts';
+import { untilLike } from '../harmed-operation.ts';
 import { lastEventId, untilEvent } from '../history.ts';
 import type { Lane } from '../lane.ts';
-import { DISTINCT_OPERATIONS, OPERATIONS, type OperationName } from '../operations.ts';
-import { aSubject, ask, isGone, prepare, untilEnded } from '../subject.ts';
+import { reach } from '../life.ts';
+import { DISTINCT_OPERATIONS, type OperationName, versionOf } from '../operations.ts';
+import { ask, isGone, untilEnded } from '../subject.ts';
 import { observeSubject } from '../subject-state.ts';
 import type { Point, PointOutcome, Sweep, Unharmed } from '../sweep.ts';
 
@@ -22,18 +23,16 @@ export const sweep: Sweep = {
   sampled: 2,
   atATime: 1,
   points: async (bed) => {
-    const points: Point[] = [];
-    const deleted = await bed.unharmed('delete');
-    for (const operation of DISTINCT_OPERATIONS.filter((name) => name !== 'delete')) {
-      const { commits } = await bed.unharmed(operation);
-      for (const { first, last } of commits) {
-        points.push({
+    const unharmed = await bed.unharmed(DISTINCT_OPERATIONS);
+    const deleted = unharmed.of('delete');
+    return DISTINCT_OPERATIONS.filter((name) => name !== 'delete').flatMap((operation) =>
+      unharmed.of(operation).commits.map(
+        ({ first, last }): Point => ({
           name: `${operation}, events ${first} to ${last}`,
           run: (lane: Lane) => deleteAt(lane, { operation, event: last, deleted }),
-        });
-      }
-    }
-    return points;
+        }),
+      ),
+    );
   },
 };
 
@@ -42,22 +41,21 @@ async function deleteAt(
   { operation, event, deleted }: { operation: OperationName; event: number; deleted: Unharmed },
 ): Promise<PointOutcome> {
   const { temporal } = lane.platform;
-  const subject = aSubject(lane);
-  const version = await prepare(lane, subject, operation);
-  await untilQuiet(lane, subject);
-  const before =
-    OPERATIONS[operation].after.length === 0 ? 0 : await lastEventId(temporal, deploymentWorkflowId(subject.id));
+  const { subject } = await reach(lane, DISTINCT_OPERATIONS, operation);
+  const before = await lastEventId(temporal, deploymentWorkflowId(subject.id));
   const watch = new AbortController();
   const reached = untilEvent(temporal, deploymentWorkflowId(subject.id), { id: before + event, signal: watch.signal });
   // Its answer is read after the delete, so it may be that the deployment is gone.
-  const asked = ask(lane, subject, { operation, version }).catch((error: unknown) => {
+  const asked = ask(lane, subject, { operation, version: versionOf(operation) }).catch((error: unknown) => {
     if (!isGone(error)) throw error;
   });
   const isReached = await Promise.race([reached, asked.then(() => ended(lane, subject.id, LATE_EVENTS_MS))]);
   watch.abort();
   const deletedAt = performance.now();
   // Before the operation is stored there is nothing yet that could be deleted.
-  const removal = await eventually(() => ask(lane, subject, { operation: 'delete', version: 0 }), { everyMs: 20 });
+  const removal = await eventually(() => ask(lane, subject, { operation: 'delete', version: versionOf('delete') }), {
+    everyMs: 20,
+  });
   const end = await untilEnded(lane, subject, removal.operationId);
   const recoveryMs = performance.now() - deletedAt;
   await asked;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { removeSubject } from '../harmed-operation.ts';
+
 import type { Lane } from '../lane.ts';
+import { removeSubject } from '../life.ts';
 import { expectAfter, makesRevision } from '../model.ts';
 import type { OperationName } from '../operations.ts';
 import type { Random } from '../random.ts';

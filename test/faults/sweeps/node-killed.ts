@@ -2,7 +2,7 @@ import type { Ways } from '../fault-platform.ts';
 import type { Moment } from '../fault-rules.ts';
 import { type Arm, type Armed, harmOperation, type Target } from '../harmed-operation.ts';
 import type { Lane } from '../lane.ts';
-import type { OperationName } from '../operations.ts';
+import { DISTINCT_OPERATIONS, type OperationName } from '../operations.ts';
 import type { Point, Sweep } from '../sweep.ts';
 
 /** A place in an activity of the node at which its process is killed: a moment of one of its calls. */
@@ -68,18 +68,17 @@ export const sweep: Sweep = {
   sampled: 2,
   atATime: 1,
   points: async (bed) => {
-    const points: Point[] = [];
-    for (const operation of Object.keys(DOES) as OperationName[]) {
-      const unharmed = await bed.unharmed(operation);
-      for (const step of DOES[operation] ?? []) {
+    const unharmed = await bed.unharmed(DISTINCT_OPERATIONS);
+    return DISTINCT_OPERATIONS.flatMap((operation) =>
+      (DOES[operation] ?? []).map((step, life): Point => {
         const skip = bed.random.integer(REPLICAS.length);
-        points.push({
+        return {
           name: `${operation}, ${step.name}, ${REPLICAS[skip]} replica`,
+          life,
           run: (lane: Lane) => harmOperation(lane, { operation, unharmed, arm: killAt(step, skip) }),
-        });
-      }
-    }
-    return points;
+        };
+      }),
+    );
   },
 };
 

@@ -23,17 +23,16 @@ export const sweep: Sweep = {
   sampled: 2,
   atATime: 1,
   points: async (bed) => {
-    const points: Point[] = [];
-    for (const operation of DISTINCT_OPERATIONS) {
-      const unharmed = await bed.unharmed(operation);
-      for (const { first, last } of unharmed.commits) {
-        points.push({
+    const unharmed = await bed.unharmed(DISTINCT_OPERATIONS);
+    return DISTINCT_OPERATIONS.flatMap((operation) =>
+      unharmed.of(operation).commits.map(
+        ({ first, last }, life): Point => ({
           name: `${operation}, events ${first} to ${last}`,
+          life,
           run: (lane: Lane) => harmOperation(lane, { operation, unharmed, arm: killAtEvent(last) }),
-        });
-      }
-    }
-    return points;
+        }),
+      ),
+    );
   },
 };
 

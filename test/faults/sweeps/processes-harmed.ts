@@ -17,7 +17,7 @@ interface Harm {
   readonly carriesRequests?: boolean;
 }
 
-/** How many operations are drawn for each. */
+/** How many operations of one life are drawn for each. */
 const OPERATIONS_EACH = 3;
 
 const HARMS: readonly Harm[] = [
@@ -39,24 +39,21 @@ export const sweep: Sweep = {
   sampled: 1,
   atATime: 1,
   points: async (bed) => {
-    const points: Point[] = [];
-    for (const harm of HARMS) {
-      for (const operation of bed.random.sample(OPERATION_NAMES, OPERATIONS_EACH)) {
-        const unharmed = await bed.unharmed(operation);
-        const { last } = bed.random.pick(unharmed.commits);
-        points.push({
+    const unharmed = await bed.unharmed(OPERATION_NAMES);
+    return HARMS.flatMap((harm, life) => {
+      const drawn = bed.random.sample(OPERATION_NAMES, OPERATIONS_EACH);
+      return OPERATION_NAMES.filter((operation) => drawn.includes(operation)).map((operation): Point => {
+        const { last } = bed.random.pick(unharmed.of(operation).commits);
+        return {
           name: `${operation}, ${harm.process} ${harm.kind} after event ${last}`,
-          run: (lane: Lane) =>
-            harmOperation(lane, {
-              operation,
-              unharmed,
-              arm: harmAt(harm, last),
-              mayLose: harm.carriesRequests ?? false,
-            }),
-        });
-      }
-    }
-    return points;
+          life,
+          run: (lane: Lane) => {
+            const mayLose = harm.carriesRequests ?? false;
+            return harmOperation(lane, { operation, unharmed, arm: harmAt(harm, last), mayLose });
+          },
+        };
+      });
+    });
   },
 };
 

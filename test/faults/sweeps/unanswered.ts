@@ -1,7 +1,8 @@
 import pLimit from 'p-limit';
 import type { FaultRule } from '../fault-rules.ts';
-import { removeSubject } from '../harmed-operation.ts';
+
 import type { Lane } from '../lane.ts';
+import { removeSubject } from '../life.ts';
 import { type Accepted, expectAfter, makesRevision } from '../model.ts';
 import { OPERATION_NAMES, type OperationName } from '../operations.ts';
 import { aSubject, perform, type Subject } from '../subject.ts';
