@@ -9,10 +9,10 @@ import type { Bed, PointOutcome, Sweep, SweepResult } from './sweep.ts';
 import { SWEEPS } from './sweeps/all.ts';
 
 /**
- * Platforms side by side. A point works its processor for most of its time: more lanes than cores only make each of them,
- * and every recovery, slower. Each platform takes about 1 GB of memory, and all share one Docker daemon.
+ * Platforms side by side: one more than cores, since a point waits half of its time until somebody misses who was killed.
+ * With more of them each recovery would only be slower. A platform takes about 1 GB; all share one Docker daemon.
  */
-const LANES = Number(process.env.FAULT_LANES || Math.min(4, availableParallelism()));
+const LANES = Number(process.env.FAULT_LANES || Math.min(4, availableParallelism() + 1));
 
 /** Further ones for what is run beside the others, since it mostly waits. */
 const PATIENT_LANES = 1;

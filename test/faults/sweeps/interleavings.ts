@@ -42,7 +42,7 @@ export const sweep: Sweep = {
   name: 'interleavings',
   about: 'conflicting and repeated requests at seeded times; the last accepted wins, and a delete leaves nothing',
   sampled: 4,
-  atATime: 3,
+  atATime: 2,
   points: async ({ random }) =>
     Array.from({ length: SEQUENCES }, (_, index): Point => {
       const steps = drawSteps(random.fork(`sequence ${index}`));
