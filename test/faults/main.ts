@@ -9,8 +9,8 @@ import type { Bed, PointOutcome, Sweep, SweepResult } from './sweep.ts';
 import { SWEEPS } from './sweeps/all.ts';
 
 /**
- * Platforms side by side: one more than cores, since a point waits half of its time until somebody misses who was killed.
- * With more of them each recovery would only be slower. A platform takes about 1 GB; all share one Docker daemon.
+ * Platforms side by side: one more than cores, since a point waits for some of its time until somebody misses who was
+ * killed. With more of them each recovery would only be slower. A platform takes about 1 GB; all share one Docker daemon.
  */
 const LANES = Number(process.env.FAULT_LANES || Math.min(4, availableParallelism() + 1));
 
@@ -34,8 +34,9 @@ async function runAll(): Promise<number> {
   process.stdout.write(`seed ${seed}: to replay, set FAULT_SEED=${seed}\n`);
   const only = values.points === undefined ? /./ : new RegExp(values.points);
   const chosen = SWEEPS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+  const timed = chosen.filter(({ isTimed }) => isTimed);
   const patient = chosen.filter(({ isPatient }) => isPatient);
-  const inTurn = chosen.filter(({ isPatient }) => !isPatient);
+  const inTurn = chosen.filter(({ isTimed, isPatient }) => !isTimed && !isPatient);
   const isBoth = patient.length > 0 && inTurn.length > 0;
   const results = new Map<string, SweepResult>();
   await cleaningUp(async (stack) => {
@@ -47,6 +48,7 @@ async function runAll(): Promise<number> {
         results.set(sweep.name, await runSweep(sweep, { ...bed, lanes }, { sampled: values.sampled, only, onPoint }));
       }
     };
+    await run(timed, bed.lanes.slice(0, Math.min(LANES, availableParallelism())));
     await Promise.all([
       run(inTurn, bed.lanes.slice(0, LANES)),
       run(patient, isBoth ? bed.lanes.slice(LANES) : bed.lanes),

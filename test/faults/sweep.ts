@@ -62,6 +62,11 @@ export interface Sweep {
   readonly sampled: number;
   /** How many points may run on one lane at a time: one where a whole process is harmed. */
   readonly atATime: number;
+  /**
+   * Whether there is a bound on its recoveries that a busy machine would break: then it is run before the others, alone, on
+   * no more lanes than there are cores.
+   */
+  readonly isTimed?: boolean;
   /** Whether it waits for time-outs nearly all of its time: then it is run beside the others, on lanes of its own. */
   readonly isPatient?: boolean;
   /** Its points. Those of a `sampled` run may be smaller. */

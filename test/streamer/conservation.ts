@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createCgroupSource } from '../../adapters/cgroup/cgroup-source.ts';
 import { createDockerConnection } from '../../adapters/docker/connection.ts';
 import { createDockerMeteredContainers } from '../../adapters/docker/metered-containers.ts';
-import { openMetricsDatabase } from '../../adapters/timescale/metrics-database.ts';
+import { type MetricsDatabase, openMetricsDatabase } from '../../adapters/timescale/metrics-database.ts';
 import { createMetricsReader } from '../../adapters/timescale/metrics-reader.ts';
 import { migrateMetrics } from '../../adapters/timescale/migrate.ts';
 import { addCounters, COUNTER_NAMES, NO_COUNTERS } from '../../domain/metrics/counters.ts';
@@ -22,6 +22,7 @@ import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { startReplica } from '../support/metered.ts';
 import { createEmptyDatabase, startPostgres } from '../support/postgres.ts';
+import { countDoubles, startStandIn } from './stand-in.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const NODE = 'node-of-this-test';
@@ -35,6 +36,8 @@ export interface Scale {
   readonly outageMinutes: number;
   /** How often the streamer is killed while it is. */
   readonly kills: number;
+  /** Whether there is a database that stands in for it. */
+  readonly standsIn: boolean;
 }
 
 /** What came of it. */
@@ -47,8 +50,13 @@ export interface Conservation {
   /** Rows that are there twice. */
   readonly doubled: number;
   readonly dropped: number;
-  /** Most rows that waited on the disk. */
+  /** Rows that waited on the disk at the end of the outage. */
   readonly spooled: number;
+  /** Rows that were in the database that stood in, then; and after it was emptied and the streamer had gone on for long. */
+  readonly stoodIn: number;
+  readonly stoodInLater: number;
+  /** What a reader saw of both databases at the end of the outage; `null` without one that stood in. */
+  readonly seenMeanwhile: { readonly rows: number; readonly doubled: number } | null;
   /** From the return of the database to the last row of the outage, as a share of the outage. */
   readonly drainShare: number;
 }
@@ -77,6 +85,7 @@ export async function conserve(scale: Scale): Promise<Conservation> {
   const database = await createEmptyDatabase(server.adminUrl);
   const db = openMetricsDatabase(database.url);
   await migrateMetrics(db);
+  const standIn = scale.standsIn ? await startStandIn(db) : undefined;
   const throughProxy = new URL(database.url);
   throughProxy.port = String(portOf(proxy));
   const spoolFile = join(folder, 'state', 'metrics-spool.db');
@@ -90,6 +99,7 @@ export async function conserve(scale: Scale): Promise<Conservation> {
     METRICS_COLLECTION_INTERVAL: `${scale.collectionMs}ms`,
     METRICS_STORAGE_INTERVAL: `${scale.storageMs}ms`,
     METRICS_RETRY_INTERVAL: '1s',
+    ...(standIn ? { METRICS_FALLBACK_DATABASE_URL: standIn.url } : {}),
   };
   let streamer = await startStreamer(environment);
   const kill = async (): Promise<void> => {
@@ -121,6 +131,8 @@ export async function conserve(scale: Scale): Promise<Conservation> {
     }
     await server.crash();
     const spooled = waiting(spoolFile).rows;
+    const stoodIn = (await standIn?.count()) ?? 0;
+    const seenMeanwhile = (await standIn?.see()) ?? null;
     const outageMs = performance.now() - begunMs;
     await proxy.resume();
     const backMs = performance.now();
@@ -131,6 +143,10 @@ export async function conserve(scale: Scale): Promise<Conservation> {
       { patienceMs: 120_000 },
     );
     const drainShare = (performance.now() - backMs) / outageMs;
+    if (standIn) {
+      await writesAgain(db);
+      await standIn.moveAll();
+    }
     const first = await still();
     await container.restart({ t: 0 });
     await minutes(5);
@@ -142,22 +158,34 @@ export async function conserve(scale: Scale): Promise<Conservation> {
 
     const found = await createMetricsReader(db).listContainerMinutes({}, { fromMs: 0, toMs: Date.now() + 60_000 });
     const open = stateOf(spoolFile)?.open.find(({ containerId }) => containerId === id);
-    const keys = new Set(found.map(({ container_id, minute }) => `${container_id} ${minute.getTime()}`));
     return {
       expected: addCounters(first, second),
       stored: found.reduce((sum, row) => addCounters(sum, fromColumns(row)), open?.used ?? NO_COUNTERS),
-      ...{ rows: found.length, doubled: found.length - keys.size, dropped: waiting(spoolFile).dropped },
-      ...{ spooled, drainShare },
+      ...{ rows: found.length, doubled: countDoubles(found), dropped: waiting(spoolFile).dropped },
+      ...{ spooled, stoodIn, seenMeanwhile, stoodInLater: (await standIn?.count()) ?? 0, drainShare },
     };
   } finally {
     await end(streamer, 'SIGKILL');
     await corner.remove();
+    await standIn?.stop();
     await db.destroy();
     await proxy.stop();
     await server.stop();
     echo.close();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Waits until a row of now has come, by which the streamer has gone back to this database. */
+async function writesAgain(db: MetricsDatabase): Promise<void> {
+  const since = new Date();
+  await eventually(
+    async () => {
+      const rows = await createMetricsReader(db).listContainerMinutes({}, { fromMs: 0, toMs: Date.now() + 60_000 });
+      if (!rows.some(({ minute }) => minute >= since)) throw new Error('the streamer does not write here yet');
+    },
+    { patienceMs: 120_000, everyMs: 250 },
+  );
 }
 
 /** Waits until the streamer has kept what the kernel shows of a container that is still. @returns that. */

@@ -6,10 +6,10 @@ import type { Conservation, Scale } from '../streamer/conservation.ts';
 const SCALES = {
   short: { storageMs: 500, collectionMs: 100, outageMinutes: 10, kills: 1 },
   long: { storageMs: 1_000, collectionMs: 200, outageMinutes: 60, kills: 3 },
-} as const satisfies Record<string, Scale>;
+} as const;
 
-export function aScale(name: keyof typeof SCALES): Scale {
-  return SCALES[name];
+export function aScale(name: keyof typeof SCALES, { standsIn }: Pick<Scale, 'standsIn'>): Scale {
+  return { ...SCALES[name], standsIn };
 }
 
 /** What the kernel counted and is not stored; below zero, what is stored and was never counted. */

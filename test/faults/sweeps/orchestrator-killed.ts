@@ -22,6 +22,7 @@ export const sweep: Sweep = {
   about: 'kill -9 of the orchestrator after each history event; another one ends the operation as if nothing had been',
   sampled: 2,
   atATime: 1,
+  isTimed: true,
   points: async (bed) => {
     const unharmed = await bed.unharmed(DISTINCT_OPERATIONS);
     return DISTINCT_OPERATIONS.flatMap((operation) =>
