@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-
 import type { Lane } from '../lane.ts';
 import { removeSubject } from '../life.ts';
 import { expectAfter, makesRevision } from '../model.ts';

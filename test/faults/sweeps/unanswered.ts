@@ -1,6 +1,5 @@
 import pLimit from 'p-limit';
 import type { FaultRule } from '../fault-rules.ts';
-
 import type { Lane } from '../lane.ts';
 import { removeSubject } from '../life.ts';
 import { type Accepted, expectAfter, makesRevision } from '../model.ts';
