@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
+import { createProcessRegistry } from '../adapters/prometheus/process-registry.ts';
 
 /** What the API counts about itself. */
 export interface ApiTelemetry {
@@ -22,8 +23,7 @@ export interface CountedAlerts {
 
 /** Creates the counters, and Node's own: event loop delay, heap, garbage collection. Method names bound the labels. */
 export function createApiTelemetry(countAlerts?: () => Promise<CountedAlerts>): ApiTelemetry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  const registry = createProcessRegistry();
   const finished = new Histogram({
     name: 'obiente_rpc_duration_seconds',
     help: 'Duration of RPCs by method and code; a stream counts when it ends.',

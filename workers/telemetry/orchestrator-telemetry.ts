@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { createProcessRegistry } from '../../adapters/prometheus/process-registry.ts';
 
 /** What an orchestrator counts about itself. */
 export interface OrchestratorTelemetry {
@@ -11,9 +12,8 @@ export interface OrchestratorTelemetry {
 
 /** Creates the counters, and Node's own. */
 export function createOrchestratorTelemetry(): OrchestratorTelemetry {
-  const registry = new Registry();
+  const registry = createProcessRegistry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
   const evaluations = new Counter({
     ...{ name: 'obiente_alert_evaluations_total', help: 'Evaluations of all alert rules that ended.', registers },
   });

@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Gauge, type Registry } from 'prom-client';
+import { createProcessRegistry } from '../../adapters/prometheus/process-registry.ts';
 import type { Observability } from '../../domain/metrics/observability.ts';
 import type { StorageState } from '../../domain/metrics/storage-state.ts';
 
@@ -32,8 +33,7 @@ const EXPOSED: Readonly<Record<string, readonly [name: string, help: string]>> =
 
 /** Creates the counters of a streamer from its own answer, read at each scrape, and Node's own. */
 export function createStreamerTelemetry(observe: () => Observability & { readonly storage: StorageState }): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  const registry = createProcessRegistry();
   for (const [key, [name, help]] of Object.entries(EXPOSED)) {
     new Gauge({
       ...{ name: `obiente_streamer_${name}`, help, registers: [registry] },
