@@ -1,5 +1,6 @@
 import { openTestDocker } from '../support/docker.ts';
 import { openLane } from './lane.ts';
+import type { Course } from './operations.ts';
 import { createRandom } from './random.ts';
 import { startReplays } from './replays.ts';
 import type { Bed, UnharmedCourse } from './sweep.ts';
@@ -23,7 +24,7 @@ export async function openBed(
   );
 
   const replays = await startReplays(stack);
-  const known = new Map<string, Promise<UnharmedCourse>>();
+  const known = new Map<Course, Promise<UnharmedCourse>>();
   return {
     lanes,
     random,
@@ -31,8 +32,8 @@ export async function openBed(
     unharmed: (course) => {
       const [lane] = lanes;
       if (!lane) throw new Error('a bed has at least one lane');
-      const measured = known.get(course.join()) ?? measureUnharmed(lane, course);
-      known.set(course.join(), measured);
+      const measured = known.get(course) ?? measureUnharmed(lane, course);
+      known.set(course, measured);
       return measured;
     },
   };

@@ -27,7 +27,10 @@ export interface Lives {
  */
 export async function reach(lane: Lane, course: Course, operation: OperationName): Promise<Life> {
   const before = course.slice(0, course.indexOf(operation));
-  const life = takePresent(lane, course, before) ?? { subject: aSubject(lane), done: [] };
+  const present = takePresent(lane);
+  const isOnTheWay = present?.course === course && present.done.length <= before.length;
+  if (present && !isOnTheWay) letLeave(lane, present.subject);
+  const life = present && isOnTheWay ? present : { subject: aSubject(lane), done: [] };
   for (const missing of before.slice(life.done.length)) {
     const { state, said } = await perform(lane, life.subject, { operation: missing, version: versionOf(missing) });
     if (state !== 'succeeded') throw new Error(`${operation} cannot be reached: ${missing} ${state}: ${said}`);
@@ -37,13 +40,10 @@ export async function reach(lane: Lane, course: Course, operation: OperationName
   return { subject: life.subject, course, done: before };
 }
 
-function takePresent(lane: Lane, course: Course, before: Course): Life | undefined {
-  const { present } = lane.lives;
-  delete lane.lives.present;
-  if (!present) return undefined;
-  if (present.course.join() === course.join() && present.done.length <= before.length) return present;
-  letLeave(lane, present.subject);
-  return undefined;
+function takePresent({ lives }: Lane): Life | undefined {
+  const { present } = lives;
+  delete lives.present;
+  return present;
 }
 
 /** Keeps a life for the next point. */
@@ -61,7 +61,8 @@ export function letLeave(lane: Lane, subject: Subject): void {
 
 /** Waits until the lane has no subject any more. @throws what kept one from being removed */
 export async function untilAllLeft(lane: Lane): Promise<void> {
-  takePresent(lane, [], []);
+  const present = takePresent(lane);
+  if (present) letLeave(lane, present.subject);
   await untilOthersLeft(lane);
 }
 

@@ -10,7 +10,6 @@ import { createCgroupSource } from '../../adapters/cgroup/cgroup-source.ts';
 import { createDockerConnection } from '../../adapters/docker/connection.ts';
 import { createDockerMeteredContainers } from '../../adapters/docker/metered-containers.ts';
 import { type MetricsDatabase, openMetricsDatabase } from '../../adapters/timescale/metrics-database.ts';
-import { createMetricsReader } from '../../adapters/timescale/metrics-reader.ts';
 import { migrateMetrics } from '../../adapters/timescale/migrate.ts';
 import { addCounters, COUNTER_NAMES, NO_COUNTERS } from '../../domain/metrics/counters.ts';
 import type { Counters } from '../../domain/metrics/reading.ts';
@@ -22,7 +21,8 @@ import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { startReplica } from '../support/metered.ts';
 import { createEmptyDatabase, startPostgres } from '../support/postgres.ts';
-import { countDoubles, startStandIn } from './stand-in.ts';
+import { startStandIn } from './stand-in.ts';
+import { countDoubles, readMinutes } from './stored-minutes.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const NODE = 'node-of-this-test';
@@ -156,7 +156,7 @@ export async function conserve(scale: Scale): Promise<Conservation> {
     const second = await still();
     await end(streamer, 'SIGTERM');
 
-    const found = await createMetricsReader(db).listContainerMinutes({}, { fromMs: 0, toMs: Date.now() + 60_000 });
+    const found = await readMinutes(db);
     const open = stateOf(spoolFile)?.open.find(({ containerId }) => containerId === id);
     return {
       expected: addCounters(first, second),
@@ -181,7 +181,7 @@ async function writesAgain(db: MetricsDatabase): Promise<void> {
   const since = new Date();
   await eventually(
     async () => {
-      const rows = await createMetricsReader(db).listContainerMinutes({}, { fromMs: 0, toMs: Date.now() + 60_000 });
+      const rows = await readMinutes(db);
       if (!rows.some(({ minute }) => minute >= since)) throw new Error('the streamer does not write here yet');
     },
     { patienceMs: 120_000, everyMs: 250 },

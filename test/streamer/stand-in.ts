@@ -1,9 +1,8 @@
-import { sql } from 'kysely';
 import { type MetricsDatabase, openMetricsDatabase } from '../../adapters/timescale/metrics-database.ts';
-import { createMetricsReader } from '../../adapters/timescale/metrics-reader.ts';
 import { migrateMetrics } from '../../adapters/timescale/migrate.ts';
 import { createMetricsUpkeep } from '../../adapters/timescale/upkeep.ts';
 import { createEmptyDatabase, startPostgres } from '../support/postgres.ts';
+import { countDoubles, readMinutes } from './stored-minutes.ts';
 
 /** A real database on a server of its own, which stands in while the metrics database is away. */
 export interface StandIn {
@@ -30,17 +29,9 @@ export async function startStandIn(main: MetricsDatabase): Promise<StandIn> {
   });
   return {
     url,
-    count: async () => {
-      const { rows } = await sql<{ count: number }>`select count(*)::int as count from container_metrics`.execute(
-        standIn,
-      );
-      return rows[0]?.count ?? 0;
-    },
+    count: async () => (await readMinutes(standIn)).length,
     see: async () => {
-      const found = await createMetricsReader(main, standIn).listContainerMinutes(
-        {},
-        { fromMs: 0, toMs: Date.now() + 60_000 },
-      );
+      const found = await readMinutes(main, standIn);
       return { rows: found.length, doubled: countDoubles(found) };
     },
     moveAll: async () => {
@@ -51,9 +42,4 @@ export async function startStandIn(main: MetricsDatabase): Promise<StandIn> {
       await server.stop();
     },
   };
-}
-
-/** How many rows are of a container and a minute that an earlier one is of. */
-export function countDoubles(rows: readonly { readonly container_id: string; readonly minute: Date }[]): number {
-  return rows.length - new Set(rows.map(({ container_id, minute }) => `${container_id} ${minute.getTime()}`)).size;
 }
